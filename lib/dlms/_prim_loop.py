@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""The primitives as plain loops that allocate nothing (CircuitPython). See prim.py."""
+
+
+def copy(dst, dpos, src, spos, n):
+    for i in range(n):
+        dst[dpos + i] = src[spos + i]
+
+
+def fill(dst, dpos, n, value):
+    for i in range(dpos, dpos + n):
+        dst[i] = value
+
+
+def find(table, first, n, key, kpos):
+    lo = first
+    hi = first + n
+    while lo < hi:
+        mid = (lo + hi) >> 1
+        at = mid << 4
+        d = 0
+        for i in range(8):
+            d = key[kpos + i] - table[at + i]
+            if d:
+                break
+        if not d:
+            return mid
+        if d < 0:
+            hi = mid
+        else:
+            lo = mid + 1
+    return -1
+
+
+def compare(a, apos, b, bpos, n):
+    for i in range(n):
+        d = a[apos + i] - b[bpos + i]
+        if d:
+            return -1 if d < 0 else 1
+    return 0
+
+
+def same(a, apos, b, bpos, n):
+    d = 0
+    for i in range(n):
+        d |= a[apos + i] ^ b[bpos + i]
+    return 0 if d else 1
+
+
+def xor(dst, dpos, src, spos, n):
+    for i in range(n):
+        dst[dpos + i] ^= src[spos + i]
+
+
+def crc16(buf, pos, end, crc):
+    for i in range(pos, end):
+        x = (crc ^ buf[i]) & 0xFF
+        x = (x ^ (x << 4)) & 0xFF
+        crc = (crc >> 8) ^ (x << 8) ^ (x << 3) ^ (x >> 4)
+    return crc

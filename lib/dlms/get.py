@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""The GET service (IEC 62056-5-3, GET): normal, next, with-list; answers in blocks.
+
+An answer is first written as if it fitted. If it does not, the request is kept in the work buffer
+of the association, the stream starts again, and blocks go out. The data lie at channel.base; the
+header is written in front of them, so nothing is moved whatever its length.
+"""
+
+from dlms import exceptions
+from dlms.axdr import get_small_u32, length, length_size, put_length, put_u32
+from dlms.stream import parse_descriptors, parse_selection
+from micropython import const
+
+_GET_RESPONSE = const(0xC4)
+_NORMAL = const(1)
+_NEXT = const(2)
+_WITH_LIST = const(3)
+_RESPONSE_NORMAL = const(1)
+_RESPONSE_WITH_DATABLOCK = const(2)
+_RESPONSE_WITH_LIST = const(3)
+
+_OTHER_REASON = const(250)
+_LONG_GET_ABORTED = const(15)
+_DATA_BLOCK_NUMBER_INVALID = const(19)
+
+_CONFORMANCE_BLOCK_TRANSFER_GET = const(0x001000)
+_CONFORMANCE_MULTIPLE_REFERENCES = const(0x000200)
+
+# Of association.py.
+_NO_TRANSFER = const(0)
+_LONG_GET = const(1)
+_GET_NEXT = const(0)
+
+
+def request(a, buf, pos, end):
+    """Serve the get-request buf[pos:end] in association a; returns the length of the reply."""
+    if end - pos < 7:
+        return exceptions.malformed(a.channel)
+    choice = buf[pos + 1]
+    iip = buf[pos + 2]
+    if choice == _NEXT:
+        return _next(a, iip, buf, pos + 3, end)
+    # A new request ends what runs.
+    a.transfer = _NO_TRANSFER
+    a.iip = iip
+    pos += 3
+    if choice == _NORMAL:
+        if parse_selection(buf, pos + 9, end) != end:
+            return exceptions.malformed(a.channel)
+        return _answer(a, buf, pos, end, 1, False)
+    if choice == _WITH_LIST:
+        if not a.conformance & _CONFORMANCE_MULTIPLE_REFERENCES:
+            return exceptions.choice(a.channel)
+        if parse_descriptors(buf, pos, end) != end:
+            return exceptions.malformed(a.channel)
+        n = length(buf, pos, end)
+        return _answer(a, buf, pos + length_size(buf, pos), end, n, True)
+    return exceptions.choice(a.channel)
+
+
+def _answer(a, buf, pos, end, count, is_list):
+    channel = a.channel
+    tx = channel.tx
+    base = channel.base
+    s = a.stream
+    s.begin(a, buf, pos, count, is_list)
+    head = 3 if is_list else 4
+    after = s.fill(tx, base, base + a.limit - head)
+    if s.error:
+        return _failed(a, s.error)
+    if not s.done:
+        return _start_blocks(a, buf, pos, end, count, is_list)
+    start = base - head
+    tx[start] = _GET_RESPONSE
+    tx[start + 2] = a.iip
+    if is_list:
+        tx[start + 1] = _RESPONSE_WITH_LIST
+    else:
+        tx[start + 1] = _RESPONSE_NORMAL
+        tx[start + 3] = 0
+    return channel.reply(start, after)
+
+
+def _failed(a, dar):
+    """get-response-normal with a data-access-result."""
+    channel = a.channel
+    tx = channel.tx
+    pos = channel.base
+    tx[pos] = _GET_RESPONSE
+    tx[pos + 1] = _RESPONSE_NORMAL
+    tx[pos + 2] = a.iip
+    tx[pos + 3] = 1
+    tx[pos + 4] = dar
+    return channel.reply(pos, pos + 5)
+
+
+def _start_blocks(a, buf, pos, end, count, is_list):
+    if not a.conformance & _CONFORMANCE_BLOCK_TRANSFER_GET or not a.keep(buf, pos, end):
+        return exceptions.too_long(a.channel) if is_list else _failed(a, _OTHER_REASON)
+    a.stream.begin(a, a.work, 0, count, is_list)
+    a.transfer = _LONG_GET
+    a.block_number = 0
+    return _block(a)
+
+
+def _block(a):
+    """The next block of the answer."""
+    channel = a.channel
+    tx = channel.tx
+    base = channel.base
+    s = a.stream
+    a.block_number += 1
+    # Header: tag, choice, iip, last_block, block_number, choice, and the length of the raw data.
+    room = a.limit - 9
+    room -= 1 if room <= 0x80 else 2 if room <= 0x101 else 3
+    after = s.fill(tx, base, base + room)
+    n = after - base
+    if s.error or (n == 0 and not s.done):
+        return _abort(a, s.error or _LONG_GET_ABORTED, a.block_number)
+    start = base - 9 - (1 if n < 0x80 else 2 if n < 0x100 else 3)
+    put_length(tx, _block_head(a, tx, start, s.done, a.block_number, 0), n)
+    if s.done:
+        a.transfer = _NO_TRANSFER
+    return channel.reply(start, after)
+
+
+def _block_head(a, tx, pos, last_block, block_number, choice):
+    tx[pos] = _GET_RESPONSE
+    tx[pos + 1] = _RESPONSE_WITH_DATABLOCK
+    tx[pos + 2] = a.iip
+    tx[pos + 3] = 1 if last_block else 0
+    put_u32(tx, pos + 4, block_number)
+    tx[pos + 8] = choice
+    return pos + 9
+
+
+def _abort(a, dar, block_number):
+    """A last block with a data-access-result; the transfer is over."""
+    a.transfer = _NO_TRANSFER
+    channel = a.channel
+    pos = _block_head(a, channel.tx, channel.base, True, block_number, 1)
+    channel.tx[pos] = dar
+    return channel.reply(channel.base, pos + 1)
+
+
+def _next(a, iip, buf, pos, end):
+    if end - pos != 4:
+        return exceptions.malformed(a.channel)
+    dar = a.goes_on(_GET_NEXT, iip)
+    block_number = get_small_u32(buf, pos)
+    if not dar and block_number != a.block_number:
+        dar = _DATA_BLOCK_NUMBER_INVALID
+    a.iip = iip
+    if dar:
+        return _abort(a, dar, block_number if block_number >= 0 else 0)
+    return _block(a)

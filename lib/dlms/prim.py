@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""The primitives that carry the load, in the fastest form that the runtime has.
+
+Three forms of one interface: viper code (MicroPython), slices (CPython), and plain loops that
+allocate nothing (CircuitPython, MicroPython without viper). host_tests/test_prim.py runs the
+same cases over all of them. Nothing here allocates, except the CPython form.
+
+    copy(dst, dpos, src, spos, n)     dst[dpos:dpos+n] = src[spos:spos+n]; may overlap if dpos < spos
+    fill(dst, dpos, n, value)         n octets of value
+    find(table, first, n, key, kpos)  row of 16 octets that starts with the 8 octets key[kpos:],
+                                      among the sorted rows first..first+n-1; -1 if there is none
+    compare(a, apos, b, bpos, n)      -1, 0, 1 as unsigned octets
+    same(a, apos, b, bpos, n)         1 if equal, else 0, in a time that n alone decides
+    xor(dst, dpos, src, spos, n)      dst ^= src
+    crc16(buf, pos, end, crc)         CRC-16/X.25 register after buf[pos:end]; start with 0xFFFF,
+                                      complement the result (ISO/IEC 13239)
+
+Positions are not checked by the viper form: callers have checked them.
+"""
+
+try:
+    from dlms._prim_viper import compare, copy, crc16, fill, find, same, xor
+except (ImportError, AttributeError, SyntaxError, ValueError, NameError):
+    # No viper in this runtime, or native code of another architecture.
+    try:
+        from dlms._prim_host import compare, copy, crc16, fill, find, same, xor
+    except ImportError:
+        from dlms._prim_loop import compare, copy, crc16, fill, find, same, xor
+
+__all__ = ("compare", "copy", "crc16", "fill", "find", "same", "xor")

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT
+"""The DLMS server: who asks, and which service answers (IEC 62056-5-3).
+
+    server = Server(model)
+    channel = server.channel()                        one for each link (a TCP connection, a UART)
+    n = server.request(channel, client_sap, server_sap, buf, pos, end, confirmed)
+    channel.tx[channel.tx_pos : channel.tx_pos + n]   is the reply APDU; n = 0: there is none
+
+A request is an APDU at buf[pos:end]; buf is not kept after the call. Whatever comes gets one of:
+silence, a result code, an exception-response, a confirmedServiceError. No exception leaves here,
+and nothing is allocated on the way. In front of tx_pos are at least 32 octets for headers.
+"""
+
+from dlms import acse, action, association, exceptions, get, initiate, set
+from dlms.association import Association
+from dlms.prim import find
+from micropython import const
+
+_INITIATE_REQUEST = const(0x01)
+_AARQ = const(0x60)
+_RLRQ = const(0x62)
+_GET_REQUEST = const(0xC0)
+_SET_REQUEST = const(0xC1)
+_ACTION_REQUEST = const(0xC3)
+
+_CONFORMANCE_GET = const(0x000010)
+_CONFORMANCE_SET = const(0x000008)
+_CONFORMANCE_ACTION = const(0x000001)
+
+# States and events of association.py.
+_IDLE = const(0)
+_OPEN = const(2)
+_RLRQ_RECEIVED = const(3)
+_ABORTED = const(6)
+
+# Fields of a row of ASSOCIATIONS.
+_CLIENT_SAP = const(0)
+_DEVICE = const(1)
+
+_REJECTED_TRANSIENT = const(2)
+_USER = const(0xA1)
+_NO_REASON_GIVEN = const(1)
+_NORMAL_RELEASE = const(0)
+
+# Room in tx before the body of a reply (APDU headers, ciphering, frame header), and behind it
+# (the item of a class module that turns out not to fit; see stream.py).
+_HEADROOM = const(64)
+_ITEM_ROOM = const(400)
+
+_CURRENT_ASSOCIATION = b"\x00\x0f\x00\x00\x28\x00\x00\xff"
+
+
+class Channel:
+    """The server's side of one link: its transmit buffer, and the client that spoke last."""
+
+    def __init__(self, server, max_pdu):
+        self.server = server
+        self.max_pdu = max_pdu
+        self.base = _HEADROOM
+        self.tx = bytearray(_HEADROOM + max_pdu + _ITEM_ROOM)
+        self.tx_pos = _HEADROOM
+        self.last = None
+
+    def release(self):
+        """The link is gone: drop its associations."""
+        self.last = None
+        for a in self.server.associations:
+            if a.channel is self:
+                a.event(_ABORTED)
+
+    def reply(self, start, end):
+        """tx[start:end] is the reply; returns its length."""
+        self.tx_pos = start
+        return end - start
+
+    def aare(self, context, result, source, diagnostic, error, qos, conformance, max_pdu):
+        """Write an AARE; returns its length."""
+        tx = self.tx
+        pos = acse.put_aare_head(tx, self.base, context, result, source, diagnostic)
+        pos = association.put_user_information(tx, pos, error, qos, conformance, max_pdu)
+        return self.reply(acse.put_aare(tx, self.base, pos), pos)
+
+
+class Server:
+    """All logical devices of a model, for clients on any number of channels."""
+
+    def __init__(self, model, n_associations=0, work_len=0):
+        self.model = model
+        limits = model.definition.LIMITS
+        self.max_pdu = limits[2]
+        self.aliases = [find(model.objects, d[1], d[2], _CURRENT_ASSOCIATION, 0) for d in model.devices]
+        self.associations = [
+            Association(self, work_len or limits[1]) for _ in range(n_associations or limits[0])
+        ]
+        model.associations = self.associations
+        # Handed in: called with the row of ASSOCIATIONS when a client fails to authenticate.
+        self.on_authentication_failed = None
+        # The last exception that request() has caught, for the log; None if there was none.
+        self.fault = None
+        self._aarq = acse.AARQ()
+        self._rlrq = acse.RLRQ()
+        self._initiate = initiate.InitiateRequest()
+
+    def channel(self, max_pdu=0):
+        """A channel for one more link (boot only)."""
+        return Channel(self, max_pdu or self.max_pdu)
+
+    def has_device(self, server_sap):
+        for d in self.model.devices:
+            if d[0] == server_sap:
+                return True
+        return False
+
+    def authentication_failed(self, config):
+        if self.on_authentication_failed is not None:
+            self.on_authentication_failed(config)
+
+    def request(self, channel, client_sap, server_sap, buf, pos, end, confirmed=1):
+        """Serve the APDU buf[pos:end]; length of the reply in channel.tx from channel.tx_pos.
+
+        confirmed 0: it came by broadcast or unconfirmed frame; there is no reply.
+        """
+        if pos >= end:
+            return 0
+        try:
+            a = channel.last
+            if a is None or a.client_sap != client_sap or a.server_sap != server_sap:
+                a = self._lookup(channel, client_sap, server_sap)
+            tag = buf[pos]
+            if tag >= _GET_REQUEST and a is not None and a.state == _OPEN:
+                if tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
+                    n = get.request(a, buf, pos, end)
+                elif tag == _SET_REQUEST and a.conformance & _CONFORMANCE_SET:
+                    n = set.request(a, buf, pos, end)
+                elif tag == _ACTION_REQUEST and a.conformance & _CONFORMANCE_ACTION:
+                    n = action.request(a, buf, pos, end)
+                else:
+                    n = exceptions.not_supported(channel, tag)
+                return n if confirmed and a.confirmed else 0
+            n = self._without(channel, a, client_sap, server_sap, buf, pos, end, confirmed)
+            return n if confirmed else 0
+        except Exception as e:
+            self.fault = e
+            return exceptions.failed(channel) if confirmed else 0
+
+    def _lookup(self, channel, client_sap, server_sap):
+        for a in self.associations:
+            if (
+                a.channel is channel
+                and a.client_sap == client_sap
+                and a.server_sap == server_sap
+                and a.state != _IDLE
+            ):
+                channel.last = a
+                return a
+        return None
+
+    def _without(self, channel, a, client_sap, server_sap, buf, pos, end, confirmed):
+        """What does not need an open association: AARQ, RLRQ, and refusals."""
+        tag = buf[pos]
+        if not self.has_device(server_sap):
+            return 0
+        if tag == _AARQ:
+            return self._open(channel, a, client_sap, server_sap, buf, pos, end)
+        if tag == _RLRQ:
+            if not self._rlrq.parse(buf, pos, end):
+                return exceptions.malformed(channel)
+            # Also without an association: the client wants to have none, and has none.
+            if a is not None:
+                a.event(_RLRQ_RECEIVED)
+                channel.last = None
+            return channel.reply(channel.base, acse.put_rlre(channel.tx, channel.base, _NORMAL_RELEASE))
+        if a is not None and a.state == _OPEN:
+            return exceptions.not_supported(channel, tag)
+        return exceptions.no_association(channel, tag)
+
+    def _open(self, channel, a, client_sap, server_sap, buf, pos, end):
+        if not self._aarq.parse(buf, pos, end):
+            return exceptions.malformed(channel)
+        if a is None:
+            a = self._free()
+            if a is None:
+                return channel.aare(
+                    1, _REJECTED_TRANSIENT, _USER, _NO_REASON_GIVEN, 0, -1, 0, channel.max_pdu
+                )
+            a.channel = channel
+            a.client_sap = client_sap
+            a.server_sap = server_sap
+        channel.last = a
+        n = a.aarq(self._config(client_sap, server_sap), self._aarq, self._initiate, buf)
+        if a.state == _IDLE:
+            channel.last = None
+        return n
+
+    def _free(self):
+        for a in self.associations:
+            if a.state == _IDLE:
+                return a
+        return None
+
+    def _config(self, client_sap, server_sap):
+        definition = self.model.definition
+        for config in definition.ASSOCIATIONS:
+            if (
+                config[_CLIENT_SAP] == client_sap
+                and definition.DEVICES[config[_DEVICE]][0] == server_sap
+            ):
+                return config
+        return None

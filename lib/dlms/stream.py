@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: MIT
+"""Values on their way out: from the image, from a class module, one or many, in blocks.
+
+A Stream walks a list of COSEM attribute descriptors (IEC 62056-5-3, GET) and writes their values
+into whatever room there is, as often as it is asked. It holds where it is as a few small ints, so
+a profile of 100,000 rows takes what a register takes. It is made once for each association.
+
+Atoms. What a class module writes as one item, and a stored value of up to 64 octets, is never
+torn between two blocks unless it is longer than a block: the block just ends early. So a value
+that changes between two blocks is the old one or the new one. A longer stored value notices by
+model.edits that it was changed half-way, and the transfer is aborted.
+"""
+
+from dlms.axdr import length, length_size, put_length, skip
+from dlms.prim import copy
+from micropython import const
+
+_SUCCESS = const(0)
+_READ_WRITE_DENIED = const(3)
+_OBJECT_UNDEFINED = const(4)
+_OBJECT_CLASS_INCONSISTENT = const(9)
+_SCOPE_VIOLATED = const(13)
+_LONG_GET_ABORTED = const(15)
+_OTHER_REASON = const(250)
+
+_KIND = const(0x0F)
+_COMPUTED = const(0)
+_ROM = const(1)
+_RAM = const(2)
+_LOGICAL_NAME = const(3)
+
+_STRUCTURE = const(2)
+_OCTET_STRING = const(9)
+
+_READ = const(1)
+
+# phase: what is to be written next.
+_COUNT = const(0)  # the number of descriptors (lists only)
+_OPEN = const(1)  # the value of descriptor `index`, which is not open yet
+_PART = const(2)  # the next attribute of an attribute 0 (or the only one), not open yet
+_BYTES = const(3)  # what is left of src[src_pos:src_end]
+_ITEMS = const(4)  # items k..n-1 of the class module
+_NAME = const(5)  # the logical name
+
+# Longest stored value that is never torn.
+_ATOM = const(64)
+
+
+class Stream:
+    """A walk over attribute descriptors, and the value that is being written.
+
+    association  the association that asks, None inside the meter
+    row, attribute, selector, buf, sel_pos, sel_end   what is asked (see cosem.handler)
+    n, k         items of the value, and the next of them
+    a, b, c, d   scratch ints of the class module
+    out, out_pos, out_end   where a method writes its return data
+    done         all has been written
+    error        data_access_result that ends the walk (0 none)
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.association = None
+        self.row = self.found = self.attribute = self.selector = 0
+        self.buf = model.rom
+        self.sel_pos = self.sel_end = 0
+        self.n = self.k = self.a = self.b = self.c = self.d = 0
+        self.out = model.rom
+        self.out_pos = self.out_end = 0
+        self.handler = None
+        self.phase = _OPEN
+        self.is_list = False
+        self.first = self.count = 0  # position and number of the descriptors
+        self.index = self.at = 0  # the next of them, and its position
+        self.last_part = 0  # attribute 0: number of attributes; else 0
+        self.src = model.rom
+        self.src_pos = self.src_end = 0
+        self.torn = 0  # octets of the current item that are written already
+        self.edits = 0
+        self.done = False
+        self.error = 0
+
+    # --- A walk over descriptors ------------------------------------------------------------
+
+    def begin(self, association, buf, first, count, is_list):
+        """Start with count descriptors (class_id, logical_name, index, selection) at buf[first:].
+
+        They have been parsed: selective access is whole. buf must stay until done.
+        """
+        self.association = association
+        self.buf = buf
+        self.first = first
+        self.count = count
+        self.is_list = is_list
+        self.rewind()
+
+    def rewind(self):
+        """Back to the start: what was written so far goes out in another form."""
+        self.index = 0
+        self.at = self.first
+        self.phase = _COUNT if self.is_list else _OPEN
+        self.last_part = 0
+        self.torn = 0
+        self.done = False
+        self.error = 0
+
+    def from_bytes(self, association, src, pos, end):
+        """Start with octets that are there already (the results of ACTIONs)."""
+        self.association = association
+        self.index = self.count = 0
+        self.is_list = False
+        self.last_part = 0
+        self.done = False
+        self.error = 0
+        self.src = src
+        self.src_pos = pos
+        self.src_end = end
+        self.edits = self.model.edits
+        self.phase = _BYTES
+
+    def fill(self, out, pos, end):
+        """Write on, into out[pos:end]; returns the new end.
+
+        Then done is set, or error, or the room is used up. out must have room for one item
+        (384 octets) behind end; what lies there is overwritten.
+        """
+        start = pos
+        while True:
+            phase = self.phase
+            if phase == _OPEN:
+                if self.index >= self.count:
+                    self.done = True
+                    return pos
+                if self.is_list:
+                    if end - pos < 2:
+                        return pos
+                    dar = self._open_descriptor()
+                    if dar:
+                        out[pos] = 1
+                        out[pos + 1] = dar
+                        pos += 2
+                        self._next_descriptor()
+                        continue
+                    out[pos] = 0
+                    pos += 1
+                else:
+                    dar = self._open_descriptor()
+                    if dar:
+                        self.error = dar
+                        return pos
+                if self.last_part:
+                    # attribute 0: a structure of all attributes
+                    if end - pos < 2:
+                        self.phase = _OPEN
+                        return pos - 1 if self.is_list else pos
+                    out[pos] = _STRUCTURE
+                    out[pos + 1] = self.last_part
+                    pos += 2
+            elif phase == _BYTES:
+                n = self.src_end - self.src_pos
+                if n > end - pos:
+                    if n <= _ATOM and pos > start:
+                        return pos
+                    n = end - pos
+                if self.edits != self.model.edits and self.torn:
+                    self.error = _LONG_GET_ABORTED
+                    return pos
+                copy(out, pos, self.src, self.src_pos, n)
+                pos += n
+                self.src_pos += n
+                if self.src_pos < self.src_end:
+                    self.torn = 1
+                    return pos
+                self._next_part()
+            elif phase == _ITEMS:
+                pos = self._fill_items(out, pos, end, start)
+                if self.phase == _ITEMS:
+                    return pos
+            elif phase == _NAME:
+                if end - pos < 8:
+                    # Room for a name only in the next block; or in no block, then in pieces.
+                    return self._name_slowly(out, pos, end, start)
+                out[pos] = _OCTET_STRING
+                out[pos + 1] = 6
+                copy(out, pos + 2, self.model.objects, (self.found << 4) + 2, 6)
+                pos += 8
+                self._next_part()
+            elif phase == _PART:
+                if self._open_part():
+                    if end - pos < 1:
+                        return pos
+                    out[pos] = 0  # not accessible: null-data
+                    pos += 1
+                    self._next_part()
+            else:
+                if end - pos < 3 and (self.count > 127 or end == pos):
+                    return pos
+                pos = put_length(out, pos, self.count)
+                self.phase = _OPEN
+
+    def _fill_items(self, out, pos, end, start):
+        handler = self.handler
+        while self.k < self.n:
+            after = handler.item(self, out, pos)
+            if after < 0:
+                self.error = _LONG_GET_ABORTED
+                return pos
+            if self.torn:
+                copy(out, pos, out, pos + self.torn, after - pos - self.torn)
+                after -= self.torn
+            if after > end:
+                if pos == start:
+                    # Longer than a whole block: the rest is made again for the next one.
+                    self.torn += end - pos
+                    return end
+                return pos
+            self.torn = 0
+            pos = after
+            self.k += 1
+        self._next_part()
+        return pos
+
+    def _name_slowly(self, out, pos, end, start):
+        if pos > start:
+            return pos
+        self.src = self.model.objects
+        copy(out, pos, _NAME_HEAD, 0, 2)
+        self.src_pos = (self.found << 4) + 2
+        self.src_end = self.src_pos + 6
+        self.edits = self.model.edits
+        self.phase = _BYTES
+        return pos + 2
+
+    def _next_part(self):
+        self.torn = 0
+        if self.attribute < self.last_part:
+            self.attribute += 1
+            self.phase = _PART
+        else:
+            self._next_descriptor()
+
+    def _next_descriptor(self):
+        self.index += 1
+        self.at = self.sel_end
+        self.last_part = 0
+        self.phase = _OPEN
+
+    def _open_descriptor(self):
+        """Open the value that the descriptor at `at` names; data_access_result."""
+        buf = self.buf
+        at = self.at
+        if buf[at + 9]:
+            self.selector = buf[at + 10]
+            self.sel_pos = at + 11
+            self.sel_end = skip(buf, at + 11, len(buf))
+        else:
+            self.selector = 0
+            self.sel_pos = self.sel_end = at + 10
+        association = self.association
+        if buf[at + 9] and not association.may_select():
+            return _SCOPE_VIOLATED
+        model = self.model
+        row = model.find(association.device, buf, at)
+        if row < 0:
+            return undefined(model, association.device, buf, at)
+        self.found = row
+        if row == association.alias:
+            row = association.row
+        self.row = row
+        attribute = buf[at + 8]
+        if attribute == 0:
+            if not association.may_attribute_0_get() or self.selector:
+                return _READ_WRITE_DENIED
+            if not association.sees(row):
+                return _OBJECT_UNDEFINED
+            self.last_part = model.n_attributes(row)
+            self.attribute = 1
+            self.phase = _PART
+            return _SUCCESS
+        self.attribute = attribute
+        return self._open_part()
+
+    def _open_part(self):
+        """Open attribute `attribute` of `row`, if the association may read it."""
+        if self.association is not None:
+            dar = self.association.may_read(self.row, self.attribute)
+            if dar:
+                return dar
+        return self._open_value()
+
+    def _open_value(self):
+        model = self.model
+        e = model.entry(self.row, self.attribute)
+        t = model.attributes
+        kind = t[e] & _KIND
+        if self.selector and (self.selector > 8 or not t[e + 1] >> (self.selector - 1) & 1):
+            return _SCOPE_VIOLATED
+        if kind == _RAM or kind == _ROM:
+            src = model.image if kind == _RAM else model.rom
+            at = t[e + 4] << 8 | t[e + 5]
+            self.src = src
+            self.src_pos = at + 2
+            self.src_end = at + 2 + (src[at] << 8 | src[at + 1])
+            self.edits = model.edits
+            self.phase = _BYTES
+            return _SUCCESS
+        if kind == _COMPUTED:
+            self.handler = model.handler_of(self.row)
+            self.k = 0
+            self.n = 1
+            self.phase = _ITEMS
+            return self.handler.open(self)
+        if kind == _LOGICAL_NAME:
+            self.phase = _NAME
+            return _SUCCESS
+        return _OBJECT_UNDEFINED
+
+    # --- One attribute, inside the meter ----------------------------------------------------
+
+    def open_attribute(self, row, attribute):
+        """Start with one attribute, without rights and selection; data_access_result."""
+        self.association = None
+        self.index = self.count = 0
+        self.is_list = False
+        self.last_part = self.torn = 0
+        self.done = False
+        self.error = 0
+        self.selector = 0
+        self.row = self.found = row
+        self.attribute = attribute
+        return self._open_value()
+
+    def open_items(self, handler):
+        """Start with the return data of a method that class module `handler` writes as items."""
+        self.index = self.count = 0
+        self.is_list = False
+        self.last_part = self.torn = 0
+        self.done = False
+        self.error = 0
+        self.handler = handler
+        self.k = 0
+        self.phase = _ITEMS
+
+    def copy_all(self, out, pos, end):
+        """Write the whole value; returns its end, or -1 if it does not fit or failed."""
+        while not self.done:
+            before = pos
+            pos = self.fill(out, pos, end)
+            if self.error or (pos == before and not self.done):
+                return -1
+        return pos
+
+
+_NAME_HEAD = b"\x09\x06"
+
+
+def undefined(model, device, buf, pos):
+    """The data_access_result for an object that is not there."""
+    return _OBJECT_CLASS_INCONSISTENT if model.named(device, buf, pos) else _OBJECT_UNDEFINED
+
+
+def parse_selection(buf, pos, end):
+    """Position after the optional selective access at pos, or -1."""
+    if pos >= end:
+        return -1
+    if buf[pos] == 0:
+        return pos + 1
+    if buf[pos] != 1 or pos + 2 >= end:
+        return -1
+    return skip(buf, pos + 2, end)
+
+
+def parse_descriptors(buf, pos, end):
+    """Position after a SEQUENCE OF attribute descriptors with selection at pos, or -1."""
+    n = length(buf, pos, end)
+    if n < 1:
+        return -1
+    pos += length_size(buf, pos)
+    while n:
+        pos = parse_selection(buf, pos + 9, end)
+        if pos < 0:
+            return -1
+        n -= 1
+    return pos
