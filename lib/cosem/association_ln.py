@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: MIT
+"""Association LN (class 15, versions 0 to 3; IEC 62056-6-2, 4.4.4 and 5.4.5 to 5.4.7).
+
+object_list is written from the object table and the access rights of the association, one object
+an item. The current association, 0.0.40.0.0.255, stands for the object of the association that
+asks: it shows that object's version and rights under its own logical name. Nothing is allocated.
+"""
+
+from cosem.handler import Handler as Base
+from dlms.axdr import get_u16, length, length_size, put_length
+from dlms.prim import compare, copy
+from micropython import const
+
+# Attributes.
+_OBJECT_LIST = const(2)
+_ASSOCIATED_PARTNERS_ID = const(3)
+_APPLICATION_CONTEXT_NAME = const(4)
+_XDLMS_CONTEXT_INFO = const(5)
+_AUTHENTICATION_MECHANISM_NAME = const(6)
+_ASSOCIATION_STATUS = const(8)
+_CURRENT_USER = const(11)
+
+# Access selectors of object_list. What selector 4 returns for its one object is not settled in
+# public sources; here it is an array of one, the type of the attribute.
+_WITHOUT_RIGHTS = const(1)
+_BY_CLASS = const(2)
+_BY_OBJECT_ID = const(3)
+_ONE_OBJECT_ID = const(4)
+
+_SUCCESS = const(0)
+_READ_WRITE_DENIED = const(3)
+_OBJECT_UNDEFINED = const(4)
+_TYPE_UNMATCHED = const(12)
+
+_NULL_DATA = const(0x00)
+_ARRAY = const(0x01)
+_STRUCTURE = const(0x02)
+_BOOLEAN = const(0x03)
+_BIT_STRING = const(0x04)
+_OCTET_STRING = const(0x09)
+_VISIBLE_STRING = const(0x0A)
+_INTEGER = const(0x0F)
+_UNSIGNED = const(0x11)
+_LONG_UNSIGNED = const(0x12)
+_ENUM = const(0x16)
+
+# Fields of a row of ASSOCIATIONS in the definition.
+_CLIENT_SAP = const(0)
+_DEVICE = const(1)
+_ROW = const(2)
+_MECHANISM = const(3)
+_CONFORMANCE = const(4)
+_MAX_PDU = const(5)
+_ACCESS = const(6)
+
+_DLMS_VERSION = const(6)
+_LN_CONTEXT = const(1)
+_CONTEXT_ARC = const(1)
+_MECHANISM_ARC = const(2)
+
+# States of dlms.association.
+_PENDING = const(1)
+_OPEN = const(2)
+
+_OBJECT_ID_LEN = const(13)  # structure, long-unsigned, octet-string[6]
+_CURRENT = b"\x00\x00\x28\x00\x00\xff"
+# 2.16.756.5.8 as octets of an object identifier, and as the structure of the Blue Book.
+_OID = b"\x09\x07\x60\x85\x74\x05\x08"
+_OID_STRUCTURE = b"\x02\x07\x11\x02\x11\x10\x12\x02\xf4\x11\x05\x11\x08\x11"
+
+
+class Handler(Base):
+    def _config(self, row):
+        """Index in ASSOCIATIONS of the association that object row describes, or -1."""
+        i = 0
+        for config in self.model.definition.ASSOCIATIONS:
+            if config[_ROW] == row:
+                return i
+            i += 1
+        return -1
+
+    def open(self, s):
+        i = self._config(s.row)
+        if i < 0:
+            return _OBJECT_UNDEFINED
+        s.a = i
+        if s.attribute != _OBJECT_LIST:
+            return _SUCCESS
+        if not self._selection_is_good(s):
+            return _TYPE_UNMATCHED
+        # s.b, s.c: item s.c is the object s.b of the device. s.d: how many are selected.
+        config = self.model.definition.ASSOCIATIONS[i]
+        n = 0
+        for at in range(self.model.devices[config[_DEVICE]][2]):
+            if self._selected(s, config, at):
+                n += 1
+        s.b = -1
+        s.c = 0
+        s.d = n
+        s.n = n + 1
+        return _SUCCESS
+
+    def item(self, s, buf, pos):
+        config = self.model.definition.ASSOCIATIONS[s.a]
+        attribute = s.attribute
+        if attribute == _OBJECT_LIST:
+            return self._object_list(s, config, buf, pos)
+        if attribute == _ASSOCIATED_PARTNERS_ID:
+            buf[pos] = _STRUCTURE
+            buf[pos + 1] = 2
+            buf[pos + 2] = _INTEGER
+            buf[pos + 3] = config[_CLIENT_SAP] & 0xFF
+            return _put_long_unsigned(buf, pos + 4, self.model.devices[config[_DEVICE]][0])
+        if attribute == _APPLICATION_CONTEXT_NAME:
+            return self._put_oid(s.row, buf, pos, _CONTEXT_ARC, _LN_CONTEXT)
+        if attribute == _AUTHENTICATION_MECHANISM_NAME:
+            return self._put_oid(s.row, buf, pos, _MECHANISM_ARC, config[_MECHANISM])
+        if attribute == _XDLMS_CONTEXT_INFO:
+            return _put_context_info(buf, pos, config[_CONFORMANCE], config[_MAX_PDU])
+        if attribute == _ASSOCIATION_STATUS:
+            buf[pos] = _ENUM
+            buf[pos + 1] = self._status(config)
+            return pos + 2
+        if attribute == _CURRENT_USER:
+            # Nobody: user identification is not in use.
+            buf[pos] = _STRUCTURE
+            buf[pos + 1] = 2
+            buf[pos + 2] = _UNSIGNED
+            buf[pos + 3] = 0
+            buf[pos + 4] = _VISIBLE_STRING
+            buf[pos + 5] = 0
+            return pos + 6
+        return -1
+
+    def invoke(self, s, method, buf, pos, end):
+        # reply_to_HLS_authentication has its place in an HLS association only; objects and users
+        # come from the definition.
+        return _READ_WRITE_DENIED
+
+    def _status(self, config):
+        status = 0
+        for a in self.model.associations:
+            if a.config is config:
+                if a.state == _OPEN:
+                    return 2
+                if a.state == _PENDING:
+                    status = 1
+        return status
+
+    def _put_oid(self, row, buf, pos, arc, last):
+        if self.model.version(row) == 0:
+            copy(buf, pos, _OID_STRUCTURE, 0, 14)
+            buf[pos + 14] = arc
+            buf[pos + 15] = _UNSIGNED
+            buf[pos + 16] = last
+            return pos + 17
+        copy(buf, pos, _OID, 0, 7)
+        buf[pos + 7] = arc
+        buf[pos + 8] = last
+        return pos + 9
+
+    # --- object_list ------------------------------------------------------------------------
+
+    def _selection_is_good(self, s):
+        """True if the parameter of the selector has the right form."""
+        buf = s.buf
+        pos = s.sel_pos
+        if s.selector == 0:
+            return True
+        if s.selector == _WITHOUT_RIGHTS:
+            return buf[pos] == _NULL_DATA
+        if s.selector == _ONE_OBJECT_ID:
+            return _is_object_id(buf, pos, s.sel_end)
+        if buf[pos] != _ARRAY:
+            return False
+        n = length(buf, pos + 1, s.sel_end)
+        pos += 1 + length_size(buf, pos + 1)
+        while n:
+            if s.selector == _BY_CLASS:
+                if buf[pos] != _LONG_UNSIGNED:
+                    return False
+                pos += 3
+            else:
+                if not _is_object_id(buf, pos, s.sel_end):
+                    return False
+                pos += _OBJECT_ID_LEN
+            n -= 1
+        return True
+
+    def _selected(self, s, config, at):
+        """Is object at of the device visible to the association, and asked for?"""
+        access = config[_ACCESS]
+        if access[2 * at] == 0xFF and access[2 * at + 1] == 0xFF:
+            return False
+        if s.selector < _BY_CLASS:
+            return True
+        row = self.model.devices[config[_DEVICE]][1] + at << 4
+        objects = self.model.objects
+        buf = s.buf
+        pos = s.sel_pos
+        if s.selector == _ONE_OBJECT_ID:
+            return _is_named(objects, row, buf, pos)
+        n = length(buf, pos + 1, s.sel_end)
+        pos += 1 + length_size(buf, pos + 1)
+        while n:
+            if s.selector == _BY_CLASS:
+                if get_u16(buf, pos + 1) == get_u16(objects, row):
+                    return True
+                pos += 3
+            else:
+                if _is_named(objects, row, buf, pos):
+                    return True
+                pos += _OBJECT_ID_LEN
+            n -= 1
+        return False
+
+    def _object_list(self, s, config, buf, pos):
+        if s.k == 0:
+            buf[pos] = _ARRAY
+            return put_length(buf, pos + 1, s.d)
+        if s.k != s.c:
+            s.c = s.k
+            s.b += 1
+            while not self._selected(s, config, s.b):
+                s.b += 1
+        model = self.model
+        named = model.devices[config[_DEVICE]][1] + s.b
+        row = named
+        at = s.b
+        if compare(model.objects, (named << 4) + 2, _CURRENT, 0, 6) == 0:
+            # The current association: the object of this association under its other name.
+            row = config[_ROW]
+            at = row - model.devices[config[_DEVICE]][1]
+        buf[pos] = _STRUCTURE
+        buf[pos + 1] = 3 if s.selector == _WITHOUT_RIGHTS else 4
+        buf[pos + 2] = _LONG_UNSIGNED
+        copy(buf, pos + 3, model.objects, row << 4, 2)
+        buf[pos + 5] = _UNSIGNED
+        buf[pos + 6] = model.version(row)
+        buf[pos + 7] = _OCTET_STRING
+        buf[pos + 8] = 6
+        copy(buf, pos + 9, model.objects, (named << 4) + 2, 6)
+        pos += 15
+        if s.selector == _WITHOUT_RIGHTS:
+            return pos
+        rights = get_u16(config[_ACCESS], 2 * at)
+        return self._access_rights(row, rights, model.version(s.row), buf, pos)
+
+    def _access_rights(self, row, rights, version, buf, pos):
+        """access_rights of an object, in the form of this version of Association LN."""
+        model = self.model
+        access = model.access
+        n = model.n_attributes(row)
+        buf[pos] = _STRUCTURE
+        buf[pos + 1] = 2
+        buf[pos + 2] = _ARRAY
+        pos = put_length(buf, pos + 3, n)
+        attribute = 1
+        while attribute <= n:
+            mode = access[rights]
+            rights += 1
+            buf[pos] = _STRUCTURE
+            buf[pos + 1] = 3
+            buf[pos + 2] = _INTEGER
+            buf[pos + 3] = attribute
+            buf[pos + 4] = _ENUM
+            buf[pos + 5] = mode if version >= 3 else _attribute_mode(mode, version)
+            pos = _put_selectors(buf, pos + 6, model.selectors(row, attribute))
+            attribute += 1
+        n = model.n_methods(row)
+        buf[pos] = _ARRAY
+        pos = put_length(buf, pos + 1, n)
+        method = 1
+        while method <= n:
+            mode = access[rights]
+            rights += 1
+            buf[pos] = _STRUCTURE
+            buf[pos + 1] = 2
+            buf[pos + 2] = _INTEGER
+            buf[pos + 3] = method
+            buf[pos + 4] = _ENUM if version else _BOOLEAN
+            buf[pos + 5] = mode if version >= 3 else _method_mode(mode, version)
+            pos += 6
+            method += 1
+        return pos
+
+
+def _put_long_unsigned(buf, pos, value):
+    buf[pos] = _LONG_UNSIGNED
+    buf[pos + 1] = value >> 8
+    buf[pos + 2] = value & 0xFF
+    return pos + 3
+
+
+def _put_context_info(buf, pos, conformance, max_pdu):
+    buf[pos] = _STRUCTURE
+    buf[pos + 1] = 6
+    buf[pos + 2] = _BIT_STRING
+    buf[pos + 3] = 24
+    buf[pos + 4] = conformance >> 16
+    buf[pos + 5] = conformance >> 8 & 0xFF
+    buf[pos + 6] = conformance & 0xFF
+    pos = _put_long_unsigned(buf, pos + 7, max_pdu)
+    pos = _put_long_unsigned(buf, pos, max_pdu)
+    buf[pos] = _UNSIGNED
+    buf[pos + 1] = _DLMS_VERSION
+    buf[pos + 2] = _INTEGER
+    buf[pos + 3] = 0
+    buf[pos + 4] = _OCTET_STRING
+    buf[pos + 5] = 0
+    return pos + 6
+
+
+def _put_selectors(buf, pos, mask):
+    """access_selectors: null-data, or an array of the numbers in the mask."""
+    if not mask:
+        buf[pos] = _NULL_DATA
+        return pos + 1
+    buf[pos] = _ARRAY
+    count = pos + 1
+    buf[count] = 0
+    pos += 2
+    selector = 1
+    while mask:
+        if mask & 1:
+            buf[count] += 1
+            buf[pos] = _INTEGER
+            buf[pos + 1] = selector
+            pos += 2
+        mask >>= 1
+        selector += 1
+    return pos
+
+
+def _attribute_mode(mode, version):
+    """access_mode of versions 0 to 2 for the bits of version 3."""
+    rights = mode & 3
+    # 4, 5, 6: the same rights, authenticated
+    return rights + 3 if version and rights and mode & 4 else rights
+
+
+def _method_mode(mode, version):
+    if not mode & 1:
+        return 0
+    return 2 if version and mode & 4 else 1
+
+
+def _is_object_id(buf, pos, end):
+    """True if a structure of class_id and logical_name stands at pos."""
+    return (
+        pos + _OBJECT_ID_LEN <= end
+        and buf[pos] == _STRUCTURE
+        and buf[pos + 1] == 2
+        and buf[pos + 2] == _LONG_UNSIGNED
+        and buf[pos + 5] == _OCTET_STRING
+        and buf[pos + 6] == 6
+    )
+
+
+def _is_named(objects, row, buf, pos):
+    """True if the object_Id at pos names the object at objects[row:]."""
+    return compare(objects, row, buf, pos + 3, 2) == 0 and compare(objects, row + 2, buf, pos + 7, 6) == 0

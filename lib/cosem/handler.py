@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""What a module of an interface class with behaviour offers to the model.
+
+One instance serves all objects of the class. Everything but __init__, start and tick is on the
+path of a request and allocates nothing. Results are data_access_result and action_result codes.
+"""
+
+from micropython import const
+
+_SUCCESS = const(0)
+_READ_WRITE_DENIED = const(3)
+_OBJECT_UNDEFINED = const(4)
+
+
+class Handler:
+    """A class that stores and does nothing: the defaults of every hook."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def start(self, row):
+        """Called once for each object at boot."""
+
+    def open(self, s):
+        """Begin the value of computed attribute s.attribute: set s.n, the number of its items."""
+        return _OBJECT_UNDEFINED
+
+    def item(self, s, buf, pos):
+        """Write item s.k of the value at buf[pos:], at most 384 octets; return its end or -1."""
+        return -1
+
+    def check(self, row, attribute, buf, pos, end):
+        """May this value, of the right type, be stored? (flag `check` of the class file)"""
+        return _SUCCESS
+
+    def set(self, row, attribute, buf, pos, end):
+        """Take the value of a computed attribute."""
+        return _READ_WRITE_DENIED
+
+    def changed(self, row, attribute):
+        """A stored attribute has a new value (flag `changed` of the class file)."""
+
+    def invoke(self, s, method, buf, pos, end):
+        """Run a method of s.row; its parameter is buf[pos:end], none if empty."""
+        return _OBJECT_UNDEFINED
+
+    def tick(self, now):
+        """A second of the meter's time has passed."""

@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: MIT
+"""The object model: packed tables of a definition, and the image with the values at rest.
+
+Implements the attribute and method access of IEC 62056-6-2 on the tables that tools/tables.py
+makes. A value at rest is a slot: u16 length, then its A-XDR encoding. RAM holds the image; the
+tables and the values that nobody changes stay where the definition is. After boot nothing here
+allocates but put_bytes(), rows() and integers of 30 bits and more on 32-bit boards.
+"""
+
+from dlms import types
+from dlms.axdr import get_u32
+from dlms.prim import copy, find
+from dlms.stream import Stream
+from micropython import const
+
+# Fields of a row of the object table.
+_ROW_SHIFT = const(4)
+_ROW_VERSION = const(8)
+_ROW_HANDLER = const(9)
+_ROW_N_ATTRIBUTES = const(10)
+_ROW_N_METHODS = const(11)
+_ROW_FIRST_ENTRY = const(12)
+
+# Fields of an attribute entry.
+_ENTRY_SHIFT = const(3)
+_ENTRY_TYPE = const(2)
+_ENTRY_SLOT = const(4)
+_ENTRY_CAPACITY = const(6)
+
+_KIND = const(0x0F)
+_COMPUTED = const(0)
+_ROM = const(1)
+_RAM = const(2)
+_LOGICAL_NAME = const(3)
+_CHECK = const(0x10)
+_CHANGED = const(0x20)
+
+_SUCCESS = const(0)
+_READ_WRITE_DENIED = const(3)
+_OBJECT_UNDEFINED = const(4)
+_TYPE_UNMATCHED = const(12)
+_SCOPE_VIOLATED = const(13)
+_OTHER_REASON = const(250)
+
+_INTEGER = const(0x0F)
+_LONG = const(0x10)
+_DOUBLE_LONG = const(0x05)
+_LONG64 = const(0x14)
+_OCTET_STRING = const(0x09)
+
+
+class Model:
+    """All objects of a definition, their values, and the handlers of their classes."""
+
+    def __init__(self, definition):
+        self.definition = definition
+        self.image = bytearray(definition.RAM)
+        self.rom = definition.ROM
+        self.objects = definition.OBJECTS
+        self.attributes = definition.ATTRIBUTES
+        self.types = definition.TYPES
+        self.access = definition.ACCESS
+        self.devices = definition.DEVICES
+        self.n_rows = len(self.objects) >> _ROW_SHIFT
+        # Counts SETs and ACTIONs of clients: a long answer from the image sees that it changed.
+        self.edits = 0
+        # Handed in by the firmware.
+        self.storage = None
+        self.on_edit = None
+        self.event = None
+        self.random = None
+        self.on_setup = None
+        # The server's pool, for association_status.
+        self.associations = ()
+        # Two streams of the model's own: for values that are read, and for methods that are run.
+        self._reader = Stream(self)
+        self._actor = Stream(self)
+        self.handlers = []
+        for name in definition.HANDLERS:
+            handler = None
+            if name:
+                handler = getattr(__import__("cosem." + name), name).Handler(self)
+            self.handlers.append(handler)
+
+    def start(self):
+        """Let the handlers prepare their objects; once, after the firmware has set its hooks."""
+        for row in range(self.n_rows):
+            handler = self.handlers[self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]]
+            if handler is not None:
+                handler.start(row)
+
+    def tick(self, now):
+        for handler in self.handlers:
+            if handler is not None:
+                handler.tick(now)
+
+    # --- Where things are -------------------------------------------------------------------
+
+    def find(self, device, buf, pos):
+        """Row of the object class_id + logical_name = buf[pos:pos+8] of a logical device, or -1."""
+        d = self.devices[device]
+        return find(self.objects, d[1], d[2], buf, pos)
+
+    def find_any(self, buf, pos):
+        """As find(), in the first logical device that has the object."""
+        for d in self.devices:
+            row = find(self.objects, d[1], d[2], buf, pos)
+            if row >= 0:
+                return row
+        return -1
+
+    def named(self, device, buf, pos):
+        """True if an object of another class has the logical name buf[pos+2:pos+8]."""
+        d = self.devices[device]
+        at = d[1] << _ROW_SHIFT
+        for _ in range(d[2]):
+            i = 2
+            while i < 8 and self.objects[at + i] == buf[pos + i]:
+                i += 1
+            if i == 8:
+                return True
+            at += 1 << _ROW_SHIFT
+        return False
+
+    def rows(self, class_id):
+        """Rows of all objects of a class (boot only)."""
+        t = self.objects
+        return [
+            r
+            for r in range(self.n_rows)
+            if t[r << _ROW_SHIFT] << 8 | t[(r << _ROW_SHIFT) + 1] == class_id
+        ]
+
+    def class_id(self, row):
+        at = row << _ROW_SHIFT
+        return self.objects[at] << 8 | self.objects[at + 1]
+
+    def version(self, row):
+        return self.objects[(row << _ROW_SHIFT) + _ROW_VERSION]
+
+    def n_attributes(self, row):
+        return self.objects[(row << _ROW_SHIFT) + _ROW_N_ATTRIBUTES]
+
+    def n_methods(self, row):
+        return self.objects[(row << _ROW_SHIFT) + _ROW_N_METHODS]
+
+    def handler_of(self, row):
+        return self.handlers[self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]]
+
+    def handler(self, name):
+        """The handler that module `name` of cosem gave, or None."""
+        for i, n in enumerate(self.definition.HANDLERS):
+            if n == name:
+                return self.handlers[i]
+        return None
+
+    def entry(self, row, attribute):
+        """Offset of the entry of an attribute (1..) in the attribute table."""
+        at = (row << _ROW_SHIFT) + _ROW_FIRST_ENTRY
+        first = self.objects[at] << 8 | self.objects[at + 1]
+        return first + attribute - 1 << _ENTRY_SHIFT
+
+    def kind(self, row, attribute):
+        """0 computed, 1 in ROM, 2 in the image, 3 logical_name, 4 absent."""
+        return self.attributes[self.entry(row, attribute)] & _KIND
+
+    def selectors(self, row, attribute):
+        """Access selectors of an attribute: bit n-1 for selector n."""
+        return self.attributes[self.entry(row, attribute) + 1]
+
+    def type_at(self, row, attribute):
+        """Offset of the type of an attribute in types."""
+        e = self.entry(row, attribute) + _ENTRY_TYPE
+        return self.attributes[e] << 8 | self.attributes[e + 1]
+
+    def slot(self, row, attribute):
+        """Offset of the encoding of an attribute in the image; -1 if it is not there."""
+        e = self.entry(row, attribute)
+        t = self.attributes
+        if t[e] & _KIND != _RAM:
+            return -1
+        return (t[e + _ENTRY_SLOT] << 8 | t[e + _ENTRY_SLOT + 1]) + 2
+
+    def state(self, row, j):
+        """Offset of hidden state j (0..) of an object in the image."""
+        return self.slot(row, self.n_attributes(row) + 1 + j)
+
+    def capacity(self, row, attribute):
+        e = self.entry(row, attribute) + _ENTRY_CAPACITY
+        return self.attributes[e] << 8 | self.attributes[e + 1]
+
+    def value_len(self, row, attribute):
+        """Octets of the stored encoding of an attribute; 0 if it is not stored."""
+        e = self.entry(row, attribute)
+        t = self.attributes
+        kind = t[e] & _KIND
+        at = t[e + _ENTRY_SLOT] << 8 | t[e + _ENTRY_SLOT + 1]
+        if kind == _RAM:
+            return self.image[at] << 8 | self.image[at + 1]
+        if kind == _ROM:
+            return self.rom[at] << 8 | self.rom[at + 1]
+        return 0
+
+    # --- Access without rights: scripts, captures, the meter program ------------------------
+
+    def read(self, row, attribute, buf, pos, limit):
+        """Write the A-XDR of an attribute at buf[pos:limit]; returns its end, or -1 - result.
+
+        buf needs room for one item (384 octets) behind pos where the attribute is computed.
+        """
+        if attribute < 1 or attribute > self.n_attributes(row):
+            return -1 - _OBJECT_UNDEFINED
+        s = self._reader
+        dar = s.open_attribute(row, attribute)
+        if dar:
+            return -1 - dar
+        pos = s.copy_all(buf, pos, limit)
+        return pos if pos >= 0 else -1 - _OTHER_REASON
+
+    def write(self, row, attribute, buf, pos, end):
+        """Check the A-XDR buf[pos:end] against the attribute and take it; data_access_result."""
+        dar = self.accepts(row, attribute, buf, pos, end)
+        if dar:
+            return dar
+        return self.store(row, attribute, buf, pos, end)
+
+    def accepts(self, row, attribute, buf, pos, end):
+        """Would write() take this value? Changes nothing."""
+        if attribute < 1 or attribute > self.n_attributes(row):
+            return _OBJECT_UNDEFINED
+        e = self.entry(row, attribute)
+        t = self.attributes
+        flags = t[e]
+        kind = flags & _KIND
+        if kind != _RAM and kind != _COMPUTED:
+            return _READ_WRITE_DENIED
+        tp = t[e + _ENTRY_TYPE] << 8 | t[e + _ENTRY_TYPE + 1]
+        if types.check(self.types, tp, buf, pos, end) != end:
+            return _TYPE_UNMATCHED
+        if kind == _RAM and end - pos > (t[e + _ENTRY_CAPACITY] << 8 | t[e + _ENTRY_CAPACITY + 1]):
+            return _OTHER_REASON
+        if flags & _CHECK:
+            return self.handler_of(row).check(row, attribute, buf, pos, end)
+        return _SUCCESS
+
+    def store(self, row, attribute, buf, pos, end):
+        """Second half of write(): take a value that accepts() has passed."""
+        e = self.entry(row, attribute)
+        t = self.attributes
+        flags = t[e]
+        if flags & _KIND == _COMPUTED:
+            dar = self.handler_of(row).set(row, attribute, buf, pos, end)
+            if dar:
+                return dar
+        else:
+            at = t[e + _ENTRY_SLOT] << 8 | t[e + _ENTRY_SLOT + 1]
+            n = end - pos
+            self.image[at] = n >> 8
+            self.image[at + 1] = n & 0xFF
+            copy(self.image, at + 2, buf, pos, n)
+            if flags & _CHANGED:
+                self.handler_of(row).changed(row, attribute)
+        self.edited(row, attribute)
+        return _SUCCESS
+
+    def act(self, row, method, buf, pos, end):
+        """Run a method, without return data; action_result.
+
+        A method that runs others (scripts do) takes what it needs from its stream first.
+        """
+        handler = self.handler_of(row)
+        if handler is None or method < 1 or method > self.n_methods(row):
+            return _OBJECT_UNDEFINED
+        s = self._actor
+        s.association = None
+        s.row = row
+        s.n = 0
+        s.out_pos = s.out_end = 0
+        result = handler.invoke(s, method, buf, pos, end)
+        if not result:
+            self.edited(row, 0)
+        return result
+
+    def edited(self, row, attribute):
+        """Say that a client or a script has changed something of an object."""
+        self.edits = self.edits + 1 & 0xFFFFFF
+        if self.on_edit is not None:
+            self.on_edit(row, attribute)
+
+    # --- Values as Python objects: the meter program ----------------------------------------
+
+    def get_int(self, row, attribute):
+        """The value of a stored integer, enum or boolean of up to 32 bits (64: program only)."""
+        buf = self.image
+        at = self.slot(row, attribute)
+        if at < 0:
+            buf = self.rom
+            e = self.entry(row, attribute) + _ENTRY_SLOT
+            at = (self.attributes[e] << 8 | self.attributes[e + 1]) + 2
+        tag = buf[at]
+        n = self.value_len(row, attribute) - 1
+        if n == 4:
+            value = get_u32(buf, at + 1)
+        else:
+            value = 0
+            for i in range(at + 1, at + 1 + n):
+                value = value << 8 | buf[i]
+        if (
+            tag == _INTEGER or tag == _LONG or tag == _DOUBLE_LONG or tag == _LONG64
+        ) and buf[at + 1] & 0x80:
+            value -= 1 << (8 * n)
+        return value
+
+    def put_int(self, row, attribute, value):
+        """Patch a stored integer in place: the tag stays, the value is clamped to the type."""
+        at = self.slot(row, attribute)
+        tag = self.image[at]
+        n = self.value_len(row, attribute) - 1
+        if tag == _INTEGER or tag == _LONG or tag == _DOUBLE_LONG or tag == _LONG64:
+            top = (1 << (8 * n - 1)) - 1
+            low = -top - 1
+        else:
+            top = (1 << (8 * n)) - 1
+            low = 0
+        value = top if value > top else low if value < low else value
+        i = at + n
+        while i > at:
+            self.image[i] = value & 0xFF
+            value >>= 8
+            i -= 1
+
+    def put_bytes(self, row, attribute, data):
+        """Replace the content of a stored octet-string or visible-string of up to 127 octets."""
+        at = self.slot(row, attribute)
+        n = len(data)
+        if n > 127 or n + 2 > self.capacity(row, attribute):
+            return False
+        self.image[at - 2] = 0
+        self.image[at - 1] = n + 2
+        self.image[at + 1] = n
+        copy(self.image, at + 2, data, 0, n)
+        return True
