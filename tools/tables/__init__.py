@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+"""From class files and a meter definition to packed tables.
+
+source      TOML with line numbers, errors of one line
+notation    the Book's notation of types: parse, encode, sizes, type descriptions
+classes     lib/cosem/classes/*.toml
+definition  firmware/definitions/*.toml: groups and lines expanded into objects
+pack        objects to OBJECTS, ATTRIBUTES, TYPES, ROM, RAM, ACCESS, ... and the module's text
+command     the command line
+"""
+
+from .classes import load_classes
+from .definition import load_definition
+from .notation import parse_type
+from .pack import compile, expected_value
+from .source import TableError
+
+__all__ = (
+    "TableError",
+    "compile",
+    "expected_value",
+    "load_classes",
+    "load_definition",
+    "parse_type",
+)

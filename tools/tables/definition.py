@@ -1,0 +1,484 @@
+# SPDX-License-Identifier: MIT
+"""Reads a meter definition: one TOML file that says what a meter is.
+
+    name = "..."                       of the definition
+    [limits]                           associations, work_len, max_pdu
+    [[device]]                         a logical device: name, sap
+    [access]                           group of objects -> {role = rights}
+    [[association]]                    device, client_sap, object (its Association LN), mechanism,
+                                       role, conformance (names), max_pdu
+    [[objects]]                        keys common to the lines of `list`; a line is an object
+
+Keys of an object beside the names of its attributes (which give their initial values):
+    class, version   name or number; version: the current one when left out
+    device           name, or list of names: the object in each of them
+    obis             logical_name; F is 255 when left out
+    access           group of [access]
+    data_type        type of the attributes that the class leaves open (value, ...), or
+                     data_types = {attribute = type}
+    scaler, unit     scaler_unit
+    source           what the meter program feeds into attribute 2
+    capacity         {attribute = n}: room for n characters, or n elements; "n octets" of encoding
+    volatile         true: not saved; ram = [attribute]: the meter program patches it
+    row_len          octets of a profile's row, when more than its columns need now
+    base_name        short name
+    values           {attribute = value} where an attribute has the name of a key above
+    each             {x = [1, 2]} or {x = "1..4"}: a line for many; {x} in its texts is replaced.
+                     Lists of one table go side by side; a list of tables: every combination
+    note             for people
+
+Rights: r w x, each for all (r: all attributes, w: those that the class lets be written, x: all
+methods), or for the indexes after a colon: "r:1-6,8 w:7 x". A role that is not named does not see
+the group's objects.
+"""
+
+import re
+
+from . import source
+from .classes import keys, load_classes, one_of, units
+from .notation import INTEGERS, Typed, logical_name, obis, parse_type
+
+_TOP = {"name": (str, True), "limits": (dict, True), "device": (list, True),
+        "access": (dict, True), "association": (list, True), "objects": (list, True)}  # fmt: skip
+_LIMITS = {"associations": (int, True), "work_len": (int, True), "max_pdu": (int, True)}
+_DEVICE = {"name": (str, True), "sap": (int, True)}
+_ASSOCIATION = {"device": (str, True), "client_sap": (int, True), "object": (str, True),
+                "mechanism": (int, True), "role": (str, True), "conformance": (list, True),
+                "max_pdu": (int, False), "note": (str, False)}  # fmt: skip
+_KEYS = {"class": (int, str), "version": int, "device": (str, list), "obis": str, "access": str,
+         "data_type": str, "data_types": dict, "scaler": int, "unit": str, "source": str,
+         "capacity": dict, "volatile": bool, "ram": list, "row_len": int, "base_name": int,
+         "values": dict, "each": (dict, list), "note": str}  # fmt: skip
+# sources of the meter program and the classes that they feed
+_SOURCES = {"energy": (3,), "inst": (1, 3), "demand": (5,), "max": (4,), "count": (1, 3),
+            "event": (1,), "status": (1, 3, 63)}  # fmt: skip
+_FED = 2  # a source feeds attribute 2
+
+
+class Device:
+    """name, sap, objects (sorted by class_id and logical_name), logical_device_name (octets)."""
+
+
+class Association:
+    """device, client_sap, object, mechanism, role, conformance (24 bits, bit 0 first), max_pdu."""
+
+
+class Cell:
+    """An attribute of an object: attribute (classes.Attribute), type (of this object), value;
+    stored: 'computed', 'name', 'rom', or 'ram'; persistent; capacity in octets of encoding."""
+
+    def encoding(self):
+        return self.type.encode(self.value)
+
+
+class Object:
+    """device, version (classes.Version), name (6 octets), row, note, access (role -> octets, one
+    an attribute then one a method), source, base_name, row_len, cells (by attribute index)."""
+
+    @property
+    def key(self):
+        return self.version.class_id.to_bytes(2, "big") + self.name
+
+    @property
+    def text(self):
+        return "%s %s" % (self.version.name, obis(self.name))
+
+    def cell(self, name):
+        a = self.version.attribute(name)
+        return self.cells[a.index] if a else None
+
+
+class Definition:
+    """name, file, devices, associations, objects (all, in the order of rows), limits (tuple)."""
+
+    def find(self, device, class_id, name):
+        """Object of a logical device, or None. name: six octets, or the text form."""
+        name = logical_name(name) if isinstance(name, str) else name
+        key = class_id.to_bytes(2, "big") + name
+        return next((o for o in device.objects if o.key == key), None)
+
+    def device(self, name):
+        return next((d for d in self.devices if d.name == name), None)
+
+
+def load_definition(file, classes=None):
+    """Definition of a TOML file (path, or source.Document). Raises source.TableError."""
+    document = file if isinstance(file, source.Document) else source.read(file)
+    return Loader(document, classes or load_classes()).load()
+
+
+class Loader:
+    def __init__(self, document, classes):
+        self.document = document
+        self.data = document.data
+        self.classes = classes
+        self.by_name = {}
+        for c in classes.values():
+            for v in c.versions.values():
+                for name in (v.name, v.name.split(" (")[0]):  # class 43 has a remark in its name
+                    self.by_name.setdefault(name.lower(), c)
+        self.units = units(classes)
+
+    def error(self, path, message):
+        return self.document.error(path, message)
+
+    def load(self):
+        keys(self.document, (), self.data, _TOP)
+        d = self.definition = Definition()
+        d.name = self.data["name"]
+        d.file = self.document.file
+        d.document = self.document
+        limits = self.data["limits"]
+        keys(self.document, ("limits",), limits, _LIMITS)
+        for key, value in limits.items():
+            self.number(("limits", key), value, 1)
+        d.limits = (limits["associations"], limits["work_len"], limits["max_pdu"])
+        d.devices = []
+        for n, table in enumerate(self.data["device"]):
+            keys(self.document, ("device", n), table, _DEVICE)
+            self.number(("device", n, "sap"), table["sap"], 1)
+            device = Device()
+            device.name, device.sap, device.objects = table["name"], table["sap"], []
+            if any(o.sap == device.sap or o.name == device.name for o in d.devices):
+                raise self.error(
+                    ("device", n), "sap or name again; expected one logical device each"
+                )
+            d.devices.append(device)
+        self.associations()
+        for g, group in enumerate(self.data["objects"]):
+            self.group(("objects", g), group)
+        self.rows()
+        return d
+
+    def number(self, path, value, lo):
+        if not lo <= value <= 0xFFFF:
+            raise self.error(path, "%s is %d; expected %d to 65535" % (path[-1], value, lo))
+
+    def associations(self):
+        bits = self.classes[15].enums["conformance"]
+        names = {text.split(" (")[0]: int(bit) for bit, text in bits.items() if bit.isdecimal()}
+        self.definition.associations = []
+        for n, table in enumerate(self.data["association"]):
+            path = ("association", n)
+            keys(self.document, path, table, _ASSOCIATION)
+            a = Association()
+            a.path = path
+            one_of(
+                self.document,
+                (*path, "device"),
+                table["device"],
+                [d.name for d in self.definition.devices],
+            )
+            a.device = self.definition.device(table["device"])
+            a.client_sap = table["client_sap"]
+            self.number((*path, "client_sap"), a.client_sap, 0)
+            self.number((*path, "max_pdu"), table.get("max_pdu", 0), 0)
+            a.mechanism = table["mechanism"]
+            if not 0 <= a.mechanism <= 7:
+                raise self.error(
+                    (*path, "mechanism"), "mechanism %d; expected 0 to 7" % a.mechanism
+                )
+            if any(
+                x.client_sap == a.client_sap and x.device is a.device
+                for x in self.definition.associations
+            ):
+                raise self.error(
+                    (*path, "client_sap"),
+                    "client_sap %d again; expected it once a device" % a.client_sap,
+                )
+            a.role = table["role"]
+            a.max_pdu = table.get("max_pdu", self.definition.limits[2])
+            a.conformance = 0
+            for i, word in enumerate(table["conformance"]):
+                one_of(self.document, (*path, "conformance", i), word, list(names))
+                a.conformance |= 0x800000 >> names[word]
+            a.object_name = table["object"]
+            self.definition.associations.append(a)
+
+    def group(self, path, group):
+        if not isinstance(group, dict) or not isinstance(group.get("list"), list):
+            raise self.error(
+                path, "no list; expected [[objects]] with list = [ one object a line ]"
+            )
+        common = {k: v for k, v in group.items() if k != "list"}
+        if "obis" in common or "each" in common:
+            raise self.error(path, "obis or each for a group; expected them in its lines")
+        for n, line in enumerate(group["list"]):
+            where = (*path, "list", n)
+            if not isinstance(line, dict):
+                raise self.error(where, "%r is no table; expected {obis = ...}" % (line,))
+            self.origin = {k: (*where, k) if k in line else (*path, k) for k in common | line}
+            for one in self.expand(where, line):
+                merged = dict(common)
+                for key, value in one.items():
+                    both = isinstance(value, dict) and isinstance(common.get(key), dict)
+                    merged[key] = common[key] | value if both else value
+                self.line(where, merged)
+
+    def expand(self, where, line):
+        """The line once for every combination of its `each`."""
+        each = line.get("each", {})
+        lines = [{k: v for k, v in line.items() if k != "each"}]
+        for table in each if isinstance(each, list) else [each]:
+            if not isinstance(table, dict):
+                raise self.error(
+                    (*where, "each"), "%r is no table; expected {x = [1, 2]}" % (table,)
+                )
+            columns = {}
+            for name, values in table.items():
+                span = re.fullmatch(r"(\d+)\.\.(\d+)", values) if isinstance(values, str) else None
+                if span:
+                    values = list(range(int(span.group(1)), int(span.group(2)) + 1))
+                if not isinstance(values, list):
+                    message = '%s is %r; expected a list, or "1..4"' % (name, values)
+                    raise self.error((*where, "each", name), message)
+                columns[name] = values
+            if len({len(v) for v in columns.values()}) > 1:
+                raise self.error(
+                    (*where, "each"), "lists of different length; expected as many of each"
+                )
+            sets = [dict(zip(columns, row)) for row in zip(*columns.values())] if columns else [{}]
+            lines = [fill(one, s) for one in lines for s in sets]
+        return lines
+
+    def line(self, where, table):
+        """One object, in each of its devices."""
+        at = self.origin.get
+        for key, kind in _KEYS.items():
+            if key in table and (
+                not isinstance(table[key], kind)
+                or (isinstance(table[key], bool) and kind is not bool)
+            ):
+                wanted = " or ".join(
+                    k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,))
+                )
+                raise self.error(
+                    at(key, where),
+                    "%s is %r; expected a value of type %s" % (key, table[key], wanted),
+                )
+        for key in ("class", "obis", "access", "device"):
+            if key not in table:
+                raise self.error(
+                    where, "no %s; expected the key %s in the line or its group" % (key, key)
+                )
+        version = self.version(table, at, where)
+        try:
+            name = logical_name(table["obis"])
+        except ValueError as e:
+            raise self.error(at("obis"), str(e)) from None
+        attributes = {k: v for k, v in table.items() if k not in _KEYS} | table.get("values", {})
+        for key in ("scaler", "unit"):
+            if key in table and "scaler_unit" not in attributes:
+                attributes["scaler_unit"] = [table.get("scaler", 0), table.get("unit", 255)]
+                self.origin.setdefault("scaler_unit", at(key))
+        known = [a.name for a in version.attributes.values()]
+        for key in [
+            *attributes,
+            *table.get("data_types", {}),
+            *table.get("capacity", {}),
+            *table.get("ram", []),
+        ]:
+            if key not in known or key == "logical_name":
+                message = "class %s has no attribute %s; expected a key or one of %s"
+                raise self.error(
+                    at(key, where), message % (version.name, key, ", ".join(known[1:]))
+                )
+        one_of(self.document, at("access"), table["access"], list(self.data["access"]))
+        devices = table["device"] if isinstance(table["device"], list) else [table["device"]]
+        for device in devices:
+            one_of(self.document, at("device"), device, [d.name for d in self.definition.devices])
+            self.place(where, self.definition.device(device), version, name, table, attributes)
+
+    def version(self, table, at, where):
+        wanted = table["class"]
+        c = (
+            self.classes.get(wanted)
+            if isinstance(wanted, int)
+            else self.by_name.get(wanted.lower())
+        )
+        if c is None:
+            raise self.error(
+                at("class"),
+                "class %r is unknown; expected a name or number of lib/cosem/classes" % wanted,
+            )
+        if "version" not in table:
+            return c.current
+        if table["version"] not in c.versions:
+            have = ", ".join(str(v) for v in c.versions)
+            raise self.error(
+                at("version"),
+                "%s has no version %s; expected %s" % (c.name, table["version"], have),
+            )
+        return c.versions[table["version"]]
+
+    def place(self, where, device, version, name, table, attributes):
+        o = Object()
+        o.device, o.version, o.name, o.path = device, version, name, where
+        o.origin = dict(self.origin)
+        o.note = table.get("note", "")
+        o.base_name = table.get("base_name", 0)
+        o.row_len = table.get("row_len", 0)
+        o.group = table["access"]
+        o.volatile = table.get("volatile", False)
+        o.ram = [version.attribute(n).index for n in table.get("ram", [])]
+        o.asked = {version.attribute(n).index: c for n, c in table.get("capacity", {}).items()}
+        o.source = table.get("source")
+        if o.source is not None:
+            self.check_source(o)
+        o.cells = {}
+        for k, a in version.attributes.items():
+            cell = o.cells[k] = Cell()
+            cell.attribute = a
+            cell.stored = "computed" if a.computed else "name" if k == 1 else None
+            cell.type = self.cell_type(o, a, table)
+            if k == 1:
+                cell.value = name
+                continue
+            try:
+                cell.value = cell.type.default()
+                if a.name in attributes:
+                    names = self.units if a.name == "scaler_unit" else None
+                    cell.value = cell.type.coerce(attributes[a.name], names)
+            except ValueError as e:
+                raise self.error(self.value_path(o, a.name), "%s: %s" % (a.name, e)) from None
+            if cell.stored == "computed" and a.name in attributes:
+                raise self.error(
+                    self.value_path(o, a.name), "%s is computed; expected no value" % a.name
+                )
+            if isinstance(cell.value, Typed) and cell.value.value is not None:
+                cell.type, cell.value = cell.value.type, cell.value.value
+        fed = o.cells[_FED]
+        if o.source and (fed.type.kind != "simple" or fed.type.tag not in INTEGERS):
+            message = "source %s feeds an integer, not %s; expected such a data_type"
+            raise self.error(o.origin["source"], message % (o.source, fed.type.text))
+        self.rights(o)
+        for other in device.objects:
+            if other.key == o.key:
+                line = self.document.line(other.path)
+                raise self.error(
+                    at_obis(o), "%s again; expected it once (line %d)" % (o.text, line)
+                )
+        device.objects.append(o)
+
+    def value_path(self, o, name):
+        return o.origin.get(name) or (*o.path, "values", name)
+
+    def check_source(self, o):
+        kind = o.source.split(".")[0]
+        if "." not in o.source or kind not in _SOURCES:
+            words = ", ".join(k + "." for k in _SOURCES)
+            raise self.error(
+                o.origin["source"], "source %s is unknown; expected one of %s" % (o.source, words)
+            )
+        if o.version.class_id not in _SOURCES[kind]:
+            names = " or ".join(self.classes[c].name for c in _SOURCES[kind])
+            message = "source %s does not feed %s; expected %s" % (o.source, o.version.name, names)
+            raise self.error(o.origin["source"], message)
+
+    def cell_type(self, o, a, table):
+        text = table.get("data_types", {}).get(a.name)
+        key = "data_types"
+        if (
+            text is None
+            and a.type.kind in ("any", "choice")
+            and a.name != "status"
+            and not a.computed
+        ):
+            text, key = table.get("data_type"), "data_type"
+        if text is None:
+            return a.type
+        try:
+            t = parse_type(text)
+        except ValueError as e:
+            raise self.error(o.origin[key], str(e)) from None
+        if not a.type.admits(t):
+            raise self.error(
+                o.origin[key], "%s cannot be %s; expected %s" % (a.name, text, a.type.text)
+            )
+        return t
+
+    def rights(self, o):
+        o.access = {}
+        for role, text in self.data["access"][o.group].items():
+            path = ("access", o.group, role)
+            if not isinstance(text, str):
+                raise self.error(path, '%r; expected rights such as "r w x"' % (text,))
+            try:
+                o.access[role] = rights(text, o.version)
+            except ValueError as e:
+                raise self.error(path, str(e)) from None
+
+    def rows(self):
+        d = self.definition
+        for device in d.devices:
+            device.objects.sort(key=lambda o: o.key)
+            named = d.find(device, 1, "0.0.42.0.0.255")
+            if named is None:
+                path = ("device", d.devices.index(device))
+                raise self.error(
+                    path,
+                    "no Data object 0.0.42.0.0.255; expected the logical device name of %s"
+                    % device.name,
+                )
+            value = named.cells[2].value
+            device.logical_device_name = value if isinstance(value, bytes) else str(value).encode()
+        d.objects = [o for device in d.devices for o in device.objects]
+        for row, o in enumerate(d.objects):
+            o.row = row
+        for a in d.associations:
+            try:
+                a.object = d.find(a.device, 15, a.object_name)
+            except ValueError as e:
+                raise self.error((*a.path, "object"), str(e)) from None
+            if a.object is None:
+                message = "%s has no Association LN %s; expected it among its objects"
+                raise self.error((*a.path, "object"), message % (a.device.name, a.object_name))
+            if not any(a.role in roles for roles in self.data["access"].values()):
+                raise self.error(
+                    (*a.path, "role"),
+                    "role %s is unknown; expected one that [access] names" % a.role,
+                )
+
+
+def at_obis(o):
+    return o.origin.get("obis", o.path)
+
+
+def fill(value, names):
+    """`value` with {x} in its texts replaced; a text that is only {x} becomes the thing itself."""
+    if isinstance(value, dict):
+        return {k: fill(v, names) for k, v in value.items()}
+    if isinstance(value, list):
+        return [fill(v, names) for v in value]
+    if isinstance(value, str):
+        for name, thing in names.items():
+            if value == "{%s}" % name:
+                return thing
+            value = value.replace("{%s}" % name, str(thing))
+    return value
+
+
+def rights(text, version):
+    """One octet an attribute then one a method, bits as Association LN version 3."""
+    n = max(version.attributes)
+    m = max(version.methods, default=0)
+    out = bytearray(n + m)
+    for word in text.split():
+        found = re.fullmatch(r"([rwx])(?::(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*))?", word)
+        if not found:
+            raise ValueError(
+                "right %r is not understood; expected r, w, x, or such as r:1-6,8" % word
+            )
+        letter, spans = found.groups()
+        have = version.methods if letter == "x" else version.attributes
+        if spans:
+            chosen = set()
+            for span in spans.split(","):
+                first, _, last = span.partition("-")
+                chosen.update(range(int(first), int(last or first) + 1))
+            chosen &= set(have)  # a group may hold versions with fewer
+        else:
+            chosen = {k for k in have if letter != "w" or "w" in have[k].access}
+        for k in chosen:
+            out[(n if letter == "x" else 0) + k - 1] |= 2 if letter == "w" else 1
+    return bytes(out)

@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: MIT
+"""Packs a definition into the tables that the meter searches in place.
+
+OBJECTS 16 octets a row, ATTRIBUTES 8 an entry, values as A-XDR in slots of ROM and RAM. The layout
+is written out in the header of the generated module (show.py). Descriptions, ROM slots, and access
+rights that are the same, or part of another, are stored once.
+"""
+
+import os
+
+from .classes import load_classes
+from .definition import at_obis, load_definition
+from .notation import obis, plain
+
+COMPUTED, ROM, RAM, NAME, ABSENT = range(5)
+CHECK, CHANGED, PERSISTENT = 0x10, 0x20, 0x40
+_ITEM_MAX = (
+    384  # octets of one item of a computed value: a row of a profile with its structure header
+)
+
+
+class Tables:
+    """What the generated module holds, under the same names in lower case, and the definition."""
+
+
+def compile(definition, classes=None):
+    """Tables of a definition.Definition, or of the path of its file. Raises TableError."""
+    if isinstance(definition, (str, os.PathLike)):
+        definition = load_definition(definition, classes or load_classes())
+    return Packer(definition).pack()
+
+
+def expected_value(obj, attribute):
+    """Initial value of an attribute (index or name) of an object, as a Python value: None, bool,
+    int, float, bytes, str, or a list of these. LookupError: it is computed, or not there."""
+    cell = obj.cell(attribute) if isinstance(attribute, str) else obj.cells.get(attribute)
+    if cell is None or cell.stored == "computed":
+        raise LookupError("%s has no stored attribute %s" % (obj.text, attribute))
+    return plain(cell.value)
+
+
+class Pool:
+    """Octets in which each piece stands once, alone or inside a longer one."""
+
+    def __init__(self, pieces):
+        self.data = b""
+        for piece in sorted(set(pieces), key=lambda p: (-len(p), p)):
+            if self.data.find(piece) < 0:
+                self.data += piece
+
+    def offset(self, piece):
+        return self.data.index(piece)
+
+
+def u16(n):
+    return n.to_bytes(2, "big")
+
+
+class Packer:
+    def __init__(self, definition):
+        self.definition = definition
+        self.document = definition.document
+
+    def error(self, path, message):
+        return self.document.error(path, message)
+
+    def pack(self):
+        d = self.definition
+        self.patched = set()  # (row, attribute) that a script or the meter program writes
+        for o in d.objects:
+            self.references(o)
+        for o in d.objects:
+            for k, cell in o.cells.items():
+                self.settle(o, k, cell)
+        t = Tables()
+        t.definition, t.name = d, d.name
+        t.handlers = [""] + sorted({o.version.module for o in d.objects} - {""})
+        self.slots(t)
+        t.types = Pool(c.type.description() for o in d.objects for c in o.cells.values())
+        self.rows(t)
+        self.access(t)
+        t.types = t.types.data
+        t.devices = []
+        for device in d.devices:
+            first = device.objects[0].row
+            t.devices.append((device.sap, first, len(device.objects), device.logical_device_name))
+        t.sources = [(o.source, o.row, 2) for o in d.objects if o.source]
+        t.rings = [self.ring(o) for o in d.objects if o.version.module == "profile_generic"]
+        t.limits = d.limits
+        for name in ("types", "rom", "ram", "attributes", "access"):
+            if len(getattr(t, name)) > 0xFFFF:
+                raise self.error(
+                    (), "%s has %d octets; expected at most 65535" % (name, len(getattr(t, name)))
+                )
+        return t
+
+    def target(self, o, value, path, what):
+        """The object that (class_id, logical_name, ...) names in the device of o."""
+        found = self.definition.find(o.device, value[0], value[1])
+        if found is None:
+            text = "%d %s" % (value[0], obis(value[1]))
+            raise self.error(
+                path, "%s names object %s; expected one of device %s" % (what, text, o.device.name)
+            )
+        return found
+
+    def references(self, o):
+        """Objects that values name must be there; what scripts write must be in RAM."""
+        version = o.version
+        if version.class_id == 9:
+            path = o.origin.get("scripts", o.path)
+            for script in o.cells[2].value:
+                for service, class_id, name, index, _ in script[1]:
+                    target = self.target(o, (class_id, name), path, "script %d" % script[0])
+                    have = target.version.attributes if service == 1 else target.version.methods
+                    if index not in have:
+                        message = "script %d names %d of %s; expected an index that it has"
+                        raise self.error(path, message % (script[0], index, target.text))
+                    if service == 1:
+                        self.patched.add((target.row, index))
+        elif version.class_id == 22:
+            name, selector = o.cells[2].value
+            if any(name):
+                path = o.origin.get("executed_script", o.path)
+                target = self.target(o, (9, name), path, "executed_script")
+                if selector not in [s[0] for s in target.cells[2].value]:
+                    raise self.error(
+                        path,
+                        "script %d is not in %s; expected one of its" % (selector, target.text),
+                    )
+        elif version.class_id == 6:
+            for value in o.cells[2].value:
+                self.target(
+                    o, value, o.origin.get("register_assignment", o.path), "register_assignment"
+                )
+            for name, indexes in o.cells[3].value:
+                if not all(1 <= i <= len(o.cells[2].value) for i in indexes):
+                    path = o.origin.get("mask_list", o.path)
+                    raise self.error(
+                        path,
+                        "mask %r has %s; expected indexes of register_assignment, from 1"
+                        % (name, indexes),
+                    )
+
+    def settle(self, o, k, cell):
+        """Where a cell is stored, and its capacity."""
+        a = cell.attribute
+        cell.persistent = False
+        cell.capacity = 0
+        cell.writable = any(
+            x.device is o.device and o.access.get(x.role, b"\0" * 127)[k - 1] & 2
+            for x in self.definition.associations
+        )
+        if cell.stored in ("computed", "name"):
+            if k in o.asked:
+                raise self.error(
+                    self.asked_path(o, a), "%s is not stored; expected no capacity" % a.name
+                )
+            return
+        fed = bool(o.source) and k == 2
+        patched = a.patched or fed or k in o.ram or (o.row, k) in self.patched
+        nothing = cell.type.encode(cell.value) == b"\0"
+        dynamic = a.kind == "dynamic" and not nothing
+        cell.stored = "ram" if cell.writable or patched or dynamic else "rom"
+        cell.capacity = self.capacity(o, k, cell)
+        if cell.stored == "ram":
+            cell.persistent = not (
+                o.volatile or a.volatile or (fed and o.source.startswith("inst."))
+            )
+
+    def asked_path(self, o, attribute):
+        path = o.origin.get("capacity", o.path)
+        return (*path, attribute.name)
+
+    def capacity(self, o, k, cell):
+        now = len(cell.encoding())
+        asked = o.asked.get(k)
+        t = cell.type
+        fixed = t.fixed_len()
+        if fixed is not None:
+            if asked is not None:
+                raise self.error(
+                    self.asked_path(o, cell.attribute),
+                    "%s has a fixed size; expected no capacity" % t.text,
+                )
+            return fixed
+        if cell.stored == "rom" and asked is None:
+            return now
+        if asked is None and t.kind == "simple" and not cell.value:
+            return t.string_len(t.most or 16)
+        if asked is None and t.kind == "array" and not cell.value:
+            return 1 + 1 + 4 * t.element.fixed_len() if t.element.fixed_len() else 64
+        if asked is None:
+            return max(now, t.string_len(t.most)) if t.kind == "simple" and t.most else now
+        room = self.room(cell, asked)
+        if room is None:
+            message = '%r for %s; expected a number of elements or characters, or "n octets"' % (
+                asked,
+                t.text,
+            )
+            raise self.error(self.asked_path(o, cell.attribute), message)
+        if room < now:
+            message = "room of %d octets for %s; expected %d, its value now" % (
+                room,
+                cell.attribute.name,
+                now,
+            )
+            raise self.error(self.asked_path(o, cell.attribute), message)
+        return room
+
+    def room(self, cell, asked):
+        """Octets of encoding for a capacity as the definition gives it, or None."""
+        t = cell.type
+        if isinstance(asked, str):
+            word = asked.split(" ")
+            return int(word[0]) if word[1:] == ["octets"] and word[0].isdecimal() else None
+        if isinstance(asked, bool) or not isinstance(asked, int) or not 0 <= asked < 0x8000:
+            return None
+        if t.kind == "simple":
+            return t.string_len(asked)
+        if t.kind == "array":
+            sizes = [len(t.element.encode(v)) for v in cell.value]
+            one = t.element.fixed_len() or max(sizes, default=None)
+            return (
+                None
+                if one is None
+                else 1 + (1 if asked < 128 else 2 if asked < 256 else 3) + asked * one
+            )
+        return None
+
+    def slots(self, t):
+        """RAM: persistent slots first, each in the order of rows. ROM: shared."""
+        t.ram = b""
+        t.offsets = {}  # (row, attribute, or ~j for hidden state j) -> offset in the RAM image
+        for persistent in (True, False):
+            for o in self.definition.objects:
+                for k, cell in o.cells.items():
+                    if cell.stored == "ram" and cell.persistent is persistent:
+                        t.offsets[o.row, k] = len(t.ram)
+                        t.ram += slot(cell.encoding(), cell.capacity)
+                for j, (_, size) in enumerate(o.version.state):
+                    if persistent is not o.volatile:
+                        t.offsets[o.row, ~j] = len(t.ram)
+                        t.ram += slot(bytes(size), size)
+            if persistent:
+                t.persistent = len(t.ram)
+        stored = [
+            c for o in self.definition.objects for c in o.cells.values() if c.stored == "rom"
+        ]
+        pool = Pool(slot(c.encoding(), c.capacity) for c in stored)
+        t.rom = pool.data
+        for o in self.definition.objects:
+            for k, cell in o.cells.items():
+                if cell.stored == "rom":
+                    t.offsets[o.row, k] = pool.offset(slot(cell.encoding(), cell.capacity))
+
+    def rows(self, t):
+        t.objects = b""
+        t.attributes = b""
+        any_data = 0
+        for o in self.definition.objects:
+            v = o.version
+            n = max(v.attributes)
+            t.objects += o.key + bytes(
+                (v.version, t.handlers.index(v.module), n, max(v.methods, default=0))
+            )
+            t.objects += u16(len(t.attributes) // 8) + u16(o.base_name)
+            for k in range(1, n + 1):
+                t.attributes += self.entry(t, o, k)
+            for j, (_, size) in enumerate(v.state):
+                kind = RAM | (0 if o.volatile else PERSISTENT)
+                offset = t.offsets[o.row, ~j]
+                t.attributes += bytes((kind, 0)) + u16(any_data) + u16(offset) + u16(size)
+
+    def entry(self, t, o, k):
+        cell = o.cells.get(k)
+        if cell is None:
+            return bytes((ABSENT,)) + bytes(7)
+        a = cell.attribute
+        kind = {"computed": COMPUTED, "rom": ROM, "ram": RAM, "name": NAME}[cell.stored]
+        kind |= (CHECK if a.check else 0) | (CHANGED if a.changed else 0)
+        kind |= PERSISTENT if cell.persistent else 0
+        selectors = sum(1 << (s - 1) for s in a.selectors)
+        type_offset = t.types.offset(cell.type.description())
+        return (
+            bytes((kind, selectors))
+            + u16(type_offset)
+            + u16(t.offsets.get((o.row, k), 0))
+            + u16(cell.capacity)
+        )
+
+    def access(self, t):
+        d = self.definition
+        pool = Pool(octets for o in d.objects for octets in o.access.values())
+        t.access = pool.data
+        t.associations = []
+        for a in d.associations:
+            table = b""
+            for o in a.device.objects:
+                table += u16(pool.offset(o.access[a.role]) if a.role in o.access else 0xFFFF)
+            t.associations.append(
+                (
+                    a.client_sap,
+                    d.devices.index(a.device),
+                    a.object.row,
+                    a.mechanism,
+                    a.conformance,
+                    a.max_pdu,
+                    table,
+                )
+            )
+
+    def ring(self, o):
+        """(row, row_len, capacity) of a profile's storage."""
+        path = o.origin.get("capture_objects", o.path)
+        total = 0
+        for value in o.cell("capture_objects").value:
+            target = self.target(o, value, path, "capture_objects")
+            column = target.cells.get(value[2])
+            if column is None:
+                message = "capture_objects names attribute %d of %s; expected an index that it has"
+                raise self.error(path, message % (value[2], target.text))
+            size = column_len(column, value[3])
+            if size is None:
+                text = "%s attribute %d" % (target.text, value[2])
+                raise self.error(
+                    path, "column %s has no fixed size; expected a stored attribute" % text
+                )
+            total += size
+        row_len = max(total, o.row_len)
+        if o.row_len and o.row_len < total:
+            message = "row_len is %d; expected at least %d for the columns" % (o.row_len, total)
+            raise self.error(o.origin["row_len"], message)
+        if row_len == 0 or row_len + 2 > _ITEM_MAX:
+            message = "a row has %d octets; expected 1 to %d" % (row_len, _ITEM_MAX - 2)
+            raise self.error(o.origin.get("row_len", path), message)
+        capacity = o.cell("profile_entries").value
+        if not 0 < capacity < 0x40000000:
+            path = o.origin.get("profile_entries", at_obis(o))
+            raise self.error(path, "profile_entries is %d; expected 1 or more" % capacity)
+        return (o.row, row_len, capacity)
+
+
+def slot(encoding, capacity):
+    return u16(len(encoding)) + encoding + bytes(capacity - len(encoding))
+
+
+def column_len(cell, data_index):
+    """Longest encoding of a captured attribute, or of its element data_index (from 1)."""
+    if data_index == 0:
+        if cell.stored == "name":
+            return 8
+        return cell.type.fixed_len() if cell.stored == "computed" else cell.capacity
+    t = cell.type
+    if t.kind == "structure" and data_index <= len(t.fields):
+        return t.fields[data_index - 1][1].fixed_len()
+    return t.element.fixed_len() if t.kind == "array" else None

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""Reads TOML and remembers on which line each value stands, so that an error can say where.
+
+tomllib checks the syntax; the scanner below only finds lines, in text that is known to be right.
+"""
+
+import re
+import tomllib
+
+
+class TableError(Exception):
+    """An error in a definition or class file, one line: `file:line: what; what was expected`."""
+
+    def __init__(self, file, line, message):
+        super().__init__("%s:%d: %s" % (file, line, message))
+        self.file = file
+        self.line = line
+        self.message = message
+
+
+class Document:
+    """One TOML file: `data` as tomllib gives it; `error(path, text)` makes the TableError for a
+    path of keys and indexes, taking the line of its longest known part."""
+
+    def __init__(self, text, file):
+        self.file = file
+        try:
+            self.data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as e:
+            found = re.search(r"\(at line (\d+), column \d+\)", str(e))
+            line = int(found.group(1)) if found else text.count("\n") + 1
+            what = re.sub(r" \(at .*\)$", "", str(e))
+            raise TableError(file, line, "not TOML: %s; expected TOML 1.0" % what) from None
+        self.lines = Scanner(text).scan()
+
+    def line(self, path):
+        path = tuple(path)
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def error(self, path, message):
+        return TableError(self.file, self.line(path), message)
+
+
+def read(file):
+    """Document of a file; a file that cannot be read is a TableError too."""
+    try:
+        with open(file, encoding="utf-8") as f:
+            return Document(f.read(), str(file))
+    except OSError as e:
+        raise TableError(str(file), 0, "%s; expected a readable file" % e.strerror) from None
+    except UnicodeDecodeError:
+        raise TableError(str(file), 0, "not UTF-8; expected a TOML file") from None
+
+
+class Scanner:
+    """Walks TOML text and notes the line of every key, table and array element."""
+
+    def __init__(self, text):
+        self.text = text
+        self.pos = 0
+        self.lines = {}
+        self.counts = {}  # path of an array of tables -> tables so far
+
+    def scan(self):
+        table = ()
+        while self.blank():
+            if self.text.startswith("[[", self.pos):
+                self.pos += 2
+                path = self.resolve(self.key()[:-1], self.last)
+                n = self.counts[path] = self.counts.get(path, 0) + 1
+                table = path + (n - 1,)
+                self.note(path, keep=True)
+                self.note(table)
+                self.pos = self.text.index("]]", self.pos) + 2
+            elif self.text[self.pos] == "[":
+                self.pos += 1
+                table = self.resolve(self.key()[:-1], self.last)
+                self.note(table)
+                self.pos = self.text.index("]", self.pos) + 1
+            else:
+                self.pair(table)
+        return self.lines
+
+    def note(self, path, keep=False):
+        if not (keep and path in self.lines):
+            self.lines[path] = self.text.count("\n", 0, self.pos) + 1
+
+    def resolve(self, parts, last):
+        path = ()
+        for part in parts:
+            path += (part,)
+            if path in self.counts:
+                path += (self.counts[path] - 1,)
+        return path + (last,)
+
+    def blank(self):
+        """Over blanks, commas, newlines, and comments. False at the end."""
+        found = re.compile(r"(?:[\s,]|#[^\n]*)*").match(self.text, self.pos)
+        self.pos = found.end()
+        return self.pos < len(self.text)
+
+    def key(self):
+        parts = []
+        while True:
+            self.blank()
+            if self.text[self.pos] in "\"'":
+                start = self.pos + 1
+                self.string()
+                parts.append(self.text[start : self.pos - 1])
+            else:
+                found = re.compile(r"[A-Za-z0-9_-]+").match(self.text, self.pos)
+                parts.append(found.group())
+                self.pos = found.end()
+            found = re.compile(r"[ \t]*\.[ \t]*").match(self.text, self.pos)
+            if not found:
+                self.last = parts[-1]
+                return tuple(parts)
+            self.pos = found.end()
+
+    def pair(self, table):
+        self.blank()
+        start = self.pos
+        key = self.key()
+        end, self.pos = self.pos, start
+        for n in range(1, len(key) + 1):
+            self.note(table + key[:n], keep=n < len(key))
+        self.pos = self.text.index("=", end) + 1
+        self.value(table + key)
+
+    def value(self, path):
+        self.blank()
+        c = self.text[self.pos]
+        if c == "[":
+            self.pos += 1
+            n = 0
+            while self.blank() and self.text[self.pos] != "]":
+                self.note(path + (n,))
+                self.value(path + (n,))
+                n += 1
+            self.pos += 1
+        elif c == "{":
+            self.pos += 1
+            while self.blank() and self.text[self.pos] != "}":
+                self.pair(path)
+            self.pos += 1
+        elif c in "\"'":
+            self.string()
+        else:
+            self.pos = re.compile(r"[^,\]}\n#]*").match(self.text, self.pos).end()
+
+    def string(self):
+        c = self.text[self.pos]
+        quote = c * 3 if self.text.startswith(c * 3, self.pos) else c
+        self.pos += len(quote)
+        while not self.text.startswith(quote, self.pos):
+            self.pos += 2 if c == '"' and self.text[self.pos] == "\\" else 1
+        self.pos += len(quote)
