@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: MIT
+"""Play conversations against a meter, on any runtime, with the heap locked while it serves.
+
+Runs on CPython, MicroPython (unix, and boards through the REPL). Usage on a command line:
+
+    micropython converse.py DEFINITION_DIR LINK FILE...     LINK: wrapper or hdlc
+
+A conversation is a text file: `as CLIENT SERVER` says who talks, `> hex` is an APDU for the meter,
+`< hex` the APDU that must come back (`..` is any octet, a trailing `*` any rest), `< -` silence,
+`link lost` breaks the link, `tick N` lets N seconds of meter time pass, `#` is a remark.
+Prints a line `ok FILE n` or `FAIL FILE:line: ...` for each file.
+"""
+
+import sys
+
+import micropython
+
+try:
+    from micropython import heap_lock, heap_unlock
+except ImportError:
+
+    def heap_lock():
+        pass
+
+    def heap_unlock():
+        pass
+
+
+START_MINUTE = 13_674_240  # 2026-01-01 00:00 UTC, a Thursday
+SEED = 1
+
+
+def octets(text):
+    return bytes(int(x, 16) for x in text.split())
+
+
+class WrapperClient:
+    """The client's side of a wrapper link."""
+
+    def __init__(self, meter):
+        from profiles.wrapper import Wrapper
+
+        self.profile = Wrapper(meter.server, meter.server.channel())
+
+    def send(self, client, server, apdu):
+        n = len(apdu)
+        return [
+            bytes((0, 1, client >> 8, client & 255, server >> 8, server & 255, n >> 8, n & 255))
+            + apdu
+        ]
+
+    def receive(self, out, client, server):
+        if len(out) < 8 or out[:6] != bytes((0, 1, server >> 8, server & 255, client >> 8, client & 255)):
+            return None
+        return out[8:]
+
+
+class HDLCClient:
+    """The client's side of an HDLC link: enough of it for one request at a time."""
+
+    def __init__(self, meter):
+        from profiles.hdlc import HDLC
+
+        self.profile = HDLC(meter.server, meter.server.channel(), max_info=128)
+        self.who = None
+        self.ns = self.nr = 0
+
+    def frame(self, control, info, last=True):
+        from dlms.prim import crc16
+
+        client, server = self.who
+        n = 2 + 1 + 1 + 1 + 2 + ((len(info) + 2) if info else 0)
+        head = bytearray((0xA0 | (0 if last else 8) | n >> 8, n & 255, server << 1 | 1, client << 1 | 1, control))
+        crc = crc16(head, 0, len(head), 0xFFFF) ^ 0xFFFF
+        head += bytes((crc & 255, crc >> 8))
+        if info:
+            head += info
+            crc = crc16(head, 0, len(head), 0xFFFF) ^ 0xFFFF
+            head += bytes((crc & 255, crc >> 8))
+        return b"\x7e" + bytes(head) + b"\x7e"
+
+    def connect(self, client, server):
+        self.who = (client, server)
+        self.ns = self.nr = 0
+        return self.frame(0x93, b"")
+
+    def send(self, client, server, apdu):
+        frames = []
+        if self.who != (client, server):
+            if self.who:
+                frames.append(self.frame(0x53, b""))
+            frames.append(self.connect(client, server))
+        info = b"\xe6\xe6\x00" + apdu
+        while info:
+            part, info = info[:128], info[128:]
+            frames.append(self.frame(self.nr << 5 | 0x10 | self.ns << 1, part, not info))
+            self.ns = self.ns + 1 & 7
+        return frames
+
+    def receive(self, out, client, server):
+        """Join the information fields of I-frames; None if a frame is not understood."""
+        apdu = b""
+        while out:
+            if out[0] == 0x7E and len(out) == 1:
+                break
+            n = (out[1] & 7) << 8 | out[2]
+            control = out[5]
+            if control & 1 == 0:
+                apdu += out[8 : n - 1]
+                self.nr = self.nr + 1 & 7
+            out = out[n + 1 :]
+        return apdu[3:] if apdu else b""
+
+    def more(self):
+        return self.frame(self.nr << 5 | 0x11, b"")
+
+
+def exchange(profile, frames, now):
+    """Hand frames to the profile under a locked heap; what it sends, joined."""
+    out = bytearray()
+    for frame in frames:
+        pos = 0
+        while True:
+            heap_lock()
+            try:
+                pos = profile.receive(frame, pos, len(frame), now)
+                n = profile.transmit(now)
+            finally:
+                heap_unlock()
+            if not n:
+                break
+            while n:
+                out += profile.out[profile.out_pos : profile.out_pos + n]
+                heap_lock()
+                try:
+                    n = profile.transmit(now)
+                finally:
+                    heap_unlock()
+    return bytes(out)
+
+
+def matches(wanted, got):
+    """None if octets fit the pattern text, else what was wanted."""
+    words = wanted.split()
+    if words and words[-1] == "*":
+        words.pop()
+        if len(got) < len(words):
+            return wanted
+        got = got[: len(words)]
+    if len(words) != len(got):
+        return wanted
+    for w, g in zip(words, got):
+        if w != ".." and int(w, 16) != g:
+            return wanted
+    return None
+
+
+def play(path, make_meter, link):
+    """Play one file; a list of complaints, and how many exchanges there were."""
+    meter = make_meter()
+    client = WrapperClient(meter) if link == "wrapper" else HDLCClient(meter)
+    who = (16, 1)
+    complaints = []
+    got = b""
+    n = 0
+    now = 1000
+    with open(path) as f:
+        for number, line in enumerate(f, 1):
+            line = line.split("#")[0].strip()
+            if not line:
+                continue
+            word, _, rest = line.partition(" ")
+            if word == "as":
+                a, b = rest.split()
+                who = (int(a), int(b))
+            elif word == "link":
+                client.profile.reset()
+                if link == "hdlc":
+                    client.who = None
+            elif word == "tick":
+                meter.program.step(int(rest))
+            elif word == "only":
+                if rest != link:
+                    return [], 0
+            elif word == ">":
+                n += 1
+                out = exchange(client.profile, client.send(who[0], who[1], octets(rest)), now)
+                got = client.receive(out, who[0], who[1]) if out else b""
+                if link == "hdlc":
+                    # Segments that wait for the client: ask for them.
+                    while client.profile.waiting():
+                        out = exchange(client.profile, [client.more()], now)
+                        got += client.receive(out, who[0], who[1]) or b""
+                if getattr(meter.server, "fault", None):
+                    complaints.append("%s:%d: fault %r" % (path, number, meter.server.fault))
+                    meter.server.fault = None
+            elif word == "<":
+                wanted = matches("" if rest == "-" else rest, got or b"")
+                if wanted is not None:
+                    text = " ".join("%02X" % x for x in got) if got else "-"
+                    complaints.append("%s:%d: wanted %s\n  got %s" % (path, number, wanted or "-", text))
+            else:
+                complaints.append("%s:%d: what is %r?" % (path, number, word))
+    return complaints, n
+
+
+def main(argv):
+    directory, link = argv[0], argv[1]
+    sys.path.insert(0, directory)
+    import definition
+    from firmware import app
+
+    def make_meter():
+        return app.build(definition, seed=SEED, start_minute=START_MINUTE)
+
+    failed = 0
+    for path in argv[2:]:
+        complaints, n = play(path, make_meter, link)
+        for c in complaints:
+            print("FAIL " + c)
+        failed += len(complaints)
+        if not complaints:
+            print("ok %s %d" % (path, n))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(1 if main(sys.argv[1:]) else 0)

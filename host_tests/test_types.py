@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""lib/dlms/types.py: what is of a type, and what is not."""
+
+import pytest
+from dlms import types
+from hypothesis import given
+from hypothesis import strategies as st
+
+SCALER_UNIT = "02 02 0F 16"
+OBJECT_ID = "02 02 12 80 06"
+ANY_NUMBER_OF = "01 FFFF "
+
+GOOD = [
+    ("11", "11 FF"),
+    (SCALER_UNIT, "02 02 0F FE 16 1B"),
+    (ANY_NUMBER_OF + OBJECT_ID, "01 00"),
+    (ANY_NUMBER_OF + OBJECT_ID, "01 01 02 02 12 00 03 09 06 01 00 01 08 00 FF"),
+    ("01 0002 11", "01 02 11 01 11 02"),
+    ("80 0C", "09 0C 07E50118FF0E303950FFC400"),
+    ("81 03 00 06 80 02", "00"),
+    ("81 03 00 06 80 02", "06 00000001"),
+    ("81 03 00 06 80 02", "09 02 AABB"),
+    ("82", "02 01 01 01 13 12 02 0001"),
+    ("83 16 01 06", "16 01"),
+    ("83 16 01 06", "16 06"),
+    ("84 03", "0A 03 505954"),
+    ("85 18", "04 18 001E1D"),
+    ("86 04", "09 00"),
+    ("86 04", "09 04 01020304"),
+    ("FF", "FF"),
+    ("02 02 81 02 00 02 01 11 11", "02 02 02 01 11 05 11 06"),
+    ("0C", "0C 02 C3A9"),
+]
+
+BAD = [
+    ("11", "12 00 FF", "another tag"),
+    ("11", "11", "truncated"),
+    ("11", "", "nothing"),
+    (SCALER_UNIT, "02 03 0F FE 16 1B 11 00", "an element too many"),
+    (SCALER_UNIT, "02 01 0F FE", "an element missing"),
+    (SCALER_UNIT, "02 02 16 1B 0F FE", "elements exchanged"),
+    (SCALER_UNIT, "02 81 02 0F FE 16 1B", "the length in its long form"),
+    ("01 0002 11", "01 03 11 01 11 02 11 03", "another count"),
+    (ANY_NUMBER_OF + "11", "01 82 0001 11 01", "the count in its long form"),
+    (ANY_NUMBER_OF + "11", "01 02 11 01 12 0002", "an element of another type"),
+    ("80 0C", "09 05 07E50118FF", "another length"),
+    ("81 02 00 06", "05 00000001", "no choice of the list"),
+    ("83 16 01 06", "16 00", "below the range"),
+    ("83 16 01 06", "16 07", "above the range"),
+    ("84 03", "0A 04 50595400", "too long"),
+    ("85 18", "04 17 001E1C", "a bit missing"),
+    ("86 04", "09 05 0102030405", "above the maximum"),
+    ("09", "09 81 01 AA", "the length in its long form"),
+    ("82", "08 00", "no Data at all"),
+]
+
+
+@pytest.mark.parametrize("type_, value", GOOD)
+def test_of_the_type(type_, value):
+    t, v = bytes.fromhex(type_), bytes.fromhex(value)
+    assert types.check(t, 0, v, 0, len(v)) == len(v)
+    assert types.skip_type(t, 0) == len(t)
+
+
+@pytest.mark.parametrize("type_, value, why", BAD, ids=[b[2] for b in BAD])
+def test_not_of_the_type(type_, value, why):
+    t, v = bytes.fromhex(type_), bytes.fromhex(value)
+    assert types.check(t, 0, v, 0, len(v)) == -1
+
+
+@pytest.mark.parametrize("type_, value", GOOD)
+def test_truncated_is_not_of_the_type(type_, value):
+    t, v = bytes.fromhex(type_), bytes.fromhex(value)
+    for n in range(len(v)):
+        assert types.check(t, 0, v, 0, n) == -1
+
+
+@given(st.binary(max_size=40), st.sampled_from([g[0] for g in GOOD]))
+def test_garbage_ends_within(value, type_):
+    assert -1 <= types.check(bytes.fromhex(type_), 0, value, 0, len(value)) <= len(value)
