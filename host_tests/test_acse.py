@@ -50,7 +50,10 @@ def test_aarq_fields(v):
     assert request.max_pdu == info["max-pdu"]
     assert request.response_allowed == info["response-allowed"]
     names = [b for i, b in enumerate(BITS) if request.conformance & 0x800000 >> i]
-    assert names == [n.replace("attribute0-supported-with", "attribute0-supported-with") for n in info["conformance"]]
+    assert names == [
+        n.replace("attribute0-supported-with", "attribute0-supported-with")
+        for n in info["conformance"]
+    ]
 
 
 def test_user_id_of_the_client():

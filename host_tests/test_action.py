@@ -163,7 +163,9 @@ def test_block_that_does_not_fit(meter, block, reply):
 
 def test_more_parameter_than_there_is_room_for(meter):
     t = meter.management()
-    assert t.say("C304C1" + REGISTER + "01" + "00 00000001 8201F0" + "AA" * 0x1F0) == "C704C100000001"
+    assert (
+        t.say("C304C1" + REGISTER + "01" + "00 00000001 8201F0" + "AA" * 0x1F0) == "C704C100000001"
+    )
     assert t.say("C306C1" + "00 00000002 8201F0" + "AA" * 0x1F0) == "C701C10F00"
     assert t.say("C306C1" + "00 00000003 01 AA") == "C701C11000"
 
@@ -203,7 +205,9 @@ def test_return_data_in_blocks(meter, max_pdu):
 def test_list_with_long_return_data_in_blocks(meter):
     meter.double.returns = b"\x09\x7f" + bytes(127)
     t = meter.management(max_pdu=64)
-    raw, _ = response_blocks(t, t.say("C3 03 C1 02" + REGISTER + "01" + REGISTER + "01" + "02 00 00"))
+    raw, _ = response_blocks(
+        t, t.say("C3 03 C1 02" + REGISTER + "01" + REGISTER + "01" + "02 00 00")
+    )
     assert raw == b"\x02" + (b"\x00\x01\x00" + meter.double.returns) * 2
 
 

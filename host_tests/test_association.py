@@ -191,7 +191,15 @@ def test_apdu_by_broadcast_is_not_answered():
 # --- The table --------------------------------------------------------------------------------
 
 STATES = {"IDLE": 0, "PENDING": 1, "OPEN": 2}
-EVENTS = {"ACCEPTED": 0, "PENDING": 1, "REJECTED": 2, "RLRQ": 3, "PASSED": 4, "FAILED": 5, "ABORTED": 6}
+EVENTS = {
+    "ACCEPTED": 0,
+    "PENDING": 1,
+    "REJECTED": 2,
+    "RLRQ": 3,
+    "PASSED": 4,
+    "FAILED": 5,
+    "ABORTED": 6,
+}
 
 
 @pytest.mark.parametrize("state, event", list(itertools.product(STATES, EVENTS)))

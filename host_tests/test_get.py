@@ -72,7 +72,10 @@ def test_normal(what, reply):
 
 def test_published_reply():
     """xdlms-get-resp-ddlu of vectors/xdlms.jsonl."""
-    assert Meter().management().say(N + REGISTER + "02 00") == XDLMS["xdlms-get-resp-ddlu"]["hex"].upper()
+    assert (
+        Meter().management().say(N + REGISTER + "02 00")
+        == XDLMS["xdlms-get-resp-ddlu"]["hex"].upper()
+    )
 
 
 def test_invoke_id_and_priority_come_back_whole():
@@ -147,7 +150,9 @@ def test_list_with_attribute_0():
     )
 
 
-@pytest.mark.parametrize("what", ["00", "02" + BOOLEAN + "02 00", "01" + BOOLEAN + "02", "84FFFFFFFF"])
+@pytest.mark.parametrize(
+    "what", ["00", "02" + BOOLEAN + "02 00", "01" + BOOLEAN + "02", "84FFFFFFFF"]
+)
 def test_list_that_is_not_whole(what):
     t = Meter().management()
     assert t.say(LIST + what) == "D80103"
@@ -160,7 +165,13 @@ def test_list_that_is_not_whole(what):
 def filled(meter, n):
     data = bytes(i & 0xFF for i in range(n))
     row = meter.model.find(0, bytes.fromhex(LONG.replace(" ", "")), 0)
-    head = bytes([9, n]) if n < 128 else bytes([9, 0x81, n]) if n < 256 else bytes([9, 0x82, n >> 8, n & 255])
+    head = (
+        bytes([9, n])
+        if n < 128
+        else bytes([9, 0x81, n])
+        if n < 256
+        else bytes([9, 0x82, n >> 8, n & 255])
+    )
     assert meter.model.write(row, 2, head + data, 0, n + len(head)) == 0
     return head + data
 
@@ -209,7 +220,19 @@ def test_list_in_blocks(max_pdu):
     meter = Meter()
     value = filled(meter, 150)
     t = meter.management(max_pdu=max_pdu)
-    what = "05" + BOOLEAN + "02 00" + LONG + "02 00" + NOWHERE + "02 00" + REGISTER + "03 00" + LDN + "01 00"
+    what = (
+        "05"
+        + BOOLEAN
+        + "02 00"
+        + LONG
+        + "02 00"
+        + NOWHERE
+        + "02 00"
+        + REGISTER
+        + "03 00"
+        + LDN
+        + "01 00"
+    )
     raw, _ = blocks(t, t.say(LIST + what))
     assert raw.hex() == (
         "05" + "000301" + "00" + value.hex() + "0104" + "0002020f00161e" + "00090600002a0000ff"

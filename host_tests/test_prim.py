@@ -35,7 +35,11 @@ def test_cases_on_micropython(micropython):
         text=True,
         timeout=60,
     )
-    assert out.stdout.split("\n")[:-1] == ["ok dlms.prim", "ok dlms._prim_loop", "ok dlms._prim_viper"]
+    assert out.stdout.split("\n")[:-1] == [
+        "ok dlms.prim",
+        "ok dlms._prim_loop",
+        "ok dlms._prim_viper",
+    ]
 
 
 @given(st.binary(max_size=80), st.integers(0, 0xFFFF))

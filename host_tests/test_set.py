@@ -152,12 +152,16 @@ def test_list():
 
 def test_list_with_failures_writes_the_others():
     t = Meter().management()
-    what = "03" + UNSIGNED + "02 00" + NOWHERE + "02 00" + BOOLEAN + "02 00" + "03 11 05 11 00 11 00"
+    what = (
+        "03" + UNSIGNED + "02 00" + NOWHERE + "02 00" + BOOLEAN + "02 00" + "03 11 05 11 00 11 00"
+    )
     assert t.say("C1 04 C1 " + what) == "C505C10300040C"
     assert (read(t, UNSIGNED), read(t, BOOLEAN)) == ("1105", "0301")
 
 
-@pytest.mark.parametrize("data", ["01 11 05", "03 11 05 11 06 11 07", "02 11 05", "02 11 05 12 00", ""])
+@pytest.mark.parametrize(
+    "data", ["01 11 05", "03 11 05 11 06 11 07", "02 11 05", "02 11 05 12 00", ""]
+)
 def test_list_with_another_number_of_data(data):
     t = Meter().management()
     what = "02" + UNSIGNED + "02 00" + LONG_UNSIGNED + "02 00"
@@ -188,7 +192,9 @@ def in_blocks(t, first, raw, size, iip="C1", rest="C103"):
 def test_long_value_in_blocks_of_any_size(n, size):
     t = METER.management()
     value = bytes(i * 7 & 0xFF for i in range(n))
-    length = bytes([n]) if n < 128 else bytes([0x81, n]) if n < 256 else bytes([0x82, n >> 8, n & 255])
+    length = (
+        bytes([n]) if n < 128 else bytes([0x81, n]) if n < 256 else bytes([0x82, n >> 8, n & 255])
+    )
     raw = b"\x09" + length + value
     reply = in_blocks(t, "C102C1" + LONG + "0200", raw, size)
     assert reply == "C503C100%08X" % -(-len(raw) // size)
@@ -259,7 +265,13 @@ def test_more_than_there_is_room_for():
     replies = []
     while raw:
         part, raw = raw[:200], raw[200:]
-        replies.append(t.say(sent + "00 %08X 81C8" % n + part.hex() if len(part) == 200 else sent + "01 %08X %02X" % (n, len(part)) + part.hex()))
+        replies.append(
+            t.say(
+                sent + "00 %08X 81C8" % n + part.hex()
+                if len(part) == 200
+                else sent + "01 %08X %02X" % (n, len(part)) + part.hex()
+            )
+        )
         n, sent = n + 1, "C103C1"
     assert replies[:2] == ["C502C100000001", "C502C100000002"]
     assert replies[2] == "C503C11100000003"  # long-set-aborted
@@ -274,7 +286,9 @@ def test_raw_data_that_is_no_data():
     assert read(t, UNSIGNED) == "1107"
 
 
-@pytest.mark.parametrize("block", ["01 00000001 05 112A", "01 00000001", "01 000001", "01 00000001 01 112A"])
+@pytest.mark.parametrize(
+    "block", ["01 00000001 05 112A", "01 00000001", "01 000001", "01 00000001 01 112A"]
+)
 def test_block_that_is_not_whole(block):
     t = Meter().management()
     assert t.say("C102C1" + UNSIGNED + "0200" + block) == "D80103"

@@ -13,7 +13,6 @@ Prints a line `ok FILE n` or `FAIL FILE:line: ...` for each file.
 
 import sys
 
-import micropython
 
 try:
     from micropython import heap_lock, heap_unlock
@@ -26,7 +25,7 @@ except ImportError:
         pass
 
 
-START_MINUTE = 13_674_240  # 2026-01-01 00:00 UTC, a Thursday
+START_MINUTE = 13675680  # 2026-01-01 00:00 UTC, a Thursday
 SEED = 1
 
 
@@ -50,7 +49,9 @@ class WrapperClient:
         ]
 
     def receive(self, out, client, server):
-        if len(out) < 8 or out[:6] != bytes((0, 1, server >> 8, server & 255, client >> 8, client & 255)):
+        if len(out) < 8 or out[:6] != bytes(
+            (0, 1, server >> 8, server & 255, client >> 8, client & 255)
+        ):
             return None
         return out[8:]
 
@@ -64,13 +65,23 @@ class HDLCClient:
         self.profile = HDLC(meter.server, meter.server.channel(), max_info=128)
         self.who = None
         self.ns = self.nr = 0
+        self.apdu = b""
+        self.segmented = False
 
     def frame(self, control, info, last=True):
         from dlms.prim import crc16
 
         client, server = self.who
         n = 2 + 1 + 1 + 1 + 2 + ((len(info) + 2) if info else 0)
-        head = bytearray((0xA0 | (0 if last else 8) | n >> 8, n & 255, server << 1 | 1, client << 1 | 1, control))
+        head = bytearray(
+            (
+                0xA0 | (0 if last else 8) | n >> 8,
+                n & 255,
+                server << 1 | 1,
+                client << 1 | 1,
+                control,
+            )
+        )
         crc = crc16(head, 0, len(head), 0xFFFF) ^ 0xFFFF
         head += bytes((crc & 255, crc >> 8))
         if info:
@@ -98,18 +109,18 @@ class HDLCClient:
         return frames
 
     def receive(self, out, client, server):
-        """Join the information fields of I-frames; None if a frame is not understood."""
-        apdu = b""
-        while out:
-            if out[0] == 0x7E and len(out) == 1:
-                break
+        """What is new of the information fields of the I-frames in out."""
+        while len(out) > 1:
             n = (out[1] & 7) << 8 | out[2]
-            control = out[5]
-            if control & 1 == 0:
-                apdu += out[8 : n - 1]
+            if out[5] & 1 == 0:
+                self.segmented = out[1] & 8 != 0
+                self.apdu += out[8 : n - 1]
                 self.nr = self.nr + 1 & 7
-            out = out[n + 1 :]
-        return apdu[3:] if apdu else b""
+            out = out[n + 1 :] if out[n + 2 : n + 3] != b"\x7e" else out[n + 2 :]
+        if self.segmented:
+            return None
+        apdu, self.apdu = self.apdu, b""
+        return apdu[3:]
 
     def more(self):
         return self.frame(self.nr << 5 | 0x11, b"")
@@ -185,12 +196,11 @@ def play(path, make_meter, link):
             elif word == ">":
                 n += 1
                 out = exchange(client.profile, client.send(who[0], who[1], octets(rest)), now)
-                got = client.receive(out, who[0], who[1]) if out else b""
+                got = client.receive(out, *who) if out else b""
                 if link == "hdlc":
                     # Segments that wait for the client: ask for them.
-                    while client.profile.waiting():
-                        out = exchange(client.profile, [client.more()], now)
-                        got += client.receive(out, who[0], who[1]) or b""
+                    while client.segmented:
+                        got = client.receive(exchange(client.profile, [client.more()], now), *who)
                 if getattr(meter.server, "fault", None):
                     complaints.append("%s:%d: fault %r" % (path, number, meter.server.fault))
                     meter.server.fault = None
@@ -198,7 +208,9 @@ def play(path, make_meter, link):
                 wanted = matches("" if rest == "-" else rest, got or b"")
                 if wanted is not None:
                     text = " ".join("%02X" % x for x in got) if got else "-"
-                    complaints.append("%s:%d: wanted %s\n  got %s" % (path, number, wanted or "-", text))
+                    complaints.append(
+                        "%s:%d: wanted %s\n  got %s" % (path, number, wanted or "-", text)
+                    )
             else:
                 complaints.append("%s:%d: what is %r?" % (path, number, word))
     return complaints, n
@@ -208,10 +220,12 @@ def main(argv):
     directory, link = argv[0], argv[1]
     sys.path.insert(0, directory)
     import definition
-    from firmware import app
+    from firmware import app, ports
 
     def make_meter():
-        return app.build(definition, seed=SEED, start_minute=START_MINUTE)
+        from firmware.store import RAMStorage
+
+        return app.build(definition, RAMStorage(), ports.current(), SEED, START_MINUTE, 0, 0)
 
     failed = 0
     for path in argv[2:]:

@@ -26,7 +26,11 @@ def cases(form):
 
     want("crc16 check value", form.crc16(b"123456789", 0, 9, 0xFFFF) ^ 0xFFFF, 0x906E)
     want("crc16 of nothing", form.crc16(b"", 0, 0, 0xFFFF), 0xFFFF)
-    want("crc16 in two steps", form.crc16(b"x123456789y", 5, 10, form.crc16(b"1234", 0, 4, 0xFFFF)) ^ 0xFFFF, 0x906E)
+    want(
+        "crc16 in two steps",
+        form.crc16(b"x123456789y", 5, 10, form.crc16(b"1234", 0, 4, 0xFFFF)) ^ 0xFFFF,
+        0x906E,
+    )
     want("crc16 residue", form.crc16(bytearray(b"123456789\x6e\x90"), 0, 11, 0xFFFF), 0xF0B8)
 
     want("same", form.same(b"abcdef", 1, b"xbcd", 1, 3), 1)
@@ -52,6 +56,18 @@ def cases(form):
         want("find %d outside" % i, form.find(rows, 5, 5, key, 2), i if 5 <= i < 10 else -1)
     want("find nothing", form.find(rows, 0, 20, b"\x00\x09\x00\x00\x00\x00\x00\x00", 0), -1)
     want("find in nothing", form.find(rows, 3, 0, b"\x00\x00\x01\x00\x00\xf0\x00\xff", 0), -1)
+
+    # Row 2 of a table from row 1 on: 3 attributes from entry 0x102; its rights lie at 1 of access.
+    table = bytes(32) + bytes(10) + b"\x03\x00\x01\x02\x00\x00"
+    rights = b"\xff\xff\x00\x01"
+    access = b"\x00\x01\x02\x0d"
+    want("readable", form.readable(table, 2, 1, 1, rights, access, 0), 0x102 << 3)
+    want("readable, no right", form.readable(table, 2, 1, 2, rights, access, 0), -1)
+    want("readable, too weak", form.readable(table, 2, 1, 3, rights, access, 1), -1)
+    want("readable, strong", form.readable(table, 2, 1, 3, rights, access, 3), 0x104 << 3)
+    want("readable, attribute 0", form.readable(table, 2, 1, 0, rights, access, 0), -1)
+    want("readable, no such attribute", form.readable(table, 2, 1, 4, rights, access, 0), -1)
+    want("readable, not visible", form.readable(table, 2, 2, 1, rights, access, 0), -1)
     return bad
 
 

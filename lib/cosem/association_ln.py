@@ -359,4 +359,7 @@ def _is_object_id(buf, pos, end):
 
 def _is_named(objects, row, buf, pos):
     """True if the object_Id at pos names the object at objects[row:]."""
-    return compare(objects, row, buf, pos + 3, 2) == 0 and compare(objects, row + 2, buf, pos + 7, 6) == 0
+    return (
+        compare(objects, row, buf, pos + 3, 2) == 0
+        and compare(objects, row + 2, buf, pos + 7, 6) == 0
+    )

@@ -305,9 +305,9 @@ class Model:
             value = 0
             for i in range(at + 1, at + 1 + n):
                 value = value << 8 | buf[i]
-        if (
-            tag == _INTEGER or tag == _LONG or tag == _DOUBLE_LONG or tag == _LONG64
-        ) and buf[at + 1] & 0x80:
+        if (tag == _INTEGER or tag == _LONG or tag == _DOUBLE_LONG or tag == _LONG64) and buf[
+            at + 1
+        ] & 0x80:
             value -= 1 << (8 * n)
         return value
 

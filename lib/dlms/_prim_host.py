@@ -4,6 +4,8 @@
 from binascii import crc_hqx
 from hmac import compare_digest
 
+from dlms._prim_loop import readable  # noqa: F401
+
 _MIRROR = bytes(int("{:08b}".format(i)[::-1], 2) for i in range(256))
 
 

@@ -32,6 +32,18 @@ def find(table, first, n, key, kpos):
     return -1
 
 
+def readable(table, row, first, attribute, rights, access, protection):
+    at = row - first << 1
+    at = rights[at] << 8 | rights[at + 1]
+    row <<= 4
+    if at == 0xFFFF or attribute == 0 or attribute > table[row + 10]:
+        return -1
+    mode = access[at + attribute - 1]
+    if not mode & 1 or mode >> 2 & 7 & ~protection:
+        return -1
+    return (table[row + 12] << 8 | table[row + 13]) + attribute - 1 << 3
+
+
 def compare(a, apos, b, bpos, n):
     for i in range(n):
         d = a[apos + i] - b[bpos + i]

@@ -44,6 +44,27 @@ def find(table: ptr8, first: int, n: int, key: ptr8, kpos: int) -> int:  # noqa:
 
 
 @micropython.viper
+def readable(
+    table: ptr8,  # noqa: F821
+    row: int,
+    first: int,
+    attribute: int,
+    rights: ptr8,  # noqa: F821
+    access: ptr8,  # noqa: F821
+    protection: int,
+) -> int:
+    at = (row - first) << 1
+    at = (int(rights[at]) << 8) | int(rights[at + 1])
+    row = row << 4
+    if at == 0xFFFF or attribute == 0 or attribute > int(table[row + 10]):
+        return -1
+    mode = int(access[at + attribute - 1])
+    if mode & 1 == 0 or ((mode >> 2) & 7) & ~protection != 0:
+        return -1
+    return (((int(table[row + 12]) << 8) | int(table[row + 13])) + attribute - 1) << 3
+
+
+@micropython.viper
 def compare(a: ptr8, apos: int, b: ptr8, bpos: int, n: int) -> int:  # noqa: F821
     i = 0
     while i < n:

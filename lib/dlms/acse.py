@@ -79,7 +79,7 @@ class AARQ:
         self.user_information_pos = self.user_information_end = 0
 
     def parse(self, buf, pos, end):
-        """Read the AARQ at buf[pos:end]; False if it is not well-formed. Unknown fields are skipped."""
+        """Read the AARQ at buf[pos:end]; False if it is not well-formed."""
         self.clear()
         n = ber.length(buf, pos, end)
         pos = ber.contents(buf, pos) if n >= 0 else end
@@ -155,11 +155,9 @@ class AARQ:
         return True
 
 
-# AARE up to the diagnostic. The marked octets are patched: context arc, result, source, diagnostic.
+# AARE up to the diagnostic; context arc, result, source and diagnostic are patched.
 _AARE_HEAD = (
-    b"\xa1\x09\x06\x07\x60\x85\x74\x05\x08\x01\x01"
-    b"\xa2\x03\x02\x01\x00"
-    b"\xa3\x05\xa1\x03\x02\x01\x00"
+    b"\xa1\x09\x06\x07\x60\x85\x74\x05\x08\x01\x01\xa2\x03\x02\x01\x00\xa3\x05\xa1\x03\x02\x01\x00"
 )
 _AARE_CONTEXT = const(10)
 _AARE_RESULT = const(15)

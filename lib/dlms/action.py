@@ -33,6 +33,9 @@ _NULL_DATA = const(0)
 _CONFORMANCE_BLOCK_TRANSFER_ACTION = const(0x000400)
 _CONFORMANCE_MULTIPLE_REFERENCES = const(0x000200)
 
+# Of server.py: where the body of a reply begins, in every channel.
+_HEADROOM = const(64)
+
 # Of association.py.
 _NO_TRANSFER = const(0)
 _LONG_ACTION_REQUEST = const(3)
@@ -95,15 +98,14 @@ def _answer_one(a, names, at, buf, pos, end, out):
     if not result and s.n:
         # Return data as items, behind the fixed octets of the response.
         tx = channel.tx
-        base = channel.base
         s.open_items(a.model.handler_of(s.row))
-        after = s.fill(tx, base, base + a.limit - 6)
+        after = s.fill(tx, _HEADROOM, _HEADROOM + a.limit - 6)
         if s.done:
-            pos = _head(a, _RESPONSE_NORMAL, base - 6)
+            pos = _head(a, _RESPONSE_NORMAL, _HEADROOM - 6)
             tx[pos] = 0
             tx[pos + 1] = 1
             tx[pos + 2] = 0
-            return channel.reply(base - 6, after)
+            return channel.reply(_HEADROOM - 6, after)
         return exceptions.too_long(channel)
     after = _put_result(work, out, result, s.out_pos)
     return _answer(a, _RESPONSE_NORMAL, out, after)
@@ -223,12 +225,12 @@ def _head(a, choice, pos):
 def _answer(a, choice, pos, end):
     """Send work[pos:end], in blocks if it must be."""
     channel = a.channel
-    after = channel.base
+    after = _HEADROOM
     n = end - pos
     if n + 3 <= a.limit:
         after = _head(a, choice, after)
         copy(channel.tx, after, a.work, pos, n)
-        return channel.reply(channel.base, after + n)
+        return channel.reply(_HEADROOM, after + n)
     if not a.conformance & _CONFORMANCE_BLOCK_TRANSFER_ACTION:
         return exceptions.too_long(channel)
     # What the raw data of the blocks of a single ACTION begin with, is not settled in public
@@ -242,14 +244,13 @@ def _answer(a, choice, pos, end):
 def _response_block(a):
     channel = a.channel
     tx = channel.tx
-    base = channel.base
     s = a.stream
     a.block_number += 1
     room = a.limit - 8
     room -= 1 if room <= 0x80 else 2 if room <= 0x101 else 3
-    after = s.fill(tx, base, base + room)
-    n = after - base
-    start = base - 8 - (1 if n < 0x80 else 2 if n < 0x100 else 3)
+    after = s.fill(tx, _HEADROOM, _HEADROOM + room)
+    n = after - _HEADROOM
+    start = _HEADROOM - 8 - (1 if n < 0x80 else 2 if n < 0x100 else 3)
     pos = _head(a, _RESPONSE_WITH_PBLOCK, start)
     tx[pos] = 1 if s.done else 0
     put_length(tx, put_u32(tx, pos + 1, a.block_number), n)
@@ -272,10 +273,10 @@ def _failed(a, result):
     """action-response-normal with a result; what runs is over."""
     a.transfer = _NO_TRANSFER
     channel = a.channel
-    pos = _head(a, _RESPONSE_NORMAL, channel.base)
+    pos = _head(a, _RESPONSE_NORMAL, _HEADROOM)
     channel.tx[pos] = result
     channel.tx[pos + 1] = 0
-    return channel.reply(channel.base, pos + 2)
+    return channel.reply(_HEADROOM, pos + 2)
 
 
 # --- Requests in blocks -----------------------------------------------------------------------
@@ -320,8 +321,8 @@ def _take_block(a, buf, pos, end):
         return _failed(a, _LONG_ACTION_ABORTED)
     channel = a.channel
     if not buf[pos]:
-        after = put_u32(channel.tx, _head(a, _RESPONSE_NEXT_PBLOCK, channel.base), block_number)
-        return channel.reply(channel.base, after)
+        after = put_u32(channel.tx, _head(a, _RESPONSE_NEXT_PBLOCK, _HEADROOM), block_number)
+        return channel.reply(_HEADROOM, after)
     a.transfer = _NO_TRANSFER
     work = a.work
     first = a.raw_pos

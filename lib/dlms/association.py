@@ -131,7 +131,7 @@ class Association:
         self.client_sap = self.server_sap = 0
         self.config = None
         self.device = self.row = self.alias = 0
-        self.first_row = 0
+        self.first_row = self.n_rows = 0
         self.access = b""
         self.confirmed = True
         self.conformance = 0
@@ -160,6 +160,7 @@ class Association:
         self.row = config[_ROW]
         self.alias = self.server.aliases[self.device]
         self.first_row = self.model.devices[self.device][1]
+        self.n_rows = self.model.devices[self.device][2]
         self.access = config[_ACCESS]
 
     def aarq(self, config, aarq, request, buf):
@@ -305,7 +306,7 @@ class Association:
         return self.conformance & _CONFORMANCE_SELECTIVE_ACCESS
 
     def locate(self, buf, at):
-        """Row of the object that the descriptor at buf[at:] names; -1 - result if there is none."""
+        """Row of the object that the descriptor at buf[at:] names; else -1 - result."""
         row = self.model.find(self.device, buf, at)
         if row < 0:
             return -1 - (9 if self.model.named(self.device, buf, at) else 4)

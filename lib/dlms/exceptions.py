@@ -16,6 +16,8 @@ both are seen.
 from micropython import const
 
 _EXCEPTION_RESPONSE = const(0xD8)
+# Of server.py: where the body of a reply begins, in every channel.
+_HEADROOM = const(64)
 _SERVICE_NOT_ALLOWED = const(1)
 _SERVICE_UNKNOWN = const(2)
 _OPERATION_NOT_POSSIBLE = const(1)
@@ -54,7 +56,7 @@ _SERVICES = (
 
 def put(channel, state_error, service_error):
     tx = channel.tx
-    pos = channel.base
+    pos = _HEADROOM
     tx[pos] = _EXCEPTION_RESPONSE
     tx[pos + 1] = state_error
     tx[pos + 2] = service_error

@@ -2,13 +2,13 @@
 """The GET service (IEC 62056-5-3, GET): normal, next, with-list; answers in blocks.
 
 An answer is first written as if it fitted. If it does not, the request is kept in the work buffer
-of the association, the stream starts again, and blocks go out. The data lie at channel.base; the
+of the association, the stream starts again, and blocks go out. The data lie at _HEADROOM; the
 header is written in front of them, so nothing is moved whatever its length.
 """
 
 from dlms import exceptions
 from dlms.axdr import get_small_u32, length, length_size, put_length, put_u32
-from dlms.stream import parse_descriptors, parse_selection
+from dlms.stream import parse_descriptors, parse_selection, quick
 from micropython import const
 
 _GET_RESPONSE = const(0xC4)
@@ -25,6 +25,9 @@ _DATA_BLOCK_NUMBER_INVALID = const(19)
 
 _CONFORMANCE_BLOCK_TRANSFER_GET = const(0x001000)
 _CONFORMANCE_MULTIPLE_REFERENCES = const(0x000200)
+
+# Of server.py: where the body of a reply begins, in every channel.
+_HEADROOM = const(64)
 
 # Of association.py.
 _NO_TRANSFER = const(0)
@@ -45,6 +48,16 @@ def request(a, buf, pos, end):
     a.iip = iip
     pos += 3
     if choice == _NORMAL:
+        if end - pos == 10:
+            tx = a.channel.tx
+            after = quick(a, buf, pos, tx, _HEADROOM, a.limit + _HEADROOM - 4)
+            if after >= 0:
+                tx[_HEADROOM - 4] = _GET_RESPONSE
+                tx[_HEADROOM - 3] = _RESPONSE_NORMAL
+                tx[_HEADROOM - 2] = iip
+                tx[_HEADROOM - 1] = 0
+                a.channel.tx_pos = _HEADROOM - 4
+                return after - (_HEADROOM - 4)
         if parse_selection(buf, pos + 9, end) != end:
             return exceptions.malformed(a.channel)
         return _answer(a, buf, pos, end, 1, False)
@@ -61,16 +74,15 @@ def request(a, buf, pos, end):
 def _answer(a, buf, pos, end, count, is_list):
     channel = a.channel
     tx = channel.tx
-    base = channel.base
     s = a.stream
     s.begin(a, buf, pos, count, is_list)
     head = 3 if is_list else 4
-    after = s.fill(tx, base, base + a.limit - head)
+    after = s.fill(tx, _HEADROOM, _HEADROOM + a.limit - head)
     if s.error:
         return _failed(a, s.error)
     if not s.done:
         return _start_blocks(a, buf, pos, end, count, is_list)
-    start = base - head
+    start = _HEADROOM - head
     tx[start] = _GET_RESPONSE
     tx[start + 2] = a.iip
     if is_list:
@@ -85,7 +97,7 @@ def _failed(a, dar):
     """get-response-normal with a data-access-result."""
     channel = a.channel
     tx = channel.tx
-    pos = channel.base
+    pos = _HEADROOM
     tx[pos] = _GET_RESPONSE
     tx[pos + 1] = _RESPONSE_NORMAL
     tx[pos + 2] = a.iip
@@ -107,17 +119,16 @@ def _block(a):
     """The next block of the answer."""
     channel = a.channel
     tx = channel.tx
-    base = channel.base
     s = a.stream
     a.block_number += 1
     # Header: tag, choice, iip, last_block, block_number, choice, and the length of the raw data.
     room = a.limit - 9
     room -= 1 if room <= 0x80 else 2 if room <= 0x101 else 3
-    after = s.fill(tx, base, base + room)
-    n = after - base
+    after = s.fill(tx, _HEADROOM, _HEADROOM + room)
+    n = after - _HEADROOM
     if s.error or (n == 0 and not s.done):
         return _abort(a, s.error or _LONG_GET_ABORTED, a.block_number)
-    start = base - 9 - (1 if n < 0x80 else 2 if n < 0x100 else 3)
+    start = _HEADROOM - 9 - (1 if n < 0x80 else 2 if n < 0x100 else 3)
     put_length(tx, _block_head(a, tx, start, s.done, a.block_number, 0), n)
     if s.done:
         a.transfer = _NO_TRANSFER
@@ -138,9 +149,9 @@ def _abort(a, dar, block_number):
     """A last block with a data-access-result; the transfer is over."""
     a.transfer = _NO_TRANSFER
     channel = a.channel
-    pos = _block_head(a, channel.tx, channel.base, True, block_number, 1)
+    pos = _block_head(a, channel.tx, _HEADROOM, True, block_number, 1)
     channel.tx[pos] = dar
-    return channel.reply(channel.base, pos + 1)
+    return channel.reply(_HEADROOM, pos + 1)
 
 
 def _next(a, iip, buf, pos, end):

@@ -5,10 +5,13 @@ Three forms of one interface: viper code (MicroPython), slices (CPython), and pl
 allocate nothing (CircuitPython, MicroPython without viper). host_tests/test_prim.py runs the
 same cases over all of them. Nothing here allocates, except the CPython form.
 
-    copy(dst, dpos, src, spos, n)     dst[dpos:dpos+n] = src[spos:spos+n]; may overlap if dpos < spos
+    copy(dst, dpos, src, spos, n)     dst[dpos:dpos+n] = src[spos:spos+n]; overlap if dpos < spos
     fill(dst, dpos, n, value)         n octets of value
     find(table, first, n, key, kpos)  row of 16 octets that starts with the 8 octets key[kpos:],
                                       among the sorted rows first..first+n-1; -1 if there is none
+    readable(table, row, first, attribute, rights, access, protection)
+                                      offset of the attribute's entry in the attribute table (see
+                                      cosem/model.py) if the access rights let it be read, else -1
     compare(a, apos, b, bpos, n)      -1, 0, 1 as unsigned octets
     same(a, apos, b, bpos, n)         1 if equal, else 0, in a time that n alone decides
     xor(dst, dpos, src, spos, n)      dst ^= src
@@ -19,12 +22,12 @@ Positions are not checked by the viper form: callers have checked them.
 """
 
 try:
-    from dlms._prim_viper import compare, copy, crc16, fill, find, same, xor
+    from dlms._prim_viper import compare, copy, crc16, fill, find, readable, same, xor
 except (ImportError, AttributeError, SyntaxError, ValueError, NameError):
     # No viper in this runtime, or native code of another architecture.
     try:
-        from dlms._prim_host import compare, copy, crc16, fill, find, same, xor
+        from dlms._prim_host import compare, copy, crc16, fill, find, readable, same, xor
     except ImportError:
-        from dlms._prim_loop import compare, copy, crc16, fill, find, same, xor
+        from dlms._prim_loop import compare, copy, crc16, fill, find, readable, same, xor
 
-__all__ = ("compare", "copy", "crc16", "fill", "find", "same", "xor")
+__all__ = ("compare", "copy", "crc16", "fill", "find", "readable", "same", "xor")

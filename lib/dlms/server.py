@@ -11,9 +11,12 @@ silence, a result code, an exception-response, a confirmedServiceError. No excep
 and nothing is allocated on the way. In front of tx_pos are at least 32 octets for headers.
 """
 
-from dlms import acse, action, association, exceptions, get, initiate, set
+from dlms import acse, association, exceptions, initiate
+from dlms.action import request as _action
 from dlms.association import Association
+from dlms.get import request as _get
 from dlms.prim import find
+from dlms.set import request as _set
 from micropython import const
 
 _INITIATE_REQUEST = const(0x01)
@@ -56,7 +59,6 @@ class Channel:
     def __init__(self, server, max_pdu):
         self.server = server
         self.max_pdu = max_pdu
-        self.base = _HEADROOM
         self.tx = bytearray(_HEADROOM + max_pdu + _ITEM_ROOM)
         self.tx_pos = _HEADROOM
         self.last = None
@@ -76,9 +78,9 @@ class Channel:
     def aare(self, context, result, source, diagnostic, error, qos, conformance, max_pdu):
         """Write an AARE; returns its length."""
         tx = self.tx
-        pos = acse.put_aare_head(tx, self.base, context, result, source, diagnostic)
+        pos = acse.put_aare_head(tx, _HEADROOM, context, result, source, diagnostic)
         pos = association.put_user_information(tx, pos, error, qos, conformance, max_pdu)
-        return self.reply(acse.put_aare(tx, self.base, pos), pos)
+        return self.reply(acse.put_aare(tx, _HEADROOM, pos), pos)
 
 
 class Server:
@@ -88,7 +90,9 @@ class Server:
         self.model = model
         limits = model.definition.LIMITS
         self.max_pdu = limits[2]
-        self.aliases = [find(model.objects, d[1], d[2], _CURRENT_ASSOCIATION, 0) for d in model.devices]
+        self.aliases = [
+            find(model.objects, d[1], d[2], _CURRENT_ASSOCIATION, 0) for d in model.devices
+        ]
         self.associations = [
             Association(self, work_len or limits[1]) for _ in range(n_associations or limits[0])
         ]
@@ -129,11 +133,11 @@ class Server:
             tag = buf[pos]
             if tag >= _GET_REQUEST and a is not None and a.state == _OPEN:
                 if tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
-                    n = get.request(a, buf, pos, end)
+                    n = _get(a, buf, pos, end)
                 elif tag == _SET_REQUEST and a.conformance & _CONFORMANCE_SET:
-                    n = set.request(a, buf, pos, end)
+                    n = _set(a, buf, pos, end)
                 elif tag == _ACTION_REQUEST and a.conformance & _CONFORMANCE_ACTION:
-                    n = action.request(a, buf, pos, end)
+                    n = _action(a, buf, pos, end)
                 else:
                     n = exceptions.not_supported(channel, tag)
                 return n if confirmed and a.confirmed else 0
@@ -169,7 +173,7 @@ class Server:
             if a is not None:
                 a.event(_RLRQ_RECEIVED)
                 channel.last = None
-            return channel.reply(channel.base, acse.put_rlre(channel.tx, channel.base, _NORMAL_RELEASE))
+            return channel.reply(_HEADROOM, acse.put_rlre(channel.tx, _HEADROOM, _NORMAL_RELEASE))
         if a is not None and a.state == _OPEN:
             return exceptions.not_supported(channel, tag)
         return exceptions.no_association(channel, tag)

@@ -38,6 +38,9 @@ _CONFORMANCE_ATTRIBUTE_0_SET = const(0x008000)
 _CONFORMANCE_BLOCK_TRANSFER_SET = const(0x000800)
 _CONFORMANCE_MULTIPLE_REFERENCES = const(0x000200)
 
+# Of server.py: where the body of a reply begins, in every channel.
+_HEADROOM = const(64)
+
 # Of association.py.
 _NO_TRANSFER = const(0)
 _LONG_SET = const(2)
@@ -75,7 +78,7 @@ def request(a, buf, pos, end):
 def _head(a, choice):
     channel = a.channel
     tx = channel.tx
-    pos = channel.base
+    pos = _HEADROOM
     tx[pos] = _SET_RESPONSE
     tx[pos + 1] = choice
     tx[pos + 2] = a.iip
@@ -89,7 +92,7 @@ def _normal(a, buf, pos, end):
     dar = write(a, buf, pos, buf, at, end)
     after = _head(a, _RESPONSE_NORMAL)
     a.channel.tx[after] = dar
-    return a.channel.reply(a.channel.base, after + 1)
+    return a.channel.reply(_HEADROOM, after + 1)
 
 
 def write(a, names, at, buf, pos, end):
@@ -110,7 +113,7 @@ def write(a, names, at, buf, pos, end):
 
 
 def _write_all(a, row, buf, pos, end):
-    """Attribute 0: a structure with an element for each attribute, null-data to leave one alone."""
+    """Attribute 0: a structure of all attributes, null-data for those to leave alone."""
     if not a.conformance & _CONFORMANCE_ATTRIBUTE_0_SET:
         return _READ_WRITE_DENIED
     if not a.sees(row):
@@ -181,7 +184,7 @@ def _write_list(a, choice, names, at, buf, pos, end, block_number):
         n -= 1
     if block_number >= 0:
         after = put_u32(channel.tx, after, block_number)
-    return channel.reply(channel.base, after)
+    return channel.reply(_HEADROOM, after)
 
 
 # --- Blocks -----------------------------------------------------------------------------------
@@ -229,7 +232,7 @@ def _block(a, buf, pos, end):
         return _end(a, _LONG_SET_ABORTED, block_number)
     if not buf[pos]:
         after = put_u32(a.channel.tx, _head(a, _RESPONSE_DATABLOCK), block_number)
-        return a.channel.reply(a.channel.base, after)
+        return a.channel.reply(_HEADROOM, after)
     a.transfer = _NO_TRANSFER
     work = a.work
     if a.is_list:
@@ -256,4 +259,4 @@ def _end(a, dar, block_number):
     tx = a.channel.tx
     after = _head(a, _RESPONSE_LAST_DATABLOCK)
     tx[after] = dar
-    return a.channel.reply(a.channel.base, put_u32(tx, after + 1, block_number))
+    return a.channel.reply(_HEADROOM, put_u32(tx, after + 1, block_number))

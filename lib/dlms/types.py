@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Type descriptions and the walker that holds a Data against one.
 
-The language is the TypeDescription of compact-array (IEC 62056-5-3: tag; array = 01, u16 count, type;
-structure = 02, count, types), with these marks of the project's own, which never go on the wire:
+The language is the TypeDescription of compact-array (IEC 62056-5-3: a tag; array = 01, u16 count,
+type; structure = 02, count, types), with marks of the project's own, which never go on the wire:
 
     array count FFFF   any number of elements
     80 n               octet-string of exactly n octets
@@ -38,7 +38,7 @@ _VARIABLE = const(0xFE)
 
 
 def shortest(buf, pos, n):
-    """True if the length n at pos has its shortest form: what is stored is read at fixed places."""
+    """True if length n at pos has its shortest form: stored values are read at fixed places."""
     return length_size(buf, pos) == (1 if n < 0x80 else 2 if n < 0x100 else 3)
 
 

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: MIT
+"""Measure the request path of a meter; prints one JSON object.
+
+    micropython bench.py DEFINITION_DIR STATE_DIR [ROUNDS]
+
+Each figure is taken in rounds, in turn with a floor: find an object in the table of the meter and
+copy five octets, called from a loop. Given are the least time of the rounds in microseconds, and
+the median of the ratios to the floor of the same round. The heap is locked while time is taken,
+and `heap` is what a whole long answer leaves or takes at most (must be 0 whatever the rows).
+"""
+
+import binascii
+import gc
+import json
+import sys
+import time
+
+import micropython
+
+try:
+    from micropython import heap_lock, heap_unlock
+
+    ticks_us = time.ticks_us
+
+    def since_us(then):
+        return time.ticks_diff(time.ticks_us(), then)
+
+    mem_alloc = gc.mem_alloc
+except (ImportError, AttributeError):
+
+    def heap_lock():
+        pass
+
+    heap_unlock = heap_lock
+    ticks_us = time.perf_counter_ns
+
+    def since_us(then):
+        return (time.perf_counter_ns() - then) / 1000
+
+    mem_alloc = None
+
+CLIENT = 1
+DEVICE = 1
+MINUTE = 13675680  # 2026-01-01 00:00 UTC
+ROWS = (100, 3000)
+N_GETS = 2000
+
+
+def octets(text):
+    return bytearray(binascii.unhexlify(text.replace(" ", "")))
+
+
+def median(values):
+    values = sorted(values)
+    return values[len(values) // 2]
+
+
+class Bench:
+    def __init__(self, definition, state):
+        from dlms import prim
+        from firmware import app, ports
+        from firmware.store import FileStorage
+
+        self.prim = prim
+        self.meter = app.build(definition, FileStorage(state), ports.current(), 1, MINUTE, 0, 0)
+        self.server = self.meter.server
+        self.channel = self.server.channel()
+        config = [a for a in definition.ASSOCIATIONS if a[0] == CLIENT and a[1] == 0][0]
+        model = self.meter.model
+        at = model.slot(config[2], 7)
+        secret = bytes(model.image[at + 2 : at + 2 + model.image[at + 1]])
+        body = octets("A109060760857405080101 8A020780 8B0760857405080201")
+        body += bytes((0xAC, len(secret) + 2, 0x80, len(secret))) + secret
+        body += octets("BE10040E01000000065F1F0400007E1F 0400")
+        self.aarq = bytearray((0x60, len(body))) + body
+        self.rlrq = octets("6200")
+        self.get = octets("C001C1 0003 0100010800FF 02 00")
+        names = [row for row in model.rows(3)][:20]
+        self.list = octets("C003C114")
+        for row in names:
+            self.list += model.objects[row * 16 : row * 16 + 8] + b"\x02\x00"
+        self.profile = model.find(0, octets("0007 0100630100FF"), 0)
+        self.buffer = octets("C001C1 0007 0100630100FF 02 00")
+        self.next = octets("C002C1 00000000")
+        d = model.devices[0]
+        self.floor_args = (model.objects, d[1], d[2], bytearray(self.get[3:11]), bytearray(16))
+        self.image = model.image
+
+    def say(self, apdu):
+        return self.server.request(self.channel, CLIENT, DEVICE, apdu, 0, len(apdu))
+
+    def reply(self):
+        pos = self.channel.tx_pos
+        return self.channel.tx[pos : pos + 12]
+
+    def floor(self, n):
+        find = self.prim.find
+        copy = self.prim.copy
+        table, first, count, key, out = self.floor_args
+        image = self.image
+        t = ticks_us()
+        for _ in range(n):
+            find(table, first, count, key, 0)
+            copy(out, 4, image, 16, 5)
+        return since_us(t)
+
+    def gets(self, apdu, n):
+        server = self.server
+        channel = self.channel
+        end = len(apdu)
+        t = ticks_us()
+        for _ in range(n):
+            server.request(channel, CLIENT, DEVICE, apdu, 0, end)
+        return since_us(t)
+
+    def associations(self, n):
+        t = ticks_us()
+        for _ in range(n):
+            self.say(self.aarq)
+            self.say(self.rlrq)
+        return since_us(t)
+
+    def whole_profile(self):
+        """Read the buffer of load profile 1 to its end; the time. Sets self.octets, self.blocks."""
+        next_ = self.next
+        tx = self.channel.tx
+        total = 0
+        blocks = 0
+        t = ticks_us()
+        total += self.say(self.buffer)
+        while True:
+            blocks += 1
+            pos = self.channel.tx_pos
+            if tx[pos + 1] != 2 or tx[pos + 3]:
+                break
+            next_[5] = blocks >> 8
+            next_[6] = blocks & 0xFF
+            total += self.say(next_)
+        us = since_us(t)
+        self.octets = total
+        self.blocks = blocks
+        return us
+
+    def fill(self, rows):
+        handler = self.meter.model.handler("profile_generic")
+        clock = self.meter.model.handler("clock")
+        buf = bytearray(500)
+        while True:
+            self.meter.model.read(self.profile, 7, buf, 0, 16)
+            have = buf[3] << 8 | buf[4]
+            if have >= rows:
+                return
+            clock.set_utc(MINUTE + 15 * have, 0)
+            handler.capture(self.profile)
+
+    def run(self, rounds):
+        result = {"runtime": sys.implementation.name}
+        if not self.say(self.aarq) or self.reply()[0] != 0x61:
+            raise RuntimeError("the association was refused")
+        self.say(self.get)
+        assert self.reply()[:4] == b"\xc4\x01\xc1\x00"
+        self.say(self.list)
+        assert self.reply()[:5] == b"\xc4\x03\xc1\x14\x00"
+        names = ("get", "get_list_20", "association")
+        took = {"floor": [], "get": [], "get_list_20": [], "association": []}
+        for _ in range(rounds):
+            gc.collect()
+            heap_lock()
+            floor = self.floor(N_GETS)
+            get = self.gets(self.get, N_GETS)
+            many = self.gets(self.list, N_GETS // 10)
+            association = self.associations(N_GETS // 10)
+            heap_unlock()
+            self.say(self.aarq)
+            took["floor"].append(floor / N_GETS)
+            took["get"].append(get / N_GETS)
+            took["get_list_20"].append(many * 10 / N_GETS)
+            took["association"].append(association * 10 / N_GETS)
+        result["floor_us"] = min(took["floor"])
+        for name in names:
+            ratios = [x / f for x, f in zip(took[name], took["floor"])]
+            result[name + "_us"] = min(took[name])
+            result[name + "_floors"] = median(ratios)
+        for rows in ROWS:
+            self.fill(rows)
+            self.whole_profile()
+            best = None
+            heap = 0
+            for _ in range(3):
+                gc.collect()
+                if mem_alloc:
+                    before = mem_alloc()
+                heap_lock()
+                us = self.whole_profile()
+                heap_unlock()
+                if mem_alloc:
+                    heap = max(heap, mem_alloc() - before)
+                best = us if best is None or us < best else best
+            key = "profile_%d_" % rows
+            result[key + "us_per_row"] = best / rows
+            result[key + "octets"] = self.octets
+            result[key + "blocks"] = self.blocks
+            result[key + "heap"] = heap if mem_alloc else None
+        if self.server.fault:
+            raise self.server.fault
+        return result
+
+
+def main(argv):
+    sys.path.insert(0, argv[0])
+    import definition
+
+    rounds = int(argv[2]) if len(argv) > 2 else 7
+    print(json.dumps(Bench(definition, argv[1]).run(rounds)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
