@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Communication profiles: what lies between the application layer and octets. Sans-IO."""
