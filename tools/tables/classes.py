@@ -24,7 +24,8 @@ _ATTRIBUTE = {"index": (int, True), "name": (str, True), "type": (str, True), "k
               "volatile": (bool, False), "selectors": (list, False)}  # fmt: skip
 _METHOD = {"index": (int, True), "name": (str, True), "parameter": (str, True),
            "returns": (str, True), "mandatory": (bool, False), "optional": (bool, False),
-           "sn": (int, False), "confidence": (str, False), "sn_confidence": (str, False)}  # fmt: skip
+           "sn": (int, False), "confidence": (str, False),
+           "sn_confidence": (str, False)}  # fmt: skip
 _STATE = {"name": (str, True), "size": (int, True)}
 
 

@@ -238,7 +238,7 @@ class Loader:
                     (*where, "each"), "lists of different length; expected as many of each"
                 )
             sets = [dict(zip(columns, row)) for row in zip(*columns.values())] if columns else [{}]
-            lines = [fill(one, s) for one in lines for s in sets]
+            lines = [fill_line(one, s) for one in lines for s in sets]
         return lines
 
     def line(self, where, table):
@@ -442,6 +442,16 @@ class Loader:
 
 def at_obis(o):
     return o.origin.get("obis", o.path)
+
+
+def fill_line(line, names):
+    """A line with {x} filled in; keys whose values are texts keep texts."""
+    return {
+        key: str(fill(value, names))
+        if _KEYS.get(key) is str and isinstance(value, str)
+        else fill(value, names)
+        for key, value in line.items()
+    }
 
 
 def fill(value, names):

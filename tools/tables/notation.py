@@ -167,7 +167,10 @@ class Type:
         if self.kind == "structure":
             return [t.default() for _, t in self.fields]
         if self.kind == "choice":
-            return Typed(self.alternatives[0], self.alternatives[0].default())
+            first = next(t for t in self.alternatives if t.tag != 0x13)
+            return Typed(first, first.default())
+        if self.tag == 0x13:
+            raise ValueError("compact-array cannot be stored; expected another type")
         if self.tag == 0x00:
             return None
         if self.tag == 0x03:
@@ -245,6 +248,8 @@ class Type:
 
     def _coerce_simple(self, raw, names):
         wrong = "%r does not fit; expected %s" % (raw, self.text)
+        if self.tag == 0x13:
+            return self.default()
         if self.tag == 0x00:
             if raw not in (None, ""):
                 raise ValueError(wrong)
