@@ -34,9 +34,9 @@ def definition(tmp_path_factory):
     return folder
 
 
-def play(command, path, definition, link):
+def play(command, path, definition, link, state):
     done = subprocess.run(
-        command + [str(PLAYER), str(definition), link] + [str(f) for f in FILES],
+        command + [str(PLAYER), str(definition), link, state] + [str(f) for f in FILES],
         env=dict(os.environ, **path),
         capture_output=True,
         text=True,
@@ -53,13 +53,15 @@ def play(command, path, definition, link):
 @pytest.mark.parametrize("link", ["wrapper", "hdlc"])
 def test_on_cpython(definition, link):
     path = ":".join(str(ROOT / p) for p in ("lib", "", "firmware/ports/shim"))
-    play([sys.executable], {"PYTHONPATH": path}, definition, link)
+    play([sys.executable], {"PYTHONPATH": path}, definition, link, "-")
 
 
 @pytest.mark.parametrize("link", ["wrapper", "hdlc"])
-def test_on_micropython_with_the_heap_locked(definition, micropython, link):
+@pytest.mark.parametrize("storage", ["ram", "files"])
+def test_on_micropython_with_the_heap_locked(definition, micropython, tmp_path, link, storage):
     path = ":".join(str(ROOT / p) for p in ("lib", ""))
-    play([micropython, "-X", "heapsize=1M"], {"MICROPYPATH": path}, definition, link)
+    state = "-" if storage == "ram" else str(tmp_path / "state")
+    play([micropython, "-X", "heapsize=1M"], {"MICROPYPATH": path}, definition, link, state)
 
 
 def test_player_finds_a_fault(definition, tmp_path):
@@ -68,7 +70,7 @@ def test_player_finds_a_fault(definition, tmp_path):
     wrong.write_text("as 16 1\n> C0 01 C1 00 01 00 00 2A 00 00 FF 02 00\n< C4 01\n")
     path = ":".join(str(ROOT / p) for p in ("lib", "", "firmware/ports/shim"))
     done = subprocess.run(
-        [sys.executable, str(PLAYER), str(definition), "wrapper", str(wrong)],
+        [sys.executable, str(PLAYER), str(definition), "wrapper", "-", str(wrong)],
         env=dict(os.environ, PYTHONPATH=path),
         capture_output=True,
         text=True,

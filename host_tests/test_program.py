@@ -315,9 +315,15 @@ def test_registers_hold_a_share_of_the_remainder(residential):
 def test_steps_of_any_size_give_the_same(residential, pieces):
     def outcome(meter):
         meter.program.step(1)
-        return [meter.rows(LOAD), [meter.energy("1.0.%d.8.0" % c) for c in range(1, 11)],
-                bytes(meter.program.kept[:28]), meter.number(5, "1.0.1.4.0", 3),
-                meter.number(3, "1.0.1.7.0"), meter.number(1, "0.0.1.1.0"), meter.now()]  # fmt: skip
+        return [
+            meter.rows(LOAD),
+            [meter.energy("1.0.%d.8.0" % c) for c in range(1, 11)],
+            bytes(meter.program.kept[:28]),
+            meter.number(5, "1.0.1.4.0", 3),
+            meter.number(3, "1.0.1.7.0"),
+            meter.number(1, "0.0.1.1.0"),
+            meter.now(),
+        ]
 
     a = Meter(residential, "2026-06-01T10:05")
     b = Meter(residential, "2026-06-01T10:05")
@@ -399,7 +405,9 @@ def test_power_up_is_the_first_event(residential):
     assert meter.number(1, "0.0.96.15.1") == 1
 
 
-@pytest.mark.parametrize("log, profile", [("fraud", 1), ("disconnect", 2), ("power_quality", 3), ("communication", 4)])
+@pytest.mark.parametrize(
+    "log, profile", [("fraud", 1), ("disconnect", 2), ("power_quality", 3), ("communication", 4)]
+)
 def test_each_event_goes_to_its_log(residential, log, profile):
     meter = Meter(residential, "2026-06-01T10:05")
     code = {"fraud": 44, "disconnect": 62, "power_quality": 88, "communication": 140}[log]
@@ -484,6 +492,33 @@ def test_a_flood_of_events_is_bounded(residential):
     meter.program.step(1)
     assert len(meter.rows("0.0.99.98.1")) == 16
     assert meter.program.events.lost == 84
+
+
+def test_what_was_cleared_is_noted(residential):
+    meter = Meter(residential, "2026-06-01T10:05")
+    assert meter.model.act(meter.row(7, LOAD), 1, b"\x0f\x00", 0, 2) == 0
+    meter.program.step(1)
+    assert meter.log(STANDARD)[-1] == ("2026-06-01 12:05:01", 254)
+    assert meter.model.act(meter.row(7, STANDARD), 1, b"\x0f\x00", 0, 2) == 0
+    meter.program.step(1)
+    # The log that was cleared says that it was.
+    assert meter.log(STANDARD) == [("2026-06-01 12:05:02", 255)]
+
+
+def test_a_house_that_is_disconnected_takes_nothing(residential):
+    meter = Meter(residential, "2026-06-01T18:05")
+    meter.program.step(600)
+    row = meter.row(70, "0.0.96.3.10")
+    before = meter.energy("1.0.1.8.0")
+    assert before > 0
+    assert meter.model.act(row, 1, b"\x0f\x00", 0, 2) == 0
+    meter.program.step(3600)
+    assert meter.energy("1.0.1.8.0") - before <= 1
+    assert meter.number(3, "1.0.1.7.0") == meter.number(3, "1.0.31.7.0") == 0
+    assert meter.log("0.0.99.98.2")[-1][1] == 62
+    assert meter.model.act(row, 2, b"\x0f\x00", 0, 2) == 0
+    meter.program.step(3600)
+    assert meter.energy("1.0.1.8.0") > before + 50
 
 
 # --- Power failures ---------------------------------------------------------------------------
@@ -589,11 +624,11 @@ def small(lines, clock=CLOCK):
     return define(clock + lines, HEAD)
 
 
-def register(source, data_type="double-long-unsigned", extra=""):
-    return (
-        '    {class = 3, obis = "1.0.1.8.0.255", data_type = "%s", unit = "Wh", source = "%s"%s},\n'
-        % (data_type, source, extra)
+def register(source, data_type="double-long-unsigned"):
+    line = (
+        '    {class = 3, obis = "1.0.1.8.0.255", data_type = "%s", unit = "Wh", source = "%s"},\n'
     )
+    return line % (data_type, source)
 
 
 def test_a_small_definition_is_fed_too():

@@ -16,7 +16,9 @@ from conftest import ROOT
 
 from firmware.store import FileStorage, Files, RAMStorage, fingerprint
 
-OBJECTS = b"\x00\x07\x01\x00\x63\x01\x00\xff" + bytes(8) + b"\x00\x07\x00\x00\x63\x62\x00\xff" + bytes(8)
+OBJECTS = (
+    b"\x00\x07\x01\x00\x63\x01\x00\xff" + bytes(8) + b"\x00\x07\x00\x00\x63\x62\x00\xff" + bytes(8)
+)
 
 
 def definition(name="Test meter", persistent=40, rings=((0, 8, 5), (1, 3, 4))):
@@ -508,6 +510,7 @@ def test_real_files_come_back(tmp_path):
 # --- MicroPython ------------------------------------------------------------------------------
 
 SCRIPT = """
+import sys
 sys.path[:0] = [{lib!r}, {root!r}]
 import micropython
 from firmware.store import FileStorage, RAMStorage
@@ -562,7 +565,9 @@ def test_micropython_reads_without_allocating(micropython, tmp_path):
         assert answer.returncode == 0, answer.stdout + answer.stderr
         lines = answer.stdout.split("\n")
         assert lines[:3] == ["False 0 0", "0 0", "5 5 6"]
-        assert lines[3:6] == (["False 0 0", "0 0", "5 5 6"] if n == 0 else ["True 9 4", "5 5", "5 5 6"])
+        assert lines[3:6] == (
+            ["False 0 0", "0 0", "5 5 6"] if n == 0 else ["True 9 4", "5 5", "5 5 6"]
+        )
     # CPython goes on with what MicroPython has left.
     s = FileStorage(str(tmp_path / "state"))
     s.prepare(definition())

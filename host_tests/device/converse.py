@@ -3,7 +3,9 @@
 
 Runs on CPython, MicroPython (unix, and boards through the REPL). Usage on a command line:
 
-    micropython converse.py DEFINITION_DIR LINK FILE...     LINK: wrapper or hdlc
+    micropython converse.py DEFINITION_DIR LINK STATE FILE...
+
+LINK: wrapper or hdlc. STATE: a new folder for each conversation's storage, or - for RAM.
 
 A conversation is a text file: `as CLIENT SERVER` says who talks, `> hex` is an APDU for the meter,
 `< hex` the APDU that must come back (`..` is any octet, a trailing `*` any rest), `< -` silence,
@@ -217,18 +219,22 @@ def play(path, make_meter, link):
 
 
 def main(argv):
-    directory, link = argv[0], argv[1]
+    directory, link, state = argv[:3]
     sys.path.insert(0, directory)
     import definition
     from firmware import app, ports
 
-    def make_meter():
-        from firmware.store import RAMStorage
+    meters = []
 
-        return app.build(definition, RAMStorage(), ports.current(), SEED, START_MINUTE, 0, 0)
+    def make_meter():
+        from firmware.store import FileStorage, RAMStorage
+
+        storage = RAMStorage() if state == "-" else FileStorage("%s%d" % (state, len(meters)))
+        meters.append(app.build(definition, storage, ports.current(), SEED, START_MINUTE, 0, 0))
+        return meters[-1]
 
     failed = 0
-    for path in argv[2:]:
+    for path in argv[3:]:
         complaints, n = play(path, make_meter, link)
         for c in complaints:
             print("FAIL " + c)

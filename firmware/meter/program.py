@@ -1,0 +1,433 @@
+# SPDX-License-Identifier: MIT
+"""The meter program: it lets time pass, and keeps the order of what happens in it.
+
+At a minute boundary: energies up to it (registers.py); the clock; demand periods and their maxima;
+state saved; captures; then all that acts: calendars, schedules, billing, and the events of it.
+State is saved before a capture, so registers are never behind rows after a power failure.
+
+A row of the billing profile, the one without a period that captures a maximum or the number of
+billing periods, ends the billing period: the maxima begin anew. Status octet of a profile
+(project-defined): bit 1 clock invalid, 3 daylight saving, 5 clock adjusted, 7 power was down
+within the period.
+
+tick() and step() may allocate. What a request can reach (the hooks on_edit, event, on_capture,
+on_captured) allocates nothing.
+"""
+
+from firmware.meter import events, registers
+from micropython import const
+
+# Counters, in the order of registers.py.
+_POWER_FAILURES = const(0)
+_BOOTS = const(1)
+_EVENTS = const(2)
+_PROGRAM_CHANGES = const(3)
+_BILLING_PERIODS = const(4)
+_CLOCK_CHANGES = const(5)
+
+# What is saved beside the image, in storage.extra: the remainders (28 octets); UTC minute and
+# second of the save; flags. From 40 on it is free for a driver of metrology.
+_KEPT_LEN = const(64)
+_KEPT_MINUTE = const(28)
+_KEPT_SECOND = const(32)
+_KEPT_FLAGS = const(33)
+_WAS_SAVED = const(1)
+_WAS_POWERED_DOWN = const(2)
+
+# Saved at least so often, without any capture.
+_SAVE_MINUTES = const(60)
+
+_CLOCK = const(8)
+_TIME = const(2)
+_DISCONNECT_CONTROL = const(70)
+_OUTPUT_STATE = const(2)
+
+# 2000-01-01 in seconds since 1970.
+_EPOCH = const(946684800)
+
+# Status octet of a profile.
+_CLOCK_INVALID = const(0x02)
+_DAYLIGHT_SAVING = const(0x08)
+_CLOCK_ADJUSTED = const(0x20)
+_POWER_WAS_DOWN = const(0x80)
+
+# Clock status.
+_INVALID = const(0x01)
+_DST_ACTIVE = const(0x80)
+
+# Codes of events.py.
+_POWER_DOWN = const(1)
+_POWER_UP = const(2)
+_DST_CHANGE = const(3)
+_CLOCK_OLD = const(4)
+_CLOCK_NEW = const(5)
+_ERRORS_CLEARED = const(10)
+_ALARMS_CLEARED = const(11)
+_MEMORY_ERROR = const(14)
+_CONFIGURED = const(47)
+_PROFILE_CLEARED = const(254)
+_LOG_CLEARED = const(255)
+_VOLTAGE_LOW = const(76)
+_VOLTAGE_HIGH = const(79)
+_VOLTAGE_MISSING = const(82)
+_VOLTAGE_NORMAL = const(85)
+_LOG_POWER_QUALITY = const(3)
+
+# Limits of the voltage in 0.1 V: ten per cent (EN 50160); missing below half.
+_LOW = const(2070)
+_HIGH = const(2530)
+_MISSING = const(1150)
+
+
+class Program:
+    """Drives a model that is started, with its clock set and storage loaded.
+
+    It takes the hooks model.on_edit, model.event, clock.on_shift and those of the profiles, and
+    nobody else ticks handlers, advances the clock or saves.
+
+    saved_minute  UTC minute of the state that was loaded, -1 if there was none
+    interval_s    real time: energies and instantaneous values are taken as often as this
+    unsaved       attempts to save that failed since the last one that did not
+    """
+
+    def __init__(self, model, metrology):
+        self.model = model
+        self.metrology = metrology
+        self.clock = model.handler("clock")
+        if self.clock is None:
+            raise ValueError("The definition has no clock: a meter needs one.")
+        self.kept = bytearray(_KEPT_LEN) if model.storage is None else model.storage.extra
+        self.events = events.Events(model)
+        self.registers = registers.Registers(model, metrology, self.events, self.kept)
+        self.saved_minute = -1
+        self.unsaved = 0
+        self.interval_s = 1
+        self._demand = model.handler("demand_register")
+        self._profiles = model.handler("profile_generic")
+        # Those that act, after the captures.
+        known = (self.clock, self._demand, self._profiles)
+        self._rest = [h for h in model.handlers if h is not None and h not in known]
+        # Some compare instantaneous values all the time.
+        names = model.definition.HANDLERS
+        self._watched = "limiter" in names or "register_monitor" in names
+        # Seconds whose energy is still with the metrology; milliseconds of a second.
+        self._pending = 0
+        self._ms = 0
+        self._shifts = 0
+        # When demands and profiles are due (registers.minutes()), and of when that is known.
+        self._minutes = 0
+        self._edits = -1
+        self._due_shifts = -1
+        self._dst = 0
+        # Within _happen(): not on the path of a request.
+        self._acting = False
+        # Of this instant: values are measured, state is saved.
+        self._fresh = False
+        self._saved = False
+        # Something was changed that must survive; configuration that clients have changed.
+        self._dirty = False
+        self._changes = 0
+        self._failed = 0
+        self._status_bits = bytearray(2)
+        self._voltage = bytearray([_VOLTAGE_NORMAL] * 3)
+        model.on_edit = self._on_edit
+        model.event = self.events.later
+        self.clock.on_shift = self._on_shift
+        if self._profiles is not None:
+            self._profiles.on_capture = self._on_capture
+            self._profiles.on_captured = self._on_captured
+            self._profiles.on_clear = self._on_clear
+        # The output of the disconnector; its relay is the metrology's when that is simulated.
+        self._connected = True
+        self._output = True
+        handler = model.handler("disconnect_control")
+        if handler is not None:
+            for row in model.rows(_DISCONNECT_CONTROL):
+                self._output = model.get_int(row, _OUTPUT_STATE) != 0
+            handler.on_output = self._on_output
+        self.events.on_event = self._on_event
+        self.events.start()
+        self._power_up()
+
+    # --- Time -------------------------------------------------------------------------------
+
+    def tick(self, elapsed_ms):
+        """Real time: elapsed_ms of the meter's time have passed since the last call."""
+        ms = self._ms + elapsed_ms
+        clock = self.clock
+        if ms < 1000 and clock.hundredths * 10 + elapsed_ms < 990 and clock.shifts == self._shifts:
+            # No second begins, ours or the clock's: the usual case, and it is to be short.
+            self._ms = ms
+            clock.advance(elapsed_ms)
+            return
+        seconds = ms // 1000
+        self._ms = ms - seconds * 1000
+        self._run(seconds, elapsed_ms, True)
+
+    def step(self, seconds):
+        """Simulated time: as many seconds pass, with all that happens in them, at once."""
+        self._run(seconds, seconds * 1000, False)
+        self._feed()
+        self.registers.give_demands()
+        self._measure()
+
+    def _run(self, seconds, ms, live):
+        """Seconds of energy, ms of the clock (it may have been set in between), by minutes."""
+        clock = self.clock
+        while True:
+            if clock.shifts != self._shifts or self._output != self._connected:
+                self._resync()
+            n = 60 - clock.second
+            part = n * 1000
+            if n >= seconds:
+                n = seconds
+                part = ms
+            self._pending += n
+            minute = clock.minute
+            began = clock.advance(part)
+            if began:
+                if self.registers.unix:
+                    registers.add(self.model.image, self.registers.unix, 4, began)
+                self._fresh = False
+                if clock.minute != minute:
+                    self._feed()
+                    if live:
+                        self.registers.give_demands()
+                    self._happen(True)
+                    self.metrology.begin(clock.minute, clock.minute - clock.deviation)
+                else:
+                    if self._pending >= self.interval_s:
+                        self._feed()
+                        self._measure()
+                    self._happen(False)
+            seconds -= n
+            if not seconds:
+                return
+            ms -= part
+
+    def _resync(self):
+        """The clock or the disconnector was set: what has passed belongs to the time before."""
+        clock = self.clock
+        self._feed()
+        self._connected = self._output
+        self.metrology.supply(self._connected)
+        self._shifts = clock.shifts
+        self._dst = clock.local[11] & _DST_ACTIVE
+        self.metrology.begin(clock.minute, clock.minute - clock.deviation)
+        if self.registers.unix:
+            seconds = clock.minute * 60 + clock.second + _EPOCH
+            registers.put(self.model.image, self.registers.unix, 4, 0, seconds)
+
+    def _happen(self, boundary):
+        """Everything that happens at an instant, in its order."""
+        now = self.clock.minute
+        # What this tick comes late by is not part of the instant.
+        self.clock.local[8] = 0
+        self._acting = True
+        self._saved = False
+        self.clock.tick(now)
+        due = self._is_due(boundary)
+        if due and self._demand is not None:
+            self.registers.give_demands()
+            self._demand.tick(now)
+        if boundary:
+            if self._watched:
+                self._measure()
+            if self.clock.local[11] & _DST_ACTIVE != self._dst:
+                self._dst ^= _DST_ACTIVE
+                self.events.note(_DST_CHANGE)
+            if now % _SAVE_MINUTES == 0:
+                self._save_once()
+        if due and self._profiles is not None:
+            self._profiles.tick(now)
+        for handler in self._rest:
+            handler.tick(now)
+        if self._changes:
+            self.registers.count(_PROGRAM_CHANGES, self._changes)
+            self._changes = 0
+            self.events.note(_CONFIGURED)
+        self.events.flush()
+        if self._dirty:
+            self.save()
+        self._acting = False
+        self.clock.local[8] = self.clock.hundredths
+
+    def _is_due(self, boundary):
+        """May a demand period end or a profile capture now? Asking all of them takes longer."""
+        if self._edits != self.model.edits:
+            self._edits = self.model.edits
+            self._minutes = self.registers.minutes()
+            return True
+        if self._due_shifts != self.clock.shifts:
+            self._due_shifts = self.clock.shifts
+            return True
+        if not self._minutes:
+            return True
+        return boundary and self.clock.minute % self._minutes == 0
+
+    def _feed(self):
+        if self._pending:
+            self.registers.take(self._pending)
+            self._pending = 0
+
+    def _measure(self):
+        self._fresh = True
+        self.registers.measure()
+        if self.events.has(_LOG_POWER_QUALITY):
+            for k in range(3):
+                u = self.metrology.values[k]
+                code = _VOLTAGE_NORMAL
+                if u < _MISSING:
+                    code = _VOLTAGE_MISSING
+                elif u < _LOW:
+                    code = _VOLTAGE_LOW
+                elif u > _HIGH:
+                    code = _VOLTAGE_HIGH
+                if code != self._voltage[k]:
+                    self._voltage[k] = code
+                    self.events.later(code + k)
+
+    # --- Events -----------------------------------------------------------------------------
+
+    def event(self, log, code):
+        """Note an event in the log of this name; False if it could not be captured."""
+        acting = self._acting
+        self._acting = True
+        done = self.events.note_in(log, code)
+        self._acting = acting
+        return done
+
+    def _on_event(self, code):
+        self.registers.count(_EVENTS, 1)
+        self._dirty = True
+
+    def _on_edit(self, row, attribute):
+        """A client, or a handler that acts, has changed something. No allocation."""
+        self._dirty = True
+        if self._acting or not attribute:
+            return
+        if row == self.events.error_row:
+            self.events.later(_ERRORS_CLEARED)
+        elif row == self.events.alarm_row:
+            self.events.later(_ALARMS_CLEARED)
+        elif self.model.class_id(row) != _CLOCK or attribute != _TIME:
+            self._changes += 1
+
+    def _on_clear(self, row):
+        """The buffer of a profile was cleared. No allocation."""
+        self.events.later(_LOG_CLEARED if self.events.is_log(row) else _PROFILE_CLEARED)
+
+    def _on_output(self, row, connected):
+        self._output = connected
+
+    def _on_shift(self, old_minute, new_minute):
+        """The clock was set: two events, and the first one bears the time before."""
+        clock = self.clock
+        self.registers.count(_CLOCK_CHANGES, 1)
+        for k in range(len(self._status_bits)):
+            self._status_bits[k] |= _CLOCK_ADJUSTED
+        self._note_at(_CLOCK_OLD, old_minute, clock.old_second)
+        self.events.note(_CLOCK_NEW)
+
+    def _note_at(self, code, minute, second):
+        """Note an event with another time than now."""
+        clock = self.clock
+        clock.local_of(minute, second, clock.local, 0)
+        self.events.note(code)
+        clock.local_of(clock.minute, clock.second, clock.local, 0)
+        clock.local[8] = clock.hundredths
+
+    # --- Captures ---------------------------------------------------------------------------
+
+    def _on_capture(self, row):
+        """A row is about to be made: what it captures must be of now, and saved before."""
+        local = self.clock.local[11]
+        t = self.registers.status
+        for k in range(0, len(t), 2):
+            if t[k + 1] == row:
+                bits = self._status_bits[k >> 1]
+                if local & _INVALID:
+                    bits |= _CLOCK_INVALID
+                if local & _DST_ACTIVE:
+                    bits |= _DAYLIGHT_SAVING
+                self.model.image[t[k]] = bits
+        if self._acting:
+            if not self._fresh:
+                self._measure()
+            self._save_once()
+
+    def _on_captured(self, row):
+        t = self.registers.status
+        for k in range(0, len(t), 2):
+            if t[k + 1] == row:
+                self._status_bits[k >> 1] = 0
+        if row == self.registers.billing:
+            self.registers.count(_BILLING_PERIODS, 1)
+            self.registers.reset_maxima()
+            self._dirty = True
+        storage = self.model.storage
+        if storage is not None and storage.failed != self._failed:
+            # The row is lost. Said once; as long as it lasts the log cannot take it either.
+            if not self._failed:
+                self.events.later(_MEMORY_ERROR)
+            self._failed = storage.failed
+
+    # --- Power and state --------------------------------------------------------------------
+
+    def _power_up(self):
+        kept = self.kept
+        self._acting = True
+        # Nothing is saved before the state of before is understood.
+        self._saved = True
+        self._resync()
+        self._measure()
+        if kept[_KEPT_FLAGS] & _WAS_SAVED:
+            self.saved_minute = 0
+            for k in range(4):
+                self.saved_minute = self.saved_minute << 8 | kept[_KEPT_MINUTE + k]
+            self.registers.count(_POWER_FAILURES, 1)
+            for k in range(len(self._status_bits)):
+                self._status_bits[k] |= _POWER_WAS_DOWN
+            if not kept[_KEPT_FLAGS] & _WAS_POWERED_DOWN:
+                # Nothing was left to note it with: the last time that is known stands for it.
+                self._note_at(_POWER_DOWN, self.saved_minute, kept[_KEPT_SECOND])
+        self.registers.count(_BOOTS, 1)
+        if self.model.storage is not None and self.model.storage.damaged:
+            self.events.note(_MEMORY_ERROR)
+        self.events.note(_POWER_UP)
+        self._dirty = True
+        # Handlers begin their periods; the first boundary then ends one.
+        self._happen(False)
+
+    def power_down(self):
+        """The orderly end, or a power-fail signal: note it and save; False if that failed."""
+        self._feed()
+        self.event("standard", _POWER_DOWN)
+        return self._save(_WAS_SAVED | _WAS_POWERED_DOWN)
+
+    def save(self):
+        """Save the state; False if that failed. It is tried again with the next reason to."""
+        return self._save(_WAS_SAVED)
+
+    def _save_once(self):
+        """At most one save an instant, before the first of its captures."""
+        if not self._saved:
+            self._saved = True
+            self.save()
+
+    def _save(self, flags):
+        self._dirty = False
+        storage = self.model.storage
+        if storage is None:
+            return True
+        kept = self.kept
+        registers.put(kept, _KEPT_MINUTE, 4, 0, self.clock.minute)
+        kept[_KEPT_SECOND] = self.clock.second
+        kept[_KEPT_FLAGS] = flags
+        if storage.save(self.model.image):
+            self.unsaved = 0
+            return True
+        self.unsaved += 1
+        if self.unsaved == 1:
+            self.events.later(_MEMORY_ERROR)
+        return False
