@@ -26,7 +26,7 @@ class Talk:
         self.meter, self.channel, self.client, self.server = meter, channel, client, server
 
     def say(self, request, confirmed=1):
-        """The reply to an APDU (hex with spaces), in upper-case hex without spaces; '' is silence."""
+        """The reply to an APDU (hex with spaces), as hex without spaces; empty: silence."""
         apdu = bytearray.fromhex(request.replace(" ", ""))
         n = self.meter.server.request(
             self.channel, self.client, self.server, apdu, 0, len(apdu), confirmed

@@ -203,7 +203,7 @@ def test_one_octet_more_and_it_is_blocks(n):
 
 
 def test_published_first_block():
-    """xdlms-get-resp-block1: 30 octets of raw data in block 1, the length inside the octet-string."""
+    """xdlms-get-resp-block1: 30 octets of raw data in block 1, the string's length inside."""
     v = XDLMS["xdlms-get-resp-block1"]["hex"].upper()
     meter = Meter()
     row = meter.model.find(0, bytes.fromhex(LONG.replace(" ", "")), 0)

@@ -26,7 +26,9 @@ NUMBERS = (
 @st.composite
 def number(draw):
     make, low, high = draw(st.sampled_from(NUMBERS))
-    edge = st.sampled_from([x for x in (low, -256, -255, -1, 0, 1, 255, 256, high) if low <= x <= high])
+    edge = st.sampled_from(
+        [x for x in (low, -256, -255, -1, 0, 1, 255, 256, high) if low <= x <= high]
+    )
     n = draw(edge | st.integers(low, high))
     return n, make(n)
 

@@ -134,7 +134,7 @@ def main(args):
     else:
         for line in table(results, budget):
             print(line)
-        print("Times are the least of %d rounds; floors the median of each round." % options.rounds)
+        print("Times: least of %d rounds; floors: median of the rounds." % options.rounds)
     bad = [(r, name) for r in results for name in over(results[r], budget.get(r, {}))]
     for runtime, name in bad:
         print("Over budget on %s: %s" % (runtime, name), file=sys.stderr)

@@ -15,7 +15,6 @@ import json
 import sys
 import time
 
-import micropython
 
 try:
     from micropython import heap_lock, heap_unlock
@@ -121,7 +120,7 @@ class Bench:
         return since_us(t)
 
     def whole_profile(self):
-        """Read the buffer of load profile 1 to its end; the time. Sets self.octets, self.blocks."""
+        """Read load profile 1 to its end; the time. Sets self.octets and self.blocks."""
         next_ = self.next
         tx = self.channel.tx
         total = 0

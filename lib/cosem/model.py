@@ -97,7 +97,7 @@ class Model:
     # --- Where things are -------------------------------------------------------------------
 
     def find(self, device, buf, pos):
-        """Row of the object class_id + logical_name = buf[pos:pos+8] of a logical device, or -1."""
+        """Row of the object class_id + logical_name = buf[pos:pos+8] of a device, or -1."""
         d = self.devices[device]
         return find(self.objects, d[1], d[2], buf, pos)
 

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""The class modules with the heap locked: GET, SET and ACTION of their objects, on MicroPython.
+
+    micropython class_modules.py LIB DEFINITION_FOLDER REQUESTS
+
+REQUESTS is a file of lines `what row index selector hex result`; what: get, set, act, or run (let
+row seconds pass, with the heap open). Prints what was wrong, then "n requests".
+"""
+
+import gc
+import sys
+
+sys.path[:] = [sys.argv[1], sys.argv[2]]
+
+import definition
+import micropython
+from binascii import unhexlify
+from cosem.model import Model
+from dlms.stream import Stream
+
+
+class Ring:
+    """Rows in one bytearray."""
+
+    def __init__(self, row_len, capacity):
+        self.row_len = row_len
+        self.capacity = capacity
+        self.n = self.first = 0
+        self._rows = bytearray(row_len * capacity)
+
+    def _copy(self, a, apos, b, bpos):
+        for i in range(self.row_len):
+            a[apos + i] = b[bpos + i]
+
+    def append(self, buf, pos):
+        at = (self.first + self.n) % self.capacity
+        self._copy(self._rows, at * self.row_len, buf, pos)
+        if self.n < self.capacity:
+            self.n += 1
+        else:
+            self.first += 1
+        return True
+
+    def read(self, k, buf, pos):
+        if k < 0 or k >= self.n:
+            return False
+        self._copy(buf, pos, self._rows, (self.first + k) % self.capacity * self.row_len)
+        return True
+
+    def clear(self):
+        self.first += self.n
+        self.n = 0
+        return True
+
+
+class Storage:
+    def ring(self, row, row_len, capacity):
+        return Ring(row_len, capacity)
+
+
+def nothing(code_or_row):
+    pass
+
+
+model = Model(definition)
+model.storage = Storage()
+model.start()
+model.event = nothing
+model.on_setup = nothing
+clock = model.handler("clock")
+clock.set_utc(13910000, 0)
+stream = Stream(model)
+out = bytearray(8192)
+
+
+def get(row, attribute, selector, data, n):
+    s = stream
+    s.association = None
+    s.index = s.count = s.last_part = s.torn = s.error = 0
+    s.is_list = s.done = False
+    s.selector = selector
+    s.buf = data
+    s.sel_pos = 0
+    s.sel_end = n
+    s.row = s.found = row
+    s.attribute = attribute
+    result = s._open_value()
+    if not result and s.copy_all(out, 0, 7000) < 0:
+        result = -1
+    return result
+
+
+count = 0
+with open(sys.argv[3]) as f:
+    for line in f:
+        what, row, index, selector, data, expected = line.split()
+        row, index, selector = int(row), int(index), int(selector)
+        data = bytearray(unhexlify(data[1:]))
+        n = len(data)
+        result = 0
+        if what == "run":
+            for _ in range(row):
+                clock.advance(1000)
+                model.tick(clock.minute)
+            continue
+        gc.collect()
+        micropython.heap_lock()
+        try:
+            if what == "get":
+                result = get(row, index, selector, data, n)
+            elif what == "set":
+                result = model.write(row, index, data, 0, n)
+            else:
+                result = model.act(row, index, data, 0, n)
+        except Exception as e:
+            micropython.heap_unlock()
+            print(line.strip())
+            sys.print_exception(e)
+            micropython.heap_lock()
+        micropython.heap_unlock()
+        if result != int(expected):
+            print(line.strip(), "gave", result)
+        count += 1
+print(count, "requests")

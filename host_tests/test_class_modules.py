@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+"""Requests to all class modules on MicroPython with the heap locked; the same results as here.
+
+The requests are made from the tests of the modules: their objects, and what they ask for.
+"""
+
+import subprocess
+from pathlib import Path
+
+import fakes
+import pytest
+import test_demand_register
+import test_disconnect_control
+import test_hdlc_setup
+import test_network_setup
+import test_profile_generic
+import test_register
+import test_register_activation
+import test_sap_assignment
+import test_script_table
+import test_single_action_schedule as schedule
+from fakes import CLOCK, array, boolean, date_time, enum, i8, i16, octets, struct_, u8, u16, u32
+
+ROOT = Path(fakes.ROOT)
+HEAP = ("-X", "heapsize=256k")
+NOTHING = b"\x0f\x00"
+P = test_profile_generic
+
+
+class Log(fakes.Meter):
+    """A meter that notes what it was asked and what it answered."""
+
+    def __init__(self, objects):
+        super().__init__(objects)
+        self.log = []
+        self.clock.set_utc(13910000, 0)
+
+    def get(self, row, attribute, selector=0, data=b""):
+        answer = super().get(row, attribute, selector, data)
+        result = answer if isinstance(answer, int) else 0
+        self.log.append(("get", row, attribute, selector, data, result))
+        return answer
+
+    def set(self, row, attribute, data):
+        result = super().set(row, attribute, data)
+        self.log.append(("set", row, attribute, 0, data, result))
+        return result
+
+    def act(self, row, method, data=NOTHING):
+        result = super().act(row, method, data)
+        self.log.append(("act", row, method, 0, data, result))
+        return result
+
+    def run(self, seconds, step=1):
+        super().run(seconds)
+        self.log.append(("run", seconds, 0, 0, b"", 0))
+
+
+def get_all(m, row):
+    for attribute in range(1, m.model.n_attributes(row) + 1):
+        m.get(row, attribute)
+
+
+def clock(m):
+    row = m.row(8, "0.0.1.0.0.255")
+    rule = octets(date_time(0xFFFF, 3, 0xFE, 2, 0, 0, weekday=7))
+    for attribute, data in (
+        (2, octets(date_time(2026, 6, 15, 12, 34, 56))),
+        (2, octets(date_time(2026, 10, 25, 2, 30, 0))),
+        (2, octets(date_time(2026, 13, 15, 12, 34, 56))),
+        (3, i16(-120)),
+        (5, rule),
+        (6, octets(date_time(2026, 3, 29, 2, 0, 0))),
+        (7, i8(30)),
+        (8, boolean(False)),
+        (8, boolean(True)),
+        (7, i8(121)),
+    ):
+        m.set(row, attribute, data)
+        get_all(m, row)
+    day = [octets(date_time(2026, 6, 15, h, 0, 0)) for h in (12, 0, 23)]
+    for method, data in (
+        (1, NOTHING), (2, NOTHING), (3, NOTHING), (4, NOTHING), (5, struct_(*day)), (4, NOTHING),
+        (6, i16(-900)), (6, i16(901)), (6, u8(1)),
+    ):  # fmt: skip
+        m.act(row, method, data)
+
+
+def profile(m):
+    row = m.row(7, P.NAME)
+    m.run(2000)
+    for order in (1, 2, 3, 5):
+        m.set(row, P.SORT_METHOD, enum(order))
+        m.set(row, P.SORT_OBJECT, P.THE_POWER)
+        for n in range(25):
+            m.set(m.row(3, P.POWER), 2, fakes.i32(n * 7 % 11 - 5))
+            m.act(row, P.CAPTURE)
+            m.run(100)
+        get_all(m, row)
+        year = [octets(date_time(y, 1, 1, 0, 0)) for y in (2020, 2030)]
+        for selector, data in (
+            (1, P.by_range(*year)),
+            (1, P.by_range(*year, P.THE_CLOCK)),
+            (1, P.by_range(i8(-2), u8(3), of=P.THE_POWER)),
+            (1, P.by_range(*year, of=P.THE_POWER)),
+            (1, P.by_range(*year, of=capture_of_nothing)),
+            (2, P.by_entry(2, 0, 2, 3)),
+            (2, P.by_entry(0, 0)),
+            (3, P.by_entry(1, 0)),
+        ):
+            m.get(row, P.BUFFER, selector, data)
+    m.set(row, P.CAPTURE_OBJECTS, array(P.THE_CLOCK, P.THE_ENERGY))
+    m.set(row, P.CAPTURE_OBJECTS, array(capture_of_nothing))
+    m.set(row, P.CAPTURE_OBJECTS, array(fakes.capture_object(1, P.LIST, 2, 2)))
+    m.set(row, P.PERIOD, u32(60))
+    m.set(row, P.ENTRIES, u32(50))
+    m.act(row, P.CAPTURE)
+    get_all(m, row)
+    m.act(row, P.RESET)
+
+
+capture_of_nothing = fakes.capture_object(3, "9.9.9.9.9.9", 2)
+
+
+def register(m):
+    for class_id, name in ((3, "1.0.1.8.0.255"), (3, "1.0.3.8.0.255"), (4, "1.0.1.6.0.255")):
+        m.act(m.row(class_id, name), 1)
+        get_all(m, m.row(class_id, name))
+
+
+def demand(m):
+    row = m.row(5, "1.0.1.4.0.255")
+    m.run(60)
+    m.act(row, 2)
+    m.set(row, 9, u16(3))
+    for _ in range(4):
+        m.act(row, 2)
+        get_all(m, row)
+    m.set(row, 8, u32(300))
+    m.set(row, 8, u32(0))
+    m.act(row, 1)
+
+
+def activation(m):
+    a = test_register_activation
+    row = m.row(6, "0.0.14.0.0.255")
+    m.act(row, a.ADD_REGISTER, a.register(a.RATES[2]))
+    m.act(row, a.ADD_MASK, a.mask(b"R3", 3))
+    m.act(row, a.ADD_MASK, a.mask(b"R1", 2))
+    m.act(row, a.DELETE_MASK, octets(b"R2"))
+    m.set(row, a.ACTIVE, octets(b"R3"))
+    m.set(row, a.MASKS, array(a.mask(b"R1", 1), a.mask(b"R3", 1, 2)))
+    m.set(row, a.ASSIGNMENT, array(*map(a.register, a.RATES)))
+    get_all(m, row)
+
+
+def scripts(m):
+    row = m.row(9, "0.0.10.0.0.255")
+    for n in (0, 1, 2, 3, 4, 5, 500):
+        m.act(row, 1, u16(n))
+
+
+def schedules(m):
+    row = m.row(22, "0.0.15.0.0.255")
+    m.set(row, schedule.TIMES, array(schedule.entry(0xFF, 0xFF)))
+    m.run(120)
+    m.set(row, schedule.TYPE, enum(2))
+    m.set(row, schedule.TIMES, array(schedule.entry(1, 2)))
+    get_all(m, row)
+
+
+def disconnector(m):
+    row = m.row(70, "0.0.96.3.10.255")
+    for mode in range(7):
+        m.set(row, 4, enum(mode))
+        for method in (1, 2, 1, 1, 2, 2, 3):
+            m.act(row, method)
+            get_all(m, row)
+
+
+def saps(m):
+    row = m.row(17, "0.0.41.0.0.255")
+    m.act(row, 1, struct_(u16(1), octets(b"TST0000000000001")))
+    m.act(row, 1, struct_(u16(2), octets(b"TST0000000000001")))
+
+
+def hdlc(m):
+    for name in ("0.0.22.0.0.255", "0.1.22.0.0.255"):
+        row = m.row(23, name)
+        for attribute, data in (
+            (2, enum(9)),
+            (3, u8(7)),
+            (6, u16(2030)),
+            (6, u8(128)),
+            (9, u16(1)),
+        ):
+            m.set(row, attribute, data)
+
+
+def network(m):
+    n = test_network_setup
+    row = m.row(42, "0.0.25.1.0.255")
+    for method in (1, 1, 2, 3, 1):
+        m.act(row, method, n.ip("239.0.0.1"))
+    m.set(row, 4, array(n.ip("239.0.0.1"), n.ip("239.0.0.2")))
+    m.set(row, 6, n.ip("255.255.0.0"))
+    m.set(m.row(41, "0.0.25.0.0.255"), 2, u16(4059))
+    get_all(m, row)
+
+
+CASES = {
+    "clock": (CLOCK, clock),
+    "profile_generic": (P.OBJECTS % 20, profile),
+    "register": (test_register.OBJECTS, register),
+    "demand_register": (
+        test_demand_register.OBJECTS % ("double-long", "double-long", 0, 1),
+        demand,
+    ),
+    "register_activation": (test_register_activation.OBJECTS, activation),
+    "script_table": (test_script_table.OBJECTS, scripts),
+    "single_action_schedule": (schedule.OBJECTS, schedules),
+    "disconnect_control": (test_disconnect_control.OBJECTS, disconnector),
+    "sap_assignment": (test_sap_assignment.OBJECTS, saps),
+    "hdlc_setup": (test_hdlc_setup.OBJECTS, hdlc),
+    "network_setup": (test_network_setup.OBJECTS, network),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_no_request_allocates(name, micropython, tmp_path):
+    objects, talk = CASES[name]
+    meter = Log(objects)
+    talk(meter)
+    text = "".join(
+        "%s %d %d %d x%s %d\n" % (what, row, index, selector, data.hex(), result)
+        for what, row, index, selector, data, result in meter.log
+    )
+    (tmp_path / "requests").write_text(text)
+    fields = vars(meter.definition).items()
+    (tmp_path / "definition.py").write_text(
+        "".join(
+            "%s = %r\n" % (k, v) for k, v in fields if isinstance(v, (bytes, tuple, list, int))
+        )
+    )
+    script = ROOT / "host_tests" / "device" / "class_modules.py"
+    done = subprocess.run(
+        [micropython, *HEAP, str(script), str(ROOT / "lib"), str(tmp_path), "requests"],
+        capture_output=True, text=True, timeout=120, cwd=str(tmp_path),
+    )  # fmt: skip
+    n = sum(1 for line in meter.log if line[0] != "run")
+    assert done.stdout.splitlines() == ["%d requests" % n], done.stdout + done.stderr

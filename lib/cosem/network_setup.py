@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""TCP-UDP setup (class_id 41) and IPv4 setup (class_id 42), version 0; IEC 62056-6-2, 4.9.
+
+The values are stored; here they are checked (other-reason), and the firmware is told by
+model.on_setup(row) to use them. An IP address is a double-long-unsigned, first octet first.
+
+Project-defined: a port from 1, an MSS from 40 octets, at least one connection; an address of the
+meter or its gateway is 0.0.0.0 (none) or a unicast address, a subnet mask ones and then zeros, a
+multicast address 224 to 239, each once in the list. Nothing is allocated.
+"""
+
+from cosem import handler, slots
+from dlms.axdr import get_u16, put_u16
+from dlms.prim import compare, copy
+from micropython import const
+
+_TCP_UDP_SETUP = const(41)
+
+_PORT = const(2)
+_MSS = const(4)
+_NB_OF_SIM_CONN = const(5)
+
+_IP_ADDRESS = const(3)
+_MULTICAST_IP_ADDRESS = const(4)
+_SUBNET_MASK = const(6)
+_GATEWAY_IP_ADDRESS = const(7)
+_PRIMARY_DNS_ADDRESS = const(9)
+_SECONDARY_DNS_ADDRESS = const(10)
+
+_ADD_MC_IP_ADDRESS = const(1)
+_DELETE_MC_IP_ADDRESS = const(2)
+_GET_NBOF_MC_IP_ADDRESSES = const(3)
+
+_SUCCESS = const(0)
+_READ_WRITE_DENIED = const(3)
+_OBJECT_UNDEFINED = const(4)
+_TYPE_UNMATCHED = const(12)
+_OTHER_REASON = const(250)
+
+_MIN_MSS = const(40)
+_DOUBLE_LONG_UNSIGNED = const(0x06)
+_LONG_UNSIGNED = const(0x12)
+_ADDRESS_LEN = const(5)
+
+
+class Handler(handler.Handler):
+    def check(self, row, attribute, buf, pos, end):
+        if self.model.class_id(row) == _TCP_UDP_SETUP:
+            good = _check_tcp_udp(attribute, buf, pos)
+        else:
+            good = _check_ipv4(attribute, buf, pos)
+        return _SUCCESS if good else _OTHER_REASON
+
+    def changed(self, row, attribute):
+        if self.model.on_setup is not None:
+            self.model.on_setup(row)
+
+    def invoke(self, s, method, buf, pos, end):
+        model = self.model
+        row = s.row
+        if model.class_id(row) == _TCP_UDP_SETUP:
+            return _OBJECT_UNDEFINED
+        src = slots.source(model, row, _MULTICAST_IP_ADDRESS)
+        at = slots.offset(model, row, _MULTICAST_IP_ADDRESS)
+        n = src[at + 1]
+        if method == _GET_NBOF_MC_IP_ADDRESSES:
+            if s.out_end - s.out_pos >= 3:
+                s.out[s.out_pos] = _LONG_UNSIGNED
+                s.out_pos = put_u16(s.out, s.out_pos + 1, n)
+            return _SUCCESS
+        if method != _ADD_MC_IP_ADDRESS and method != _DELETE_MC_IP_ADDRESS:
+            return _OBJECT_UNDEFINED
+        if end - pos != _ADDRESS_LEN or buf[pos] != _DOUBLE_LONG_UNSIGNED:
+            return _TYPE_UNMATCHED
+        if model.slot(row, _MULTICAST_IP_ADDRESS) < 0:
+            return _READ_WRITE_DENIED
+        size = model.value_len(row, _MULTICAST_IP_ADDRESS)
+        found = _find(src, at, n, buf, pos)
+        if method == _ADD_MC_IP_ADDRESS:
+            if found >= 0 or not _is_multicast(buf[pos + 1]) or n >= 127:
+                return _OTHER_REASON
+            if size + _ADDRESS_LEN > model.capacity(row, _MULTICAST_IP_ADDRESS):
+                return _OTHER_REASON
+            copy(src, at + size, buf, pos, _ADDRESS_LEN)
+            src[at + 1] = n + 1
+            size += _ADDRESS_LEN
+        else:
+            if found < 0:
+                return _OTHER_REASON
+            copy(src, found, src, found + _ADDRESS_LEN, at + size - found - _ADDRESS_LEN)
+            src[at + 1] = n - 1
+            size -= _ADDRESS_LEN
+        slots.set_len(src, at, size)
+        self.changed(row, _MULTICAST_IP_ADDRESS)
+        return _SUCCESS
+
+
+def _check_tcp_udp(attribute, buf, pos):
+    if attribute == _PORT:
+        return get_u16(buf, pos + 1) > 0
+    if attribute == _MSS:
+        return get_u16(buf, pos + 1) >= _MIN_MSS
+    if attribute == _NB_OF_SIM_CONN:
+        return buf[pos + 1] > 0
+    return True
+
+
+def _check_ipv4(attribute, buf, pos):
+    if (
+        attribute == _IP_ADDRESS
+        or attribute == _GATEWAY_IP_ADDRESS
+        or attribute == _PRIMARY_DNS_ADDRESS
+        or attribute == _SECONDARY_DNS_ADDRESS
+    ):
+        if buf[pos + 1] == 0:
+            return buf[pos + 2] == 0 and buf[pos + 3] == 0 and buf[pos + 4] == 0
+        return buf[pos + 1] < 224
+    if attribute == _SUBNET_MASK:
+        return _is_mask(buf, pos + 1)
+    if attribute == _MULTICAST_IP_ADDRESS:
+        n = buf[pos + 1]
+        if n > 127:
+            return False
+        for j in range(n):
+            at = pos + 2 + j * _ADDRESS_LEN
+            if not _is_multicast(buf[at + 1]) or _find(buf, pos, j, buf, at) >= 0:
+                return False
+    return True
+
+
+def _is_multicast(octet):
+    return octet >= 224 and octet <= 239
+
+
+def _is_mask(buf, pos):
+    """Ones, then zeros."""
+    ended = False
+    for i in range(pos, pos + 4):
+        bit = 0x80
+        while bit:
+            if buf[i] & bit:
+                if ended:
+                    return False
+            else:
+                ended = True
+            bit >>= 1
+    return True
+
+
+def _find(buf, pos, n, key, key_pos):
+    """Position of the address key[key_pos:] among the first n of the array at pos, or -1."""
+    pos += 2
+    for _ in range(n):
+        if compare(buf, pos, key, key_pos, _ADDRESS_LEN) == 0:
+            return pos
+        pos += _ADDRESS_LEN
+    return -1

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""The columns of a Profile generic: from capture_objects to the octets of a row.
+
+capture_objects is resolved when it changes, so that a capture looks nothing up: a column is the
+row of its object, the attribute and the data_index, five octets. Nothing is allocated after boot.
+"""
+
+from cosem import slots
+from cosem.profile_selection import element
+from dlms.axdr import get_u16, put_u16, skip
+from dlms.prim import copy
+from micropython import const
+
+_BUFFER = const(2)
+_CAPTURE_OBJECTS = const(3)
+
+_FIFO = const(1)
+
+_SUCCESS = const(0)
+_OBJECT_UNDEFINED = const(4)
+_OTHER_REASON = const(250)
+
+_NULL = const(0x00)
+
+_CLOCK = const(8)
+_TIME = const(2)
+_PROFILE = const(7)
+_COMPUTED = const(0)
+_LOGICAL_NAME = const(3)
+
+_MAX_COLUMNS = const(60)
+# A column: u16 row of the object, attribute, u16 data_index.
+_COLUMN_LEN = const(5)
+_NOBODY = const(0xFFFF)
+# A capture object definition in capture_objects, after the two octets of the array.
+_DEFINITION_LEN = const(18)
+# Room that model.read() needs behind the value of a computed attribute.
+_ITEM_LEN = const(384)
+
+
+class Profile:
+    """The small numbers of one object.
+
+    limit       rows a client may see: profile_entries
+    boundary    number of the last period that began; shifts: the jumps of the clock until then
+    last_minute, last_second   time of the newest row, to see that rows go back in time
+    """
+
+    def __init__(self, model, row, ring):
+        n = model.capacity(row, _CAPTURE_OBJECTS)
+        if model.slot(row, _CAPTURE_OBJECTS) < 0:
+            n = model.value_len(row, _CAPTURE_OBJECTS)
+        n = (n - 2) // _DEFINITION_LEN
+        if n > _MAX_COLUMNS:
+            n = _MAX_COLUMNS
+        self.row = row
+        self.device = slots.device_of(model, row)
+        self.ring = ring
+        self.columns = bytearray(_COLUMN_LEN * n)
+        self.max_columns = n
+        self.n_columns = -1
+        self.clock_column = -1
+        self.sort_column = -1
+        self.period = -1
+        self.sort = _FIFO
+        self.limit = 0
+        self.order = None
+        self.boundary = 0
+        self.shifts = -1
+        self.last_minute = self.last_second = -1
+
+
+def load(model, p):
+    """Fill the column table from capture_objects; True if it is another one than before."""
+    buf = slots.source(model, p.row, _CAPTURE_OBJECTS)
+    at = slots.offset(model, p.row, _CAPTURE_OBJECTS) + 2
+    n = buf[at - 1]
+    changed = n != p.n_columns
+    t = p.columns
+    c = 0
+    p.clock_column = -1
+    for j in range(n):
+        row = slots.find_object(model, p.device, buf, at + 3, at + 7) & _NOBODY
+        if get_u16(t, c) != row or t[c + 2] != buf[at + 14]:
+            changed = True
+        if t[c + 3] != buf[at + 16] or t[c + 4] != buf[at + 17]:
+            changed = True
+        put_u16(t, c, row)
+        copy(t, c + 3, buf, at + 16, 2)
+        t[c + 2] = buf[at + 14]
+        if p.clock_column < 0 and get_u16(buf, at + 3) == _CLOCK and buf[at + 14] == _TIME:
+            p.clock_column = j
+        c += _COLUMN_LEN
+        at += _DEFINITION_LEN
+    p.n_columns = n
+    return changed
+
+
+def check(model, p, buf, pos):
+    """May this be capture_objects? data_access_result."""
+    n = buf[pos + 1]
+    if n > p.max_columns:
+        return _OTHER_REASON
+    total = 0
+    pos += 2
+    for _ in range(n):
+        row = slots.find_object(model, p.device, buf, pos + 3, pos + 7)
+        attribute = buf[pos + 14]
+        if attribute == 0:
+            return _OTHER_REASON
+        if row < 0 or attribute > model.n_attributes(row):
+            return _OBJECT_UNDEFINED
+        if attribute == _BUFFER and model.class_id(row) == _PROFILE:
+            return _OTHER_REASON
+        data_index = get_u16(buf, pos + 16)
+        if data_index:
+            one = slots.longest_element(model, row, attribute, data_index)
+        else:
+            one = slots.longest(model, row, attribute)
+        if one < 0:
+            return _OTHER_REASON
+        total += one
+        pos += _DEFINITION_LEN
+    return _SUCCESS if total <= p.ring.row_len else _OTHER_REASON
+
+
+def put(model, p, j, buf, pos, end):
+    """Write the value of column j at buf[pos:end], null-data if it cannot be had."""
+    c = j * _COLUMN_LEN
+    row = get_u16(p.columns, c)
+    attribute = p.columns[c + 2]
+    data_index = get_u16(p.columns, c + 3)
+    if row != _NOBODY and attribute and attribute <= model.n_attributes(row):
+        kind = model.kind(row, attribute)
+        if kind == _COMPUTED or kind == _LOGICAL_NAME:
+            after = model.read(row, attribute, buf, pos, len(buf) - _ITEM_LEN)
+            src = buf
+            at = pos
+        else:
+            src = slots.source(model, row, attribute)
+            at = slots.offset(model, row, attribute)
+            after = at + model.value_len(row, attribute)
+        if after > at and data_index:
+            at = element(src, at, after, data_index)
+            after = skip(src, at, after) if at >= 0 else -1
+        if after > at and after - at <= end - pos:
+            if src is not buf or at != pos:
+                copy(buf, pos, src, at, after - at)
+            return pos + after - at
+    buf[pos] = _NULL
+    return pos + 1

@@ -1,0 +1,411 @@
+# SPDX-License-Identifier: MIT
+"""Profile generic (class_id 7, version 1; IEC 62056-6-2, 4.3.6).
+
+Rows live in a ring of the storage: a row is the A-XDR of its columns one after the other. What a
+client sees is a view of that ring, by sort_method: FIFO, LIFO, or an order kept as two octets a
+row (profile_order). Reading streams one row at a time through one row buffer, so memory does not
+depend on the number of rows; nothing is allocated on the path of a request.
+
+Periods are boundaries of local time: of local normal time if capture_period divides an hour, of
+local time if it divides a day, else of minutes since 2000. After power-up or a jump of the clock
+the next row is that of the next boundary: nothing is made up for the periods in between.
+
+A change of capture_objects, capture_period, sort_method, sort_object or profile_entries clears
+the buffer; writing the value that was there does not. profile_entries above the capacity of the
+ring is stored as that capacity.
+
+Project-defined. At most 60 columns, fewer if row_len of the definition is used up (other-reason).
+Attribute 0 and the buffer of a profile cannot be captured (other-reason); what does not exist is
+object-undefined. What could not be read at capture, and a row that storage gives back damaged,
+is null-data. Selected columns come in the order of capture_objects. A range or entry that lies
+outside of the buffer gives an empty array; a column that is not captured, entry 0, or from above
+to is scope-of-access-violated; a descriptor of another form type-unmatched.
+"""
+
+from cosem import handler, profile_columns, profile_order, profile_range, slots
+from cosem.periods import period_number
+from cosem.profile_selection import (
+    bits,
+    column,
+    count_columns,
+    find_definition,
+    put_columns,
+)
+from dlms.axdr import get_u16, put_u16, put_u32
+from dlms.prim import fill
+from micropython import const
+
+_BUFFER = const(2)
+_CAPTURE_OBJECTS = const(3)
+_CAPTURE_PERIOD = const(4)
+_SORT_METHOD = const(5)
+_SORT_OBJECT = const(6)
+_ENTRIES_IN_USE = const(7)
+_PROFILE_ENTRIES = const(8)
+
+_RESET = const(1)
+_CAPTURE = const(2)
+
+_FIFO = const(1)
+_LIFO = const(2)
+_FARTHEST = const(6)
+
+_RANGE = const(1)
+_ENTRY = const(2)
+
+_SUCCESS = const(0)
+_HARDWARE_FAULT = const(1)
+_OBJECT_UNDEFINED = const(4)
+_TYPE_UNMATCHED = const(12)
+_SCOPE_VIOLATED = const(13)
+_OTHER_REASON = const(250)
+
+_NULL = const(0x00)
+_ARRAY = const(0x01)
+_STRUCTURE = const(0x02)
+_DOUBLE_LONG_UNSIGNED = const(0x06)
+
+# All columns, of the first 30 and of the next.
+_ALL = const(0x3FFFFFFF)
+# Behind a row: an item of a computed attribute of which one element is captured.
+_SLACK = const(640)
+# s.b of a view that is one run of rows; else it is the place of row s.a of a search.
+_RUN = const(-2)
+
+
+class Handler(handler.Handler):
+    """All profiles of the meter.
+
+    on_capture(row)   called before a row is made: the program settles status objects
+    on_captured(row)  called after it
+    on_clear(row)     called after the buffer was cleared
+    """
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.profiles = {}
+        self.clock = None
+        self.on_capture = None
+        self.on_captured = None
+        self.on_clear = None
+        self.row = bytearray(_SLACK)
+        self.range = profile_range.Range(self)
+
+    # --- Boot and settings ------------------------------------------------------------------
+
+    def start(self, row):
+        model = self.model
+        if self.clock is None:
+            self.clock = model.handler("clock")
+        ring = None
+        for r in model.definition.RINGS:
+            if r[0] == row:
+                ring = model.storage.ring(r[0], r[1], r[2])
+        if ring is None:
+            raise ValueError("profile %d has no ring" % row)
+        if ring.row_len + _SLACK > len(self.row):
+            self.row = bytearray(ring.row_len + _SLACK)
+        p = profile_columns.Profile(model, row, ring)
+        self.profiles[row] = p
+        profile_columns.load(self.model, p)
+        self._load_numbers(p)
+        if p.sort > _LIFO or (model.slot(row, _SORT_METHOD) >= 0 and ring.capacity <= 64):
+            p.order = profile_order.Order(self, p)
+            p.order.rebuild()
+        if ring.n > 1 and p.clock_column >= 0:
+            # A power cut may have come between the last row and what is known about it.
+            for k in range(ring.n - 2, ring.n):
+                fill(self.row, 0, ring.row_len, _NULL)
+                ring.read(k, self.row, 0)
+                self._note_time(p, ring.first + k)
+
+    def _load_numbers(self, p):
+        """Take over the other settings; True if one of them is another than before."""
+        model = self.model
+        capacity = p.ring.capacity
+        limit = slots.double_long_unsigned(model, p.row, _PROFILE_ENTRIES)
+        if limit > capacity:
+            limit = capacity
+            at = model.slot(p.row, _PROFILE_ENTRIES)
+            if at >= 0:
+                put_u32(model.image, at + 1, limit)
+        period = slots.double_long_unsigned(model, p.row, _CAPTURE_PERIOD)
+        sort = slots.octet(model, p.row, _SORT_METHOD)
+        buf = slots.source(model, p.row, _CAPTURE_OBJECTS)
+        at = slots.offset(model, p.row, _CAPTURE_OBJECTS) + 2
+        sort_column = find_definition(
+            buf,
+            at,
+            p.n_columns,
+            slots.source(model, p.row, _SORT_OBJECT),
+            slots.offset(model, p.row, _SORT_OBJECT),
+        )
+        changed = limit != p.limit or period != p.period or sort != p.sort
+        changed = changed or sort_column != p.sort_column
+        if period != p.period:
+            p.shifts = -1
+        p.limit = limit
+        p.period = period
+        p.sort = sort
+        p.sort_column = sort_column
+        return changed
+
+    def check(self, row, attribute, buf, pos, end):
+        if attribute == _SORT_METHOD:
+            n = buf[pos + 1]
+            if n < _FIFO or n > _FARTHEST:
+                return _OTHER_REASON
+            if n > _LIFO and self.profiles[row].order is None:
+                return _OTHER_REASON
+        elif attribute == _CAPTURE_OBJECTS:
+            return profile_columns.check(self.model, self.profiles[row], buf, pos)
+        return _SUCCESS
+
+    def changed(self, row, attribute):
+        p = self.profiles[row]
+        if attribute == _CAPTURE_OBJECTS:
+            changed = profile_columns.load(self.model, p)
+            # The sort object may be another column now, or none.
+            changed = self._load_numbers(p) or changed
+        else:
+            changed = self._load_numbers(p)
+        if changed:
+            self.clear(row)
+
+    # --- Capture ----------------------------------------------------------------------------
+
+    def clear(self, row):
+        """Remove all rows; False if storage could not."""
+        p = self.profiles[row]
+        if not p.ring.clear():
+            return False
+        p.last_minute = -1
+        self._put_disorder(p, 0)
+        if p.order is not None:
+            p.order.n = 0
+        if self.on_clear is not None:
+            self.on_clear(row)
+        return True
+
+    def capture(self, row):
+        """Store the values of the columns now; action_result."""
+        p = self.profiles[row]
+        n = p.n_columns
+        if n == 0:
+            return _OTHER_REASON
+        if self.on_capture is not None:
+            self.on_capture(row)
+        buf = self.row
+        end = p.ring.row_len
+        pos = 0
+        for j in range(n):
+            # Every column to come is at least a null-data.
+            pos = profile_columns.put(self.model, p, j, buf, pos, end - (n - 1 - j))
+        fill(buf, pos, end - pos, 0)
+        sequence = p.ring.first + p.ring.n
+        if self._sorted(p):
+            if not p.order.insert():
+                return _HARDWARE_FAULT
+        else:
+            if not p.ring.append(buf, 0):
+                return _HARDWARE_FAULT
+            self._note_time(p, sequence)
+        if self.on_captured is not None:
+            self.on_captured(row)
+        return _SUCCESS
+
+    def _note_time(self, p, sequence):
+        """The row in self.row is the newest: is its clock ahead of the row before it?"""
+        if p.clock_column < 0:
+            return
+        minute = self.time_in(p, p.clock_column)
+        if minute < 0:
+            self._put_disorder(p, sequence + 1)
+            return
+        second = self.clock.last_second
+        if minute < p.last_minute or (minute == p.last_minute and second < p.last_second):
+            self._put_disorder(p, sequence + 1)
+        p.last_minute = minute
+        p.last_second = second
+
+    def _put_disorder(self, p, sequence):
+        at = self.model.state(p.row, 0)
+        if at >= 0:
+            put_u32(self.model.image, at, sequence)
+
+    def is_ordered(self, p):
+        """Do the times of all rows ascend? (the last that did not may be gone meanwhile)"""
+        if p.clock_column < 0 or p.sort > _LIFO:
+            return False
+        at = self.model.state(p.row, 0)
+        if at < 0:
+            return False
+        return slots.unsigned32(self.model.image, at) <= p.ring.first + 1
+
+    def find_column(self, p, key, pos):
+        """Column with the capture object definition key[pos:], or -1."""
+        buf = slots.source(self.model, p.row, _CAPTURE_OBJECTS)
+        at = slots.offset(self.model, p.row, _CAPTURE_OBJECTS) + 2
+        return find_definition(buf, at, p.n_columns, key, pos)
+
+    def time_in(self, p, j):
+        """Minute (UTC) of the date-time in column j of self.row, second in clock.last_second."""
+        at = column(self.row, 0, j, p.ring.row_len)
+        if at < 0 or self.row[at] != 0x09 or self.row[at + 1] != 12:
+            return -1
+        return self.clock.minute_of(self.row, at + 2)
+
+    def invoke(self, s, method, buf, pos, end):
+        if method == _RESET:
+            return _SUCCESS if self.clear(s.row) else _HARDWARE_FAULT
+        if method == _CAPTURE:
+            return self.capture(s.row)
+        return _OBJECT_UNDEFINED
+
+    # --- Periods ----------------------------------------------------------------------------
+
+    def tick(self, now):
+        clock = self.clock
+        if clock is None:
+            return
+        for row in self.profiles:
+            p = self.profiles[row]
+            if not p.period:
+                continue
+            boundary = period_number(clock, p.period)
+            if p.shifts != clock.shifts:
+                p.shifts = clock.shifts
+                p.boundary = boundary
+            elif boundary > p.boundary:
+                p.boundary = boundary
+                self.capture(row)
+
+    # --- What clients see -------------------------------------------------------------------
+
+    def visible(self, p):
+        """Rows that the view has."""
+        n = p.ring.n
+        return n if n < p.limit else p.limit
+
+    def _sorted(self, p):
+        return p.sort > _LIFO and p.sort_column >= 0 and p.order is not None
+
+    def index(self, p, v):
+        """Number in the ring of row v of the view."""
+        if self._sorted(p):
+            return p.order.index(v)
+        if p.sort == _LIFO:
+            return p.ring.n - 1 - v
+        return p.ring.n - self.visible(p) + v
+
+    def place(self, p, v):
+        """What stays with row v of the view while rows come in: its sequence number."""
+        if self._sorted(p):
+            return v
+        return p.ring.first + self.index(p, v)
+
+    def view(self, p, place):
+        """Row of the view that has this place now; negative: it is gone."""
+        if self._sorted(p):
+            return place
+        k = place - p.ring.first
+        if p.sort == _LIFO:
+            return p.ring.n - 1 - k
+        return k - p.ring.n + self.visible(p)
+
+    def open(self, s):
+        if s.attribute == _ENTRIES_IN_USE:
+            s.n = 1
+            return _SUCCESS
+        if s.attribute != _BUFFER:
+            return _OBJECT_UNDEFINED
+        p = self.profiles[s.row]
+        s.c = s.d = _ALL
+        s.b = _RUN
+        if s.selector == 0:
+            return self.open_run(p, s, 0, self.visible(p))
+        if s.selector == _RANGE:
+            return self.range.open(p, s)
+        if s.selector == _ENTRY:
+            return self._open_entry(p, s)
+        return _SCOPE_VIOLATED
+
+    def open_run(self, p, s, v, n):
+        """Answer with the n rows from row v of the view."""
+        s.a = self.place(p, v) if n else 0
+        s.b = _RUN
+        s.n = n + 1
+        return _SUCCESS
+
+    def _open_entry(self, p, s):
+        buf = s.buf
+        pos = s.sel_pos
+        if s.sel_end - pos != 18 or buf[pos] != _STRUCTURE or buf[pos + 1] != 4:
+            return _TYPE_UNMATCHED
+        if buf[pos + 2] != 0x06 or buf[pos + 7] != 0x06:
+            return _TYPE_UNMATCHED
+        if buf[pos + 12] != 0x12 or buf[pos + 15] != 0x12:
+            return _TYPE_UNMATCHED
+        first = slots.unsigned32(buf, pos + 3)
+        last = slots.unsigned32(buf, pos + 8)
+        first_column = get_u16(buf, pos + 13)
+        last_column = get_u16(buf, pos + 16)
+        if first == 0 or (last and last < first):
+            return _SCOPE_VIOLATED
+        if first_column == 0 or (last_column and last_column < first_column):
+            return _SCOPE_VIOLATED
+        if first_column > p.n_columns and p.n_columns:
+            return _SCOPE_VIOLATED
+        if last_column == 0 or last_column > p.n_columns:
+            last_column = p.n_columns
+        s.c = bits(first_column - 1, last_column - 1, True)
+        s.d = bits(first_column - 1, last_column - 1, False)
+        n = self.visible(p)
+        if last == 0 or last > n:
+            last = n
+        if first > last:
+            return self.open_run(p, s, 0, 0)
+        return self.open_run(p, s, first - 1, last - first + 1)
+
+    def item(self, s, buf, pos):
+        p = self.profiles[s.row]
+        if s.attribute == _ENTRIES_IN_USE:
+            buf[pos] = _DOUBLE_LONG_UNSIGNED
+            return put_u32(buf, pos + 1, self.visible(p))
+        if s.k == 0:
+            buf[pos] = _ARRAY
+            return _put_count(buf, pos + 1, s.n - 1)
+        buf[pos] = _STRUCTURE
+        n = count_columns(s.c, s.d, p.n_columns)
+        buf[pos + 1] = n
+        pos += 2
+        if s.b != _RUN:
+            v = self.range.seek(p, s)
+        elif p.sort == _LIFO and not self._sorted(p):
+            v = self.view(p, s.a - s.k + 1)
+        else:
+            v = self.view(p, s.a + s.k - 1)
+        if v >= 0 and v < self.visible(p) and p.ring.read(self.index(p, v), self.row, 0):
+            after = put_columns(buf, pos, self.row, p.n_columns, s.c, s.d, p.ring.row_len)
+            if after >= 0:
+                return after
+        # The row is damaged, or the ring has overwritten it since the answer began.
+        fill(buf, pos, n, _NULL)
+        return pos + n
+
+
+def _put_count(buf, pos, n):
+    """The length of an array of up to 2**24 - 1 rows."""
+    if n < 0x80:
+        buf[pos] = n
+        return pos + 1
+    if n < 0x100:
+        buf[pos] = 0x81
+        buf[pos + 1] = n
+        return pos + 2
+    if n < 0x10000:
+        buf[pos] = 0x82
+        return put_u16(buf, pos + 1, n)
+    buf[pos] = 0x83
+    buf[pos + 1] = n >> 16
+    return put_u16(buf, pos + 2, n & 0xFFFF)

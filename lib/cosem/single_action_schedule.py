@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MIT
+"""Single action schedule (class_id 22, version 0; IEC 62056-6-2, 4.5.7).
+
+A script is executed when the local time reaches an entry of execution_time. FF in hour or minute
+is every hour or minute, in the date it is as calendar.matches() says; FF in the second is 0.
+
+What counts is the local minute that the clock reaches. Minutes over which the clock was set, or
+which passed without power, or which daylight saving leaves out, are not made up for. In the hour
+that comes twice, and after the clock was set back by a day or less, no minute counts twice: the
+hidden slot `last` holds the last minute in which the script was executed (u32, 1 + minutes of
+local time since 2000), and is saved.
+
+An execution_time must fit the type when it is set (other-reason); when the type is changed later,
+entries that do not fit the new one are passed over. Ticks may allocate, requests do not.
+"""
+
+from cosem import calendar, handler, slots
+from dlms.axdr import put_u32
+from micropython import const
+
+_EXECUTED_SCRIPT = const(2)
+_TYPE = const(3)
+_EXECUTION_TIME = const(4)
+
+# type: which entries may be there.
+_ONE = const(1)  # one, date with wildcards
+_SAME_TIME_FIXED = const(2)  # one time of day, whole dates
+_SAME_TIME = const(3)  # one time of day, dates with wildcards
+_FIXED = const(4)  # any times, whole dates
+_ANY = const(5)  # any times, dates with wildcards
+
+_SUCCESS = const(0)
+_OTHER_REASON = const(250)
+
+# An entry: 02 02 09 04 time 09 05 date.
+_ENTRY_LEN = const(15)
+_TIME_AT = const(4)
+_DATE_AT = const(10)
+
+_SCRIPT_TABLE_CLASS = b"\x00\x09"
+_EXECUTE = const(1)
+
+_NOT_DUE = const(60)
+_DAY = const(1440)
+# More minutes than that have not just gone by unnoticed.
+_MAX_MISSED = const(1440)
+
+
+class Handler(handler.Handler):
+    """on_executed(row, action_result) is called after a script was executed."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.rows = []
+        # Second of this minute from which each schedule is due.
+        self._due = None
+        self.clock = None
+        self.on_executed = None
+        self._minute = -1
+        self._shifts = -1
+        self._date = bytearray(12)
+
+    def start(self, row):
+        self.rows.append(row)
+        self._due = bytearray(len(self.rows))
+        for i in range(len(self._due)):
+            self._due[i] = _NOT_DUE
+        if self.clock is None:
+            self.clock = self.model.handler("clock")
+
+    # --- Time -------------------------------------------------------------------------------
+
+    def tick(self, now):
+        clock = self.clock
+        if clock is None or not self.rows:
+            return
+        minute = clock.minute
+        if clock.shifts != self._shifts:
+            self._shifts = clock.shifts
+            self._look(minute)
+        elif minute != self._minute:
+            # The rest of the minute before, then those that a slow loop has left out.
+            self._run(self._minute, 59)
+            missed = minute - self._minute - 1
+            while 0 < missed <= _MAX_MISSED:
+                self._look(minute - missed)
+                self._run(minute - missed, 59)
+                missed -= 1
+            self._look(minute)
+        self._minute = minute
+        self._run(minute, clock.second)
+
+    def _look(self, minute):
+        """Which schedules are due in this minute (UTC)?"""
+        clock = self.clock
+        date = self._date
+        clock.local_of(minute, 0, date, 0)
+        year = date[0] << 8 | date[1]
+        begin = clock.dst_day(False, year)
+        end = clock.dst_day(True, year)
+        for i, row in enumerate(self.rows):
+            self._due[i] = self._second(row, begin, end)
+
+    def _second(self, row, begin, end):
+        """Second from which a schedule is due in the minute of self._date."""
+        model = self.model
+        buf = slots.source(model, row, _EXECUTION_TIME)
+        at = slots.offset(model, row, _EXECUTION_TIME)
+        kind = slots.octet(model, row, _TYPE)
+        date = self._date
+        first = at + 2
+        due = _NOT_DUE
+        n = buf[at + 1]
+        at = first
+        while n:
+            if _fits(kind, buf, at, first):
+                hour = buf[at + _TIME_AT]
+                minute = buf[at + _TIME_AT + 1]
+                second = buf[at + _TIME_AT + 2]
+                if second > 59:
+                    second = 0
+                if (
+                    (hour == 0xFF or hour == date[5])
+                    and (minute == 0xFF or minute == date[6])
+                    and second < due
+                    and calendar.matches(buf, at + _DATE_AT, date, 0, begin, end)
+                ):
+                    due = second
+            at += _ENTRY_LEN
+            n -= 1
+        return due
+
+    def _run(self, minute, second):
+        for i in range(len(self.rows)):
+            if self._due[i] <= second:
+                self._due[i] = _NOT_DUE
+                self._execute(self.rows[i], minute - self.clock.deviation_at(minute))
+
+    def _execute(self, row, local):
+        """Execute the script, unless this local minute (or a little later one) had its turn."""
+        model = self.model
+        at = model.state(row, 0)
+        last = slots.unsigned32(model.image, at) - 1
+        if last >= local and last - local <= _DAY:
+            return
+        # Before the script: it must not come twice, whatever happens in it.
+        put_u32(model.image, at, local + 1)
+        result = self.execute(row)
+        model.edited(row, 0)
+        if self.on_executed is not None:
+            self.on_executed(row, result)
+
+    def execute(self, row):
+        """Execute the script now; action_result."""
+        model = self.model
+        buf = slots.source(model, row, _EXECUTED_SCRIPT)
+        at = slots.offset(model, row, _EXECUTED_SCRIPT)
+        # 02 02 09 06 logical_name 12 script_selector
+        key = bytearray(_SCRIPT_TABLE_CLASS)
+        key.extend(buf[at + 4 : at + 10])
+        table = model.find(slots.device_of(model, row), key, 0)
+        if table < 0:
+            return _OTHER_REASON
+        return model.act(table, _EXECUTE, buf, at + 10, at + 13)
+
+    # --- Attributes -------------------------------------------------------------------------
+
+    def check(self, row, attribute, buf, pos, end):
+        if attribute == _TYPE:
+            if buf[pos + 1] < _ONE or buf[pos + 1] > _ANY:
+                return _OTHER_REASON
+        elif attribute == _EXECUTION_TIME:
+            if buf[pos + 1] > 127:
+                return _OTHER_REASON
+            kind = slots.octet(self.model, row, _TYPE)
+            for at in range(pos + 2, end, _ENTRY_LEN):
+                if calendar.check_time(buf, at + _TIME_AT) < 0:
+                    return _OTHER_REASON
+                if not _fits(kind, buf, at, pos + 2):
+                    return _OTHER_REASON
+        return _SUCCESS
+
+
+def _fits(kind, buf, at, first):
+    """Is the entry at `at` of the array that begins at `first` one that the type allows?"""
+    date = calendar.check_date(buf, at + _DATE_AT)
+    if date < 0 or (date > 0 and (kind == _SAME_TIME_FIXED or kind == _FIXED)):
+        return False
+    if at == first or kind == _FIXED or kind == _ANY:
+        return True
+    if kind == _ONE:
+        return False
+    for i in range(_TIME_AT, _TIME_AT + 4):
+        if buf[at + i] != buf[first + i]:
+            return False
+    return True
