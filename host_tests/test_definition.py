@@ -175,7 +175,7 @@ def test_the_rings(packed, meter):
     assert rings[at(meter, 7, "1.0.99.2.0")["row"]][1] == 400
     assert rings[at(meter, 7, "0.0.98.1.0")["row"]][1] == 24
     for e in range(5):
-        assert rings[at(meter, 7, "0.0.99.98.%d" % e)["row"]] == (16, 100)
+        assert rings[at(meter, 7, "0.0.99.98.%d" % e)["row"]] == (18, 100)
     assert all(row_len + 2 <= 384 for row_len, _ in rings.values())
 
 

@@ -588,7 +588,7 @@ BAD_LINES = [
     ('{class = 8, obis = "0.0.1.0.0", capacity = {time = 1}},', "time is not stored; expected"),
     ('{class = 8, obis = "0.0.1.0.0", clock_base = 6},', "6 is out of range; expected 0 to 5"),
     ('{class = 8, obis = "0.0.1.0.0", daylight_savings_begin = "x"},', "'x' is no date-time"),
-    (PROFILE % "profile_entries = 1", "a row has 0 octets; expected 1 to 382"),
+    (PROFILE % "profile_entries = 1", "a row has 2 octets; expected 3 to 382"),
     (PROFILE % "row_len = 383, profile_entries = 1", "a row has 383 octets; expected"),
     (PROFILE % "row_len = 20", "profile_entries is 0; expected 1 or more"),
     (PROFILE % 'capture_objects = ["3/1.0.1.8.0/2"]', "names object 3 1.0.1.8.0.255; expected"),

@@ -121,7 +121,8 @@ def check(model, p, buf, pos):
             return _OTHER_REASON
         total += one
         pos += _DEFINITION_LEN
-    return _SUCCESS if total <= p.ring.row_len else _OTHER_REASON
+    # The last two octets of a row hold its length.
+    return _SUCCESS if total + 2 <= p.ring.row_len else _OTHER_REASON
 
 
 def put(model, p, j, buf, pos, end):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Profile generic (class_id 7, version 1; IEC 62056-6-2, 4.3.6).
 
-Rows live in a ring of the storage: a row is the A-XDR of its columns one after the other. What a
+Rows live in a ring of the storage: a row is the A-XDR of its columns one after the other, and in
+its last two octets their length, so that a whole row is copied without looking at it. What a
 client sees is a view of that ring, by sort_method: FIFO, LIFO, or an order kept as two octets a
 row (profile_order). Reading streams one row at a time through one row buffer, so memory does not
 depend on the number of rows; nothing is allocated on the path of a request.
@@ -196,12 +197,13 @@ class Handler(handler.Handler):
         if self.on_capture is not None:
             self.on_capture(row)
         buf = self.row
-        end = p.ring.row_len
+        end = p.ring.row_len - 2
         pos = 0
         for j in range(n):
             # Every column to come is at least a null-data.
             pos = profile_columns.put(self.model, p, j, buf, pos, end - (n - 1 - j))
         fill(buf, pos, end - pos, 0)
+        put_u16(buf, end, pos)
         sequence = p.ring.first + p.ring.n
         if self._sorted(p):
             if not p.order.insert():
@@ -358,8 +360,9 @@ class Handler(handler.Handler):
             return _SCOPE_VIOLATED
         if last_column == 0 or last_column > p.n_columns:
             last_column = p.n_columns
-        s.c = bits(first_column - 1, last_column - 1, True)
-        s.d = bits(first_column - 1, last_column - 1, False)
+        if first_column > 1 or last_column < p.n_columns:
+            s.c = bits(first_column - 1, last_column - 1, True)
+            s.d = bits(first_column - 1, last_column - 1, False)
         n = self.visible(p)
         if last == 0 or last > n:
             last = n
@@ -375,17 +378,28 @@ class Handler(handler.Handler):
         if s.k == 0:
             buf[pos] = _ARRAY
             return _put_count(buf, pos + 1, s.n - 1)
-        buf[pos] = _STRUCTURE
-        n = count_columns(s.c, s.d, p.n_columns)
-        buf[pos + 1] = n
-        pos += 2
+        ring = p.ring
         if s.b != _RUN:
-            v = self.range.seek(p, s)
-        elif p.sort == _LIFO and not self._sorted(p):
-            v = self.view(p, s.a - s.k + 1)
+            k = self.range.seek(p, s)
+            k = self.index(p, k) if 0 <= k < self.visible(p) else -1
+        elif p.sort == _FIFO:
+            k = s.a + s.k - 1 - ring.first
+        elif p.sort == _LIFO:
+            k = s.a - s.k + 1 - ring.first
         else:
-            v = self.view(p, s.a + s.k - 1)
-        if v >= 0 and v < self.visible(p) and p.ring.read(self.index(p, v), self.row, 0):
+            k = self.index(p, self.view(p, s.a + s.k - 1))
+        buf[pos] = _STRUCTURE
+        pos += 2
+        if s.c == _ALL and s.d == _ALL:
+            n = p.n_columns
+            buf[pos - 1] = n
+            if 0 <= k < ring.n and ring.read(k, buf, pos):
+                return pos + get_u16(buf, pos + ring.row_len - 2)
+            fill(buf, pos, n, _NULL)
+            return pos + n
+        n = count_columns(s.c, s.d, p.n_columns)
+        buf[pos - 1] = n
+        if 0 <= k < ring.n and ring.read(k, self.row, 0):
             after = put_columns(buf, pos, self.row, p.n_columns, s.c, s.d, p.ring.row_len)
             if after >= 0:
                 return after

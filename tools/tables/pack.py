@@ -14,6 +14,7 @@ from .notation import obis, plain
 
 COMPUTED, ROM, RAM, NAME, ABSENT = range(5)
 CHECK, CHANGED, PERSISTENT = 0x10, 0x20, 0x40
+_LENGTH_LEN = 2  # a row ends with the length of its columns
 _ITEM_MAX = (
     384  # octets of one item of a computed value: a row of a profile with its structure header
 )
@@ -313,7 +314,7 @@ class Packer:
     def ring(self, o):
         """(row, row_len, capacity) of a profile's storage."""
         path = o.origin.get("capture_objects", o.path)
-        total = 0
+        total = _LENGTH_LEN
         for value in o.cell("capture_objects").value:
             target = self.target(o, value, path, "capture_objects")
             column = target.cells.get(value[2])
@@ -331,8 +332,8 @@ class Packer:
         if o.row_len and o.row_len < total:
             message = "row_len is %d; expected at least %d for the columns" % (o.row_len, total)
             raise self.error(o.origin["row_len"], message)
-        if row_len == 0 or row_len + 2 > _ITEM_MAX:
-            message = "a row has %d octets; expected 1 to %d" % (row_len, _ITEM_MAX - 2)
+        if row_len == _LENGTH_LEN or row_len + 2 > _ITEM_MAX:
+            message = "a row has %d octets; expected 3 to %d" % (row_len, _ITEM_MAX - 2)
             raise self.error(o.origin.get("row_len", path), message)
         capacity = o.cell("profile_entries").value
         if not 0 < capacity < 0x40000000:
