@@ -9,6 +9,7 @@ return data as items of the stream (a single ACTION only).
 from dlms import exceptions
 from dlms.axdr import get_small_u32, length, length_size, put_length, put_u32, skip
 from dlms.prim import copy
+from dlms.stream import is_list_of
 from micropython import const
 
 _ACTION_RESPONSE = const(0xC7)
@@ -42,6 +43,9 @@ _LONG_ACTION_REQUEST = const(3)
 _LONG_ACTION_RESPONSE = const(4)
 _ACTION_PBLOCK = const(2)
 _ACTION_NEXT_PBLOCK = const(3)
+_MORE = const(-1)
+_MALFORMED = const(-2)
+_NO_ROOM = const(1)
 
 _CONFIRMED = const(0x40)
 
@@ -163,23 +167,11 @@ def _parse_names(buf, pos, end):
     return pos if pos <= end else -1
 
 
-def _is_list_of(buf, pos, end, n):
-    if length(buf, pos, end) != n:
-        return False
-    pos += length_size(buf, pos)
-    while n:
-        pos = skip(buf, pos, end)
-        if pos < 0:
-            return False
-        n -= 1
-    return pos == end
-
-
 def _with_list(a, buf, pos, end):
     if not a.conformance & _CONFORMANCE_MULTIPLE_REFERENCES:
         return exceptions.choice(a.channel)
     at = _parse_names(buf, pos, end)
-    if at < 0 or not _is_list_of(buf, at, end, length(buf, pos, end)):
+    if at < 0 or not is_list_of(buf, at, end, length(buf, pos, end)):
         return exceptions.malformed(a.channel)
     return _answer_list(a, buf, pos, buf, at, end, 0)
 
@@ -308,27 +300,20 @@ def _request_block(a, iip, buf, pos, end):
 
 
 def _take_block(a, buf, pos, end):
-    """Take the DataBlock-SA buf[pos:end]: last_block, block_number, raw data."""
-    n = length(buf, pos + 5, end)
-    if n < 0 or pos + 5 + length_size(buf, pos + 5) + n != end:
-        a.transfer = _NO_TRANSFER
-        return exceptions.malformed(a.channel)
-    block_number = get_small_u32(buf, pos + 1)
-    if block_number != a.block_number + 1:
-        return _failed(a, _DATA_BLOCK_NUMBER_INVALID)
-    a.block_number = block_number
-    if not a.append(buf, end - n, end):
-        return _failed(a, _LONG_ACTION_ABORTED)
+    taken = a.take_block(buf, pos, end)
     channel = a.channel
-    if not buf[pos]:
-        after = put_u32(channel.tx, _head(a, _RESPONSE_NEXT_PBLOCK, _HEADROOM), block_number)
+    if taken == _MALFORMED:
+        return exceptions.malformed(channel)
+    if taken == _MORE:
+        after = put_u32(channel.tx, _head(a, _RESPONSE_NEXT_PBLOCK, _HEADROOM), a.block_number)
         return channel.reply(_HEADROOM, after)
-    a.transfer = _NO_TRANSFER
+    if taken:
+        return _failed(a, _LONG_ACTION_ABORTED if taken == _NO_ROOM else taken)
     work = a.work
     first = a.raw_pos
     last = a.raw_end
     if a.is_list:
-        if not _is_list_of(work, first, last, length(work, 0, first)):
+        if not is_list_of(work, first, last, length(work, 0, first)):
             return _failed(a, _OTHER_REASON)
         return _answer_list(a, work, 0, work, first, last, last)
     if skip(work, first, last) != last:

@@ -6,6 +6,7 @@ each. Everything that decides in which state what is answered stands in the two 
 """
 
 from dlms import initiate
+from dlms.axdr import get_small_u32, length, length_size
 from dlms.prim import copy, same
 from dlms.stream import Stream
 from micropython import const
@@ -58,6 +59,13 @@ CONTINUES = (
     (16, 18, 0, 16),  # LONG_ACTION_REQUEST
     (16, 18, 16, 0),  # LONG_ACTION_RESPONSE
 )
+
+# What take_block() says.
+_LAST = const(0)
+_MORE = const(-1)
+_MALFORMED = const(-2)
+_NO_ROOM = const(1)
+_DATA_BLOCK_NUMBER_INVALID = const(19)
 
 # --- Codes ------------------------------------------------------------------------------------
 _ACCEPTED = const(0)
@@ -332,14 +340,30 @@ class Association:
         self.raw_pos = self.raw_end = n
         return True
 
-    def append(self, buf, pos, end):
-        """Add raw data of a block to the work buffer; False if there is no room."""
-        n = end - pos
+    def take_block(self, buf, pos, end):
+        """Add a DataBlock-SA to the work buffer: last_block, block_number, raw data.
+
+        0: that was the last; -1: there is more to come; -2: it is malformed; else
+        data-block-number-invalid, or _NO_ROOM. Unless there is more
+        to come the transfer is over.
+        """
+        transfer = self.transfer
+        self.transfer = _NO_TRANSFER
+        n = length(buf, pos + 5, end)
+        if n < 0 or pos + 5 + length_size(buf, pos + 5) + n != end:
+            return _MALFORMED
+        block_number = get_small_u32(buf, pos + 1)
+        if block_number != self.block_number + 1:
+            return _DATA_BLOCK_NUMBER_INVALID
+        self.block_number = block_number
         if n > len(self.work) - self.raw_end:
-            return False
-        copy(self.work, self.raw_end, buf, pos, n)
+            return _NO_ROOM
+        copy(self.work, self.raw_end, buf, end - n, n)
         self.raw_end += n
-        return True
+        if buf[pos]:
+            return _LAST
+        self.transfer = transfer
+        return _MORE
 
 
 def put_user_information(tx, pos, initiate_error, qos, conformance, max_pdu):

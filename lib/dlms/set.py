@@ -7,7 +7,7 @@ Blocks are gathered in the work buffer of the association behind the descriptors
 
 from dlms import exceptions
 from dlms.axdr import get_small_u32, length, length_size, put_length, put_u32, skip
-from dlms.stream import parse_descriptors, parse_selection
+from dlms.stream import is_list_of, parse_descriptors, parse_selection
 from micropython import const
 
 _SET_RESPONSE = const(0xC5)
@@ -28,7 +28,6 @@ _OBJECT_UNDEFINED = const(4)
 _TYPE_UNMATCHED = const(12)
 _SCOPE_VIOLATED = const(13)
 _LONG_SET_ABORTED = const(17)
-_DATA_BLOCK_NUMBER_INVALID = const(19)
 _OTHER_REASON = const(250)
 
 _STRUCTURE = const(2)
@@ -45,6 +44,9 @@ _HEADROOM = const(64)
 _NO_TRANSFER = const(0)
 _LONG_SET = const(2)
 _SET_BLOCK = const(1)
+_MORE = const(-1)
+_MALFORMED = const(-2)
+_NO_ROOM = const(1)
 
 _CONFIRMED = const(0x40)
 
@@ -148,22 +150,9 @@ def _with_list(a, buf, pos, end):
     if not a.conformance & _CONFORMANCE_MULTIPLE_REFERENCES:
         return exceptions.choice(a.channel)
     at = parse_descriptors(buf, pos, end)
-    if at < 0 or not _is_list_of(buf, at, end, length(buf, pos, end)):
+    if at < 0 or not is_list_of(buf, at, end, length(buf, pos, end)):
         return exceptions.malformed(a.channel)
     return _write_list(a, _RESPONSE_WITH_LIST, buf, pos, buf, at, end, -1)
-
-
-def _is_list_of(buf, pos, end, n):
-    """True if buf[pos:end] is a SEQUENCE OF exactly n Data."""
-    if length(buf, pos, end) != n:
-        return False
-    pos += length_size(buf, pos)
-    while n:
-        pos = skip(buf, pos, end)
-        if pos < 0:
-            return False
-        n -= 1
-    return pos == end
 
 
 def _write_list(a, choice, names, at, buf, pos, end, block_number):
@@ -219,24 +208,19 @@ def _next_block(a, iip, buf, pos, end):
 
 
 def _block(a, buf, pos, end):
-    """Take the DataBlock-SA buf[pos:end]: last_block, block_number, raw data."""
-    n = length(buf, pos + 5, end)
-    if n < 0 or pos + 5 + length_size(buf, pos + 5) + n != end:
-        a.transfer = _NO_TRANSFER
+    taken = a.take_block(buf, pos, end)
+    if taken == _MALFORMED:
         return exceptions.malformed(a.channel)
-    block_number = get_small_u32(buf, pos + 1)
-    if block_number != a.block_number + 1:
-        return _end(a, _DATA_BLOCK_NUMBER_INVALID, block_number if block_number >= 0 else 0)
-    a.block_number = block_number
-    if not a.append(buf, end - n, end):
-        return _end(a, _LONG_SET_ABORTED, block_number)
-    if not buf[pos]:
-        after = put_u32(a.channel.tx, _head(a, _RESPONSE_DATABLOCK), block_number)
+    if taken == _MORE:
+        after = put_u32(a.channel.tx, _head(a, _RESPONSE_DATABLOCK), a.block_number)
         return a.channel.reply(_HEADROOM, after)
-    a.transfer = _NO_TRANSFER
+    block_number = get_small_u32(buf, pos + 1)
+    if taken:
+        dar = _LONG_SET_ABORTED if taken == _NO_ROOM else taken
+        return _end(a, dar, block_number if block_number >= 0 else 0)
     work = a.work
     if a.is_list:
-        if not _is_list_of(work, a.raw_pos, a.raw_end, length(work, 0, a.raw_pos)):
+        if not is_list_of(work, a.raw_pos, a.raw_end, length(work, 0, a.raw_pos)):
             return _end(a, _OTHER_REASON, block_number)
         return _write_list(
             a,

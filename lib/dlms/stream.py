@@ -410,6 +410,19 @@ def parse_selection(buf, pos, end):
     return skip(buf, pos + 2, end)
 
 
+def is_list_of(buf, pos, end, n):
+    """True if buf[pos:end] is a SEQUENCE OF exactly n Data."""
+    if length(buf, pos, end) != n:
+        return False
+    pos += length_size(buf, pos)
+    while n:
+        pos = skip(buf, pos, end)
+        if pos < 0:
+            return False
+        n -= 1
+    return pos == end
+
+
 def parse_descriptors(buf, pos, end):
     """Position after a SEQUENCE OF attribute descriptors with selection at pos, or -1."""
     n = length(buf, pos, end)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+# What can be done here. Everything that is needed is fetched into build/ by tools/bootstrap.py.
+
+PYTHON ?= python3
+VENV := build/venv/bin/python
+# Options of tools/meter.py run, tools/bench.py, tools/sizes.py and pytest: make run ARGS="--speed 60"
+ARGS ?=
+
+.PHONY: help run test demo bench sizes sheet lint clean
+
+help: ## list the targets
+	@echo "make TARGET [ARGS=\"...\"]"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+
+run: ## start the reference meter (on MicroPython if there is one), Ctrl-C ends it
+	@$(PYTHON) tools/meter.py run $(ARGS)
+
+sheet: ## print what a client needs to know to read the meter
+	@$(PYTHON) tools/meter.py sheet $(ARGS)
+
+demo: ## start a meter, read it with an independent client, print what was read
+	@$(PYTHON) tools/bootstrap.py demo
+	@$(PYTHON) tools/demo.py $(ARGS)
+
+test: ## ruff, codespell, and all tests on CPython and MicroPython
+	@$(PYTHON) tools/bootstrap.py test
+	@$(MAKE) --no-print-directory lint
+	@$(VENV) -m pytest $(ARGS)
+
+lint: ## ruff and codespell only (after make test has installed them)
+	@$(VENV) -m ruff check --quiet .
+	@$(VENV) -m codespell_lib
+
+bench: ## how fast requests are served, on MicroPython and CPython
+	@$(PYTHON) tools/bootstrap.py run
+	@$(PYTHON) tools/bench.py $(ARGS)
+
+sizes: ## octets of each module, RAM after import, RAM of the running meter
+	@$(PYTHON) tools/bootstrap.py run
+	@$(PYTHON) tools/sizes.py $(ARGS)
+
+clean: ## forget everything that was built or fetched
+	rm -rf build

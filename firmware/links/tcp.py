@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""A TCP port that serves a fixed number of connections at once (IEC 62056-4-7: we listen).
+
+One connection more than there are places for, or than `limit` allows, is closed at once. Peers
+that vanished do not keep their places: the profile asks to close after its inactivity time-out.
+"""
+
+from firmware.links.stream import Stream
+
+
+class Listener:
+    def __init__(self, port, name, host, number, profiles, chunk_len, timed, traces=None):
+        """profiles: one a place. traces: one a place, or None."""
+        self.port = port
+        self.name = name
+        self.host = host
+        self.number = number
+        self.address = None
+        self.limit = len(profiles)
+        self.ready = False
+        self.places = [
+            Stream(port, p, chunk_len, timed, traces[i] if traces else None)
+            for i, p in enumerate(profiles)
+        ]
+        self._listener = None
+        self._poller = None
+
+    def open(self, poller):
+        self._listener, self.number = self.port.listen(self.host, self.number)
+        self.address = "%s:%d" % (self.host, self.number)
+        self._poller = poller
+        poller.add(self._listener, self)
+
+    def profiles(self):
+        return [place.profile for place in self.places]
+
+    def poll(self, now_ms):
+        if self.ready:
+            self.ready = False
+            self._accept(now_ms)
+        for place in self.places:
+            if place.stream is not None:
+                place.poll(now_ms)
+
+    def _accept(self, now_ms):
+        # One a turn: the poller reports the listener again if more are waiting.
+        stream = self.port.accept(self._listener)
+        if stream is None:
+            return
+        free = None
+        n = 0
+        for place in self.places:
+            if place.stream is not None:
+                n += 1
+            elif free is None:
+                free = place
+        if free is not None and n < self.limit:
+            free.attach(stream, self._poller, now_ms)
+        else:
+            self.port.close(stream)
+
+    def wait_ms(self):
+        ms = 1000
+        for place in self.places:
+            n = place.wait_ms()
+            if n < ms:
+                ms = n
+        return ms
+
+    def close(self):
+        for place in self.places:
+            place.detach()
+        if self._listener is not None:
+            self._poller.remove(self._listener)
+            self.port.close(self._listener)
+            self._listener = None

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""The meter's main loop, the same on every runtime.
+
+    run({"definition": "definition", "links": [["wrapper-tcp", "127.0.0.1", 4059]], ...})
+
+Keys of the options (those with a default may be missing):
+    definition  name of the generated module
+    links       [kind, host, number] for wrapper-tcp, wrapper-udp, hdlc-tcp;
+                [hdlc-pty, name, descriptor of the master side]
+    state       folder for storage; None: RAM
+    sync        True: what was written there survives a power failure, and takes longer
+    speed       1; seed: None; start: [minute, second] or None; trace: False
+    watch_stdin True: end when stdin is closed (that is how the launcher ends a meter)
+
+Says each open port, then `ready`, on stdout. Ends on Ctrl-C too. Result: exit code. As a program
+(python -m firmware.main) it reads the options as a line of JSON from stdin.
+"""
+
+import gc
+import sys
+
+from firmware import app, ports
+from firmware.links.make import apply, make_links
+
+
+class Fault(Exception):
+    """Something a person must put right; its text says what."""
+
+
+class Stdin:
+    """Waits for the end of stdin: whoever started this meter ends it by closing the pipe."""
+
+    def __init__(self):
+        self.ready = False
+
+
+def storage_for(path, sync):
+    from firmware import store
+
+    return store.FileStorage(path, store.Files(sync)) if path else store.RAMStorage()
+
+
+def open_links(links, poller, port):
+    for link in links:
+        try:
+            link.open(poller)
+        except OSError as e:
+            raise Fault(link.name + ": " + why(e, link.host, link.number))
+        port.out(link.name + " " + link.address)
+
+
+def why(e, host, number):
+    """An OSError of a socket as a sentence."""
+    code = e.errno if isinstance(e.errno, int) else 0
+    if code == 98:
+        return "port %d of %s is in use by another program." % (number, host)
+    if code == 13:
+        return "this user may not open port %d (ports below 1024 need rights)." % number
+    if code == 99:
+        return "%s is not an address of this machine." % host
+    return "cannot open port %d of %s (%s)." % (number, host, e)
+
+
+def loop(meter, links, poller, port, watch):
+    """Serve until stdin is closed, Ctrl-C, or an error that nothing can be done about."""
+    while not watch.ready:
+        if meter.setup_changed:
+            meter.setup_changed = False
+            apply(meter.model, links)
+        wait_ms = meter.wait_ms()
+        for link in links:
+            ms = link.wait_ms()
+            if ms < wait_ms:
+                wait_ms = ms
+        poller.wait(wait_ms)
+        now_ms = port.ticks_ms()
+        for link in links:
+            link.poll(now_ms)
+        meter.tick(now_ms)
+        if meter.server.fault is not None:
+            # The client got an exception-response; whoever runs the meter should hear of it too.
+            print("A request failed inside the meter:", repr(meter.server.fault), file=sys.stderr)
+            meter.server.fault = None
+
+
+def run(options):
+    """A meter from its start to its end."""
+    port = ports.current()
+    meter = None
+    links = []
+    try:
+        try:
+            definition = app.Tables(options["definition"])
+            start = options.get("start") or (None, 0)
+            meter = app.build(
+                definition,
+                storage_for(options.get("state"), options.get("sync", True)),
+                port,
+                options.get("seed"),
+                start[0],
+                start[1],
+                options.get("speed", 1),
+            )
+            definition.shrink()
+            links = make_links(options["links"], meter, port, options.get("trace", False))
+        except OSError as e:
+            raise Fault("The stored state cannot be used: %s" % text_of(e))
+        except ValueError as e:
+            raise Fault("The definition does not fit this meter: %s" % text_of(e))
+        except MemoryError:
+            raise Fault("The heap is too small for this meter.")
+        if meter.storage.message:
+            print(meter.storage.message, file=sys.stderr)
+        poller = port.Poller()
+        watch = Stdin()
+        if options.get("watch_stdin"):
+            poller.add(sys.stdin, watch)
+        open_links(links, poller, port)
+        gc.collect()
+        port.out("ready")
+        loop(meter, links, poller, port, watch)
+    except KeyboardInterrupt:
+        pass
+    except Fault as e:
+        print(e, file=sys.stderr)
+        return 1
+    finally:
+        for link in links:
+            link.close()
+        if meter is not None:
+            meter.close()
+    return 0
+
+
+def text_of(e):
+    """What an exception says: its own sentence, or the system's words for its number."""
+    return str(e.args[0]) if e.args and isinstance(e.args[0], str) else str(e)
+
+
+if __name__ == "__main__":
+    import json
+
+    # Not from the arguments: MicroPython's unix port takes none of more than 255 octets.
+    sys.exit(run(json.loads(sys.stdin.readline())))

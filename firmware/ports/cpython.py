@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""CPython on a POSIX host. See ports/__init__.py for the interface. May allocate."""
+
+import os
+import select
+import socket
+import sys
+import time
+
+NAME = "CPython %d.%d.%d" % sys.version_info[:3]
+
+_TICKS_MASK = 0x3FFFFFFF
+_EPOCH_2000 = 946684800
+
+
+def ticks_ms():
+    return time.monotonic_ns() // 1000000 & _TICKS_MASK
+
+
+def utc():
+    seconds = int(time.time()) - _EPOCH_2000
+    return seconds // 60, seconds % 60
+
+
+def time_of_day():
+    return time.localtime()[3:6]
+
+
+def random_fill(buf):
+    buf[:] = os.urandom(len(buf))
+
+
+def out(text):
+    try:
+        print(text, flush=True)
+    except (OSError, ValueError):
+        pass  # nobody reads any more; the meter goes on
+
+
+def _open(kind, host, number):
+    info = socket.getaddrinfo(host, number, type=kind)[0]
+    s = socket.socket(info[0], kind)
+    try:
+        if kind == socket.SOCK_STREAM:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(info[4])
+        if kind == socket.SOCK_STREAM:
+            s.listen(4)
+        s.setblocking(False)
+    except OSError:
+        s.close()
+        raise
+    return s, s.getsockname()[1]
+
+
+def listen(host, number):
+    return _open(socket.SOCK_STREAM, host, number)
+
+
+def udp(host, number):
+    return _open(socket.SOCK_DGRAM, host, number)
+
+
+def accept(listener):
+    try:
+        s = listener.accept()[0]
+    except OSError:
+        return None
+    s.setblocking(False)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    stream = s.makefile("rwb", 0)
+    s.close()  # the stream holds it
+    return stream
+
+
+def recvfrom(endpoint, n):
+    try:
+        return endpoint.recvfrom(n)
+    except OSError:
+        return None
+
+
+def sendto(endpoint, buf, pos, n, address):
+    try:
+        endpoint.sendto(memoryview(buf)[pos : pos + n], address)
+    except OSError:
+        pass  # a datagram may be lost
+
+
+def open_fd(fd):
+    return open(fd, "r+b", buffering=0)
+
+
+def readinto(stream, buf):
+    try:
+        n = stream.readinto(buf)
+    except OSError:
+        return -1
+    if n is None:
+        return 0
+    return n if n else -1
+
+
+def write(stream, buf, pos, n):
+    try:
+        n = stream.write(memoryview(buf)[pos : pos + n])
+    except OSError:
+        return -1
+    return 0 if n is None else n
+
+
+def close(stream):
+    try:
+        stream.close()
+    except OSError:
+        pass
+
+
+class Poller:
+    def __init__(self):
+        self.poll = select.poll()
+        self.owners = {}
+
+    def add(self, stream, owner):
+        self.owners[stream.fileno()] = owner
+        self.poll.register(stream, select.POLLIN)
+
+    def remove(self, stream):
+        self.poll.unregister(stream)
+        del self.owners[stream.fileno()]
+
+    def want_write(self, stream, yes):
+        self.poll.modify(stream, select.POLLOUT if yes else select.POLLIN)
+
+    def wait(self, timeout_ms):
+        for fd, _events in self.poll.poll(timeout_ms):
+            self.owners[fd].ready = True

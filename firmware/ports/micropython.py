@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""MicroPython: the unix port now, boards with sockets by the same calls. See ports/__init__.py.
+
+socket is imported where it is used, so that a board without a network can import this file.
+The unix port cannot tell which port number a bind to 0 got, so free numbers are tried by lot.
+"""
+
+import os
+import select
+import sys
+import time
+
+from micropython import const
+
+_TICKS_MASK = const(0x3FFFFFFF)
+_EADDRINUSE = const(98)
+_EAGAIN = const(11)
+_IPPROTO_TCP = const(6)
+_TCP_NODELAY = const(1)
+_FIRST_PORT = const(20000)  # below the range that hosts take for outgoing connections
+_N_PORTS = const(12768)
+_TRIES = const(64)
+
+NAME = "MicroPython " + ".".join([str(n) for n in sys.implementation.version[:3]])
+
+
+def ticks_ms():
+    return time.ticks_ms() & _TICKS_MASK
+
+
+def utc():
+    seconds = time.time()
+    if time.gmtime(0)[0] == 1970:
+        seconds -= 946684800
+    return int(seconds) // 60, int(seconds) % 60
+
+
+def time_of_day():
+    return time.localtime()[3:6]
+
+
+def random_fill(buf):
+    data = os.urandom(len(buf))
+    for i in range(len(buf)):
+        buf[i] = data[i]
+
+
+def out(text):
+    try:
+        print(text)
+    except OSError:
+        pass  # nobody reads any more; the meter goes on
+
+
+def _bound(kind, host, number):
+    import socket
+
+    info = socket.getaddrinfo(host, number or _FIRST_PORT)[0]
+    s = socket.socket(info[0], kind)
+    try:
+        if kind == socket.SOCK_STREAM:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(info[-1])
+        if kind == socket.SOCK_STREAM:
+            s.listen(4)
+        s.setblocking(False)
+    except OSError:
+        s.close()
+        raise
+    return s
+
+
+def _open(kind, host, number):
+    if number:
+        return _bound(kind, host, number), number
+    lot = bytearray(2)
+    for i in range(_TRIES):
+        random_fill(lot)
+        number = _FIRST_PORT + (lot[0] << 8 | lot[1]) % _N_PORTS
+        try:
+            return _bound(kind, host, number), number
+        except OSError as e:
+            if e.errno != _EADDRINUSE:
+                raise
+    raise OSError(_EADDRINUSE)
+
+
+def listen(host, number):
+    import socket
+
+    return _open(socket.SOCK_STREAM, host, number)
+
+
+def udp(host, number):
+    import socket
+
+    return _open(socket.SOCK_DGRAM, host, number)
+
+
+def accept(listener):
+    try:
+        stream = listener.accept()[0]
+    except OSError:
+        return None
+    stream.setblocking(False)
+    try:
+        stream.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+    except OSError:
+        pass
+    return stream
+
+
+def recvfrom(endpoint, n):
+    try:
+        return endpoint.recvfrom(n)
+    except OSError:
+        return None
+
+
+def sendto(endpoint, buf, pos, n, address):
+    try:
+        endpoint.sendto(memoryview(buf)[pos : pos + n], address)
+    except OSError:
+        pass  # a datagram may be lost
+
+
+def open_fd(fd):
+    return open(fd, "r+b")
+
+
+def readinto(stream, buf):
+    try:
+        n = stream.readinto(buf)
+    except OSError:
+        return -1
+    if n is None:
+        return 0
+    return n if n else -1
+
+
+def write(stream, buf, pos, n):
+    try:
+        n = stream.write(buf, pos, n)
+    except OSError as e:
+        return 0 if e.errno == _EAGAIN else -1
+    return 0 if n is None else n
+
+
+def close(stream):
+    try:
+        stream.close()
+    except OSError:
+        pass
+
+
+class Poller:
+    def __init__(self):
+        self.poll = select.poll()
+        self.streams = []
+        self.owners = []
+
+    def add(self, stream, owner):
+        self.streams.append(stream)
+        self.owners.append(owner)
+        self.poll.register(stream, select.POLLIN)
+
+    def remove(self, stream):
+        self.poll.unregister(stream)
+        i = self.streams.index(stream)
+        self.streams.pop(i)
+        self.owners.pop(i)
+
+    def want_write(self, stream, yes):
+        self.poll.modify(stream, select.POLLOUT if yes else select.POLLIN)
+
+    def wait(self, timeout_ms):
+        for item in self.poll.ipoll(timeout_ms):
+            i = 0
+            while self.streams[i] is not item[0]:
+                i += 1
+            self.owners[i].ready = True

@@ -1,0 +1,473 @@
+# SPDX-License-Identifier: MIT
+"""Links over fakes of a port and a profile: octets in parts, full pipes, ends, and the trace."""
+
+import pytest
+from firmware.links import make, stream, tcp, udp
+from firmware.links.trace import Trace
+
+from dlms.prim import crc16
+
+NOW = 1000
+
+
+class Line:
+    """One side of a stream: octets that arrive, and those that were written."""
+
+    def __init__(self, incoming=(), room=1 << 20):
+        self.incoming = list(incoming)  # portions; None: gone
+        self.written = b""
+        self.room = room
+        self.closed = False
+
+
+class Port:
+    """Stands in for ports/*.py."""
+
+    def __init__(self):
+        self.said = []
+        self.waiting = []
+        self.datagrams = []
+        self.sent = []
+
+    def ticks_ms(self):
+        return NOW
+
+    def time_of_day(self):
+        return 10, 20, 18
+
+    def out(self, text):
+        self.said.append(text)
+
+    def readinto(self, line, buf):
+        if not line.incoming:
+            return 0
+        data = line.incoming.pop(0)
+        if data is None:
+            return -1
+        n = min(len(data), len(buf))
+        buf[:n] = data[:n]
+        if n < len(data):
+            line.incoming.insert(0, data[n:])
+        return n
+
+    def write(self, line, buf, pos, n):
+        if line.room < 0:
+            return -1
+        n = min(n, line.room)
+        line.room -= n
+        line.written += bytes(buf[pos : pos + n])
+        return n
+
+    def close(self, line):
+        line.closed = True
+
+    def listen(self, host, number):
+        return self, number or 4059
+
+    def accept(self, listener):
+        return self.waiting.pop(0) if self.waiting else None
+
+    def udp(self, host, number):
+        return self, number or 4059
+
+    def recvfrom(self, endpoint, n):
+        return self.datagrams.pop(0) if self.datagrams else None
+
+    def sendto(self, endpoint, buf, pos, n, address):
+        self.sent.append((bytes(buf[pos : pos + n]), address))
+
+
+class Poller:
+    def __init__(self):
+        self.owners = {}
+        self.writers = []
+
+    def add(self, line, owner):
+        self.owners[id(line)] = owner
+
+    def remove(self, line):
+        del self.owners[id(line)]
+
+    def want_write(self, line, yes):
+        if yes:
+            self.writers.append(line)
+        else:
+            self.writers.remove(line)
+
+
+class Echo:
+    """A profile: answers each line, up to a full stop, in upper case. `!` closes."""
+
+    def __init__(self):
+        self.out = bytearray(64)
+        self.out_pos = 8
+        self.closed = False
+        self.resets = 0
+        self.ticks = 0
+        self._got = b""
+        self._n = 0
+
+    def reset(self):
+        self.closed = False
+        self.resets += 1
+        self._got = b""
+        self._n = 0
+
+    def receive(self, buf, pos, end, now_ms):
+        while pos < end and not self._n and not self.closed:
+            octet = bytes(buf[pos : pos + 1])
+            pos += 1
+            if octet == b"!":
+                self.closed = True
+            self._got += octet
+            if octet == b".":
+                self.out[8 : 8 + len(self._got)] = self._got.upper()
+                self._n = len(self._got)
+                self._got = b""
+        return pos
+
+    def transmit(self, now_ms):
+        n = self._n
+        self._n = 0
+        return n
+
+    def tick(self, now_ms):
+        self.ticks += 1
+
+
+def attached(line, chunk_len=16):
+    port = Port()
+    link = stream.Stream(port, Echo(), chunk_len, False)
+    link.attach(line, Poller(), NOW)
+    return link
+
+
+# --- A stream -------------------------------------------------------------------------------
+
+
+def test_an_answer_in_one_go():
+    line = Line([b"hello."])
+    link = attached(line)
+    link.poll(NOW)
+    assert line.written == b"HELLO."
+    assert not link.ready
+
+
+def test_parts_arrive_and_requests_follow_each_other():
+    line = Line([b"he", b"llo.wor", b"ld.a"])
+    link = attached(line)
+    for _ in range(3):
+        link.ready = True
+        link.poll(NOW)
+    assert line.written == b"HELLO.WORLD."
+
+
+def test_more_than_a_chunk():
+    line = Line([b"abcdefghi." * 20])
+    link = attached(line)
+    for _ in range(20):
+        link.poll(NOW)
+    assert line.written == b"ABCDEFGHI." * 20
+
+
+def test_one_stream_does_not_keep_the_others_waiting():
+    line = Line([b"a." * 1000])
+    link = attached(line)
+    link.poll(NOW)
+    assert 0 < len(line.written) < 2000
+    assert link.ready and link.wait_ms() == 0
+
+
+def test_a_full_pipe_is_waited_for_and_nothing_is_read_meanwhile():
+    line = Line([b"hello.", b"world."], room=4)
+    link = attached(line)
+    link.poll(NOW)
+    assert line.written == b"HELL"
+    assert link.poller.writers == [line]
+    link.ready = True
+    link.poll(NOW)
+    assert line.incoming == [b"world."]
+    line.room = 100
+    link.ready = True
+    link.poll(NOW)
+    link.ready = True
+    link.poll(NOW)
+    assert line.written == b"HELLO.WORLD."
+    assert link.poller.writers == []
+
+
+def test_the_other_side_goes():
+    line = Line([b"hello.", None])
+    link = attached(line)
+    link.poll(NOW)
+    link.ready = True
+    link.poll(NOW)
+    assert line.closed and link.stream is None
+    assert link.profile.resets == 2
+    assert not link.poller.owners
+
+
+def test_the_other_side_goes_while_it_is_written_to():
+    line = Line([b"hello."], room=-1)
+    link = attached(line)
+    link.poll(NOW)
+    assert line.closed and link.stream is None
+
+
+def test_the_profile_asks_to_close_after_its_last_answer():
+    line = Line([b"hello.!more."])
+    link = attached(line)
+    link.poll(NOW)
+    assert line.written == b"HELLO."
+    assert line.closed and link.stream is None
+
+
+def test_the_next_stream_starts_anew():
+    link = attached(Line([b"half"]))
+    link.poll(NOW)
+    link.detach()
+    line = Line([b"new."])
+    link.attach(line, Poller(), NOW)
+    link.poll(NOW)
+    assert line.written == b"NEW."
+
+
+# --- TCP ------------------------------------------------------------------------------------
+
+
+def listener(n):
+    port = Port()
+    link = tcp.Listener(port, "wrapper-tcp", "127.0.0.1", 0, [Echo() for _ in range(n)], 16, False)
+    link.open(Poller())
+    return port, link
+
+
+def come(port, link, line):
+    port.waiting.append(line)
+    link.ready = True
+    link.poll(NOW)
+    return line
+
+
+def test_each_connection_has_its_place():
+    port, link = listener(2)
+    assert link.address == "127.0.0.1:4059"
+    one = come(port, link, Line([b"on"]))
+    two = come(port, link, Line([b"two."]))
+    assert two.written == b"TWO."
+    one.incoming.append(b"e.")
+    link.places[0].ready = True
+    link.poll(NOW)
+    assert one.written == b"ONE."
+
+
+def test_one_too_many_is_closed_and_a_free_place_is_used_again():
+    port, link = listener(2)
+    lines = [come(port, link, Line()) for _ in range(3)]
+    assert [line.closed for line in lines] == [False, False, True]
+    lines[0].incoming.append(None)
+    link.places[0].ready = True
+    link.poll(NOW)
+    assert come(port, link, Line([b"new."])).written == b"NEW."
+
+
+def test_a_limit_below_the_places():
+    port, link = listener(4)
+    link.limit = 1
+    assert not come(port, link, Line()).closed
+    assert come(port, link, Line()).closed
+
+
+# --- UDP ------------------------------------------------------------------------------------
+
+
+def endpoint(n):
+    port = Port()
+    link = udp.Endpoint(port, "wrapper-udp", "127.0.0.1", 0, [Echo() for _ in range(n)])
+    link.open(Poller())
+    return port, link
+
+
+def datagram(port, link, data, address, now_ms=NOW):
+    port.datagrams.append((data, address))
+    link.ready = True
+    link.poll(now_ms)
+
+
+def test_an_answer_goes_to_who_asked():
+    port, link = endpoint(2)
+    datagram(port, link, b"one.", "A")
+    datagram(port, link, b"two.", "B")
+    assert port.sent == [(b"ONE.", "A"), (b"TWO.", "B")]
+    assert [p.address for p in link.places] == ["A", "B"]
+
+
+def test_a_new_peer_takes_the_place_of_the_quietest():
+    port, link = endpoint(2)
+    datagram(port, link, b"a.", "A", 1000)
+    datagram(port, link, b"b.", "B", 2000)
+    datagram(port, link, b"a.", "A", 3000)
+    resets = [p.profile.resets for p in link.places]
+    datagram(port, link, b"c.", "C", 4000)
+    assert [p.address for p in link.places] == ["A", "C"]
+    assert [p.profile.resets for p in link.places] == [resets[0], resets[1] + 1]
+
+
+def test_an_error_or_an_empty_datagram_is_nothing():
+    port, link = endpoint(1)
+    link.ready = True
+    link.poll(NOW)
+    datagram(port, link, b"", "A")
+    assert port.sent == [] and link.places[0].address is None
+
+
+# --- Setup objects --------------------------------------------------------------------------
+
+
+class Model:
+    """HDLC setup in row 0, TCP-UDP setup in row 1."""
+
+    def __init__(self, hdlc, tcp_udp):
+        self.values = {0: hdlc, 1: tcp_udp}
+
+    def rows(self, class_id):
+        return {23: [0], 41: [1]}.get(class_id, [])
+
+    def get_int(self, row, attribute):
+        return self.values[row][attribute]
+
+
+class Configured(Echo):
+    def configure(self, *values):
+        self.values = values
+
+
+def test_setup_objects_reach_the_profiles():
+    model = Model({3: 1, 4: 2, 5: 128, 6: 256, 7: 25, 8: 120, 9: 17}, {5: 2, 6: 180})
+    port = Port()
+    serial = stream.Serial(port, "hdlc-pty", "tty", Line(), Configured(), 16)
+    listening = tcp.Listener(
+        port, "wrapper-tcp", "", 0, [Configured() for _ in range(4)], 16, False
+    )
+    make.apply(model, [serial, listening])
+    assert serial.line.profile.values == (128, 256, 1, 2, 25, 120, 17)
+    assert [p.profile.values for p in listening.places] == [(180,)] * 4
+    assert listening.limit == 2
+
+
+# --- Trace ----------------------------------------------------------------------------------
+
+SECRET = b"top-secret!"
+STARS = " ".join(["**"] * len(SECRET))
+AARQ_LLS = (
+    bytes.fromhex("6034A1090607608574050801018A0207808B0760857405080201AC0D800B")
+    + SECRET
+    + bytes.fromhex("BE10040E01000000065F1F0400001E1DFFFF")
+)
+SECRET_OF_15 = bytes.fromhex("000F0000280000FF07")
+OF_CLOCK = bytes.fromhex("00080000010000FF02")
+
+
+def wpdu(apdu, client=1, server=1):
+    return b"".join(n.to_bytes(2, "big") for n in (1, client, server, len(apdu))) + apdu
+
+
+def frame(info, control=0x10, segment=False):
+    n = 9 + len(info)
+    f = bytes((0xA0 | (8 if segment else 0) | n >> 8, n & 0xFF, 3, 0x21, control))
+    for part in (b"", info):
+        f += part
+        crc = crc16(f, 0, len(f), 0xFFFF) ^ 0xFFFF
+        f += bytes((crc & 0xFF, crc >> 8))
+    return b"\x7e" + f + b"\x7e"
+
+
+def traced(hdlc, *units, sent=()):
+    """What a trace prints for units that were received; sent: indexes of those that were sent."""
+    port = Port()
+    trace = Trace(port, hdlc)
+    for i, unit in enumerate(units):
+        (trace.sent if i in sent else trace.received)(unit, 0, len(unit))
+    return port.said
+
+
+def test_a_line_a_wpdu_however_it_arrives():
+    port = Port()
+    trace = Trace(port, False)
+    data = wpdu(b"\xc0\x01\xc1" + OF_CLOCK + b"\0") * 2
+    for i in range(len(data)):
+        trace.received(data, i, 1)
+    line = "RX: 10:20:18 00 01 00 01 00 01 00 0D C0 01 C1 00 08 00 00 01 00 00 FF 02 00"
+    assert port.said == [line, line]
+
+
+def test_a_line_a_frame_with_shared_flags():
+    one = frame(b"\xe6\xe6\x00\xc0\x01")
+    assert len(traced(True, one + one[1:] + one)) == 3
+    assert traced(True, one[:5], one[5:]) == ["RX: 10:20:18 " + one.hex(" ").upper()]
+
+
+@pytest.mark.parametrize("hdlc", [False, True])
+def test_passwords_of_an_aarq(hdlc):
+    unit = frame(b"\xe6\xe6\x00" + AARQ_LLS) if hdlc else wpdu(AARQ_LLS)
+    (line,) = traced(hdlc, unit)
+    assert "80 0B " + STARS + " BE 10" in line
+    assert SECRET.hex(" ").upper() not in line
+
+
+def test_a_dedicated_key():
+    aarq = bytes.fromhex("601FA109060760857405080101BE12041001 01 06".replace(" ", ""))
+    aarq += b"sesame" + bytes.fromhex("00 00 06 5F".replace(" ", ""))
+    (line,) = traced(False, wpdu(aarq))
+    assert b"sesame".hex(" ").upper() not in line and "** ** ** ** ** **" in line
+
+
+@pytest.mark.parametrize(
+    "apdu",
+    [
+        b"\xc1\x01\xc1" + SECRET_OF_15 + b"\0\x09\x0b" + SECRET,
+        b"\xc1\x04\xc1\x02" + OF_CLOCK + b"\0" + SECRET_OF_15 + b"\0\x02\0\x09\x0b" + SECRET,
+        b"\xc1\x02\xc1" + SECRET_OF_15 + b"\0\0\0\0\0\1\x0d\x09\x0b" + SECRET,
+        b"\xc3\x01\xc1" + SECRET_OF_15[:-1] + b"\x02\x01\x09\x0b" + SECRET,
+        b"\xc3\x04\xc1" + SECRET_OF_15[:-1] + b"\x02\0\0\0\0\1\x0d\x09\x0b" + SECRET,
+    ],
+    ids=["set", "set-list", "set-first-block", "action", "action-first-pblock"],
+)
+def test_what_is_written_to_a_secret(apdu):
+    (line,) = traced(False, wpdu(apdu))
+    assert SECRET.hex(" ").upper() not in line and STARS in line
+
+
+def test_later_blocks_of_a_secret_and_the_request_after_them():
+    first = b"\xc1\x02\xc1" + SECRET_OF_15 + b"\0\0\0\0\0\1\x02\x09\x0b"
+    later = b"\xc1\x03\xc1\1\0\0\0\2\x0b" + SECRET
+    harmless = b"\xc1\x01\xc1" + OF_CLOCK + b"\0\x09\x0b" + SECRET
+    lines = traced(False, wpdu(first), wpdu(later), wpdu(harmless))
+    assert SECRET.hex(" ").upper() not in lines[0] + lines[1]
+    assert SECRET.hex(" ").upper() in lines[2]
+
+
+def test_a_secret_that_is_read():
+    request = b"\xc0\x01\xc1" + SECRET_OF_15 + b"\0"
+    reply = b"\xc4\x01\xc1\0\x09\x0b" + SECRET
+    lines = traced(False, wpdu(request), wpdu(reply), wpdu(request[:-2] + b"\2\0"), wpdu(reply),
+                   sent=(1, 3))  # fmt: skip
+    assert STARS in lines[1]
+    assert SECRET.hex(" ").upper() in lines[3]
+
+
+@pytest.mark.parametrize("cut", range(20, 60, 4))
+def test_a_password_in_two_segments(cut):
+    apdu = b"\xe6\xe6\x00" + AARQ_LLS
+    lines = traced(True, frame(apdu[:cut], segment=True), frame(apdu[cut:], 0x12))
+    shown = " ".join(lines)
+    assert shown.count("**") - 2 * sum("** ** 7E" in line for line in lines) == len(SECRET)
+    for i in range(len(SECRET) - 3):
+        assert SECRET[i : i + 4].hex(" ").upper() not in shown
+
+
+@pytest.mark.parametrize("hdlc", [False, True])
+def test_what_is_no_frame_is_not_shown(hdlc):
+    unit = frame(AARQ_LLS)[:-2] + b"\x00\x7e" if hdlc else b"\x02" + wpdu(AARQ_LLS)
+    lines = traced(hdlc, unit)
+    assert len(lines) == 1 and "octets that are no" in lines[0]

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the meter on this PC, or prints what a client needs to know of it.
+
+    python3 tools/meter.py run [options]      until Ctrl-C; says `ready` when it can be read
+    python3 tools/meter.py sheet [--json]     connection sheet of a definition
+
+The options of `run` and the lines that it prints on stdout are stable; everything else that it has
+to say goes to stderr. Without a port option it opens wrapper TCP and UDP 4059 and HDLC over TCP
+4060, on the loopback address.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("Python 3.11 or later is needed; this is %d.%d." % sys.version_info[:2])
+
+import argparse
+import datetime
+import json
+import os
+import re
+import socket
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import bootstrap
+import compile as compiling
+import sheet as sheets
+from bootstrap import ROOT, Trouble, say
+from launcher import Launcher, Pty, State
+
+DEFAULT_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
+DEFAULT_LINKS = [["wrapper-tcp", 4059], ["wrapper-udp", 4059], ["hdlc-tcp", 4060]]
+_EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+def main(args):
+    options = parser().parse_args(args)
+    if options.command == "sheet":
+        return print_sheet(options)
+    return run(options)
+
+
+def parser():
+    p = argparse.ArgumentParser(
+        prog="meter.py", description="The Picometer reference meter on this PC."
+    )
+    commands = p.add_subparsers(dest="command", required=True)
+    r = commands.add_parser("run", help="run the meter until Ctrl-C")
+    r.add_argument("--runtime", choices=("micropython", "cpython"))
+    r.add_argument("--heap", type=heap, default="512k", help="MicroPython's heap (512k)")
+    r.add_argument("--definition", metavar="FILE", default=DEFAULT_DEFINITION)
+    r.add_argument("--state", metavar="DIR", help="keep values and profiles here (else forget)")
+    r.add_argument("--host", default="127.0.0.1", help="address to bind to (127.0.0.1)")
+    for name in ("wrapper-tcp", "wrapper-udp", "hdlc-tcp"):
+        r.add_argument("--" + name, type=port_number, metavar="PORT", help="0: any free one")
+    r.add_argument("--hdlc-pty", metavar="LINK", help="a serial port: LINK leads to it")
+    r.add_argument("--speed", type=speed, default=1, metavar="N", help="N times faster than time")
+    r.add_argument("--trace", action="store_true", help="print every frame, without secrets")
+    # For tests: a meter that does the same every time.
+    r.add_argument("--start", type=start_time, metavar="DATETIME", help=argparse.SUPPRESS)
+    r.add_argument("--seed", type=int, metavar="N", help=argparse.SUPPRESS)
+    s = commands.add_parser("sheet", help="print what a client needs to know")
+    s.add_argument("--json", action="store_true")
+    s.add_argument("--definition", metavar="FILE", default=DEFAULT_DEFINITION)
+    return p
+
+
+def heap(text):
+    if not re.fullmatch(r"[1-9]\d*[kKmM]?", text):
+        raise argparse.ArgumentTypeError("%r is no heap size (512k, 1m)" % text)
+    return text
+
+
+def port_number(text):
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError("%r is no port (0..65535)" % text)
+    return int(text)
+
+
+def speed(text):
+    if not text.isdigit() or int(text) > 100000:
+        raise argparse.ArgumentTypeError("%r is no speed (0..100000)" % text)
+    return int(text)
+
+
+def start_time(text):
+    """[minute, second] of the meter's clock in UTC; without an offset the time is UTC."""
+    try:
+        t = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("%r is no time (2025-01-31T12:00:00)" % text) from None
+    if t.tzinfo is None:
+        t = t.replace(tzinfo=datetime.timezone.utc)
+    seconds = int((t - _EPOCH).total_seconds())
+    if not 0 <= seconds < 60 * 2**26:
+        raise argparse.ArgumentTypeError("%r is before 2000 or too far ahead" % text)
+    return [seconds // 60, seconds % 60]
+
+
+def print_sheet(options):
+    module = sheets.load(compiling.definition(options.definition))
+    links = [[kind, "127.0.0.1", number] for kind, number in DEFAULT_LINKS]
+    s = sheets.sheet(module, links)
+    text = json.dumps(s, indent=2) if options.json else "\n".join(sheets.text(s))
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read it has seen enough
+    return 0
+
+
+def run(options):
+    launcher = Launcher()
+    host = numeric(options.host)
+    links = [
+        [kind, host, getattr(options, kind.replace("-", "_"))]
+        for kind in ("wrapper-tcp", "wrapper-udp", "hdlc-tcp")
+        if getattr(options, kind.replace("-", "_")) is not None
+    ]
+    if not links and not options.hdlc_pty:
+        links = [[kind, host, number] for kind, number in DEFAULT_LINKS]
+    folder = compiling.definition(options.definition)
+    program = runtime(options, folder)
+    with State(options.state) as state, Pty(options.hdlc_pty) as pty:
+        shown = list(links)
+        if pty.link:
+            links.append(["hdlc-pty", pty.link, pty.master])
+            shown.append(["hdlc-pty", pty.link, 0])
+        launcher.out("\n".join(sheets.text(sheets.sheet(sheets.load(folder), shown))))
+        firmware = {
+            "definition": "definition",
+            "links": links,
+            "state": state.path,
+            "sync": state.kept,
+            "speed": options.speed,
+            "seed": options.seed,
+            "start": options.start,
+            "trace": options.trace,
+            "watch_stdin": True,
+        }
+        return launcher.run(program, firmware, [pty.master] if pty.link else [])
+
+
+def runtime(options, folder):
+    """(arguments, environment) of the program that runs firmware/main."""
+    if options.runtime != "cpython":
+        try:
+            found = bootstrap.micropython()
+            if not found or not bootstrap.mpy_cross():
+                found = bootstrap.provide("run")
+            compiler = bootstrap.mpy_cross()
+            code = compiling.device_code(compiler, found[1])
+            paths = [compiling.definition_mpy(compiler, folder), code]
+            return (
+                [found[0], "-X", "heapsize=" + options.heap, "-m", "firmware.main"],
+                {"MICROPYPATH": ":".join(paths)},
+            )
+        except Trouble as e:
+            if options.runtime:
+                raise
+            say("%s\nThe meter runs on CPython instead." % e)
+    paths = [folder, os.path.join(ROOT, "lib"), ROOT, os.path.join(ROOT, "firmware/ports/shim")]
+    return [sys.executable, "-P", "-m", "firmware.main"], {"PYTHONPATH": ":".join(paths)}
+
+
+def numeric(host):
+    """The address that a host name means; the meter binds to that one."""
+    try:
+        return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0]
+    except (OSError, UnicodeError):
+        raise Trouble(
+            "--host: %s is neither an address nor a name that is known." % host
+        ) from None
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Trouble as e:
+        say(str(e))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(0)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""The connection sheet: all that a client needs to know to read a meter, from its definition.
+
+sheet(module, ports) gives it as a dict that json can write; text(sheet) as lines for a person.
+"""
+
+import importlib.util
+import os
+
+_MECHANISMS = (
+    "none", "lls", "hls", "hls_md5", "hls_sha1", "hls_gmac", "hls_sha256", "hls_ecdsa",
+)  # fmt: skip
+_LLS = 1
+
+_SECRET = 7  # attribute of Association LN
+_SYSTEM_TITLE = 5  # server_system_title of Security setup
+_SECURITY_SETUP = 64
+_HDLC_SETUP = 23
+
+
+def load(folder):
+    """The generated module in a folder."""
+    path = os.path.join(folder, "definition.py")
+    spec = importlib.util.spec_from_file_location("definition_for_sheet", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def stored(module, row, attribute):
+    """A-XDR of a stored attribute as the definition has it, or None."""
+    o = module.OBJECTS[row * 16 : row * 16 + 16]
+    if attribute > o[10]:
+        return None
+    at = ((o[12] << 8 | o[13]) + attribute - 1) * 8
+    entry = module.ATTRIBUTES[at : at + 8]
+    memory = {1: module.ROM, 2: module.RAM}.get(entry[0] & 0x0F)
+    if memory is None:
+        return None
+    slot = entry[4] << 8 | entry[5]
+    n = memory[slot] << 8 | memory[slot + 1]
+    return bytes(memory[slot + 2 : slot + 2 + n])
+
+
+def octets(module, row, attribute):
+    """Content of a stored octet-string, or None."""
+    value = stored(module, row, attribute)
+    if not value or value[0] not in (0x09, 0x0A):
+        return None
+    if value[1] < 0x80:
+        return value[2:]
+    return value[2 + (value[1] & 0x7F) :]
+
+
+def first_row(module, class_id):
+    for row in range(len(module.OBJECTS) // 16):
+        if module.OBJECTS[row * 16] << 8 | module.OBJECTS[row * 16 + 1] == class_id:
+            return row
+    return -1
+
+
+def sheet(module, ports):
+    """ports: [kind, host or link, number]."""
+    result = {
+        "definition": module.NAME,
+        "logical_device_name": module.DEVICES[0][3].decode("ascii", "replace"),
+        "logical_devices": [
+            {"server_sap": d[0], "logical_device_name": d[3].decode("ascii", "replace")}
+            for d in module.DEVICES
+        ],
+        "ports": [port_entry(p) for p in ports],
+    }
+    title = system_title(module)
+    if title:
+        result["system_title"] = title.hex().upper()
+    row = first_row(module, _HDLC_SETUP)
+    if row >= 0:
+        address = stored(module, row, 9)
+        if address and address[0] == 0x12:
+            result["hdlc_physical_address"] = address[1] << 8 | address[2]
+    result["associations"] = [association(module, a) for a in module.ASSOCIATIONS]
+    return result
+
+
+def system_title(module):
+    """Eight octets: what Security setup says, else the manufacturer and the serial number of the
+    logical device name (IEC 62056-5-3, 4.1.3.4: three letters, then five octets that are unique).
+    """
+    row = first_row(module, _SECURITY_SETUP)
+    title = octets(module, row, _SYSTEM_TITLE) if row >= 0 else None
+    if title:
+        return title
+    name = module.DEVICES[0][3]
+    if not name[3:].isdigit() or int(name[3:]) >= 1 << 40:
+        return None
+    return name[:3] + int(name[3:]).to_bytes(5, "big")
+
+
+def port_entry(port):
+    kind, where, number = port
+    if kind == "hdlc-pty":
+        return {"kind": kind, "link": where}
+    return {"kind": kind, "host": where, "port": number}
+
+
+def association(module, a):
+    client_sap, device, row, mechanism, _conformance, max_pdu = a[:6]
+    entry = {
+        "client_sap": client_sap,
+        "server_sap": module.DEVICES[device][0],
+        "application_context": "ln",
+        "mechanism": _MECHANISMS[mechanism],
+        "mechanism_id": mechanism,
+        "max_pdu": max_pdu,
+    }
+    secret = octets(module, row, _SECRET)
+    if mechanism == _LLS and secret:
+        entry["secret_hex"] = secret.hex().upper()
+    return entry
+
+
+def text(s):
+    """The sheet as lines."""
+    lines = ["Meter %s" % s["logical_device_name"]]
+    if "system_title" in s:
+        lines.append("  system title    %s" % s["system_title"])
+    for d in s["logical_devices"]:
+        lines.append("  logical device  SAP %d  %s" % (d["server_sap"], d["logical_device_name"]))
+    if "hdlc_physical_address" in s:
+        lines.append(
+            "  HDLC address    upper: the SAP, lower: %d (or the SAP alone, in one octet)"
+            % s["hdlc_physical_address"]
+        )
+    for p in s["ports"]:
+        where = p["link"] if "link" in p else "%s port %s" % (p["host"], p["port"] or "any free")
+        lines.append("  %-15s %s" % (p["kind"], where))
+    lines.append("  client  server  mechanism  secret")
+    for a in s["associations"]:
+        secret = bytes.fromhex(a.get("secret_hex", ""))
+        shown = ""
+        if secret:
+            readable = all(0x20 <= octet < 0x7F for octet in secret)
+            shown = "%s%s" % ("%s  " % secret.decode() if readable else "", "hex " + secret.hex())
+        lines.append(
+            "  %6d  %6d  %-9s  %s"
+            % (a["client_sap"], a["server_sap"], a["mechanism"], shown or "-")
+        )
+    return lines
