@@ -45,16 +45,18 @@ class Chip:
     def __init__(self, elf, patience_s=60, uarts=1):
         self.patience_s = patience_s
         self._got = b""
-        self._console, theirs = socket.socketpair()
+        # QEMU comes to us with the console, so that none of it is lost; the UARTs wait for clients.
+        waiting = socket.create_server(("127.0.0.1", 0))
+        self._console = None
         self._listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(uarts)]
         self.address = self._listeners[0].getsockname()
         args = [PROGRAM, "-machine", MACHINE, "-display", "none", "-monitor", "null"]
         args += ["-icount", "shift=4,sleep=off", "-kernel", elf]
-        args += ["-chardev", "socket,id=console,fd=%d" % theirs.fileno(), "-serial", "chardev:console"]
+        args += ["-serial", "tcp:%s:%d" % waiting.getsockname()]
         for k, listener in enumerate(self._listeners):
             args += ["-chardev", "socket,id=u%d,fd=%d,server=on,wait=off" % (k, listener.fileno())]
             args += ["-serial", "chardev:u%d" % k]
-        fds = [theirs.fileno()] + [listener.fileno() for listener in self._listeners]
+        fds = [listener.fileno() for listener in self._listeners]
         try:
             self.process = subprocess.Popen(
                 args, pass_fds=fds, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -62,10 +64,16 @@ class Chip:
             )  # fmt: skip
         except FileNotFoundError:
             raise Trouble("%s is missing. Install it: apt install %s" % (PROGRAM, PROGRAM)) from None
-        theirs.close()
         for listener in self._listeners:
             listener.close()
         try:
+            waiting.settimeout(patience_s)
+            try:
+                self._console = waiting.accept()[0]
+            except TimeoutError:
+                raise Trouble("QEMU does not start." + self._stderr()) from None
+            finally:
+                waiting.close()
             self._until(_PROMPT)
             self._say(b"\r\x03\x03" + _CTRL_A)
             self._until(_RAW_PROMPT)
@@ -83,7 +91,12 @@ class Chip:
         self.process.kill()
         self.process.wait()
         self.process.stderr.close()
-        self._console.close()
+        if self._console is not None:
+            self._console.close()
+
+    def _stderr(self):
+        self.process.kill()
+        return self.process.stderr.read().decode(errors="replace")
 
     # --- Octets of the REPL
 
@@ -99,8 +112,8 @@ class Chip:
                 raise Trouble("The chip says nothing more. Its last words: %r" % self._got[-400:])
             data = self._console.recv(65536)
             if not data:
-                said = self.process.stderr.read().decode(errors="replace")
-                raise Trouble("QEMU has ended. %s%s" % (said, self._got[-400:].decode("latin-1")))
+                last = self._got[-400:].decode("latin-1")
+                raise Trouble("QEMU has ended. %s%s" % (self._stderr(), last))
             self._got += data
         at = self._got.index(end)
         found = self._got[:at]

@@ -1,0 +1,502 @@
+# SPDX-License-Identifier: MIT
+"""Asks a meter with the Gurux client: a program of its own, for the peers' environment only.
+
+    build/peers/bin/python host_tests/peers/gurux_client.py --link wrapper --port 4059 --client 16
+
+Commands come on stdin, one JSON object a line; the answer to each is one line on stdout, which has
+"error" when it was refused, by the meter or by Gurux. Octets are hexadecimal. PROTOCOL.md beside
+this file lists the commands; dlms_cosem_client.py has the same.
+
+gurux-dlms is GPLv2. It is imported here and nowhere else, and nothing imports this file.
+"""
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import socket
+import sys
+import time
+
+from gurux_dlms import (
+    GXByteBuffer,
+    GXDateTime,
+    GXDLMSClient,
+    GXDLMSConfirmedServiceError,
+    GXDLMSException,
+    GXDLMSExceptionResponse,
+    GXReplyData,
+)
+from gurux_dlms.enums import Authentication, Conformance, DataType, InterfaceType, ObjectType
+from gurux_dlms.GXBitString import GXBitString
+from gurux_dlms.GXDLMSLNParameters import GXDLMSLNParameters
+from gurux_dlms.internal._GXCommon import _GXCommon
+from gurux_dlms.internal._GXDataInfo import _GXDataInfo
+from gurux_dlms.objects import GXDLMSCaptureObject, GXDLMSObject, GXDLMSProfileGeneric
+
+_NAMES = {
+    "null-data": DataType.NONE,
+    "array": DataType.ARRAY,
+    "structure": DataType.STRUCTURE,
+    "boolean": DataType.BOOLEAN,
+    "double-long": DataType.INT32,
+    "double-long-unsigned": DataType.UINT32,
+    "octet-string": DataType.OCTET_STRING,
+    "visible-string": DataType.STRING,
+    "integer": DataType.INT8,
+    "long": DataType.INT16,
+    "unsigned": DataType.UINT8,
+    "long-unsigned": DataType.UINT16,
+    "enum": DataType.ENUM,
+}
+_GET_WITH_LIST_MOST = 10
+
+
+class Refused(Exception):
+    """The answer is an error; its argument is what to report."""
+
+
+class TCP:
+    def __init__(self, host, port, timeout_s):
+        self.socket = socket.create_connection((host, port), timeout_s)
+
+    def write(self, data):
+        self.socket.sendall(data)
+
+    def read(self):
+        data = self.socket.recv(65536)
+        if not data:
+            raise Refused({"kind": "link", "text": "the meter has closed the connection"})
+        return data
+
+    def close(self):
+        self.socket.close()
+
+
+class Serial:
+    def __init__(self, path, timeout_s):
+        import serial
+
+        self.port = serial.Serial(path, 9600, timeout=timeout_s)
+
+    def write(self, data):
+        self.port.write(bytes(data))
+
+    def read(self):
+        data = self.port.read(1)
+        if not data:
+            raise Refused({"kind": "link", "text": "the meter does not answer"})
+        return data + self.port.read(self.port.in_waiting)
+
+    def close(self):
+        self.port.close()
+
+
+class Client:
+    def __init__(self, options):
+        self.options = options
+        self.media = None
+        self.objects = {}
+        self.sent = 0
+
+    # --- Octets to and fro
+
+    def exchange(self, message, reply):
+        """One request and the whole of its answer, blocks and frames included."""
+        if message is None:
+            return reply
+        self.packet(message, reply)
+        while reply.isMoreData():
+            self.packet(self.client.receiverReady(reply), reply)
+        return reply
+
+    def packet(self, message, reply):
+        self.sent += 1
+        if self.options.trace:
+            sys.stderr.write("TX: %s\n" % bytes(message).hex())
+        self.media.write(message)
+        received = GXByteBuffer()
+        notify = GXReplyData()
+        while True:
+            received.set(self.media.read())
+            if self.client.getData(received, reply, notify):
+                break
+        if self.options.trace:
+            sys.stderr.write("RX: %s\n" % bytes(received.array()).hex())
+        if reply.error:
+            raise Refused({"kind": "data_access_result", "code": int(reply.error)})
+
+    def request(self, messages):
+        """Several messages are blocks, or segments, of one request: the last answer counts."""
+        if messages and not isinstance(messages[0], (bytes, bytearray)):
+            messages = messages[0]
+        reply = GXReplyData()
+        for message in messages:
+            reply.clear()
+            self.exchange(message, reply)
+        return reply
+
+    # --- Commands
+
+    def do_open(self, c):
+        o = self.options
+        wrapper = o.link == "wrapper"
+        server = o.server
+        if o.lower is not None:
+            server = GXDLMSClient.getServerAddress(o.server, o.lower, o.address_size)
+        secret = bytes.fromhex(c.get("secret", o.secret))
+        self.client = GXDLMSClient(
+            True,
+            o.client,
+            server,
+            Authentication.LOW if secret else Authentication.NONE,
+            secret or None,
+            InterfaceType.WRAPPER if wrapper else InterfaceType.HDLC,
+        )
+        self.client.autoIncreaseInvokeID = True
+        self.client.maxReceivePDUSize = o.max_pdu
+        # General block transfer, which the meter may not have, would take the place of blocks.
+        self.client.proposedConformance = (
+            self.client.proposedConformance & ~Conformance.GENERAL_BLOCK_TRANSFER
+        )
+        if o.address_size:
+            self.client.serverAddressSize = o.address_size
+        h = self.client.hdlcSettings
+        h.maxInfoTX = h.maxInfoRX = o.max_info
+        h.windowSizeTX = h.windowSizeRX = o.window
+        if self.media is None:
+            self.media = (
+                Serial(o.serial, o.timeout) if o.serial else TCP(o.host, o.port, o.timeout)
+            )
+        reply = GXReplyData()
+        message = self.client.snrmRequest()
+        if message is not None:
+            self.exchange(message, reply)
+            self.client.parseUAResponse(reply.data)
+        return self.associate()
+
+    def associate(self):
+        reply = self.request(self.client.aarqRequest())
+        aare = bytes(reply.data.array())
+        try:
+            self.client.parseAareResponse(reply.data)
+        except GXDLMSException as e:
+            raise Refused(
+                {
+                    "kind": "association",
+                    "result": int(e.errorCode),
+                    "diagnostic": int(getattr(e, "diagnostic", 0) or 0),
+                    "raw": aare.hex(),
+                }
+            ) from e
+        if self.client.isAuthenticationRequired:
+            raise Refused({"kind": "association", "text": "HLS is wanted", "raw": aare.hex()})
+        answer = {
+            "raw": aare.hex(),
+            "max_pdu": self.client.maxReceivePDUSize,
+            "conformance": conformance(self.client.negotiatedConformance),
+            "proposed": conformance(self.client.proposedConformance),
+        }
+        if self.options.link == "hdlc":
+            h = self.client.hdlcSettings
+            answer["hdlc"] = [h.maxInfoTX, h.maxInfoRX, h.windowSizeTX, h.windowSizeRX]
+        # A limit of the client's own, so that what it sends comes in blocks too.
+        if self.options.max_send:
+            self.client.settings.maxPduSize = self.options.max_send
+        return answer
+
+    def do_associate(self, c):
+        """AARQ once more, over the same connection."""
+        return self.associate()
+
+    def do_objects(self, c):
+        reply = self.request([self.client.getObjectsRequest()])
+        raw = bytes(reply.data.array())
+        with contextlib.redirect_stdout(sys.stderr):
+            objects = self.client.parseObjects(GXByteBuffer(raw), False, False)
+        self.objects = {(int(o.objectType), o.logicalName): o for o in objects}
+        listed = []
+        for o in objects:
+            if type(o) is GXDLMSObject:
+                self.objects.pop((int(o.objectType), o.logicalName))
+            listed.append(
+                {
+                    "class_id": int(o.objectType),
+                    "version": int(o.version),
+                    "obis": o.logicalName,
+                    "known": type(o) is not GXDLMSObject,
+                    "description": o.description or "",
+                }
+            )
+        rights = _GXCommon.getData(self.client.settings, GXByteBuffer(raw), _GXDataInfo())
+        for entry, right in zip(listed, rights):
+            attributes, methods = right[3]
+            entry["attributes"] = [
+                [int(a[0]), int(a[1]), None if a[2] is None else [int(n) for n in a[2]]]
+                for a in attributes
+            ]
+            entry["methods"] = [[int(m[0]), int(m[1])] for m in methods]
+        return {"raw": raw.hex(), "objects": listed}
+
+    def do_get(self, c):
+        class_id, name, attribute = c["class_id"], c["obis"], c["attribute"]
+        selection = None
+        if "selection" in c:
+            selection = GXByteBuffer(bytes.fromhex(c["selection"]))
+        sent = self.sent
+        # pylint: disable=protected-access
+        reply = self.request(self.client._read(name, ObjectType(class_id), attribute, selection))
+        answer = self.value(reply)
+        answer["packets"] = self.sent - sent
+        known = self.objects.get((class_id, name))
+        if known is not None and not selection:
+            answer.update(self.understand(known, attribute, reply.value))
+        return answer
+
+    def understand(self, item, attribute, value):
+        """What Gurux's own interface class makes of the value."""
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                understood = self.client.updateValue(item, attribute, value)
+        except Exception as e:  # whatever it is, that is the answer
+            return {"understood": False, "why": "%s: %s" % (type(e).__name__, e)}
+        try:
+            return {"understood": True, "shown": str(understood)}
+        except TypeError:  # Gurux's objects in a list cannot be shown
+            return {"understood": True}
+
+    @staticmethod
+    def value(reply):
+        raw = bytes(reply.data.array())
+        # An empty array, or structure, is no value to Gurux.
+        value = [] if raw in (b"\x01\x00", b"\x02\x00") else plain(reply.value)
+        return {"raw": raw.hex(), "value": value}
+
+    def do_get_all(self, c):
+        return {"answers": [self.one(self.do_get, d) for d in c["attributes"]]}
+
+    @staticmethod
+    def one(method, c):
+        try:
+            return method(c)
+        except Refused as e:
+            return {"error": e.args[0]}
+        except GXDLMSExceptionResponse as e:
+            return {"error": exception_response(e)}
+
+    def do_get_list(self, c):
+        items = []
+        for d in c["attributes"]:
+            item = self.client.createObject(ObjectType(d["class_id"]))
+            item.logicalName = d["obis"]
+            items.append((item, d["attribute"]))
+        values = []
+        # Gurux puts at most ten into one request.
+        for k in range(0, len(items), _GET_WITH_LIST_MOST):
+            # It notes the kind of a request only when an answer to it is decoded.
+            reply = GXReplyData()
+            for messages in self.client.readList(items[k : k + _GET_WITH_LIST_MOST]):
+                for message in messages:
+                    reply.clear()
+                    self.exchange(message, reply)
+            values += [plain(v) for v in reply.value]
+        return {"values": values}
+
+    def do_by_entry(self, c):
+        profile = self.profile(c)
+        first, last = c["from"], c["to"]
+        count = last - first + 1 if last else 0
+        reply = self.request(self.client.readRowsByEntry(profile, first, count))
+        return self.value(reply)
+
+    def do_by_range(self, c):
+        profile = self.profile(c)
+        columns = None
+        if c.get("columns"):
+            columns = []
+            for class_id, name, attribute in c["columns"]:
+                item = self.client.createObject(ObjectType(class_id))
+                item.logicalName = name
+                columns.append((item, GXDLMSCaptureObject(attribute, 0)))
+        messages = self.client.readRowsByRange(
+            profile, moment(c["from"]), moment(c["to"]), columns
+        )
+        return self.value(self.request(messages))
+
+    @staticmethod
+    def profile(c):
+        profile = GXDLMSProfileGeneric(c["obis"])
+        clock = GXDLMSClient.createObject(ObjectType.CLOCK)
+        clock.logicalName = "0.0.1.0.0.255"
+        profile.captureObjects.append((clock, GXDLMSCaptureObject(2, 0)))
+        return profile
+
+    def do_set(self, c):
+        sent = self.sent
+        messages = self.client._GXDLMSClient__write(
+            c["obis"], value_of(c), _NAMES[c["type"]], ObjectType(c["class_id"]), c["attribute"]
+        )
+        self.request(messages)
+        return {"packets": self.sent - sent}
+
+    def do_set_list(self, c):
+        """SET with list: Gurux's own writeList cannot be used, its items lose their object."""
+        descriptors, data = GXByteBuffer(), GXByteBuffer()
+        descriptors.setUInt8(len(c["attributes"]))
+        data.setUInt8(len(c["attributes"]))
+        for d in c["attributes"]:
+            descriptors.setUInt16(d["class_id"])
+            descriptors.set(_GXCommon.logicalNameToBytes(d["obis"]))
+            descriptors.setUInt8(d["attribute"])
+            descriptors.setUInt8(0)
+            _GXCommon.setData(self.client.settings, data, _NAMES[d["type"]], value_of(d))
+        from gurux_dlms.enums import Command
+        from gurux_dlms.GXDLMS import GXDLMS
+        from gurux_dlms.SetRequestType import SetRequestType
+
+        descriptors.set(data)
+        self.client.settings.resetBlockIndex()
+        p = GXDLMSLNParameters(
+            self.client.settings,
+            0,
+            Command.SET_REQUEST,
+            SetRequestType.WITH_LIST,
+            descriptors,
+            None,
+            0xFF,
+        )
+        self.request(GXDLMS.getLnMessages(p))
+        return {}
+
+    def do_action(self, c):
+        sent = self.sent
+        messages = self.client._GXDLMSClient__method(
+            c["obis"],
+            ObjectType(c["class_id"]),
+            c["method"],
+            value_of(c),
+            _NAMES[c.get("type", "integer")],
+        )
+        try:
+            reply = self.request(messages)
+        except Refused as e:
+            if "code" in e.args[0]:
+                e.args[0]["kind"] = "action_result"
+            raise
+        answer = self.value(reply)
+        answer["packets"] = self.sent - sent
+        return answer
+
+    def do_release(self, c):
+        messages = self.client.releaseRequest()
+        reply = self.request(messages)
+        return {"raw": bytes(reply.data.array()).hex()}
+
+    def do_close(self, c):
+        if self.media is None:
+            return {}
+        try:
+            if self.options.link == "hdlc":
+                self.exchange(self.client.disconnectRequest(True), GXReplyData())
+        finally:
+            self.media.close()
+            self.media = None
+        return {}
+
+
+def value_of(c):
+    """The value to send: octets are given as hexadecimal, structures as their encoding."""
+    value = c.get("value", 0)
+    if isinstance(value, str) and c["type"] in ("octet-string", "array", "structure"):
+        return bytearray.fromhex(value)
+    return value
+
+
+def moment(text):
+    return GXDateTime(datetime.datetime.fromisoformat(text))
+
+
+def conformance(flags):
+    """Gurux's flags as the number that is on the wire: bit 0 of the Book is the highest."""
+    return int("{:024b}".format(int(flags))[::-1], 2)
+
+
+def plain(value):
+    """A decoded value as JSON has it: octets as hexadecimal, numbers, lists."""
+    if isinstance(value, GXBitString):
+        return str(value)
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value).hex()
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return str(value)
+
+
+def exception_response(e):
+    return {
+        "kind": "exception_response",
+        "state": int(e.exceptionStateError),
+        "service": int(e.exceptionServiceError),
+    }
+
+
+def parser():
+    p = argparse.ArgumentParser(description="Read a meter with Gurux, told what by JSON on stdin.")
+    p.add_argument("--link", choices=("wrapper", "hdlc"), default="wrapper")
+    p.add_argument("--host", default="127.0.0.1")
+    p.add_argument("--port", type=int)
+    p.add_argument("--serial", help="a serial port instead of TCP")
+    p.add_argument("--client", type=int, default=16, help="client SAP")
+    p.add_argument("--server", type=int, default=1, help="server SAP")
+    p.add_argument("--lower", type=int, help="lower HDLC address")
+    p.add_argument("--address-size", type=int, default=0, help="octets of an HDLC address")
+    p.add_argument("--secret", default="", help="of LLS, hexadecimal; without: no authentication")
+    p.add_argument("--max-pdu", type=int, default=1024)
+    p.add_argument("--max-send", type=int, help="octets of a PDU that is sent in one piece")
+    p.add_argument("--max-info", type=int, default=128)
+    p.add_argument("--window", type=int, default=1)
+    p.add_argument("--timeout", type=float, default=10, help="seconds")
+    p.add_argument("--trace", action="store_true", help="octets, on stderr")
+    return p
+
+
+def answer(client, c):
+    try:
+        return getattr(client, "do_" + c["do"])(c)
+    except Refused as e:
+        return {"error": e.args[0]}
+    except GXDLMSExceptionResponse as e:
+        return {"error": exception_response(e)}
+    except GXDLMSConfirmedServiceError as e:
+        return {"error": {"kind": "confirmed_service_error", "text": str(e)}}
+    except OSError as e:
+        return {"error": {"kind": "link", "text": str(e) or type(e).__name__}}
+    except Exception as e:  # Gurux did not understand the meter, or this program Gurux
+        import traceback
+
+        traceback.print_exc()
+        return {"error": {"kind": "peer", "text": "%s: %s" % (type(e).__name__, e)}}
+
+
+def main():
+    # Nothing but answers on stdout: Gurux prints what it does not know.
+    out = os.fdopen(os.dup(1), "w")
+    sys.stdout = sys.stderr
+    client = Client(parser().parse_args())
+    for line in sys.stdin:
+        start = time.monotonic()
+        a = answer(client, json.loads(line))
+        a["seconds"] = round(time.monotonic() - start, 4)
+        out.write(json.dumps(a) + "\n")
+        out.flush()
+
+
+if __name__ == "__main__":
+    main()
