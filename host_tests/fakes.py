@@ -27,7 +27,7 @@ from tables import definition, source
 
 HEAD = """
 name = "test"
-limits = {associations = 1, work_len = 512, max_pdu = 512}
+limits = {associations = 1, work_len = 512, max_send_pdu = 512, max_receive_pdu = 512}
 [[device]]
 name = "meter"
 sap = 1
@@ -282,8 +282,7 @@ class Meter:
         s = self.stream
         s.association = None
         s.index = s.count = s.last_part = s.torn = 0
-        s.is_list = s.done = False
-        s.error = 0
+        s.result = -1
         s.selector = selector
         s.buf = bytearray(data)
         s.sel_pos = 0
@@ -316,7 +315,6 @@ class Meter:
         s.row = row
         s.out = bytearray(400)
         s.out_pos = 0
-        s.out_end = 300
         result = self.model.handler_of(row).invoke(s, method, bytearray(data), 0, len(data))
         return result, bytes(s.out[: s.out_pos])
 

@@ -26,7 +26,7 @@ class Double:
 
     def invoke(self, s, method, buf, pos, end):
         self.calls.append(bytes(buf[pos:end]).hex().upper())
-        if s.out_pos + len(self.returns) > s.out_end:
+        if s.out_pos + len(self.returns) > len(s.out):
             return 250
         s.out[s.out_pos : s.out_pos + len(self.returns)] = self.returns
         s.out_pos += len(self.returns)

@@ -62,7 +62,7 @@ def test_there_are_two_logical_devices(packed):
         (17, b"PMT1000000000002"),
     ]
     assert 170 <= packed.devices[0][2] <= 200
-    assert packed.limits == (8, 1024, 1024)
+    assert packed.limits == (5, 560, 1024, 512)
 
 
 def test_it_is_small(packed):
@@ -114,7 +114,7 @@ def test_the_clients(packed):
     for a in packed.associations:
         may = {get, set_, action} if a[0] == MANAGEMENT else {get}
         assert {bit for bit in (get, set_, action) if a[4] & bit} == may
-        assert a[5] == 1024
+        assert a[5] == 512
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ class Frame:
 
 class Channel:
     def __init__(self, max_pdu):
-        self.max_pdu = max_pdu
+        self.max_pdu = self.max_receive_pdu = max_pdu
         self.tx = bytearray(40 + max_pdu)
         self.tx_pos = 40
         self.released = 0
@@ -1489,7 +1489,7 @@ sys.path.insert(0, LIB)
 from profiles.hdlc import HDLC
 
 class Channel:
-    max_pdu = 600
+    max_pdu = max_receive_pdu = 600
     def __init__(self):
         self.tx = bytearray(700)
         self.tx_pos = 40

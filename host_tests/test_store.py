@@ -26,6 +26,7 @@ def definition(name="Test meter", persistent=40, rings=((0, 8, 5), (1, 3, 4))):
     d.NAME = name
     d.OBJECTS = OBJECTS
     d.ATTRIBUTES = b"attributes"
+    d.SHAPES = b"shapes"
     d.TYPES = b"types"
     d.PERSISTENT = persistent
     d.RINGS = rings
@@ -518,6 +519,7 @@ class definition:
     NAME = "Test meter"
     OBJECTS = {objects!r}
     ATTRIBUTES = b"attributes"
+    SHAPES = b"shapes"
     TYPES = b"types"
     PERSISTENT = 40
     RINGS = ((0, 8, 5), (1, 3, 4))

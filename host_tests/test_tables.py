@@ -77,20 +77,23 @@ def generated(text):
 
 def rows(module):
     """Of each object: row octets, {attribute: entry}, index of the entry after the attributes."""
-    objects, attributes = module["OBJECTS"], module["ATTRIBUTES"]
+    objects = module["OBJECTS"]
     out = []
     for _, first, n, _ in module["DEVICES"]:
         for row in range(first, first + n):
             r = objects[16 * row : 16 * row + 16]
             start = int.from_bytes(r[12:14], "big")
-            entries = {k: entry(attributes, start + k - 1) for k in range(1, r[10] + 1)}
+            entries = {k: entry(module, start + k - 1) for k in range(1, r[10] + 1)}
             out.append((r, entries, start + r[10]))
     return out
 
 
-def entry(attributes, index):
+def entry(module, index):
     """(kind, selectors, type, slot, capacity)"""
-    return struct.unpack(">BBHHH", attributes[8 * index : 8 * index + 8])
+    kind, shape, slot = struct.unpack_from(">BBH", module["ATTRIBUTES"], 4 * index)
+    shape |= kind >> 6 << 8
+    selectors, type_, capacity = struct.unpack_from(">BHH", module["SHAPES"], 5 * shape)
+    return kind & 0x3F, selectors, type_, slot, capacity
 
 
 def stored(module, cell):
@@ -320,7 +323,8 @@ def minimal(objects, access='all = {everybody = "r w x"}'):
 [limits]
 associations = 1
 work_len = 512
-max_pdu = 512
+max_send_pdu = 512
+max_receive_pdu = 512
 [[device]]
 name = "one"
 sap = 1
@@ -411,10 +415,10 @@ def find(module, class_id, name):
 
 def test_the_module_holds_what_was_packed(small):
     packed, module = small
-    for name in ("OBJECTS", "ATTRIBUTES", "TYPES", "ROM", "RAM", "ACCESS", "PERSISTENT"):
+    for name in ("OBJECTS", "ATTRIBUTES", "SHAPES", "TYPES", "ROM", "RAM", "ACCESS", "PERSISTENT"):
         assert module[name] == getattr(packed, name.lower())
     assert module["NAME"] == "synthetic"
-    assert module["LIMITS"] == (1, 512, 512)
+    assert module["LIMITS"] == (1, 512, 512, 512)
     assert module["DEVICES"] == ((1, 0, 9, b"PMT0000000000000"),)
 
 
@@ -428,7 +432,7 @@ def test_a_register_by_hand(small):
     row, r, entries, _ = find(module, 3, "1.0.1.8.0")
     assert bytes(r[8:12]) == bytes((0, module["HANDLERS"].index("register"), 3, 1))
     assert entries[1][0] == 3
-    assert entries[2][0] == 2 | 0x40 and entries[2][4] == 5
+    assert entries[2][0] == 2 and entries[2][4] == 5
     assert stored(module, entries[2]) == bytes.fromhex("0600000000")
     assert module["TYPES"][entries[2][2]] == 6
     assert entries[3][0] & 15 == 1 and stored(module, entries[3]) == bytes.fromhex("02020f00161e")
@@ -448,7 +452,7 @@ def test_slots_of_ram_lie_side_by_side(small):
     packed, module = small
     cells = [c for _, entries, _ in rows(module) for c in entries.values()]
     for o, (_, _, after) in zip(packed.definition.objects, rows(module)):
-        cells += [entry(module["ATTRIBUTES"], after + j) for j in range(len(o.version.state))]
+        cells += [entry(module, after + j) for j in range(len(o.version.state))]
     slots = sorted((c[3], c[3] + 2 + c[4]) for c in cells if c[0] & 15 == 2)
     assert slots[0][0] == 0 and slots[-1][1] == len(module["RAM"])
     assert all(a[1] == b[0] for a, b in zip(slots, slots[1:]))
@@ -459,8 +463,8 @@ def test_hidden_state_follows_the_attributes(small, classes):
     size = classes[5].versions[0].state[0][1]
     assert size >= 24
     after = find(module, 5, "1.0.1.4.0")[3]
-    kind, selectors, _, offset, capacity = entry(module["ATTRIBUTES"], after)
-    assert (kind, selectors, capacity) == (2 | 0x40, 0, size)
+    kind, selectors, _, offset, capacity = entry(module, after)
+    assert (kind, selectors, capacity) == (2, 0, size)
     assert module["RAM"][offset : offset + 2 + size] == struct.pack(">H", size) + bytes(size)
 
 
@@ -561,7 +565,7 @@ BAD_LINES = [
     ('{class = 3, obis = "1.0.{c}.8.0"},', "'1.0.{c}.8.0' is no logical name; expected"),
     ('{class = 3, obis = "1.0.1.8.{t}", each = {t = 5}},', 't is 5; expected a list, or "1..4"'),
     ('{class = 3, obis = "1.0.{c}.8.{t}", each = {c = [1], t = [1, 2]}},', "different length"),
-    ('{class = 1, obis = "0.0.42.0.0"},', "Data 0.0.42.0.0.255 again; expected it once (line 22)"),
+    ('{class = 1, obis = "0.0.42.0.0"},', "Data 0.0.42.0.0.255 again; expected it once (line 23)"),
     ("5,", "5 is no table; expected {obis = ...}"),
     (REGISTER % "version = 1", "Register has no version 1; expected 0"),
     (REGISTER % "valu = 5", "class Register has no attribute valu; expected"),
@@ -700,7 +704,7 @@ def test_any_text_in_a_line_is_read_or_refused(text):
     except TableError as e:
         assert "expected" in str(e)
     else:
-        assert document.lines["objects", 0, "list", 2, "note"] == 24
+        assert document.lines["objects", 0, "list", 2, "note"] == 25
 
 
 TOKEN = re.compile(r'(?<=[=,:] )("[^"\n]*"|-?[0-9]+)|(?<=\[)("[^"\n]*"|-?[0-9]+)')
@@ -791,7 +795,7 @@ def test_an_error_is_one_line_and_exit_2(tmp_path):
     bad.write_text(minimal('{class = 3, obis = "1.0.1.8"},'))
     done = run(str(bad))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("%s:24: '1.0.1.8' is no logical name; expected" % bad)
+    assert done.stderr.startswith("%s:25: '1.0.1.8' is no logical name; expected" % bad)
     assert done.stderr.count("\n") == 1
 
 

@@ -26,7 +26,7 @@ def wpdu(apdu, source=16, destination=1, version=1, length=None):
 
 class Channel:
     def __init__(self, max_pdu):
-        self.max_pdu = max_pdu
+        self.max_pdu = self.max_receive_pdu = max_pdu
         self.tx = bytearray(40 + max_pdu)
         self.tx_pos = 40
         self.released = 0
@@ -329,7 +329,7 @@ sys.path.insert(0, LIB)
 from profiles.wrapper import Wrapper
 
 class Channel:
-    max_pdu = 200
+    max_pdu = max_receive_pdu = 200
     tx = bytearray(300)
     tx_pos = 40
     def release(self):

@@ -32,12 +32,12 @@ def stored(module, row, attribute):
     o = module.OBJECTS[row * 16 : row * 16 + 16]
     if attribute > o[10]:
         return None
-    at = ((o[12] << 8 | o[13]) + attribute - 1) * 8
-    entry = module.ATTRIBUTES[at : at + 8]
+    at = ((o[12] << 8 | o[13]) + attribute - 1) * 4
+    entry = module.ATTRIBUTES[at : at + 4]
     memory = {1: module.ROM, 2: module.RAM}.get(entry[0] & 0x0F)
     if memory is None:
         return None
-    slot = entry[4] << 8 | entry[5]
+    slot = entry[2] << 8 | entry[3]
     n = memory[slot] << 8 | memory[slot + 1]
     return bytes(memory[slot + 2 : slot + 2 + n])
 

@@ -23,11 +23,11 @@ _TCP_UDP_SETUP = const(41)
 _N_CONNECTIONS = const(5)
 _INACTIVITY_TCP = const(6)
 
-_CHUNK_LEN = const(256)
+_CHUNK_LEN = const(128)
 _TCP_PLACES = const(4)
 _UDP_PLACES = const(2)
 # Room for longer information fields than the definition asks for, should a client set them.
-_INFO_LEN = const(512)
+_INFO_LEN = const(256)
 
 
 def make_links(wanted, meter, port, trace=False):
@@ -53,13 +53,14 @@ def _first(model, class_id):
     return rows[0] if rows else -1
 
 
-def _wrapper(meter, udp, tx=None):
+def _wrapper(meter, udp, other=None):
+    """A wrapper profile; one of UDP uses the buffers of the other that there is already."""
     from profiles.wrapper import Wrapper
 
-    channel = meter.server.channel()
-    if tx is not None:
-        channel.tx = tx
-    return Wrapper(meter.server, channel, udp)
+    if other is None:
+        return Wrapper(meter.server, meter.server.channel(), udp)
+    channel = meter.server.channel(0, other.channel.tx)
+    return Wrapper(meter.server, channel, udp, rx=other.rx)
 
 
 def _hdlc(meter):
@@ -80,10 +81,10 @@ def _wrapper_tcp(want, meter, port, trace):
 
 
 def _wrapper_udp(want, meter, port, trace):
-    # An answer leaves before the next datagram is read: one transmit buffer does for all peers.
+    # An answer leaves before the next datagram is read: one pair of buffers does for all peers.
     profiles = [_wrapper(meter, True)]
     while len(profiles) < _UDP_PLACES:
-        profiles.append(_wrapper(meter, True, profiles[0].channel.tx))
+        profiles.append(_wrapper(meter, True, profiles[0]))
     traces = _traces(port, False, _UDP_PLACES, trace)
     return udp.Endpoint(port, want[0], want[1], want[2], profiles, traces)
 

@@ -76,8 +76,8 @@ out = bytearray(8192)
 def get(row, attribute, selector, data, n):
     s = stream
     s.association = None
-    s.index = s.count = s.last_part = s.torn = s.error = 0
-    s.is_list = s.done = False
+    s.index = s.count = s.last_part = s.torn = 0
+    s.result = -1
     s.selector = selector
     s.buf = data
     s.sel_pos = 0

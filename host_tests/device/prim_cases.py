@@ -61,10 +61,10 @@ def cases(form):
     table = bytes(32) + bytes(10) + b"\x03\x00\x01\x02\x00\x00"
     rights = b"\xff\xff\x00\x01"
     access = b"\x00\x01\x02\x0d"
-    want("readable", form.readable(table, 2, 1, 1, rights, access, 0), 0x102 << 3)
+    want("readable", form.readable(table, 2, 1, 1, rights, access, 0), 0x102 << 2)
     want("readable, no right", form.readable(table, 2, 1, 2, rights, access, 0), -1)
     want("readable, too weak", form.readable(table, 2, 1, 3, rights, access, 1), -1)
-    want("readable, strong", form.readable(table, 2, 1, 3, rights, access, 3), 0x104 << 3)
+    want("readable, strong", form.readable(table, 2, 1, 3, rights, access, 3), 0x104 << 2)
     want("readable, attribute 0", form.readable(table, 2, 1, 0, rights, access, 0), -1)
     want("readable, no such attribute", form.readable(table, 2, 1, 4, rights, access, 0), -1)
     want("readable, not visible", form.readable(table, 2, 2, 1, rights, access, 0), -1)

@@ -116,7 +116,8 @@ class Handler(Base):
         if attribute == _AUTHENTICATION_MECHANISM_NAME:
             return self._put_oid(s.row, buf, pos, _MECHANISM_ARC, config[_MECHANISM])
         if attribute == _XDLMS_CONTEXT_INFO:
-            return _put_context_info(buf, pos, config[_CONFORMANCE], config[_MAX_PDU])
+            send = self.model.definition.LIMITS[2]
+            return _put_context_info(buf, pos, config[_CONFORMANCE], config[_MAX_PDU], send)
         if attribute == _ASSOCIATION_STATUS:
             buf[pos] = _ENUM
             buf[pos + 1] = self._status(config)
@@ -292,7 +293,7 @@ def _put_long_unsigned(buf, pos, value):
     return pos + 3
 
 
-def _put_context_info(buf, pos, conformance, max_pdu):
+def _put_context_info(buf, pos, conformance, max_receive_pdu, max_send_pdu):
     buf[pos] = _STRUCTURE
     buf[pos + 1] = 6
     buf[pos + 2] = _BIT_STRING
@@ -300,8 +301,8 @@ def _put_context_info(buf, pos, conformance, max_pdu):
     buf[pos + 4] = conformance >> 16
     buf[pos + 5] = conformance >> 8 & 0xFF
     buf[pos + 6] = conformance & 0xFF
-    pos = _put_long_unsigned(buf, pos + 7, max_pdu)
-    pos = _put_long_unsigned(buf, pos, max_pdu)
+    pos = _put_long_unsigned(buf, pos + 7, max_receive_pdu)
+    pos = _put_long_unsigned(buf, pos, max_send_pdu)
     buf[pos] = _UNSIGNED
     buf[pos + 1] = _DLMS_VERSION
     buf[pos + 2] = _INTEGER

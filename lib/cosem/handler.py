@@ -26,7 +26,10 @@ class Handler:
         return _OBJECT_UNDEFINED
 
     def item(self, s, buf, pos):
-        """Write item s.k of the value at buf[pos:], at most 384 octets; return its end or -1."""
+        """Write item s.k of the value at buf[pos:], at most 384 octets; return its end or -1.
+
+        It reads no other computed attribute: there is one place to make an item in.
+        """
         return -1
 
     def check(self, row, attribute, buf, pos, end):

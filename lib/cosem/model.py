@@ -21,11 +21,13 @@ _ROW_N_ATTRIBUTES = const(10)
 _ROW_N_METHODS = const(11)
 _ROW_FIRST_ENTRY = const(12)
 
-# Fields of an attribute entry.
-_ENTRY_SHIFT = const(3)
-_ENTRY_TYPE = const(2)
-_ENTRY_SLOT = const(4)
-_ENTRY_CAPACITY = const(6)
+# Fields of an attribute entry: kind and flags, shape, slot; and of a shape.
+_ENTRY_SHIFT = const(2)
+_ENTRY_SHAPE = const(1)
+_ENTRY_SLOT = const(2)
+_SHAPE_LEN = const(5)
+_SHAPE_TYPE = const(1)
+_SHAPE_CAPACITY = const(3)
 
 _KIND = const(0x0F)
 _COMPUTED = const(0)
@@ -41,6 +43,8 @@ _OBJECT_UNDEFINED = const(4)
 _TYPE_UNMATCHED = const(12)
 _SCOPE_VIOLATED = const(13)
 _OTHER_REASON = const(250)
+
+_ITEM_MAX = const(384)
 
 _INTEGER = const(0x0F)
 _LONG = const(0x10)
@@ -58,6 +62,7 @@ class Model:
         self.rom = definition.ROM
         self.objects = definition.OBJECTS
         self.attributes = definition.ATTRIBUTES
+        self.shapes = definition.SHAPES
         self.types = definition.TYPES
         self.access = definition.ACCESS
         self.devices = definition.DEVICES
@@ -72,6 +77,8 @@ class Model:
         self.on_setup = None
         # The server's pool, for association_status.
         self.associations = ()
+        # Where an item of a class module is made that may not fit the reply (see dlms/stream.py).
+        self.item = bytearray(_ITEM_MAX)
         # Two streams of the model's own: for values that are read, and for methods that are run.
         self._reader = Stream(self)
         self._actor = Stream(self)
@@ -164,37 +171,45 @@ class Model:
         """0 computed, 1 in ROM, 2 in the image, 3 logical_name, 4 absent."""
         return self.attributes[self.entry(row, attribute)] & _KIND
 
+    def shape(self, row, attribute):
+        """Offset in shapes of what many attributes share: selectors, type, capacity."""
+        e = self.entry(row, attribute)
+        t = self.attributes
+        return (t[e + _ENTRY_SHAPE] | (t[e] & 0xC0) << 2) * _SHAPE_LEN
+
     def selectors(self, row, attribute):
         """Access selectors of an attribute: bit n-1 for selector n."""
-        return self.attributes[self.entry(row, attribute) + 1]
+        return self.shapes[self.shape(row, attribute)]
 
     def type_at(self, row, attribute):
         """Offset of the type of an attribute in types."""
-        e = self.entry(row, attribute) + _ENTRY_TYPE
+        at = self.shape(row, attribute) + _SHAPE_TYPE
+        return self.shapes[at] << 8 | self.shapes[at + 1]
+
+    def place(self, row, attribute):
+        """Offset of the slot of an attribute, in the image or in ROM."""
+        e = self.entry(row, attribute) + _ENTRY_SLOT
         return self.attributes[e] << 8 | self.attributes[e + 1]
 
     def slot(self, row, attribute):
         """Offset of the encoding of an attribute in the image; -1 if it is not there."""
-        e = self.entry(row, attribute)
-        t = self.attributes
-        if t[e] & _KIND != _RAM:
+        if self.kind(row, attribute) != _RAM:
             return -1
-        return (t[e + _ENTRY_SLOT] << 8 | t[e + _ENTRY_SLOT + 1]) + 2
+        return self.place(row, attribute) + 2
 
     def state(self, row, j):
         """Offset of hidden state j (0..) of an object in the image."""
         return self.slot(row, self.n_attributes(row) + 1 + j)
 
     def capacity(self, row, attribute):
-        e = self.entry(row, attribute) + _ENTRY_CAPACITY
-        return self.attributes[e] << 8 | self.attributes[e + 1]
+        """Octets of the longest encoding that the slot of an attribute holds."""
+        at = self.shape(row, attribute) + _SHAPE_CAPACITY
+        return self.shapes[at] << 8 | self.shapes[at + 1]
 
     def value_len(self, row, attribute):
         """Octets of the stored encoding of an attribute; 0 if it is not stored."""
-        e = self.entry(row, attribute)
-        t = self.attributes
-        kind = t[e] & _KIND
-        at = t[e + _ENTRY_SLOT] << 8 | t[e + _ENTRY_SLOT + 1]
+        kind = self.kind(row, attribute)
+        at = self.place(row, attribute)
         if kind == _RAM:
             return self.image[at] << 8 | self.image[at + 1]
         if kind == _ROM:
@@ -204,10 +219,7 @@ class Model:
     # --- Access without rights: scripts, captures, the meter program ------------------------
 
     def read(self, row, attribute, buf, pos, limit):
-        """Write the A-XDR of an attribute at buf[pos:limit]; returns its end, or -1 - result.
-
-        buf needs room for one item (384 octets) behind pos where the attribute is computed.
-        """
+        """Write the A-XDR of an attribute at buf[pos:limit]; returns its end, or -1 - result."""
         if attribute < 1 or attribute > self.n_attributes(row):
             return -1 - _OBJECT_UNDEFINED
         s = self._reader
@@ -228,16 +240,14 @@ class Model:
         """Would write() take this value? Changes nothing."""
         if attribute < 1 or attribute > self.n_attributes(row):
             return _OBJECT_UNDEFINED
-        e = self.entry(row, attribute)
-        t = self.attributes
-        flags = t[e]
+        flags = self.attributes[self.entry(row, attribute)]
         kind = flags & _KIND
         if kind != _RAM and kind != _COMPUTED:
             return _READ_WRITE_DENIED
-        tp = t[e + _ENTRY_TYPE] << 8 | t[e + _ENTRY_TYPE + 1]
+        tp = self.type_at(row, attribute)
         if types.check(self.types, tp, buf, pos, end) != end:
             return _TYPE_UNMATCHED
-        if kind == _RAM and end - pos > (t[e + _ENTRY_CAPACITY] << 8 | t[e + _ENTRY_CAPACITY + 1]):
+        if kind == _RAM and end - pos > self.capacity(row, attribute):
             return _OTHER_REASON
         if flags & _CHECK:
             return self.handler_of(row).check(row, attribute, buf, pos, end)
@@ -245,15 +255,13 @@ class Model:
 
     def store(self, row, attribute, buf, pos, end):
         """Second half of write(): take a value that accepts() has passed."""
-        e = self.entry(row, attribute)
-        t = self.attributes
-        flags = t[e]
+        flags = self.attributes[self.entry(row, attribute)]
         if flags & _KIND == _COMPUTED:
             dar = self.handler_of(row).set(row, attribute, buf, pos, end)
             if dar:
                 return dar
         else:
-            at = t[e + _ENTRY_SLOT] << 8 | t[e + _ENTRY_SLOT + 1]
+            at = self.place(row, attribute)
             n = end - pos
             self.image[at] = n >> 8
             self.image[at + 1] = n & 0xFF
@@ -275,7 +283,8 @@ class Model:
         s.association = None
         s.row = row
         s.n = 0
-        s.out_pos = s.out_end = 0
+        s.out = b""
+        s.out_pos = 0
         result = handler.invoke(s, method, buf, pos, end)
         if not result:
             self.edited(row, 0)
@@ -295,8 +304,7 @@ class Model:
         at = self.slot(row, attribute)
         if at < 0:
             buf = self.rom
-            e = self.entry(row, attribute) + _ENTRY_SLOT
-            at = (self.attributes[e] << 8 | self.attributes[e + 1]) + 2
+            at = self.place(row, attribute) + 2
         tag = buf[at]
         n = self.value_len(row, attribute) - 1
         if n == 4:

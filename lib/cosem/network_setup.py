@@ -64,7 +64,7 @@ class Handler(handler.Handler):
         at = slots.offset(model, row, _MULTICAST_IP_ADDRESS)
         n = src[at + 1]
         if method == _GET_NBOF_MC_IP_ADDRESSES:
-            if s.out_end - s.out_pos >= 3:
+            if len(s.out) - s.out_pos >= 3:
                 s.out[s.out_pos] = _LONG_UNSIGNED
                 s.out_pos = put_u16(s.out, s.out_pos + 1, n)
             return _SUCCESS

@@ -34,8 +34,6 @@ _COLUMN_LEN = const(5)
 _NOBODY = const(0xFFFF)
 # A capture object definition in capture_objects, after the two octets of the array.
 _DEFINITION_LEN = const(18)
-# Room that model.read() needs behind the value of a computed attribute.
-_ITEM_LEN = const(384)
 
 
 class Profile:
@@ -134,7 +132,7 @@ def put(model, p, j, buf, pos, end):
     if row != _NOBODY and attribute and attribute <= model.n_attributes(row):
         kind = model.kind(row, attribute)
         if kind == _COMPUTED or kind == _LOGICAL_NAME:
-            after = model.read(row, attribute, buf, pos, len(buf) - _ITEM_LEN)
+            after = model.read(row, attribute, buf, pos, len(buf))
             src = buf
             at = pos
         else:

@@ -17,10 +17,11 @@ ring is stored as that capacity.
 
 Project-defined. At most 60 columns, fewer if row_len of the definition is used up (other-reason).
 Attribute 0 and the buffer of a profile cannot be captured (other-reason); what does not exist is
-object-undefined. What could not be read at capture, and a row that storage gives back damaged,
-is null-data. Selected columns come in the order of capture_objects. A range or entry that lies
-outside of the buffer gives an empty array; a column that is not captured, entry 0, or from above
-to is scope-of-access-violated; a descriptor of another form type-unmatched.
+object-undefined. What could not be read at capture, and a row that storage gives back damaged, is
+null-data; so is an element of a computed attribute that is longer than a row and 128 octets.
+Selected columns come in the order of capture_objects. A range or entry that lies outside of the
+buffer gives an empty array; a column that is not captured, entry 0, or from above to is
+scope-of-access-violated; a descriptor of another form type-unmatched.
 """
 
 from cosem import handler, profile_columns, profile_order, profile_range, slots
@@ -69,7 +70,7 @@ _DOUBLE_LONG_UNSIGNED = const(0x06)
 # All columns, of the first 30 and of the next.
 _ALL = const(0x3FFFFFFF)
 # Behind a row: an item of a computed attribute of which one element is captured.
-_SLACK = const(640)
+_SLACK = const(128)
 # s.b of a view that is one run of rows; else it is the place of row s.a of a search.
 _RUN = const(-2)
 

@@ -40,8 +40,7 @@ def source(model, row, attribute):
 
 def offset(model, row, attribute):
     """Position of its encoding in source()."""
-    e = model.entry(row, attribute) + 4
-    return (model.attributes[e] << 8 | model.attributes[e + 1]) + 2
+    return model.place(row, attribute) + 2
 
 
 def unsigned32(buf, pos):

@@ -41,7 +41,7 @@ def readable(table, row, first, attribute, rights, access, protection):
     mode = access[at + attribute - 1]
     if not mode & 1 or mode >> 2 & 7 & ~protection:
         return -1
-    return (table[row + 12] << 8 | table[row + 13]) + attribute - 1 << 3
+    return (table[row + 12] << 8 | table[row + 13]) + attribute - 1 << 2
 
 
 def compare(a, apos, b, bpos, n):

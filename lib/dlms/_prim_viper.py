@@ -61,7 +61,7 @@ def readable(
     mode = int(access[at + attribute - 1])
     if mode & 1 == 0 or ((mode >> 2) & 7) & ~protection != 0:
         return -1
-    return (((int(table[row + 12]) << 8) | int(table[row + 13])) + attribute - 1) << 3
+    return (((int(table[row + 12]) << 8) | int(table[row + 13])) + attribute - 1) << 2
 
 
 @micropython.viper

@@ -102,9 +102,9 @@ def _answer_one(a, names, at, buf, pos, end, out):
     if not result and s.n:
         # Return data as items, behind the fixed octets of the response.
         tx = channel.tx
-        s.open_items(a.model.handler_of(s.row))
+        s.open_items()
         after = s.fill(tx, _HEADROOM, _HEADROOM + a.limit - 6)
-        if s.done:
+        if s.result == 0:
             pos = _head(a, _RESPONSE_NORMAL, _HEADROOM - 6)
             tx[pos] = 0
             tx[pos + 1] = 1
@@ -135,8 +135,7 @@ def invoke(a, names, at, buf, pos, end, out):
     s.association = a
     s.row = s.found = row
     s.out = a.work
-    s.out_end = len(a.work)
-    if s.out_end < out:
+    if len(a.work) < out:
         return _OTHER_REASON
     result = handler.invoke(s, method, buf, pos, end)
     if not result:
@@ -244,9 +243,9 @@ def _response_block(a):
     n = after - _HEADROOM
     start = _HEADROOM - 8 - (1 if n < 0x80 else 2 if n < 0x100 else 3)
     pos = _head(a, _RESPONSE_WITH_PBLOCK, start)
-    tx[pos] = 1 if s.done else 0
+    tx[pos] = 1 if s.result == 0 else 0
     put_length(tx, put_u32(tx, pos + 1, a.block_number), n)
-    if s.done:
+    if s.result == 0:
         a.transfer = _NO_TRANSFER
     return channel.reply(start, after)
 

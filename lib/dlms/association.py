@@ -176,7 +176,9 @@ class Association:
 
         config is None when no association is defined for this client here.
         """
-        diagnostic, source = self._acse_diagnostic(config, aarq, buf), _USER
+        channel = self.channel
+        diagnostic = self._acse_diagnostic(config, aarq, buf)
+        source = _USER
         if diagnostic < 0:
             diagnostic = _NO_COMMON_ACSE_VERSION
             source = _PROVIDER
@@ -187,9 +189,8 @@ class Association:
             if initiate_error:
                 diagnostic = _NO_REASON_GIVEN
         conformance = request.conformance & config[_CONFORMANCE] if config else 0
-        size = config[_MAX_PDU] if config else self.channel.max_pdu
+        size = config[_MAX_PDU] if config else channel.max_receive_pdu
         result = _ACCEPTED
-        channel = self.channel
         if diagnostic:
             result = _REJECTED_PERMANENT
             self.event(_AARQ_REJECTED)
@@ -212,7 +213,7 @@ class Association:
             initiate_error,
             request.qos if parsed else -1,
             conformance,
-            min(size, channel.max_pdu),
+            min(size, channel.max_receive_pdu),
         )
 
     def _acse_diagnostic(self, config, aarq, buf):

@@ -60,32 +60,32 @@ def request(a, buf, pos, end):
                 return after - (_HEADROOM - 4)
         if parse_selection(buf, pos + 9, end) != end:
             return exceptions.malformed(a.channel)
-        return _answer(a, buf, pos, end, 1, False)
+        return _answer(a, buf, pos, end, 0)
     if choice == _WITH_LIST:
         if not a.conformance & _CONFORMANCE_MULTIPLE_REFERENCES:
             return exceptions.choice(a.channel)
         if parse_descriptors(buf, pos, end) != end:
             return exceptions.malformed(a.channel)
         n = length(buf, pos, end)
-        return _answer(a, buf, pos + length_size(buf, pos), end, n, True)
+        return _answer(a, buf, pos + length_size(buf, pos), end, n)
     return exceptions.choice(a.channel)
 
 
-def _answer(a, buf, pos, end, count, is_list):
+def _answer(a, buf, pos, end, count):
     channel = a.channel
     tx = channel.tx
     s = a.stream
-    s.begin(a, buf, pos, count, is_list)
-    head = 3 if is_list else 4
+    s.begin(a, buf, pos, count)
+    head = 3 if count else 4
     after = s.fill(tx, _HEADROOM, _HEADROOM + a.limit - head)
-    if s.error:
-        return _failed(a, s.error)
-    if not s.done:
-        return _start_blocks(a, buf, pos, end, count, is_list)
+    if s.result > 0:
+        return _failed(a, s.result)
+    if s.result:
+        return _start_blocks(a, buf, pos, end, count)
     start = _HEADROOM - head
     tx[start] = _GET_RESPONSE
     tx[start + 2] = a.iip
-    if is_list:
+    if count:
         tx[start + 1] = _RESPONSE_WITH_LIST
     else:
         tx[start + 1] = _RESPONSE_NORMAL
@@ -106,10 +106,10 @@ def _failed(a, dar):
     return channel.reply(pos, pos + 5)
 
 
-def _start_blocks(a, buf, pos, end, count, is_list):
+def _start_blocks(a, buf, pos, end, count):
     if not a.conformance & _CONFORMANCE_BLOCK_TRANSFER_GET or not a.keep(buf, pos, end):
-        return exceptions.too_long(a.channel) if is_list else _failed(a, _OTHER_REASON)
-    a.stream.begin(a, a.work, 0, count, is_list)
+        return exceptions.too_long(a.channel) if count else _failed(a, _OTHER_REASON)
+    a.stream.begin(a, a.work, 0, count)
     a.transfer = _LONG_GET
     a.block_number = 0
     return _block(a)
@@ -126,11 +126,12 @@ def _block(a):
     room -= 1 if room <= 0x80 else 2 if room <= 0x101 else 3
     after = s.fill(tx, _HEADROOM, _HEADROOM + room)
     n = after - _HEADROOM
-    if s.error or (n == 0 and not s.done):
-        return _abort(a, s.error or _LONG_GET_ABORTED, a.block_number)
+    if s.result > 0 or (n == 0 and s.result):
+        dar = s.result if s.result > 0 else _LONG_GET_ABORTED
+        return _abort(a, dar, a.block_number)
     start = _HEADROOM - 9 - (1 if n < 0x80 else 2 if n < 0x100 else 3)
-    put_length(tx, _block_head(a, tx, start, s.done, a.block_number, 0), n)
-    if s.done:
+    put_length(tx, _block_head(a, tx, start, s.result == 0, a.block_number, 0), n)
+    if s.result == 0:
         a.transfer = _NO_TRANSFER
     return channel.reply(start, after)
 

@@ -45,21 +45,24 @@ _USER = const(0xA1)
 _NO_REASON_GIVEN = const(1)
 _NORMAL_RELEASE = const(0)
 
-# Room in tx before the body of a reply (APDU headers, ciphering, frame header), and behind it
-# (the item of a class module that turns out not to fit; see stream.py).
+# Room in tx before the body of a reply: APDU headers, ciphering, frame header.
 _HEADROOM = const(64)
-_ITEM_ROOM = const(400)
 
 _CURRENT_ASSOCIATION = b"\x00\x0f\x00\x00\x28\x00\x00\xff"
 
 
 class Channel:
-    """The server's side of one link: its transmit buffer, and the client that spoke last."""
+    """The server's side of one link.
 
-    def __init__(self, server, max_pdu):
+    tx, tx_pos       the reply; max_pdu: the longest
+    max_receive_pdu  the longest request, for the profile to make its buffer
+    """
+
+    def __init__(self, server, max_pdu, max_receive_pdu, tx=None):
         self.server = server
         self.max_pdu = max_pdu
-        self.tx = bytearray(_HEADROOM + max_pdu + _ITEM_ROOM)
+        self.max_receive_pdu = max_receive_pdu
+        self.tx = tx or bytearray(_HEADROOM + max_pdu)
         self.tx_pos = _HEADROOM
         self.last = None
 
@@ -90,6 +93,7 @@ class Server:
         self.model = model
         limits = model.definition.LIMITS
         self.max_pdu = limits[2]
+        self.max_receive_pdu = limits[3]
         self.aliases = [
             find(model.objects, d[1], d[2], _CURRENT_ASSOCIATION, 0) for d in model.devices
         ]
@@ -105,9 +109,9 @@ class Server:
         self._rlrq = acse.RLRQ()
         self._initiate = initiate.InitiateRequest()
 
-    def channel(self, max_pdu=0):
-        """A channel for one more link (boot only)."""
-        return Channel(self, max_pdu or self.max_pdu)
+    def channel(self, max_pdu=0, tx=None):
+        """A channel for one more link (boot only); tx: the buffer of another, to share."""
+        return Channel(self, max_pdu or self.max_pdu, self.max_receive_pdu, tx)
 
     def has_device(self, server_sap):
         for d in self.model.devices:
@@ -185,7 +189,14 @@ class Server:
             a = self._free()
             if a is None:
                 return channel.aare(
-                    1, _REJECTED_TRANSIENT, _USER, _NO_REASON_GIVEN, 0, -1, 0, channel.max_pdu
+                    1,
+                    _REJECTED_TRANSIENT,
+                    _USER,
+                    _NO_REASON_GIVEN,
+                    0,
+                    -1,
+                    0,
+                    channel.max_receive_pdu,
                 )
             a.channel = channel
             a.client_sap = client_sap

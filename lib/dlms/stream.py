@@ -42,8 +42,12 @@ _BYTES = const(3)  # what is left of src[src_pos:src_end]
 _ITEMS = const(4)  # items k..n-1 of the class module
 _NAME = const(5)  # the logical name
 
+_RUNNING = const(-1)
+
 # Longest stored value that is never torn.
 _ATOM = const(64)
+# Longest item of a class module.
+_ITEM_MAX = const(384)
 
 
 def quick(a, buf, pos, out, at, end):
@@ -71,7 +75,7 @@ def quick(a, buf, pos, out, at, end):
         src = model.rom
     else:
         return -1
-    e = t[e + 4] << 8 | t[e + 5]
+    e = t[e + 2] << 8 | t[e + 3]
     n = src[e] << 8 | src[e + 1]
     if at + n > end:
         return -1
@@ -86,9 +90,9 @@ class Stream:
     row, attribute, selector, buf, sel_pos, sel_end   what is asked (see cosem.handler)
     n, k         items of the value, and the next of them
     a, b, c, d   scratch ints of the class module
-    out, out_pos, out_end   where a method writes its return data
-    done         all has been written
-    error        data_access_result that ends the walk (0 none)
+    out, out_pos   where a method writes its return data, never past the end of out
+    result       -1: there is more to write; 0: all has been written; else the data_access_result
+                 that ends the walk
     """
 
     def __init__(self, model):
@@ -99,52 +103,47 @@ class Stream:
         self.sel_pos = self.sel_end = 0
         self.n = self.k = self.a = self.b = self.c = self.d = 0
         self.out = model.rom
-        self.out_pos = self.out_end = 0
-        self.handler = None
+        self.out_pos = 0
         self.phase = _OPEN
-        self.is_list = False
-        self.first = self.count = 0  # position and number of the descriptors
+        self.first = 0  # position of the descriptors
+        self.count = 0  # their number in a list, 0: one, or something else, and no list
         self.index = self.at = 0  # the next of them, and its position
         self.last_part = 0  # attribute 0: number of attributes; else 0
         self.src = model.rom
         self.src_pos = self.src_end = 0
         self.torn = 0  # octets of the current item that are written already
         self.edits = 0
-        self.done = False
-        self.error = 0
+        self.result = 0
 
     # --- A walk over descriptors ------------------------------------------------------------
 
-    def begin(self, association, buf, first, count, is_list):
-        """Start with count descriptors (class_id, logical_name, index, selection) at buf[first:].
+    def begin(self, association, buf, first, count):
+        """Start with a list of count descriptors (class_id, logical_name, index, selection) at
+        buf[first:], or with one that is no list (count 0).
 
-        They have been parsed: selective access is whole. buf must stay until done.
+        They have been parsed: selective access is whole. buf must stay until the end.
         """
         self.association = association
         self.buf = buf
         self.first = first
         self.count = count
-        self.is_list = is_list
         self.rewind()
 
     def rewind(self):
         """Back to the start: what was written so far goes out in another form."""
         self.index = 0
         self.at = self.first
-        self.phase = _COUNT if self.is_list else _OPEN
+        self.phase = _COUNT if self.count else _OPEN
         self.last_part = 0
         self.torn = 0
-        self.done = False
-        self.error = 0
+        self.result = _RUNNING
 
     def from_bytes(self, association, src, pos, end):
         """Start with octets that are there already (the results of ACTIONs)."""
         self.association = association
         self.index = self.count = 0
-        self.is_list = False
         self.last_part = 0
-        self.done = False
-        self.error = 0
+        self.result = _RUNNING
         self.src = src
         self.src_pos = pos
         self.src_end = end
@@ -154,17 +153,16 @@ class Stream:
     def fill(self, out, pos, end):
         """Write on, into out[pos:end]; returns the new end.
 
-        Then done is set, or error, or the room is used up. out must have room for one item
-        (384 octets) behind end; what lies there is overwritten.
+        Then result says that it is the end, or the room is used up.
         """
         start = pos
         while True:
             phase = self.phase
             if phase == _OPEN:
-                if self.index >= self.count:
-                    self.done = True
+                if self.index and self.index >= self.count:
+                    self.result = 0
                     return pos
-                if self.is_list:
+                if self.count:
                     if end - pos < 2:
                         return pos
                     after = quick(self.association, self.buf, self.at, out, pos + 1, end)
@@ -186,13 +184,13 @@ class Stream:
                 else:
                     dar = self._open_descriptor()
                     if dar:
-                        self.error = dar
+                        self.result = dar
                         return pos
                 if self.last_part:
                     # attribute 0: a structure of all attributes
                     if end - pos < 2:
                         self.phase = _OPEN
-                        return pos - 1 if self.is_list else pos
+                        return pos - 1 if self.count else pos
                     out[pos] = _STRUCTURE
                     out[pos + 1] = self.last_part
                     pos += 2
@@ -203,7 +201,7 @@ class Stream:
                         return pos
                     n = end - pos
                 if self.edits != self.model.edits and self.torn:
-                    self.error = _LONG_GET_ABORTED
+                    self.result = _LONG_GET_ABORTED
                     return pos
                 copy(out, pos, self.src, self.src_pos, n)
                 pos += n
@@ -239,23 +237,31 @@ class Stream:
                 self.phase = _OPEN
 
     def _fill_items(self, out, pos, end, start):
-        handler = self.handler
+        handler = self.model.handler_of(self.row)
+        aside = self.model.item
         while self.k < self.n:
-            after = handler.item(self, out, pos)
-            if after < 0:
-                self.error = _LONG_GET_ABORTED
-                return pos
-            if self.torn:
-                copy(out, pos, out, pos + self.torn, after - pos - self.torn)
-                after -= self.torn
-            if after > end:
-                if pos == start:
+            if end - pos >= _ITEM_MAX and not self.torn:
+                n = handler.item(self, out, pos)
+                if n >= 0:
+                    pos = n
+            else:
+                # It may not fit: it is made aside.
+                n = handler.item(self, aside, 0)
+                left = n - self.torn
+                if left > end - pos:
+                    if pos > start:
+                        return pos
                     # Longer than a whole block: the rest is made again for the next one.
+                    copy(out, pos, aside, self.torn, end - pos)
                     self.torn += end - pos
                     return end
+                if n >= 0:
+                    copy(out, pos, aside, self.torn, left)
+                    pos += left
+                    self.torn = 0
+            if n < 0:
+                self.result = _LONG_GET_ABORTED
                 return pos
-            self.torn = 0
-            pos = after
             self.k += 1
         self._next_part()
         return pos
@@ -333,11 +339,13 @@ class Stream:
         e = model.entry(self.row, self.attribute)
         t = model.attributes
         kind = t[e] & _KIND
-        if self.selector and (self.selector > 8 or not t[e + 1] >> (self.selector - 1) & 1):
-            return _SCOPE_VIOLATED
+        if self.selector:
+            known = model.selectors(self.row, self.attribute)
+            if self.selector > 8 or not known >> (self.selector - 1) & 1:
+                return _SCOPE_VIOLATED
         if kind == _RAM or kind == _ROM:
             src = model.image if kind == _RAM else model.rom
-            at = t[e + 4] << 8 | t[e + 5]
+            at = t[e + 2] << 8 | t[e + 3]
             self.src = src
             self.src_pos = at + 2
             self.src_end = at + 2 + (src[at] << 8 | src[at + 1])
@@ -345,11 +353,10 @@ class Stream:
             self.phase = _BYTES
             return _SUCCESS
         if kind == _COMPUTED:
-            self.handler = model.handler_of(self.row)
             self.k = 0
             self.n = 1
             self.phase = _ITEMS
-            return self.handler.open(self)
+            return model.handler_of(self.row).open(self)
         if kind == _LOGICAL_NAME:
             self.phase = _NAME
             return _SUCCESS
@@ -361,34 +368,29 @@ class Stream:
         """Start with one attribute, without rights and selection; data_access_result."""
         self.association = None
         self.index = self.count = 0
-        self.is_list = False
         self.last_part = self.torn = 0
-        self.done = False
-        self.error = 0
+        self.result = _RUNNING
         self.selector = 0
         self.row = self.found = row
         self.attribute = attribute
         return self._open_value()
 
-    def open_items(self, handler):
-        """Start with the return data of a method that class module `handler` writes as items."""
+    def open_items(self):
+        """Start with the return data of a method that the class module writes as items."""
         self.index = self.count = 0
-        self.is_list = False
         self.last_part = self.torn = 0
-        self.done = False
-        self.error = 0
-        self.handler = handler
+        self.result = _RUNNING
         self.k = 0
         self.phase = _ITEMS
 
     def copy_all(self, out, pos, end):
         """Write the whole value; returns its end, or -1 if it does not fit or failed."""
-        while not self.done:
+        while self.result < 0:
             before = pos
             pos = self.fill(out, pos, end)
-            if self.error or (pos == before and not self.done):
+            if self.result < 0 and pos == before:
                 return -1
-        return pos
+        return pos if self.result == 0 else -1
 
 
 _NAME_HEAD = b"\x09\x06"

@@ -81,17 +81,17 @@ class HDLC(Frames):
         saps: the logical devices here (upper addresses), None = all that the server has.
         device_address: the lower address, of the physical device.
         connections: links at a time; the second and further ones get channels of their own.
-        max_pdu: longest request APDU that is joined from segments; 0 = as long as the answers.
+        max_pdu: longest request APDU joined from segments; 0 = the channel's max_receive_pdu.
         """
         max_info = min(max(max_info, 32), _MAX_INFO)
         window = min(max(window, 1), 7)
         if not max_pdu:
-            max_pdu = channel.max_pdu
+            max_pdu = channel.max_receive_pdu
         if saps is None:
             saps = tuple(d[0] for d in server.model.devices)
         links = [Link(self, channel, max_pdu)]
         while len(links) < connections:
-            links.append(Link(self, server.channel(max_pdu), max_pdu))
+            links.append(Link(self, server.channel(channel.max_pdu), max_pdu))
         Frames.__init__(self, max_info)
         self.server = server
         self.links = tuple(links)

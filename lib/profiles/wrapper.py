@@ -27,9 +27,10 @@ _CONFIRMED = const(1)
 
 
 class Wrapper:
-    def __init__(self, server, channel, udp=False, saps=None, max_pdu=0):
+    def __init__(self, server, channel, udp=False, saps=None, max_pdu=0, rx=None):
         """saps: the logical devices behind this port, None = all that the server has.
-        max_pdu: longest request APDU; 0 = as long as the answers.
+        max_pdu: longest request APDU; 0 = the channel's max_receive_pdu.
+        rx: a buffer to receive into, of another UDP peer: nothing of a datagram is kept.
         """
         if saps is None:
             saps = tuple(d[0] for d in server.model.devices)
@@ -37,11 +38,11 @@ class Wrapper:
         self.channel = channel
         self.udp = udp
         self.saps = saps
-        self._rx = bytearray((max_pdu or channel.max_pdu) + _HEADER_LEN)
+        self.rx = rx or bytearray((max_pdu or channel.max_receive_pdu) + _HEADER_LEN)
         self.out = channel.tx
         self.out_pos = 0
         self.closed = False
-        # Octets of the wpdu in _rx, and how many it has in all (8 while the header is incomplete).
+        # Octets of the wpdu in rx, and how many it has in all (8 while the header is incomplete).
         self._n = 0
         self._need = _HEADER_LEN
         # Octets of an answer at out_pos that have not been handed to the link.
@@ -75,7 +76,7 @@ class Wrapper:
         if self.udp:
             self._datagram(buf, pos, end)
             return end
-        rx = self._rx
+        rx = self.rx
         while pos < end:
             if self.closed:
                 return end
@@ -117,7 +118,7 @@ class Wrapper:
 
     def _datagram(self, buf, pos, end):
         n = end - pos
-        rx = self._rx
+        rx = self.rx
         if n <= _HEADER_LEN or n > len(rx) or self._length(buf, pos) != n - _HEADER_LEN:
             return
         copy(rx, 0, buf, pos, n)
@@ -137,7 +138,7 @@ class Wrapper:
                     self._request(n, n + apdu_len, _UNCONFIRMED, self.saps[k])
 
     def _request(self, pos, end, flags, sap):
-        rx = self._rx
+        rx = self.rx
         client = rx[2] << 8 | rx[3]
         if client == _NO_STATION:
             return

@@ -2,7 +2,7 @@
 """Reads a meter definition: one TOML file that says what a meter is.
 
     name = "..."                       of the definition
-    [limits]                           associations, work_len, max_pdu
+    [limits]                           associations, work_len, max_send_pdu, max_receive_pdu
     [[device]]                         a logical device: name, sap
     [access]                           group of objects -> {role = rights}
     [[association]]                    device, client_sap, object (its Association LN), mechanism,
@@ -40,7 +40,8 @@ from .notation import INTEGERS, Typed, logical_name, obis, parse_type
 
 _TOP = {"name": (str, True), "limits": (dict, True), "device": (list, True),
         "access": (dict, True), "association": (list, True), "objects": (list, True)}  # fmt: skip
-_LIMITS = {"associations": (int, True), "work_len": (int, True), "max_pdu": (int, True)}
+_LIMITS = {"associations": (int, True), "work_len": (int, True), "max_send_pdu": (int, True),
+           "max_receive_pdu": (int, True)}  # fmt: skip
 _DEVICE = {"name": (str, True), "sap": (int, True)}
 _ASSOCIATION = {"device": (str, True), "client_sap": (int, True), "object": (str, True),
                 "mechanism": (int, True), "role": (str, True), "conformance": (list, True),
@@ -132,7 +133,7 @@ class Loader:
         keys(self.document, ("limits",), limits, _LIMITS)
         for key, value in limits.items():
             self.number(("limits", key), value, 1)
-        d.limits = (limits["associations"], limits["work_len"], limits["max_pdu"])
+        d.limits = tuple(limits[key] for key in _LIMITS)
         d.devices = []
         for n, table in enumerate(self.data["device"]):
             keys(self.document, ("device", n), table, _DEVICE)
@@ -187,7 +188,7 @@ class Loader:
                     "client_sap %d again; expected it once a device" % a.client_sap,
                 )
             a.role = table["role"]
-            a.max_pdu = table.get("max_pdu", self.definition.limits[2])
+            a.max_pdu = table.get("max_pdu", self.definition.limits[3])
             a.conformance = 0
             for i, word in enumerate(table["conformance"]):
                 one_of(self.document, (*path, "conformance", i), word, list(names))

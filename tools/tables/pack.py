@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Packs a definition into the tables that the meter searches in place.
 
-OBJECTS 16 octets a row, ATTRIBUTES 8 an entry, values as A-XDR in slots of ROM and RAM. The layout
-is written out in the header of the generated module (show.py). Descriptions, ROM slots, and access
+OBJECTS 16 octets a row, ATTRIBUTES 4 an entry, SHAPES (what many entries share) 5 a shape, values
+as A-XDR in slots of ROM and RAM. The layout is written out in the header of the generated module (show.py). Descriptions, ROM slots, and access
 rights that are the same, or part of another, are stored once.
 """
 
@@ -13,7 +13,8 @@ from .definition import at_obis, load_definition
 from .notation import obis, plain
 
 COMPUTED, ROM, RAM, NAME, ABSENT = range(5)
-CHECK, CHANGED, PERSISTENT = 0x10, 0x20, 0x40
+CHECK, CHANGED = 0x10, 0x20
+_MOST_SHAPES = 1 << 10  # as many as an entry can number
 _LENGTH_LEN = 2  # a row ends with the length of its columns
 _ITEM_MAX = (
     384  # octets of one item of a computed value: a row of a profile with its structure header
@@ -258,6 +259,8 @@ class Packer:
     def rows(self, t):
         t.objects = b""
         t.attributes = b""
+        t.shapes = b""
+        self.shapes = {}
         any_data = 0
         for o in self.definition.objects:
             v = o.version
@@ -265,30 +268,39 @@ class Packer:
             t.objects += o.key + bytes(
                 (v.version, t.handlers.index(v.module), n, max(v.methods, default=0))
             )
-            t.objects += u16(len(t.attributes) // 8) + u16(o.base_name)
+            t.objects += u16(len(t.attributes) // 4) + u16(o.base_name)
             for k in range(1, n + 1):
                 t.attributes += self.entry(t, o, k)
             for j, (_, size) in enumerate(v.state):
-                kind = RAM | (0 if o.volatile else PERSISTENT)
-                offset = t.offsets[o.row, ~j]
-                t.attributes += bytes((kind, 0)) + u16(any_data) + u16(offset) + u16(size)
+                shape = self.shape(t, 0, any_data, size)
+                t.attributes += self.bits(RAM, shape) + u16(t.offsets[o.row, ~j])
 
     def entry(self, t, o, k):
         cell = o.cells.get(k)
         if cell is None:
-            return bytes((ABSENT,)) + bytes(7)
+            return bytes((ABSENT, 0, 0, 0))
         a = cell.attribute
         kind = {"computed": COMPUTED, "rom": ROM, "ram": RAM, "name": NAME}[cell.stored]
         kind |= (CHECK if a.check else 0) | (CHANGED if a.changed else 0)
-        kind |= PERSISTENT if cell.persistent else 0
         selectors = sum(1 << (s - 1) for s in a.selectors)
         type_offset = t.types.offset(cell.type.description())
-        return (
-            bytes((kind, selectors))
-            + u16(type_offset)
-            + u16(t.offsets.get((o.row, k), 0))
-            + u16(cell.capacity)
-        )
+        shape = self.shape(t, selectors, type_offset, cell.capacity)
+        return self.bits(kind, shape) + u16(t.offsets.get((o.row, k), 0))
+
+    def shape(self, t, selectors, type_offset, capacity):
+        """Number of the shape; each stands once."""
+        octets = bytes((selectors,)) + u16(type_offset) + u16(capacity)
+        if octets not in self.shapes:
+            self.shapes[octets] = len(self.shapes)
+            t.shapes += octets
+            if len(self.shapes) > _MOST_SHAPES:
+                message = "the attributes have more than %d shapes (types, capacities)"
+                raise self.error((), message % _MOST_SHAPES + "; expected fewer capacities")
+        return self.shapes[octets]
+
+    def bits(self, kind, shape):
+        """First half of an entry: kind and flags with the high bits of the shape, its low bits."""
+        return bytes((kind | shape >> 8 << 6, shape & 0xFF))
 
     def access(self, t):
         d = self.definition

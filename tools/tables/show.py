@@ -13,9 +13,11 @@ HEADER = '''\
 OBJECTS     16 octets a row, rows of a logical device sorted by the first 8: class_id (2),
             logical_name (6), version, handler, n_attributes, n_methods (highest indexes),
             first attribute entry (2), base_name (2)
-ATTRIBUTES  8 octets an entry: kind (0 computed, 1 slot in ROM, 2 slot in RAM, 3 logical_name,
-            4 absent; 0x10 check, 0x20 changed, 0x40 persistent), selectors (bit n-1: selector n),
-            offset of its type in TYPES (2), offset of its slot (2), capacity of the slot (2)
+ATTRIBUTES  4 octets an entry: kind (0 computed, 1 slot in ROM, 2 slot in RAM, 3 logical_name,
+            4 absent; 0x10 check, 0x20 changed; bits 6 and 7: bits 8 and 9 of the shape), shape,
+            slot (2)
+SHAPES      5 octets: selectors (bit n-1: selector n), offset of the type in TYPES (2),
+            capacity (2)
 ROM, RAM    slots: u16 length, A-XDR encoding, spare up to the capacity; RAM[:PERSISTENT] is saved
 """
 '''
@@ -31,7 +33,7 @@ def module(tables):
     d = tables.definition
     text = HEADER % (os.path.basename(d.file), d.name, len(d.objects))
     text += "\nNAME = %r\n\n" % tables.name
-    for name in ("objects", "attributes", "types", "rom", "ram", "access"):
+    for name in ("objects", "attributes", "shapes", "types", "rom", "ram", "access"):
         text += literal(name.upper(), getattr(tables, name)) + "\n"
     text += "PERSISTENT = %d\n\n" % tables.persistent
     text += "# (sap, first row, rows, logical device name)\nDEVICES = (\n"
@@ -49,7 +51,9 @@ def module(tables):
     text += "".join("    %r,\n" % (row,) for row in tables.sources) + ")\n\n"
     text += "# (row, row_len, capacity)\nRINGS = (\n"
     text += "".join("    %r,\n" % (row,) for row in tables.rings) + ")\n\n"
-    return text + "# (associations, work_len, max_pdu)\nLIMITS = %r\n" % (tables.limits,)
+    return text + "# (associations, work_len, max_send_pdu, max_receive_pdu)\nLIMITS = %r\n" % (
+        tables.limits,
+    )
 
 
 def shown(value):
@@ -176,7 +180,7 @@ def as_list(tables):
 
 
 def sizes(tables):
-    names = ("objects", "attributes", "types", "rom", "ram", "access")
+    names = ("objects", "attributes", "shapes", "types", "rom", "ram", "access")
     parts = ["%s %d" % (name.upper(), len(getattr(tables, name))) for name in names]
     total = sum(len(getattr(tables, name)) for name in names) + sum(
         len(a[6]) for a in tables.associations

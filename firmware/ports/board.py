@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""MicroPython on a board without sockets: what a meter behind serial ports needs of a port.
+
+A part of micropython.py's interface (ports/__init__.py says what each does), so that a small heap
+holds no more than is used. uart() opens a machine.UART.
+"""
+
+import os
+import select
+import time
+
+from micropython import const
+
+_TICKS_MASK = const(0x3FFFFFFF)
+# A board without a clock that runs on begins at the time of this meter's reference data.
+_FIRST_MINUTE = const(13675680)  # 2026-01-01 00:00 UTC
+_EPOCH_2000 = const(946684800)
+
+NAME = "MicroPython"
+
+
+def ticks_ms():
+    return time.ticks_ms() & _TICKS_MASK
+
+
+def utc():
+    try:
+        seconds = time.time()
+        if time.gmtime(0)[0] == 1970:
+            seconds -= _EPOCH_2000
+    except AttributeError:
+        return _FIRST_MINUTE, 0
+    return int(seconds) // 60, int(seconds) % 60
+
+
+def random_fill(buf):
+    data = os.urandom(len(buf))
+    for i in range(len(buf)):
+        buf[i] = data[i]
+
+
+def out(text):
+    print(text)
+
+
+def uart(number, baud):
+    """A stream over a UART, 8 data bits, no parity, that never waits. ValueError: none such."""
+    from machine import UART
+
+    return UART(number, baud, timeout=0)
+
+
+def readinto(stream, buf):
+    n = stream.readinto(buf)
+    return 0 if n is None else n
+
+
+def write(stream, buf, pos, n):
+    n = stream.write(buf, pos, n)
+    return 0 if n is None else n
+
+
+def close(stream):
+    stream.deinit()
+
+
+class Poller:
+    def __init__(self):
+        self.poll = select.poll()
+        self.streams = []
+        self.owners = []
+
+    def add(self, stream, owner):
+        self.streams.append(stream)
+        self.owners.append(owner)
+        self.poll.register(stream, select.POLLIN)
+
+    def remove(self, stream):
+        self.poll.unregister(stream)
+        i = self.streams.index(stream)
+        self.streams.pop(i)
+        self.owners.pop(i)
+
+    def want_write(self, stream, yes):
+        self.poll.modify(stream, select.POLLOUT if yes else select.POLLIN)
+
+    def wait(self, timeout_ms):
+        for item in self.poll.ipoll(timeout_ms):
+            i = 0
+            while self.streams[i] is not item[0]:
+                i += 1
+            self.owners[i].ready = True

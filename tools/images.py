@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Images of firmware: MicroPython with lib/, firmware/ and a definition of a meter frozen in.
+
+    python3 tools/images.py --board MPS2_AN385 [--definition FILE] [--heap OCTETS]
+
+Everything comes from packages of the distribution: compilers, which apt installs where the user
+may do that, and the sources of MicroPython and what it needs, which go to build/source. What a
+port of MicroPython wants besides stands in ports/<port>.py; the board says which port it has
+(PORT in its wiring.py). The image is build/firmware/<board>/, its path the last line on stdout;
+nothing is built twice of the same input.
+
+CPython >= 3.11, standard library only.
+"""
+
+import argparse
+import ast
+import glob
+import hashlib
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import bootstrap
+import compile as compiling
+from bootstrap import BUILD, ROOT, Trouble, command, say, stamp, stamped, step
+
+BOARDS = os.path.join(ROOT, "boards")
+SOURCE = os.path.join(BUILD, "source")
+IMAGES = os.path.join(BUILD, "firmware")
+DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
+
+# Compilers for what runs on this machine: mpy-cross.
+HOST_PACKAGES = {"gcc": "gcc libc6-dev", "make": "make"}
+JOBS = "-j2"
+
+
+# --- Boards ---------------------------------------------------------------------------------
+
+
+def boards():
+    return sorted(os.path.basename(os.path.dirname(p)) for p in glob.glob(BOARDS + "/*/wiring.py"))
+
+
+def wiring(board):
+    """The constants of a board, by name."""
+    path = os.path.join(BOARDS, board, "wiring.py")
+    try:
+        with open(path) as f:
+            tree = ast.parse(f.read())
+    except OSError:
+        raise Trouble(
+            "There is no board %s. There are: %s." % (board, ", ".join(boards()))
+        ) from None
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+def port_of(board):
+    """The module of tools/ports that builds for a board."""
+    name = wiring(board).get("PORT")
+    if not os.path.exists(os.path.join(ROOT, "tools", "ports", "%s.py" % name)):
+        raise Trouble("Firmware for %s cannot be built here (port %s)." % (board, name))
+    return importlib.import_module("ports." + name)
+
+
+# --- Packages -------------------------------------------------------------------------------
+
+
+def missing(packages):
+    """Of {a program or file: its packages}, the packages of those that are not there."""
+    absent = []
+    for what, names in packages.items():
+        if not (glob.glob(what) if what.startswith("/") else shutil.which(what)):
+            absent += names.split()
+    return absent
+
+
+def administrator():
+    """What to put before a command to run it as root; None if this user may not."""
+    if os.getuid() == 0:
+        return []
+    if shutil.which("sudo"):
+        if subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0:
+            return ["sudo", "-n"]
+    return None
+
+
+def install(packages):
+    """Have the programs or files of a dictionary as missing() has it."""
+    absent = missing(packages)
+    if not absent:
+        return
+    names = " ".join(absent)
+    sentence = "These packages are missing: %s. Install them: apt install %s" % (names, names)
+    prefix = administrator()
+    if prefix is None or not shutil.which("apt-get"):
+        raise Trouble(sentence)
+    apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    args = [*apt, "install", "-y", "--no-install-recommends", *absent]
+    with step("Installing %s" % names):
+        try:
+            command(args, sentence)
+        except Trouble:
+            command([*apt, "update"], sentence)
+            command(args, sentence)
+    if missing(packages):
+        raise Trouble(sentence)
+
+
+# --- Sources --------------------------------------------------------------------------------
+
+
+def source(name):
+    """Folder with the source of a package of the distribution, in the release that bootstrap.py
+    takes MicroPython from."""
+    mark = os.path.join(SOURCE, "." + name)
+    if os.path.exists(mark):
+        with open(mark) as f:
+            folder = f.read()
+        if os.path.isdir(folder):
+            return folder
+    last = None
+    label, addresses = bootstrap.archives()
+    with step("Getting the source of %s (the distribution's package)" % name):
+        for suite in bootstrap.SUITES[label]:
+            for address in addresses:
+                try:
+                    folder = source_from(name, label, address, suite)
+                    stamp(mark, folder)
+                    return folder
+                except Trouble as e:
+                    last = last or e
+    raise last
+
+
+def source_from(name, label, address, suite):
+    apt = os.path.join(SOURCE, "apt")
+    shutil.rmtree(apt, ignore_errors=True)
+    for folder in ("lists/partial", "cache/archives/partial", "got"):
+        os.makedirs(os.path.join(apt, folder))
+    stamp(os.path.join(apt, "status"), "")
+    rings = glob.glob("/usr/share/keyrings/%s-archive-keyring.*" % label.lower())
+    signed = "[signed-by=%s] " % sorted(rings)[0] if rings else ""
+    stamp(
+        os.path.join(apt, "sources.list"),
+        "deb-src %s%s %s %s\n" % (signed, address, suite, bootstrap.COMPONENTS[label]),
+    )
+    options = [
+        "-oDir::Etc::sourcelist=" + os.path.join(apt, "sources.list"),
+        "-oDir::Etc::sourceparts=-",
+        "-oDir::State::Lists=" + os.path.join(apt, "lists"),
+        "-oDir::State::status=" + os.path.join(apt, "status"),
+        "-oDir::Cache=" + os.path.join(apt, "cache"),
+        "-oAPT::Sandbox::User=" + str(bootstrap.user_name()),
+        "-oAcquire::Languages=none",
+        "-oAcquire::Retries=2",
+    ]
+    why = "The source of %s %s's %s could not be fetched" % (label, suite, name)
+    command(["apt-get", *options, "update", "-qq"], why)
+    got = os.path.join(apt, "got")
+    # Its patches are for the distribution's own build; the upstream archive is what we want.
+    command(
+        ["apt-get", *options, "source", "--download-only", "--tar-only", "-qq", name], why, cwd=got
+    )
+    archives = glob.glob(os.path.join(got, "*.orig.tar.*"))
+    archives = [a for a in archives if not a.endswith(".asc")]
+    if len(archives) != 1:
+        raise Trouble(why)
+    with tarfile.open(archives[0]) as archive:
+        top = {m.name.split("/")[0] for m in archive.getmembers()}
+        if len(top) != 1:
+            raise Trouble(why)
+        folder = os.path.join(SOURCE, top.pop())
+        shutil.rmtree(folder, ignore_errors=True)
+        archive.extractall(SOURCE, filter="tar")
+    shutil.rmtree(apt)
+    return folder
+
+
+def micropython():
+    """Folder with the source of MicroPython, its mpy-cross built."""
+    folder = source("micropython")
+    # The distribution leaves this library out; the makefiles only want to see that it is there.
+    readme = os.path.join(folder, "lib", "micropython-lib", "README.md")
+    os.makedirs(os.path.dirname(readme), exist_ok=True)
+    open(readme, "a").close()
+    compiler = os.path.join(folder, "mpy-cross")
+    if not os.path.exists(os.path.join(compiler, "build", "mpy-cross")):
+        with step("Building mpy-cross"):
+            make(["-C", compiler], "mpy-cross cannot be built")
+    return folder
+
+
+def make(args, why, **kwargs):
+    # What is set for a make that this may be part of is not for the ones below.
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "MICROPY"))}
+    # Else MicroPython takes its version from the repository that build/ is in.
+    env["GIT_CEILING_DIRECTORIES"] = SOURCE
+    return command(["make", JOBS, *args], why, env=env, **kwargs)
+
+
+# --- Images ---------------------------------------------------------------------------------
+
+
+class Order:
+    """What a port is to build: board, its folder, micropython (source), definition (folder of the
+    module), heap (octets), out (folder for the image), work (folder for objects)."""
+
+
+def digest(order, port):
+    """Of everything that goes into an image."""
+    paths = [os.path.join(ROOT, p) for p, _name in compiling.device_sources()]
+    for folder in (os.path.join(BOARDS, order.board), os.path.join(ROOT, "host_tests", "device")):
+        for where, _folders, names in os.walk(folder):
+            paths += [os.path.join(where, n) for n in names if not n.endswith((".md", ".pyc"))]
+    paths += [port.__file__, __file__, os.path.join(BOARDS, "manifest.py")]
+    paths.append(os.path.join(order.definition, "definition.py"))
+    h = hashlib.sha256(("%s %d" % (order.micropython, order.heap)).encode())
+    for path in sorted(paths):
+        with open(path, "rb") as f:
+            h.update(path.encode() + b"\0" + f.read() + b"\0")
+    return h.hexdigest()
+
+
+def image(board, definition=DEFINITION, heap=None):
+    """Path of the image of a board, built if need be. heap: octets, else what the port has."""
+    port = port_of(board)
+    with bootstrap.lock("firmware"):
+        install({**HOST_PACKAGES, **port.PACKAGES})
+        order = Order()
+        order.board = board
+        order.folder = os.path.join(BOARDS, board)
+        order.heap = heap or port.HEAP
+        order.micropython = micropython()
+        order.definition = compiling.definition(definition)
+        name = board
+        if definition != DEFINITION:
+            name += "-" + re.sub(r"\W", "-", os.path.splitext(os.path.basename(definition))[0])
+        if order.heap != port.HEAP:
+            name += "-%d" % order.heap
+        order.out = os.path.join(IMAGES, name)
+        order.work = os.path.join(order.out, "work")
+        os.makedirs(order.work, exist_ok=True)
+        mark = os.path.join(order.out, ".made")
+        content = digest(order, port)
+        path = os.path.join(order.out, port.IMAGE)
+        if not stamped(mark, content) or not os.path.exists(path):
+            with step("Building the firmware of %s" % name):
+                port.build(order, path, source, make)
+            stamp(mark, content)
+    return path
+
+
+def main(args):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--board", required=True, help="one of: " + ", ".join(boards()))
+    parser.add_argument("--definition", default=DEFINITION, help="TOML file of a meter")
+    parser.add_argument("--heap", type=int, help="octets, where the port lets us choose")
+    options = parser.parse_args(args)
+    try:
+        print(image(options.board, options.definition, options.heap))
+    except Trouble as e:
+        say(str(e))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
