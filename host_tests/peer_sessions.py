@@ -219,6 +219,7 @@ class Expected:
         from tables import pack, show
 
         self.tables = show.as_json(pack.compile(DEFINITION))
+        self.max_send_pdu = self.tables["limits"][2]
         self.objects = {
             (o["server_sap"], o["class_id"], o["obis"]): o for o in self.tables["objects"]
         }
@@ -291,7 +292,7 @@ class Expected:
             return "090760857405080101"
         if attribute == 5:
             return "02060418%06x12%04x12%04x11060f000900" % (
-                a["conformance"], a["max_pdu"], a["max_pdu"])  # fmt: skip
+                a["conformance"], a["max_pdu"], self.max_send_pdu)  # fmt: skip
         if attribute == 6:
             return "0907608574050802%02x" % a["mechanism"]
         if attribute == 8:

@@ -336,8 +336,15 @@ class Model:
     def get_int(self, row, attribute):
         return self.values[row][attribute]
 
+    def handler_of(self, row):
+        return self
+
+    longest_info = 2030
+
 
 class Configured(Echo):
+    capacity = 512
+
     def configure(self, *values):
         self.values = values
 
@@ -353,6 +360,7 @@ def test_setup_objects_reach_the_profiles():
     assert serial.line.profile.values == (128, 256, 1, 2, 25, 120, 17)
     assert [p.profile.values for p in listening.places] == [(180,)] * 4
     assert listening.limit == 2
+    assert model.longest_info == 512
 
 
 # --- Trace ----------------------------------------------------------------------------------

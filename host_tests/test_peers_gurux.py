@@ -247,10 +247,10 @@ def test_hdlc_setup(fresh, connect):
     assert peer.opened["hdlc"] == [128, 128, 1, 1]
     peer.set(23, HDLC_SETUP, 4, "unsigned", 3)
     for attribute in (5, 6):
-        peer.set(23, HDLC_SETUP, attribute, "long-unsigned", 512)
+        peer.set(23, HDLC_SETUP, attribute, "long-unsigned", 256)
     peer.ask("close")
     peer = connect(PROGRAM, meter, "hdlc", MANAGEMENT, ("--max-info", "300", "--window", "4"))
-    assert peer.opened["hdlc"] == [300, 300, 3, 1]
+    assert peer.opened["hdlc"] == [256, 256, 3, 1]
     assert len(peer.ask("objects")["objects"]) > 150
     peer.set(9, TARIFF_SCRIPTS, 2, "array", tariff_scripts(1))
 

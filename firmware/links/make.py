@@ -116,9 +116,11 @@ def apply(model, links):
     """Hand what the setup objects say to the profiles of the links."""
     row = _first(model, _HDLC_SETUP)
     if row >= 0:
+        setup = model.handler_of(row)
         for link in links:
             if link.name[:4] == "hdlc":
                 for profile in link.profiles():
+                    setup.longest_info = min(setup.longest_info, profile.capacity)
                     profile.configure(
                         model.get_int(row, _MAX_INFO_TX),
                         model.get_int(row, _MAX_INFO_RX),

@@ -2,7 +2,7 @@
 """IEC HDLC setup (class_id 23, versions 0 and 1; IEC 62056-6-2, 4.7.2).
 
 The values are stored; here their ranges are kept (other-reason outside of them), and the firmware
-is told by model.on_setup(row) to use them. It does so when the link is next set up: what was
+is told by model.on_setup(row) to use them. Lengths that no buffer holds are out of range. It does so when the link is next set up: what was
 negotiated stays. Nothing is allocated.
 """
 
@@ -29,6 +29,12 @@ _LAST_ADDRESS = const(0x3FFD)
 
 
 class Handler(handler.Handler):
+    """longest_info: information field that the buffers of the links hold; set by the firmware."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.longest_info = 2030
+
     def check(self, row, attribute, buf, pos, end):
         first = self.model.version(row) == 0
         low = 0
@@ -43,7 +49,7 @@ class Handler(handler.Handler):
             or attribute == _MAX_INFO_FIELD_LENGTH_RECEIVE
         ):
             low = 32
-            high = 128 if first else 2030
+            high = min(128, self.longest_info) if first else self.longest_info
         elif attribute == _INTER_OCTET_TIME_OUT:
             low = 20
             high = 1000 if first else 6000
