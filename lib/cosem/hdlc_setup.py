@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """IEC HDLC setup (class_id 23, versions 0 and 1; IEC 62056-6-2, 4.7.2).
 
-The values are stored; here their ranges are kept (other-reason outside of them), and the firmware
-is told by model.on_setup(row) to use them. Lengths that no buffer holds are out of range. It does so when the link is next set up: what was
-negotiated stays. Nothing is allocated.
+The values are stored; here their ranges are kept (other-reason outside of them; lengths that no
+buffer holds are outside), and the firmware is told by model.on_setup(row) to use them. It does so
+when the link is next set up: what was negotiated stays. Nothing is allocated.
 """
 
 from cosem import handler

@@ -2,8 +2,9 @@
 """Packs a definition into the tables that the meter searches in place.
 
 OBJECTS 16 octets a row, ATTRIBUTES 4 an entry, SHAPES (what many entries share) 5 a shape, values
-as A-XDR in slots of ROM and RAM. The layout is written out in the header of the generated module (show.py). Descriptions, ROM slots, and access
-rights that are the same, or part of another, are stored once.
+as A-XDR in slots of ROM and RAM. The layout is written out in the header of the generated module
+(show.py). Descriptions, ROM slots, and access rights that are the same, or part of another, are
+stored once.
 """
 
 import os
