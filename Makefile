@@ -6,11 +6,11 @@ VENV := build/venv/bin/python
 # Options of tools/meter.py run, tools/bench.py, tools/sizes.py and pytest: make run ARGS="--speed 60"
 ARGS ?=
 
-.PHONY: help run test demo bench sizes sheet lint clean
+.PHONY: help run test demo bench sizes sheet lint clean firmware test-cortex-m3
 
 help: ## list the targets
 	@echo "make TARGET [ARGS=\"...\"]"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
 
 run: ## start the reference meter (on MicroPython if there is one), Ctrl-C ends it
 	@$(PYTHON) tools/meter.py run $(ARGS)
@@ -33,11 +33,19 @@ lint: ## ruff and codespell only (after make test has installed them)
 
 bench: ## how fast requests are served, on MicroPython and CPython
 	@$(PYTHON) tools/bootstrap.py run
-	@$(PYTHON) tools/bench.py $(ARGS)
+	@$(PYTHON) tools/bench.py $(if $(RUNTIME),--runtime $(RUNTIME)) $(ARGS)
 
 sizes: ## octets of each module, RAM after import, RAM of the running meter
 	@$(PYTHON) tools/bootstrap.py run
 	@$(PYTHON) tools/sizes.py $(ARGS)
+
+firmware: ## build the image of a board: make firmware BOARD=MPS2_AN385
+	@$(PYTHON) tools/images.py --board $(BOARD) $(ARGS)
+
+test-cortex-m3: ## the meter on an emulated Cortex-M3 with a heap of 64 KiB
+	@$(PYTHON) tools/bootstrap.py test
+	@$(PYTHON) tools/images.py --board MPS2_AN385
+	@$(VENV) -m pytest host_tests/test_cortex_m3.py $(ARGS)
 
 clean: ## forget everything that was built or fetched
 	rm -rf build

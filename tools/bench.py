@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: MIT
 """How fast requests are served, on MicroPython and CPython, next to a floor of the same run.
 
-    python3 tools/bench.py [--runtime micropython|cpython] [--rounds N] [--json] [--check]
+    python3 tools/bench.py [--runtime RUNTIME] [--rounds N] [--json] [--check]
+
+RUNTIME is micropython or cpython (without it both), or cortex-m3.
 
 host_tests/device/bench.py measures (what, it says there); this starts it on each runtime, with the
 same definition and a fresh folder for the profile's rows, and holds the figures against
 tools/bench_budget.toml. --check: exit code 1 when one is over its budget.
+cortex-m3 is a chip in QEMU (qemu.py), whose time is counted in instructions.
 """
 
 import argparse
@@ -45,6 +48,25 @@ ROWS = (
     ("profile_3000_octets", "  octets of all its blocks", "octets"),
 )
 
+# The same of the chip: the budgets of its section are a goal and the last figure measured.
+CHIP_ROWS = (
+    ("held", "heap held by the meter after its start", "octets"),
+    ("ready_us", "start to ready", "us"),
+    ("floor_us", "floor: find an object, copy five octets", "us"),
+    ("get_us", "GET of a register", "us"),
+    ("get_list_20_us", "GET of 20 attributes with a list", "us"),
+    ("association_us", "association (LLS), opened and closed", "us"),
+    ("profile_100_us_per_block", "a block of 1 KiB of a load profile, in RAM", "us"),
+    ("flash_us_per_block", "  on flash", "us"),
+    ("profile_100_heap", "  heap taken by reading it", "octets"),
+    ("tick_us", "100 ms pass, nothing is due", "us"),
+    ("tick_second_us", "a second passes", "us"),
+    ("tick_minute_us", "a minute ends", "us"),
+)
+# A figure of the chip may be so much worse than the one in the budget file.
+TOLERANCE = 1.05
+CHIP_HEAP = 256 * 1024
+
 
 def measure(runtime, folder, rounds):
     """The figures of one runtime, as device/bench.py prints them."""
@@ -72,6 +94,70 @@ def measure(runtime, folder, rounds):
     figures = json.loads(r.stdout)
     figures["get_per_s"] = 1e6 / figures["get_us"]
     return figures
+
+
+def measure_chip(definition):
+    """The figures of the Cortex-M3: its heap in an image with 64 KiB, its times in a larger one,
+    where rows of a profile have room in RAM too."""
+    import images
+    import qemu
+
+    with qemu.Chip(images.image(qemu.BOARD, definition)) as chip:
+        said = chip.run("from device import chip\nchip.weigh(seed=1)").splitlines()
+    figures = {line.split()[0]: int(line.split()[1]) for line in said if line.count(" ") == 1
+               and line.split()[1].isdigit()}  # fmt: skip
+    elf = images.image(qemu.BOARD, definition, CHIP_HEAP)
+    script = "from device import chip\nchip.bench(state=%r)"
+    for state in ("/meter", None):
+        with qemu.Chip(elf) as chip:
+            measured = json.loads(chip.run(script % state))
+        if state:
+            figures["flash_us_per_block"] = measured["profile_100_us_per_block"]
+    figures.update(measured)
+    return figures
+
+
+def over_chip(figures, budget):
+    """(name, why) of the figures of the chip that are worse than they were, or over their goal."""
+    bad = []
+    for name, limits in budget.items():
+        value = figures[name]
+        if value > limits["was"] * TOLERANCE:
+            bad.append((name, "%g, was %g" % (value, limits["was"])))
+        elif "goal" in limits and value > limits["goal"] and limits["was"] <= limits["goal"]:
+            bad.append((name, "%g, the goal is %g" % (value, limits["goal"])))
+    return bad
+
+
+def chip_table(figures, budget):
+    for name, what, unit in CHIP_ROWS:
+        value = figures[name]
+        limits = budget.get(name, {})
+        line = "%-46s%10s %-7s" % (what, ("%.0f" if value >= 100 else "%g") % value, unit)
+        if "was" in limits:
+            line += "was %-9g" % limits["was"]
+        if "goal" in limits:
+            line += "goal %g%s" % (limits["goal"], " MISSED" if value > limits["goal"] else "")
+        yield line.rstrip()
+
+
+def bench_chip(options, budget):
+    """tools/bench.py --runtime cortex-m3; exit code."""
+    try:
+        figures = measure_chip(os.path.abspath(options.definition))
+    except Trouble as e:
+        print(e, file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps({"cortex-m3": figures}, indent=1))
+    else:
+        print("Cortex-M3, 62.5 instructions a microsecond, heap of 64 KiB")
+        for line in chip_table(figures, budget):
+            print(line)
+    bad = over_chip(figures, budget)
+    for name, why in bad:
+        print("Worse than in tools/bench_budget.toml: %s: %s" % (name, why), file=sys.stderr)
+    return 1 if bad and options.check else 0
 
 
 def over(figures, budget):
@@ -109,7 +195,7 @@ def table(results, budget):
 
 def main(args):
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--runtime", choices=("micropython", "cpython"), help="one, not both")
+    parser.add_argument("--runtime", choices=("micropython", "cpython", "cortex-m3"))
     parser.add_argument("--rounds", type=int, default=9, help="of each figure (default 9)")
     parser.add_argument("--definition", default=DEFAULT_DEFINITION, help="TOML file of a meter")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -119,6 +205,8 @@ def main(args):
         parser.error("--rounds must be 1 or more")
     with open(BUDGET, "rb") as f:
         budget = tomllib.load(f)
+    if options.runtime == "cortex-m3":
+        return bench_chip(options, budget["cortex-m3"])
     results = {}
     try:
         folder = compiling.definition(options.definition)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Runs firmware of an emulated board in QEMU.
 
-    python3 tools/qemu.py [--board MPS2_AN385] SCRIPT.py     run a script on it, print what it says
-    python3 tools/qemu.py [--board MPS2_AN385]               start the meter; its UART1 is a TCP port
+    python3 tools/qemu.py SCRIPT.py     run a script on it, print what it says
+    python3 tools/qemu.py               start the meter; its UART1 is a TCP port
 
 Time is counted in instructions (-icount): a program takes the same time in every run, 62.5
 instructions a microsecond, whatever this machine does meanwhile.
@@ -21,7 +21,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import firmware
+import images
 from bootstrap import Trouble, say
 
 PROGRAM = "qemu-system-arm"
@@ -40,40 +40,49 @@ class Failed(Trouble):
 
 
 class Chip:
-    """A running board. `address` is where its UART1 listens: (host, port)."""
+    """A running board. `address` is where its UART1 listens: (host, port).
 
-    def __init__(self, elf, patience_s=60, uarts=1):
+    live: while it sleeps, its time passes as ours does, as a peer on a UART expects; else sleep
+    takes no time here, and what is measured does not depend on this machine.
+    """
+
+    def __init__(self, elf, patience_s=60, uarts=1, live=False):
         self.patience_s = patience_s
         self._got = b""
-        # QEMU comes to us with the console, so that none of it is lost; the UARTs wait for clients.
-        waiting = socket.create_server(("127.0.0.1", 0))
-        self._console = None
-        self._listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(uarts)]
-        self.address = self._listeners[0].getsockname()
-        args = [PROGRAM, "-machine", MACHINE, "-display", "none", "-monitor", "null"]
-        args += ["-icount", "shift=4,sleep=off", "-kernel", elf]
-        args += ["-serial", "tcp:%s:%d" % waiting.getsockname()]
-        for k, listener in enumerate(self._listeners):
-            args += ["-chardev", "socket,id=u%d,fd=%d,server=on,wait=off" % (k, listener.fileno())]
+        self._console, theirs = socket.socketpair()
+        listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(uarts)]
+        self.address = listeners[0].getsockname()
+        args = [
+            PROGRAM,
+            "-machine",
+            MACHINE,
+            "-display",
+            "none",
+            "-monitor",
+            "null",
+            "-semihosting",
+        ]
+        args += ["-icount", "shift=4,sleep=%s" % ("on" if live else "off"), "-kernel", elf]
+        args += ["-chardev", "socket,id=console,fd=%d" % theirs.fileno()]
+        args += ["-serial", "chardev:console"]
+        for k, listener in enumerate(listeners):
+            place = "socket,id=u%d,fd=%d" % (k, listener.fileno())
+            args += ["-chardev", place + ",server=on,wait=off,nodelay=on"]
             args += ["-serial", "chardev:u%d" % k]
-        fds = [listener.fileno() for listener in self._listeners]
+        fds = [theirs.fileno()] + [listener.fileno() for listener in listeners]
         try:
             self.process = subprocess.Popen(
                 args, pass_fds=fds, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
             )  # fmt: skip
         except FileNotFoundError:
-            raise Trouble("%s is missing. Install it: apt install %s" % (PROGRAM, PROGRAM)) from None
-        for listener in self._listeners:
+            raise Trouble(
+                "%s is missing. Install it: apt install %s" % (PROGRAM, PROGRAM)
+            ) from None
+        theirs.close()
+        for listener in listeners:
             listener.close()
         try:
-            waiting.settimeout(patience_s)
-            try:
-                self._console = waiting.accept()[0]
-            except TimeoutError:
-                raise Trouble("QEMU does not start." + self._stderr()) from None
-            finally:
-                waiting.close()
             self._until(_PROMPT)
             self._say(b"\r\x03\x03" + _CTRL_A)
             self._until(_RAW_PROMPT)
@@ -91,8 +100,7 @@ class Chip:
         self.process.kill()
         self.process.wait()
         self.process.stderr.close()
-        if self._console is not None:
-            self._console.close()
+        self._console.close()
 
     def _stderr(self):
         self.process.kill()
@@ -132,9 +140,22 @@ class Chip:
         self._say(text.encode())
 
     def wait_for(self, line):
-        """Wait until the script prints this line; the lines before it."""
-        said = self._until(line.encode() + b"\r\n")
-        return said.decode().replace("\r\n", "\n").splitlines()
+        """Wait until the script prints this line; the lines before it. Failed: it has ended."""
+        lines = []
+        while True:
+            said = self._until(b"\n").decode(errors="replace").strip("\r")
+            if said == line:
+                return lines
+            lines.append(said)
+            if _CTRL_D.decode() in said:
+                self._got = said.partition("\x04")[2].encode() + b"\n" + self._got
+                raise Failed("\n".join(lines) + self._until(_CTRL_D).decode(errors="replace"))
+
+    def said(self):
+        """What the script has said since, without waiting."""
+        while select.select([self._console], [], [], 0)[0]:
+            self._got += self._console.recv(65536)
+        return self._got.decode(errors="replace").replace("\r\n", "\n")
 
     def result(self):
         """What the script has said, to its end. Failed: it ended with an exception."""
@@ -159,7 +180,8 @@ def main(args):
     parser.add_argument("script", nargs="?")
     options = parser.parse_args(args)
     try:
-        with Chip(firmware.image(options.board, heap=options.heap)) as chip:
+        elf = images.image(options.board, heap=options.heap)
+        with Chip(elf, live=not options.script) as chip:
             if options.script:
                 with open(options.script) as f:
                     print(chip.run(f.read()), end="")

@@ -55,13 +55,12 @@ def median(values):
 
 
 class Bench:
-    def __init__(self, definition, state):
+    def __init__(self, definition, storage, port):
         from dlms import prim
-        from firmware import app, ports
-        from firmware.store import FileStorage
+        from firmware import app
 
         self.prim = prim
-        self.meter = app.build(definition, FileStorage(state), ports.current(), 1, MINUTE, 0, 0)
+        self.meter = app.build(definition, storage, port, 1, MINUTE, 0, 0)
         self.server = self.meter.server
         self.channel = self.server.channel()
         config = [a for a in definition.ASSOCIATIONS if a[0] == CLIENT and a[1] == 0][0]
@@ -152,7 +151,8 @@ class Bench:
             clock.set_utc(MINUTE + 15 * have, 0)
             handler.capture(self.profile)
 
-    def run(self, rounds):
+    def run(self, rounds, n_gets=N_GETS, n_rows=ROWS):
+        """rounds of n_gets requests; then the profile when it has so many rows."""
         result = {"runtime": sys.implementation.name}
         if not self.say(self.aarq) or self.reply()[0] != 0x61:
             raise RuntimeError("the association was refused")
@@ -165,22 +165,22 @@ class Bench:
         for _ in range(rounds):
             gc.collect()
             heap_lock()
-            floor = self.floor(N_GETS)
-            get = self.gets(self.get, N_GETS)
-            many = self.gets(self.list, N_GETS // 10)
-            association = self.associations(N_GETS // 10)
+            floor = self.floor(n_gets)
+            get = self.gets(self.get, n_gets)
+            many = self.gets(self.list, n_gets // 10)
+            association = self.associations(n_gets // 10)
             heap_unlock()
             self.say(self.aarq)
-            took["floor"].append(floor / N_GETS)
-            took["get"].append(get / N_GETS)
-            took["get_list_20"].append(many * 10 / N_GETS)
-            took["association"].append(association * 10 / N_GETS)
+            took["floor"].append(floor / n_gets)
+            took["get"].append(get / n_gets)
+            took["get_list_20"].append(many * 10 / n_gets)
+            took["association"].append(association * 10 / n_gets)
         result["floor_us"] = min(took["floor"])
         for name in names:
             ratios = [x / f for x, f in zip(took[name], took["floor"])]
             result[name + "_us"] = min(took[name])
             result[name + "_floors"] = median(ratios)
-        for rows in ROWS:
+        for rows in n_rows:
             self.fill(rows)
             self.whole_profile()
             best = None
@@ -197,6 +197,7 @@ class Bench:
                 best = us if best is None or us < best else best
             key = "profile_%d_" % rows
             result[key + "us_per_row"] = best / rows
+            result[key + "us_per_block"] = best / self.blocks
             result[key + "octets"] = self.octets
             result[key + "blocks"] = self.blocks
             result[key + "heap"] = heap if mem_alloc else None
@@ -208,9 +209,11 @@ class Bench:
 def main(argv):
     sys.path.insert(0, argv[0])
     import definition
+    from firmware import ports
+    from firmware.store import FileStorage
 
     rounds = int(argv[2]) if len(argv) > 2 else 7
-    print(json.dumps(Bench(definition, argv[1]).run(rounds)))
+    print(json.dumps(Bench(definition, FileStorage(argv[1]), ports.current()).run(rounds)))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import sys
 import time
 
 _DEPTH = 20
+_PORTION = 1024  # as board_main.py has it
+_ASSOCIATIONS = 3
 
 
 def _deep(n):
@@ -53,16 +55,18 @@ class _Lines:
 
 def play(name, link):
     """Play the conversation that comes on stdin, as converse.py does."""
+    gc.threshold(_PORTION)
+    __import__("_boot")
     from device import converse
     from firmware import app
     from firmware.ports import board as port
-    from firmware.store import RAMStorage
+    from firmware.store import FileStorage
 
     def make_meter():
         definition = app.Tables("definition")
-        meter = app.build(
-            definition, RAMStorage(), port, converse.SEED, converse.START_MINUTE, 0, 0
-        )
+        definition.LIMITS = (_ASSOCIATIONS,) + definition.LIMITS[1:]
+        storage = FileStorage("/meter")
+        meter = app.build(definition, storage, port, converse.SEED, converse.START_MINUTE, 0, 0)
         definition.shrink()
         return meter
 
@@ -72,3 +76,45 @@ def play(name, link):
         print("FAIL " + complaint)
     if not complaints:
         print("ok %s %d" % (name, n))
+
+
+def bench(n_gets=50, rows=100, state=None):
+    """The figures of bench.py; the shortest tick, the longest of a second and of a minute."""
+    import json
+
+    gc.threshold(_PORTION)
+    from device.bench import Bench, since_us, ticks_us
+    from firmware import app, store
+    from firmware.ports import board as port
+
+    __import__("_boot")
+    definition = app.Tables("definition")
+    definition.LIMITS = (1,) + definition.LIMITS[1:]
+    storage = store.FileStorage(state) if state else store.RAMStorage()
+    measured = Bench(definition, storage, port)
+    definition.shrink()
+    gc.threshold(-1)
+    figures = measured.run(1, n_gets, (rows,))
+    program = measured.meter.program
+    clock = program.clock
+    for name in ("tick_us", "tick_second_us", "tick_minute_us"):
+        figures[name] = 0
+    for _ in range(1300):
+        # Every tick with a fresh heap: a collection that falls into one is not its own.
+        gc.collect()
+        minute = clock.minute
+        second = clock.second
+        t = ticks_us()
+        program.tick(100)
+        us = since_us(t)
+        name = "tick_us"
+        if clock.minute != minute:
+            name = "tick_minute_us"
+        elif clock.second != second:
+            name = "tick_second_us"
+        if name == "tick_us":
+            # The usual case. The program's second may begin apart from the clock's.
+            figures[name] = min(us, figures[name] or us)
+        elif us > figures[name]:
+            figures[name] = us
+    print(json.dumps(figures))

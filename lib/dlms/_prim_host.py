@@ -2,9 +2,8 @@
 """The primitives over CPython's slices: fast there, strict about positions. See prim.py."""
 
 from binascii import crc_hqx
-from hmac import compare_digest
 
-from dlms._prim_loop import readable  # noqa: F401
+from dlms._prim_loop import readable, same  # noqa: F401
 
 _MIRROR = bytes(int("{:08b}".format(i)[::-1], 2) for i in range(256))
 
@@ -43,10 +42,6 @@ def compare(a, apos, b, bpos, n):
     x = bytes(a[apos : apos + n])
     y = bytes(b[bpos : bpos + n])
     return (x > y) - (x < y)
-
-
-def same(a, apos, b, bpos, n):
-    return int(compare_digest(bytes(a[apos : apos + n]), bytes(b[bpos : bpos + n])))
 
 
 def xor(dst, dpos, src, spos, n):

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// chip.Flash: a NOR flash of 512 KiB as a block device of MicroPython, outside the heap. Erasing sets
+// a block to FF, programming clears bits. It lasts as long as QEMU runs, soft resets included.
+
+#include <string.h>
+
+#include "extmod/vfs.h"
+#include "py/mperrno.h"
+#include "py/runtime.h"
+
+#define BLOCK_LEN (4096)
+#define N_BLOCKS (128)
+
+// Kept inverted, since memory begins as zeros and flash erased.
+static uint8_t cells[N_BLOCKS][BLOCK_LEN];
+
+typedef struct {
+    mp_obj_base_t base;
+} flash_t;
+
+extern const mp_obj_type_t flash_type;
+static const flash_t flash = { { &flash_type } };
+
+static mp_obj_t flash_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
+    mp_arg_check_num(n_args, n_kw, 0, 0, false);
+    return MP_OBJ_FROM_PTR(&flash);
+}
+
+// The cells that (block, offset) of n octets names, NULL if there are none such.
+static uint8_t *place(size_t n_args, const mp_obj_t *args, size_t n) {
+    mp_int_t offset = n_args > 3 ? mp_obj_get_int(args[3]) : 0;
+    mp_int_t at = mp_obj_get_int(args[1]) * BLOCK_LEN + offset;
+    if (at < 0 || at + n > sizeof(cells)) {
+        return NULL;
+    }
+    return &cells[0][0] + at;
+}
+
+// readblocks(block, buf, offset=0)
+static mp_obj_t flash_readblocks(size_t n_args, const mp_obj_t *args) {
+    mp_buffer_info_t info;
+    mp_get_buffer_raise(args[2], &info, MP_BUFFER_WRITE);
+    const uint8_t *src = place(n_args, args, info.len);
+    if (src == NULL) {
+        return MP_OBJ_NEW_SMALL_INT(-MP_EIO);
+    }
+    for (size_t i = 0; i < info.len; i++) {
+        ((uint8_t *)info.buf)[i] = ~src[i];
+    }
+    return MP_OBJ_NEW_SMALL_INT(0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(flash_readblocks_obj, 3, 4, flash_readblocks);
+
+// writeblocks(block, buf, offset=0); without an offset the blocks are erased first
+static mp_obj_t flash_writeblocks(size_t n_args, const mp_obj_t *args) {
+    mp_buffer_info_t info;
+    mp_get_buffer_raise(args[2], &info, MP_BUFFER_READ);
+    uint8_t *dest = place(n_args, args, info.len);
+    if (dest == NULL) {
+        return MP_OBJ_NEW_SMALL_INT(-MP_EIO);
+    }
+    if (n_args == 3) {
+        memset(dest, 0, info.len);
+    }
+    for (size_t i = 0; i < info.len; i++) {
+        dest[i] |= ~((const uint8_t *)info.buf)[i];
+    }
+    return MP_OBJ_NEW_SMALL_INT(0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(flash_writeblocks_obj, 3, 4, flash_writeblocks);
+
+static mp_obj_t flash_ioctl(mp_obj_t self_in, mp_obj_t op_in, mp_obj_t arg_in) {
+    switch (mp_obj_get_int(op_in)) {
+        case MP_BLOCKDEV_IOCTL_INIT:
+        case MP_BLOCKDEV_IOCTL_DEINIT:
+        case MP_BLOCKDEV_IOCTL_SYNC:
+            return MP_OBJ_NEW_SMALL_INT(0);
+        case MP_BLOCKDEV_IOCTL_BLOCK_COUNT:
+            return MP_OBJ_NEW_SMALL_INT(N_BLOCKS);
+        case MP_BLOCKDEV_IOCTL_BLOCK_SIZE:
+            return MP_OBJ_NEW_SMALL_INT(BLOCK_LEN);
+        case MP_BLOCKDEV_IOCTL_BLOCK_ERASE: {
+            mp_int_t block = mp_obj_get_int(arg_in);
+            if (block < 0 || block >= N_BLOCKS) {
+                return MP_OBJ_NEW_SMALL_INT(-MP_EIO);
+            }
+            memset(cells[block], 0, BLOCK_LEN);
+            return MP_OBJ_NEW_SMALL_INT(0);
+        }
+        default:
+            return mp_const_none;
+    }
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(flash_ioctl_obj, flash_ioctl);
+
+static const mp_rom_map_elem_t flash_locals_dict_table[] = {
+    { MP_ROM_QSTR(MP_QSTR_readblocks), MP_ROM_PTR(&flash_readblocks_obj) },
+    { MP_ROM_QSTR(MP_QSTR_writeblocks), MP_ROM_PTR(&flash_writeblocks_obj) },
+    { MP_ROM_QSTR(MP_QSTR_ioctl), MP_ROM_PTR(&flash_ioctl_obj) },
+};
+static MP_DEFINE_CONST_DICT(flash_locals_dict, flash_locals_dict_table);
+
+MP_DEFINE_CONST_OBJ_TYPE(
+    flash_type,
+    MP_QSTR_Flash,
+    MP_TYPE_FLAG_NONE,
+    make_new, flash_make_new,
+    locals_dict, &flash_locals_dict
+    );
+
+static const mp_rom_map_elem_t chip_globals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_chip) },
+    { MP_ROM_QSTR(MP_QSTR_Flash), MP_ROM_PTR(&flash_type) },
+};
+static MP_DEFINE_CONST_DICT(chip_globals, chip_globals_table);
+
+const mp_obj_module_t chip_module = {
+    .base = { &mp_type_module },
+    .globals = (mp_obj_dict_t *)&chip_globals,
+};
+MP_REGISTER_MODULE(MP_QSTR_chip, chip_module);

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""The meter on a board: what main.py is on a PC. The board's module `wiring` says which UARTs.
+
+    start() -> Board        everything made and open; says each link, then `ready`, on the REPL
+    run()                   start(), then serve until Ctrl-C
+
+Keys of the options, all of which may be missing: seed, start (minute, second), speed;
+associations: how many at a time; state: folder (None: nothing is kept); locked: True proves that
+serving takes no memory, for requests are served under a locked heap then.
+"""
+
+import gc
+import sys
+
+from micropython import const, heap_lock, heap_unlock
+
+# While the meter is put together much is allocated and dropped. Collected in portions of this
+# size, it leaves room where large things can go; else the heap is full of holes.
+_PORTION = const(1024)
+gc.threshold(_PORTION)
+
+from firmware import app  # noqa: E402
+from firmware.links import uart  # noqa: E402
+from firmware.ports import board as port  # noqa: E402
+
+# Clients at a time: each costs memory for a long request.
+_ASSOCIATIONS = const(2)
+
+
+class Board:
+    def __init__(self, meter, links, locked):
+        self.meter = meter
+        self.links = links
+        self.locked = locked
+        self.poller = port.Poller()
+        for link in links:
+            link.open(self.poller)
+
+    def turn(self):
+        """Wait for octets or the next second, and do what is due."""
+        meter = self.meter
+        wait_ms = meter.wait_ms()
+        for link in self.links:
+            ms = link.wait_ms()
+            if ms < wait_ms:
+                wait_ms = ms
+        self.poller.wait(wait_ms)
+        now_ms = port.ticks_ms()
+        if self.locked:
+            heap_lock()
+        for link in self.links:
+            link.poll(now_ms)
+        if self.locked:
+            heap_unlock()
+        if meter.setup_changed:
+            meter.setup_changed = False
+            for link in self.links:
+                uart.configure(meter.model, link)
+        meter.tick(now_ms)
+        if meter.server.fault is not None:
+            port.out("A request failed inside the meter: %r" % meter.server.fault)
+            meter.server.fault = None
+
+    def close(self):
+        for link in self.links:
+            link.close()
+        self.meter.close()
+
+
+def storage(folder):
+    from firmware import store
+
+    return store.FileStorage(folder) if folder else store.RAMStorage()
+
+
+def start(**options):
+    import wiring
+
+    definition = app.Tables("definition")
+    limits = definition.LIMITS
+    definition.LIMITS = (options.get("associations", _ASSOCIATIONS),) + limits[1:]
+    minute, second = options.get("start", (None, 0))
+    meter = app.build(
+        definition,
+        storage(options.get("state", wiring.STATE)),
+        port,
+        options.get("seed"),
+        minute,
+        second,
+        options.get("speed", 1),
+    )
+    definition.shrink()
+    made = Board(meter, [], options.get("locked", False))
+    for _kind, number, baud in wiring.LINKS:
+        link = uart.hdlc(meter, port, number, baud)
+        link.open(made.poller)
+        made.links.append(link)
+        port.out("%s %s" % (link.name, link.address))
+    if meter.storage.message:
+        port.out(meter.storage.message)
+    del sys.modules["wiring"]
+    gc.threshold(-1)
+    gc.collect()
+    port.out("ready")
+    return made
+
+
+def run(**options):
+    board = start(**options)
+    try:
+        while True:
+            board.turn()
+    except KeyboardInterrupt:
+        pass
+    board.close()
