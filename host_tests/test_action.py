@@ -229,6 +229,14 @@ def test_blocks_must_be_negotiated(meter):
     assert t.say("C304C1" + REGISTER + "01 01 00000001 02 0F00") == "D80102"
 
 
+def test_changes_elsewhere_do_not_touch_a_long_answer(meter):
+    meter.double.returns = b"\x09\x7f" + bytes(127)
+    t, other = meter.management(max_pdu=64), meter.management()
+    first = t.say(N + REGISTER + "01 00")
+    assert other.say("C1 01 C1 0001 0000603201FF 02 00 11 2A") == "C501C100"
+    assert response_blocks(t, first)[0] == b"\x00\x01\x00" + meter.double.returns
+
+
 @pytest.mark.parametrize("number", [0, 2, 0xFFFFFFFF])
 def test_wrong_block_number_ends_the_answer(meter, number):
     meter.double.returns = b"\x09\x7f" + bytes(127)

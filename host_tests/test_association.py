@@ -272,6 +272,24 @@ def test_more_clients_than_room():
     assert ACCEPTED in late.open()
 
 
+def test_clients_without_a_secret_leave_room_for_management():
+    meter = Meter()
+    crowd = [meter.talk(client=16) for _ in range(3)]
+    answers = [t.open(secret=None) for t in crowd]
+    assert [ACCEPTED in a for a in answers] == [True, True, False]
+    assert aare(2, 1) in answers[2]
+    management = meter.management()
+    assert management.say(GET_LDN) == crowd[0].say(GET_LDN) == LDN
+
+
+def test_request_that_was_cut_is_refused_whole():
+    t = Meter().management()
+    set_ = "C1 01 C1 0001 0000603201FF 02 00 11 2A"
+    assert t.say(set_, confirmed=3) == "D80104"
+    assert t.say(set_, confirmed=2) == ""
+    assert t.say("C0 01 C1 0001 0000603201FF 02 00") == "C401C1001107"
+
+
 # --- Requests that are no requests ------------------------------------------------------------
 
 

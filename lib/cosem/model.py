@@ -9,7 +9,7 @@ allocates but put_bytes(), rows() and integers of 30 bits and more on 32-bit boa
 
 from dlms import types
 from dlms.axdr import get_u32
-from dlms.prim import copy, find
+from dlms.prim import compare, copy, find
 from dlms.stream import Stream
 from micropython import const
 
@@ -67,7 +67,7 @@ class Model:
         self.access = definition.ACCESS
         self.devices = definition.DEVICES
         self.n_rows = len(self.objects) >> _ROW_SHIFT
-        # Counts SETs and ACTIONs of clients: a long answer from the image sees that it changed.
+        # Counts SETs and ACTIONs: the meter program sees that something has changed.
         self.edits = 0
         # Handed in by the firmware.
         self.storage = None
@@ -117,17 +117,13 @@ class Model:
         return -1
 
     def named(self, device, buf, pos):
-        """True if an object of another class has the logical name buf[pos+2:pos+8]."""
+        """First row of any class with the logical name buf[pos+2:pos+8], or -1."""
         d = self.devices[device]
-        at = d[1] << _ROW_SHIFT
-        for _ in range(d[2]):
-            i = 2
-            while i < 8 and self.objects[at + i] == buf[pos + i]:
-                i += 1
-            if i == 8:
-                return True
-            at += 1 << _ROW_SHIFT
-        return False
+        for row in range(d[1], d[1] + d[2]):
+            at = (row << _ROW_SHIFT) + 2
+            if compare(self.objects, at, buf, pos + 2, 6) == 0:
+                return row
+        return -1
 
     def rows(self, class_id):
         """Rows of all objects of a class (boot only)."""
@@ -293,6 +289,8 @@ class Model:
     def edited(self, row, attribute):
         """Say that a client or a script has changed something of an object."""
         self.edits = self.edits + 1 & 0xFFFFFF
+        for a in self.associations:
+            a.stream.edited(row, attribute)
         if self.on_edit is not None:
             self.on_edit(row, attribute)
 

@@ -96,6 +96,7 @@ _MECHANISM_LLS = const(1)
 
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
+_OBJECT_CLASS_INCONSISTENT = const(9)
 _SCOPE_VIOLATED = const(13)
 
 _SECRET = const(7)
@@ -318,8 +319,14 @@ class Association:
         """Row of the object that the descriptor at buf[at:] names; else -1 - result."""
         row = self.model.find(self.device, buf, at)
         if row < 0:
-            return -1 - (9 if self.model.named(self.device, buf, at) else 4)
+            return -1 - self.undefined(buf, at)
         return self.row if row == self.alias else row
+
+    def undefined(self, buf, at):
+        """The result for an object that is not there: object-class-inconsistent if the client
+        sees one of another class under that name, else object-undefined."""
+        row = self.model.named(self.device, buf, at)
+        return _OBJECT_CLASS_INCONSISTENT if row >= 0 and self.sees(row) else _OBJECT_UNDEFINED
 
     # --- Long transfers ---------------------------------------------------------------------
 
