@@ -101,7 +101,7 @@ def test_protocol_version_1_said_aloud():
     "client, secret, mechanism, diagnostic",
     [
         (1, None, 0, 12),  # a secret is needed
-        (1, b"", 0, 11),  # lowest level said aloud
+        (1, b"", 0, 14),  # lowest level said aloud
         (1, b"12345678", 5, 11),  # HLS where LLS is defined
         (16, b"12345678", 1, 11),  # LLS where nothing is needed
         (16, b"12345678", 9, 11),  # a mechanism that does not exist
@@ -116,6 +116,15 @@ def test_secret_without_the_name_of_its_mechanism():
     apdu = aarq(b"12345678").hex().replace("8b0760857405080201", "")
     apdu = "60%02x" % (len(apdu) // 2 - 2) + apdu[4:]
     assert aare(1, 12) in Meter().talk().say(apdu)
+
+
+@pytest.mark.parametrize("title, diagnostic", [("4D4D4D", 3), ("4D4D4D0000BC614E", 0)])
+def test_calling_ap_title_is_a_system_title(title, diagnostic):
+    apdu = bytearray(aarq(b"12345678"))
+    field = bytes([0xA6, len(title) // 2 + 2, 0x04, len(title) // 2]) + bytes.fromhex(title)
+    apdu[13:13] = field
+    apdu[1] += len(field)
+    assert aare(1 if diagnostic else 0, diagnostic) in Meter().talk().say(apdu.hex())
 
 
 def test_client_that_is_not_defined():

@@ -45,6 +45,8 @@ _SCOPE_VIOLATED = const(13)
 _OTHER_REASON = const(250)
 
 _ITEM_MAX = const(384)
+_NO_PARAMETER = const(0xFFFF)
+_RANGE = const(0x83)  # of dlms/types.py
 
 _INTEGER = const(0x0F)
 _LONG = const(0x10)
@@ -63,6 +65,7 @@ class Model:
         self.objects = definition.OBJECTS
         self.attributes = definition.ATTRIBUTES
         self.shapes = definition.SHAPES
+        self.methods = definition.METHODS
         self.types = definition.TYPES
         self.access = definition.ACCESS
         self.devices = definition.DEVICES
@@ -267,6 +270,26 @@ class Model:
         self.edited(row, attribute)
         return _SUCCESS
 
+    def takes(self, row, method, buf, pos, end):
+        """Is buf[pos:end] a parameter of this method? action_result.
+
+        Where the class has the dummy integer(0), nothing at all is taken for it.
+        """
+        t = self.methods
+        class_id = self.class_id(row)
+        version = self.version(row)
+        at = 0
+        while t[at] << 8 | t[at + 1] != class_id or t[at + 2] != version:
+            at += 4 + 2 * t[at + 3]
+        at += 2 + 2 * method
+        tp = t[at] << 8 | t[at + 1]
+        if tp == _NO_PARAMETER:
+            return _SUCCESS
+        if pos == end:
+            dummy = self.types[tp] == _RANGE and self.types[tp + 1] == _INTEGER
+            return _SUCCESS if dummy else _TYPE_UNMATCHED
+        return _SUCCESS if types.check(self.types, tp, buf, pos, end) == end else _TYPE_UNMATCHED
+
     def act(self, row, method, buf, pos, end):
         """Run a method, without return data; action_result.
 
@@ -275,6 +298,9 @@ class Model:
         handler = self.handler_of(row)
         if handler is None or method < 1 or method > self.n_methods(row):
             return _OBJECT_UNDEFINED
+        result = self.takes(row, method, buf, pos, end)
+        if result:
+            return result
         s = self._actor
         s.association = None
         s.row = row

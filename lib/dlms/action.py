@@ -132,6 +132,9 @@ def invoke(a, names, at, buf, pos, end, out):
     handler = a.model.handler_of(row)
     if handler is None:
         return _OTHER_REASON
+    result = a.model.takes(row, method, buf, pos, end)
+    if result:
+        return result
     s.association = a
     s.row = s.found = row
     s.out = a.work

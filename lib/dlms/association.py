@@ -80,6 +80,9 @@ _APPLICATION_CONTEXT_NOT_SUPPORTED = const(2)
 _MECHANISM_NAME_NOT_RECOGNISED = const(11)
 _MECHANISM_NAME_REQUIRED = const(12)
 _AUTHENTICATION_FAILURE = const(13)
+_AUTHENTICATION_REQUIRED = const(14)
+_CALLING_AP_TITLE_NOT_RECOGNISED = const(3)
+_SYSTEM_TITLE_LEN = const(8)
 _NO_COMMON_ACSE_VERSION = const(2)
 
 _INITIATE_ERROR_CLASS = const(6)
@@ -225,6 +228,8 @@ class Association:
             return _APPLICATION_CONTEXT_NOT_SUPPORTED
         if config is None:
             return _NO_REASON_GIVEN
+        if aarq.title_end and aarq.title_end - aarq.title_pos != _SYSTEM_TITLE_LEN:
+            return _CALLING_AP_TITLE_NOT_RECOGNISED
         wanted = config[_MECHANISM]
         offered = aarq.mechanism
         if offered == -1:
@@ -233,6 +238,9 @@ class Association:
                 return _MECHANISM_NAME_REQUIRED
             return 0
         if offered != wanted:
+            # The lowest level, by its name, where more is asked for.
+            if offered == _MECHANISM_LOWEST:
+                return _AUTHENTICATION_REQUIRED
             return _MECHANISM_NAME_NOT_RECOGNISED
         if wanted == _MECHANISM_LOWEST:
             return 0

@@ -68,6 +68,13 @@ class Channel:
         self.tx_pos = _HEADROOM
         self.last = None
 
+    def in_use(self):
+        """Has a client an association here?"""
+        for a in self.server.associations:
+            if a.channel is self:
+                return True
+        return False
+
     def release(self):
         """The link is gone: drop its associations."""
         self.last = None
@@ -103,11 +110,11 @@ class Server:
             Association(self, work_len or limits[1]) for _ in range(n_associations or limits[0])
         ]
         model.associations = self.associations
-        n_secret = 0
+        # One place is kept for clients that have a secret.
+        self._reserved = 0
         for config in model.definition.ASSOCIATIONS:
-            n_secret += config[_MECHANISM] != _LOWEST
-        # At most half of the pool.
-        self._reserved = min(n_secret, len(self.associations) >> 1)
+            if config[_MECHANISM] != _LOWEST and len(self.associations) > 1:
+                self._reserved = 1
         # Handed in: called with the row of ASSOCIATIONS when a client fails to authenticate.
         self.on_authentication_failed = None
         # The last exception that request() has caught, for the log; None if there was none.
