@@ -54,12 +54,12 @@ class Meter:
             step_ms = _STEP_MS
             self._owed_ms = min(self._owed_ms, _STEP_MS + _SECOND_MS * self.speed)
         self._owed_ms -= step_ms
-        if step_ms:
+        if step_ms or self.program.work is not None:
             self.program.tick(step_ms)
 
     def wait_ms(self):
         """How long nothing happens if nobody asks: until the next second of the meter."""
-        if self._owed_ms >= _SECOND_MS:
+        if self._owed_ms >= _SECOND_MS or self.program.work is not None:
             return 0
         if not self.speed:
             return _SECOND_MS
@@ -123,6 +123,8 @@ def build(
             minute, second = port.utc()
         clock.set_utc(minute, second)
     program = Program(model, Household(1 if seed is None else seed))
+    # Fast time has no peers that would notice.
+    program.in_parts = speed == 1
     server = Server(model)
     meter = Meter(model, server, program, storage, port.ticks_ms(), speed)
     meter.record = record

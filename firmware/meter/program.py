@@ -10,6 +10,10 @@ billing periods, ends the billing period: the maxima begin anew. Status octet of
 (project-defined): bit 1 clock invalid, 3 daylight saving, 5 clock adjusted, 7 power was down
 within the period.
 
+What happens at an instant may take longer than a peer waits between two octets, so a live meter
+does it in parts (in_parts): one with each tick(), which the main loop calls again at once while
+`work` is there, and serves its links in between. All of it is done before the next second begins.
+
 tick() and step() may allocate. What a request can reach (the hooks on_edit, event, on_capture,
 on_captured) allocates nothing.
 """
@@ -89,6 +93,8 @@ class Program:
     saved_minute  UTC minute of the state that was loaded, -1 if there was none
     interval_s    real time: energies and instantaneous values are taken as often as this
     unsaved       attempts to save that failed since the last one that did not
+    in_parts      a tick does one part of what happens at an instant, else all of it
+    work          what is left to do of this instant, None if nothing is
     """
 
     def __init__(self, model, metrology):
@@ -120,11 +126,15 @@ class Program:
         self._edits = -1
         self._due_shifts = -1
         self._dst = 0
-        # Within _happen(): not on the path of a request.
+        self.in_parts = False
+        self.work = None
+        # Within _instant(): not on the path of a request.
         self._acting = False
         # Of this instant: values are measured, state is saved.
         self._fresh = False
         self._saved = False
+        # A row of the billing profile was captured.
+        self._billed = False
         # Something was changed that must survive; configuration that clients have changed.
         self._dirty = False
         self._changes = 0
@@ -160,6 +170,8 @@ class Program:
             # No second begins, ours or the clock's: the usual case, and it is to be short.
             self._ms = ms
             clock.advance(elapsed_ms)
+            if self.work is not None:
+                self._go_on()
             return
         seconds = ms // 1000
         self._ms = ms - seconds * 1000
@@ -168,6 +180,7 @@ class Program:
     def step(self, seconds):
         """Simulated time: as many seconds pass, with all that happens in them, at once."""
         self._run(seconds, seconds * 1000, False)
+        self._finish()
         self._feed()
         self.registers.give_demands()
         self._measure()
@@ -176,6 +189,7 @@ class Program:
         """Seconds of energy, ms of the clock (it may have been set in between), by minutes."""
         clock = self.clock
         while True:
+            self._finish()
             if clock.shifts != self._shifts or self._output != self._connected:
                 self._resync()
             n = 60 - clock.second
@@ -190,17 +204,11 @@ class Program:
                 if self.registers.unix:
                     registers.add(self.model.image, self.registers.unix, 4, began)
                 self._fresh = False
-                if clock.minute != minute:
-                    self._feed()
-                    if live:
-                        self.registers.give_demands()
-                    self._happen(True)
-                    self.metrology.begin(clock.minute, clock.minute - clock.deviation)
+                self.work = self._instant(clock.minute != minute, live)
+                if self.in_parts:
+                    self._go_on()
                 else:
-                    if self._pending >= self.interval_s:
-                        self._feed()
-                        self._measure()
-                    self._happen(False)
+                    self._finish()
             seconds -= n
             if not seconds:
                 return
@@ -219,39 +227,87 @@ class Program:
             seconds = clock.minute * 60 + clock.second + _EPOCH
             registers.put(self.model.image, self.registers.unix, 4, 0, seconds)
 
-    def _happen(self, boundary):
-        """Everything that happens at an instant, in its order."""
-        now = self.clock.minute
+    def _go_on(self):
+        """Do the next part of this instant."""
+        clock = self.clock
         # What this tick comes late by is not part of the instant.
-        self.clock.local[8] = 0
+        clock.local[8] = 0
         self._acting = True
+        for _ in self.work:
+            break
+        else:
+            self.work = None
+        self._acting = False
+        clock.local[8] = clock.hundredths
+
+    def _finish(self):
+        while self.work is not None:
+            self._go_on()
+
+    def _instant(self, boundary, live):
+        """Everything that happens at an instant, in its order. A part ends where a yield is."""
+        clock = self.clock
+        now = clock.minute
         self._saved = False
-        self.clock.tick(now)
+        if boundary:
+            self._feed()
+            if live:
+                yield
+                self.registers.give_demands()
+        elif self._pending >= self.interval_s:
+            self._feed()
+            yield
+            self._measure()
+        yield
+        clock.tick(now)
         due = self._is_due(boundary)
         if due and self._demand is not None:
             self.registers.give_demands()
-            self._demand.tick(now)
+            flag = self._demand.jump()
+            for row in self._demand.rows:
+                yield
+                self._demand.tick_one(row, flag)
+            yield
         if boundary:
             if self._watched:
                 self._measure()
-            if self.clock.local[11] & _DST_ACTIVE != self._dst:
+                yield
+            if clock.local[11] & _DST_ACTIVE != self._dst:
                 self._dst ^= _DST_ACTIVE
                 self.events.note(_DST_CHANGE)
             if now % _SAVE_MINUTES == 0:
                 self._save_once()
         if due and self._profiles is not None:
-            self._profiles.tick(now)
+            for row in self._profiles.profiles:
+                if self._profiles.is_due(row):
+                    # What _on_capture() would do at once.
+                    if not self._fresh:
+                        yield
+                        self._measure()
+                    if not self._saved:
+                        yield
+                        self._save_once()
+                    yield
+                    self._profiles.capture(row)
+                    yield
         for handler in self._rest:
             handler.tick(now)
+            if boundary:
+                yield
+        if self._billed:
+            yield
+            self._end_billing()
         if self._changes:
             self.registers.count(_PROGRAM_CHANGES, self._changes)
             self._changes = 0
             self.events.note(_CONFIGURED)
         self.events.flush()
         if self._dirty:
+            yield
             self.save()
-        self._acting = False
-        self.clock.local[8] = self.clock.hundredths
+        if boundary:
+            yield
+            self.metrology.begin(clock.minute, clock.minute - clock.deviation)
 
     def _is_due(self, boundary):
         """May a demand period end or a profile capture now? Asking all of them takes longer."""
@@ -363,15 +419,21 @@ class Program:
             if t[k + 1] == row:
                 self._status_bits[k >> 1] = 0
         if row == self.registers.billing:
-            self.registers.count(_BILLING_PERIODS, 1)
-            self.registers.reset_maxima()
-            self._dirty = True
+            self._billed = True
+            if not self._acting:
+                self._end_billing()
         storage = self.model.storage
         if storage is not None and storage.failed != self._failed:
             # The row is lost. Said once; as long as it lasts the log cannot take it either.
             if not self._failed:
                 self.events.later(_MEMORY_ERROR)
             self._failed = storage.failed
+
+    def _end_billing(self):
+        self._billed = False
+        self.registers.count(_BILLING_PERIODS, 1)
+        self.registers.reset_maxima()
+        self._dirty = True
 
     # --- Power and state --------------------------------------------------------------------
 
@@ -398,10 +460,12 @@ class Program:
         self.events.note(_POWER_UP)
         self._dirty = True
         # Handlers begin their periods; the first boundary then ends one.
-        self._happen(False)
+        self.work = self._instant(False, False)
+        self._finish()
 
     def power_down(self):
         """The orderly end, or a power-fail signal: note it and save; False if that failed."""
+        self._finish()
         self._feed()
         self.event("standard", _POWER_DOWN)
         return self._save(_WAS_SAVED | _WAS_POWERED_DOWN)

@@ -47,11 +47,13 @@ _DEMAND_CAPTURE_TIME = const(6)
 _PERIOD = const(8)
 _DATE_TIME_LEN = const(14)
 
-_DEMAND_REGISTER = const(5)
 _PROFILE_GENERIC = const(7)
 
 _SIGNED = b"\x0f\x10\x05\x14"
 _UNSIGNED = b"\x16\x11\x12\x06\x15"
+
+# A date-time of which nothing is specified.
+_NO_TIME = b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x80\x00\xff"
 
 # A feed: what, position in the image, octets, signed, row.
 _FEED_LEN = const(5)
@@ -251,10 +253,16 @@ class Registers:
         clock = self.model.handler("clock")
         step = _common(15, clock.time_zone)
         step = _common(step, clock.dst_deviation)
-        for class_id in (_DEMAND_REGISTER, _PROFILE_GENERIC):
-            attribute = _PERIOD if class_id == _DEMAND_REGISTER else _CAPTURE_PERIOD
-            for row in self.model.rows(class_id):
-                seconds = slots.double_long_unsigned(self.model, row, attribute)
+        if self._demand is not None:
+            for row in self._demand.rows:
+                seconds = slots.double_long_unsigned(self.model, row, _PERIOD)
+                if seconds % 60:
+                    return 0
+                step = _common(step, seconds // 60)
+        profiles = self.model.handler("profile_generic")
+        if profiles is not None:
+            for row in profiles.profiles:
+                seconds = profiles.profiles[row].period
                 if seconds % 60:
                     return 0
                 step = _common(step, seconds // 60)
@@ -303,8 +311,4 @@ class Registers:
             at = self.model.slot(of, _VALUE) + 1
             put(image, at, self.model.value_len(of, _VALUE) - 1, 0, 0)
             at = self.model.slot(of, _EXTENDED_CAPTURE_TIME) + 2
-            for j in range(12):
-                image[at + j] = 0xFF
-            # Deviation not specified.
-            image[at + 9] = 0x80
-            image[at + 10] = 0
+            copy(image, at, _NO_TIME, 0, 12)

@@ -112,18 +112,22 @@ class Handler(handler.Handler):
     # --- Periods ----------------------------------------------------------------------------
 
     def tick(self, now):
-        clock = self.clock
-        if clock is None:
-            return
-        jumped = clock.shifts != self._shifts
-        flag = 0
-        if jumped:
-            flag = _POWER_FAILED if self._shifts < 0 else _CLOCK_SET
-            self._shifts = clock.shifts
+        flag = self.jump()
         for row in self.rows:
-            self._tick(row, flag)
+            self.tick_one(row, flag)
 
-    def _tick(self, row, flag):
+    def jump(self):
+        """What has made the clock jump since the last call: a bit of status, or 0."""
+        flag = 0
+        if self.clock is not None and self.clock.shifts != self._shifts:
+            flag = _POWER_FAILED if self._shifts < 0 else _CLOCK_SET
+            self._shifts = self.clock.shifts
+        return flag
+
+    def tick_one(self, row, flag):
+        """tick() of one object, for who cannot take the time for all of them; flag: jump()."""
+        if self.clock is None:
+            return
         image = self.model.image
         at = self.model.state(row, 0)
         period = slots.double_long_unsigned(self.model, row, _PERIOD)

@@ -25,7 +25,14 @@ _NULL = const(0x00)
 _CLOCK = const(8)
 _TIME = const(2)
 _PROFILE = const(7)
+# Fields of the object table and of an attribute entry, see model.py.
+_ROW_SHIFT = const(4)
+_ROW_N_ATTRIBUTES = const(10)
+_ROW_FIRST_ENTRY = const(12)
+_ENTRY_SHIFT = const(2)
+_KIND = const(0x0F)
 _COMPUTED = const(0)
+_RAM = const(2)
 _LOGICAL_NAME = const(3)
 
 _MAX_COLUMNS = const(60)
@@ -123,28 +130,47 @@ def check(model, p, buf, pos):
     return _SUCCESS if total + 2 <= p.ring.row_len else _OTHER_REASON
 
 
-def put(model, p, j, buf, pos, end):
-    """Write the value of column j at buf[pos:end], null-data if it cannot be had."""
-    c = j * _COLUMN_LEN
-    row = get_u16(p.columns, c)
-    attribute = p.columns[c + 2]
-    data_index = get_u16(p.columns, c + 3)
-    if row != _NOBODY and attribute and attribute <= model.n_attributes(row):
-        kind = model.kind(row, attribute)
-        if kind == _COMPUTED or kind == _LOGICAL_NAME:
-            after = model.read(row, attribute, buf, pos, len(buf))
-            src = buf
-            at = pos
-        else:
-            src = slots.source(model, row, attribute)
-            at = slots.offset(model, row, attribute)
-            after = at + model.value_len(row, attribute)
-        if after > at and data_index:
-            at = element(src, at, after, data_index)
-            after = skip(src, at, after) if at >= 0 else -1
-        if after > at and after - at <= end - pos:
+def put(model, p, buf, end):
+    """Write the values of all columns at buf[:end], null-data for what cannot be had; their end.
+
+    Written out what model and slots do elsewhere: a row of many columns would take too long.
+    """
+    objects = model.objects
+    attributes = model.attributes
+    columns = p.columns
+    pos = 0
+    c = 0
+    left = p.n_columns
+    while left:
+        left -= 1
+        row = columns[c] << 8 | columns[c + 1]
+        attribute = columns[c + 2]
+        data_index = columns[c + 3] << 8 | columns[c + 4]
+        c += _COLUMN_LEN
+        at = row << _ROW_SHIFT
+        after = -1
+        if row != _NOBODY and attribute and attribute <= objects[at + _ROW_N_ATTRIBUTES]:
+            e = objects[at + _ROW_FIRST_ENTRY] << 8 | objects[at + _ROW_FIRST_ENTRY + 1]
+            e = e + attribute - 1 << _ENTRY_SHIFT
+            kind = attributes[e] & _KIND
+            if kind == _COMPUTED or kind == _LOGICAL_NAME:
+                after = model.read(row, attribute, buf, pos, len(buf))
+                src = buf
+                at = pos
+            else:
+                src = model.image if kind == _RAM else model.rom
+                at = attributes[e + 2] << 8 | attributes[e + 3]
+                after = at + 2 + (src[at] << 8 | src[at + 1])
+                at += 2
+            if after > at and data_index:
+                at = element(src, at, after, data_index)
+                after = skip(src, at, after) if at >= 0 else -1
+        # Every column to come is at least a null-data.
+        if after > at and after - at <= end - left - pos:
             if src is not buf or at != pos:
                 copy(buf, pos, src, at, after - at)
-            return pos + after - at
-    buf[pos] = _NULL
-    return pos + 1
+            pos += after - at
+        else:
+            buf[pos] = _NULL
+            pos += 1
+    return pos

@@ -195,17 +195,13 @@ class Handler(handler.Handler):
     def capture(self, row):
         """Store the values of the columns now; action_result."""
         p = self.profiles[row]
-        n = p.n_columns
-        if n == 0:
+        if p.n_columns == 0:
             return _OTHER_REASON
         if self.on_capture is not None:
             self.on_capture(row)
         buf = self.row
         end = p.ring.row_len - 2
-        pos = 0
-        for j in range(n):
-            # Every column to come is at least a null-data.
-            pos = profile_columns.put(self.model, p, j, buf, pos, end - (n - 1 - j))
+        pos = profile_columns.put(self.model, p, buf, end)
         fill(buf, pos, end - pos, 0)
         put_u16(buf, end, pos)
         sequence = p.ring.first + p.ring.n
@@ -271,20 +267,26 @@ class Handler(handler.Handler):
     # --- Periods ----------------------------------------------------------------------------
 
     def tick(self, now):
-        clock = self.clock
-        if clock is None:
-            return
         for row in self.profiles:
-            p = self.profiles[row]
-            if not p.period:
-                continue
-            boundary = period_number(clock, p.period)
-            if p.shifts != clock.shifts:
-                p.shifts = clock.shifts
-                p.boundary = boundary
-            elif boundary > p.boundary:
-                p.boundary = boundary
+            if self.is_due(row):
                 self.capture(row)
+
+    def is_due(self, row):
+        """Has a period of this profile ended since the last look?"""
+        p = self.profiles[row]
+        clock = self.clock
+        if clock is None or not p.period:
+            return False
+        boundary = period_number(clock, p.period)
+        if p.shifts != clock.shifts:
+            p.shifts = clock.shifts
+        elif boundary > p.boundary:
+            p.boundary = boundary
+            return True
+        else:
+            return False
+        p.boundary = boundary
+        return False
 
     # --- What clients see -------------------------------------------------------------------
 

@@ -49,16 +49,21 @@ class Handler(handler.Handler):
         super().__init__(model)
         self.rows = []
         self._counts = bytearray(model.n_rows + 7 >> 3)
+        self._stale = False
 
     def start(self, row):
         self.rows.append(row)
-        self._load()
+        self._stale = True
 
     def counts(self, row):
         """Does the register at this row count now?"""
+        if self._stale:
+            self._load()
         return self._counts[row >> 3] >> (row & 7) & 1 == 1
 
     def _load(self):
+        # Not when a mask is set: a script sets several, and whoever runs it may have to hurry.
+        self._stale = False
         model = self.model
         t = self._counts
         for i in range(len(t)):
@@ -145,7 +150,7 @@ class Handler(handler.Handler):
         return _SUCCESS
 
     def changed(self, row, attribute):
-        self._load()
+        self._stale = True
 
     def _n_registers(self, row):
         model = self.model
@@ -165,7 +170,7 @@ class Handler(handler.Handler):
         else:
             return _OBJECT_UNDEFINED
         if not result:
-            self._load()
+            self._stale = True
         return result
 
     def _add_register(self, row, buf, pos, end):

@@ -95,13 +95,10 @@ class Handler(handler.Handler):
         clock = self.clock
         date = self._date
         clock.local_of(minute, 0, date, 0)
-        year = date[0] << 8 | date[1]
-        begin = clock.dst_day(False, year)
-        end = clock.dst_day(True, year)
         for i, row in enumerate(self.rows):
-            self._due[i] = self._second(row, begin, end)
+            self._due[i] = self._second(row)
 
-    def _second(self, row, begin, end):
+    def _second(self, row):
         """Second from which a schedule is due in the minute of self._date."""
         model = self.model
         buf = slots.source(model, row, _EXECUTION_TIME)
@@ -113,22 +110,31 @@ class Handler(handler.Handler):
         n = buf[at + 1]
         at = first
         while n:
-            if _fits(kind, buf, at, first):
-                hour = buf[at + _TIME_AT]
-                minute = buf[at + _TIME_AT + 1]
-                second = buf[at + _TIME_AT + 2]
-                if second > 59:
-                    second = 0
-                if (
-                    (hour == 0xFF or hour == date[5])
-                    and (minute == 0xFF or minute == date[6])
-                    and second < due
-                    and calendar.matches(buf, at + _DATE_AT, date, 0, begin, end)
-                ):
-                    due = second
+            hour = buf[at + _TIME_AT]
+            minute = buf[at + _TIME_AT + 1]
+            second = buf[at + _TIME_AT + 2]
+            if second > 59:
+                second = 0
+            # What costs least, and is seldom true, comes first.
+            if (
+                (minute == 0xFF or minute == date[6])
+                and (hour == 0xFF or hour == date[5])
+                and second < due
+                and _fits(kind, buf, at, first)
+                and self._is_day(buf, at + _DATE_AT)
+            ):
+                due = second
             at += _ENTRY_LEN
             n -= 1
         return due
+
+    def _is_day(self, buf, pos):
+        """Is self._date a day that buf[pos:] names?"""
+        date = self._date
+        year = date[0] << 8 | date[1]
+        begin = self.clock.dst_day(False, year)
+        end = self.clock.dst_day(True, year)
+        return calendar.matches(buf, pos, date, 0, begin, end)
 
     def _run(self, minute, second):
         for i in range(len(self.rows)):

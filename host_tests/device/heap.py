@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Where the heap goes that a board holds after the start of its meter; prints a JSON object.
+
+    weigh(modules, steps)   modules: names in the order of their imports; steps: see below
+
+A step is a function or method, "module.function" or "module.Class.method": what the heap holds
+more after it than before. Steps that call each other are counted in each of them.
+"""
+
+import gc
+import json
+import sys
+
+from micropython import const
+
+_DEPTH = const(20)
+
+
+def _deep(n):
+    return n and _deep(n - 1)
+
+
+def used():
+    """Octets of heap in use. The collector believes old pointers on the stack: overwrite them."""
+    _deep(_DEPTH)
+    gc.collect()
+    return gc.mem_alloc()
+
+
+def _weighed(name, function, figures):
+    def wrapper(*args):
+        before = used()
+        result = function(*args)
+        figures[name] = figures.get(name, 0) + used() - before
+        return result
+
+    return wrapper
+
+
+def weigh(modules, steps, **options):
+    imports = []
+    __import__("_boot")
+    base = used()
+    for name in modules:
+        before = used()
+        __import__(name)
+        imports.append((name, used() - before))
+    figures = {}
+    for name in steps:
+        owner, _dot, last = name.rpartition(".")
+        parts = owner.split(".")
+        k = len(parts)
+        while ".".join(parts[:k]) not in sys.modules:
+            k -= 1
+            if not k:
+                break
+        if not k:
+            continue
+        thing = sys.modules[".".join(parts[:k])]
+        for part in parts[k:]:
+            thing = getattr(thing, part)
+        setattr(thing, last, _weighed(name, getattr(thing, last), figures))
+    before = used()
+    from firmware import board_main
+
+    board = board_main.start(**options)
+    after = used()
+    print(json.dumps({"base": base, "imports": imports, "start": after - before, "steps": figures,
+        "held": after, "loaded": list(sys.modules)}))
+    return board
