@@ -114,6 +114,11 @@ class Program:
         # Those that act, after the captures.
         known = (self.clock, self._demand, self._profiles)
         self._rest = [h for h in model.handlers if h is not None and h not in known]
+        # Scripts that the others run have set its masks: what follows from that comes last.
+        activation = model.handler("register_activation")
+        if activation is not None:
+            self._rest.remove(activation)
+            self._rest.append(activation)
         # Some compare instantaneous values all the time.
         names = model.definition.HANDLERS
         self._watched = "limiter" in names or "register_monitor" in names
@@ -291,9 +296,9 @@ class Program:
                     self._profiles.capture(row)
                     yield
         for handler in self._rest:
-            handler.tick(now)
             if boundary:
                 yield
+            handler.tick(now)
         if self._billed:
             yield
             self._end_billing()

@@ -14,7 +14,7 @@ Nothing is allocated after boot.
 
 from cosem import handler, slots
 from dlms.axdr import get_u16
-from dlms.prim import compare, copy
+from dlms.prim import compare, copy, fill
 from micropython import const
 
 _REGISTER_ASSIGNMENT = const(2)
@@ -48,6 +48,8 @@ class Handler(handler.Handler):
     def __init__(self, model):
         super().__init__(model)
         self.rows = []
+        # A bit for each row: it is in a register_assignment; it is in a mask that is active.
+        self._listed = bytearray(model.n_rows + 7 >> 3)
         self._counts = bytearray(model.n_rows + 7 >> 3)
         self._stale = False
 
@@ -59,45 +61,41 @@ class Handler(handler.Handler):
         """Does the register at this row count now?"""
         if self._stale:
             self._load()
-        return self._counts[row >> 3] >> (row & 7) & 1 == 1
+        at = row >> 3
+        return (self._counts[at] | ~self._listed[at]) >> (row & 7) & 1 == 1
 
     def _load(self):
         # Not when a mask is set: a script sets several, and whoever runs it may have to hurry.
         self._stale = False
+        counts = self._counts
+        listed = self._listed
+        fill(counts, 0, len(counts), 0)
+        fill(listed, 0, len(listed), 0)
         model = self.model
-        t = self._counts
-        for i in range(len(t)):
-            t[i] = 0xFF
-        for assigned in (True, False):
-            # First all that are assigned stop, then those of the active masks count.
-            for r in self.rows:
-                buf = slots.source(model, r, _REGISTER_ASSIGNMENT)
-                at = slots.offset(model, r, _REGISTER_ASSIGNMENT)
-                device = slots.device_of(model, r)
-                for j in range(buf[at + 1]):
-                    if assigned or self._is_active(r, j + 1):
-                        o = at + 2 + j * _OBJECT_LEN
-                        row = slots.find_object(model, device, buf, o + 3, o + 7)
-                        if row >= 0:
-                            if assigned:
-                                t[row >> 3] &= ~(1 << (row & 7))
-                            else:
-                                t[row >> 3] |= 1 << (row & 7)
+        for r in self.rows:
+            buf = slots.source(model, r, _REGISTER_ASSIGNMENT)
+            at = slots.offset(model, r, _REGISTER_ASSIGNMENT)
+            masks = slots.source(model, r, _MASK_LIST)
+            mask = _find_mask(
+                masks,
+                slots.offset(model, r, _MASK_LIST),
+                slots.source(model, r, _ACTIVE_MASK),
+                slots.offset(model, r, _ACTIVE_MASK),
+            )
+            device = slots.device_of(model, r)
+            o = at + 2
+            for j in range(buf[at + 1]):
+                row = slots.find_object(model, device, buf, o + 3, o + 7)
+                if row >= 0:
+                    bit = 1 << (row & 7)
+                    listed[row >> 3] |= bit
+                    if mask >= 0 and _has_index(masks, mask, j + 1):
+                        counts[row >> 3] |= bit
+                o += _OBJECT_LEN
 
-    def _is_active(self, row, index):
-        model = self.model
-        active = slots.source(model, row, _ACTIVE_MASK)
-        name = slots.offset(model, row, _ACTIVE_MASK)
-        buf = slots.source(model, row, _MASK_LIST)
-        at = _find_mask(buf, slots.offset(model, row, _MASK_LIST), active, name)
-        if at < 0:
-            return False
-        at += 2
-        at += 2 + buf[at + 1]
-        for j in range(buf[at + 1]):
-            if buf[at + 3 + 2 * j] == index:
-                return True
-        return False
+    def tick(self, now):
+        if self._stale:
+            self._load()
 
     # --- Attributes -------------------------------------------------------------------------
 
@@ -270,6 +268,15 @@ def _is_mask(buf, pos, end):
 def _mask_len(buf, pos):
     at = pos + 4 + buf[pos + 3]
     return at + 2 + 2 * buf[at + 1] - pos
+
+
+def _has_index(buf, pos, index):
+    """Does the mask at pos list this register?"""
+    at = pos + 4 + buf[pos + 3]
+    for i in range(at + 3, at + 3 + 2 * buf[at + 1], 2):
+        if buf[i] == index:
+            return True
+    return False
 
 
 def _indexes(buf, pos, n_registers):
