@@ -27,7 +27,6 @@ alarm register is set if the alarm filter (E + 10) has it, and then in the alarm
 later() may be called on the path of a request and allocates nothing; note() captures at once.
 """
 
-from cosem import slots
 from micropython import const
 
 _LOGS = "standard fraud disconnect power_quality communication"
@@ -43,10 +42,7 @@ _MEMORY_ERROR = const(14)
 # Events that wait for the next second. More than that within a second are counted, not logged.
 _N_WAITING = const(16)
 
-_PROFILE_GENERIC = const(7)
 _VALUE = const(2)
-_CAPTURE_OBJECTS = const(3)
-_CAPTURE_PERIOD = const(4)
 _CAPTURE = const(2)
 _ZERO = b"\x0f\x00"
 
@@ -69,79 +65,33 @@ def log_of(code):
     return _STANDARD
 
 
-def lists(model, row, attribute, other):
-    """Does attribute of row, a list of objects, name the object at row `other`? (boot only)
-
-    capture_objects and register_assignment: class_id and logical name follow each other there.
-    """
-    key = model.objects[other << 4 : (other << 4) + 8]
-    key = b"\x12" + key[0:2] + b"\x09\x06" + key[2:8]
-    at = slots.offset(model, row, attribute)
-    n = model.value_len(row, attribute)
-    return bytes(slots.source(model, row, attribute)[at : at + n]).find(key) >= 0
-
-
 class Events:
     """Logs of one meter. on_event(code), if set, hears of each one after it was captured."""
 
     def __init__(self, model):
         self.model = model
         self.on_event = None
-        # Object and log by number of the log; -1: the definition has none.
-        self._objects = [-1] * _N_LOGS
-        self._profiles = [-1] * _N_LOGS
+        # Object and log by number of the log, filter and descriptor of the alarm register: rows
+        # that sources.py finds; -1: the definition has none.
+        self.objects = [-1] * _N_LOGS
+        self.profiles = [-1] * _N_LOGS
         self._waiting = bytearray(_N_WAITING)
         self._n = 0
         self.error_row = -1
         self.alarm_row = -1
-        self._filter = -1
-        self._descriptor = -1
+        self.filter = -1
+        self.descriptor = -1
         # An event could not be captured.
         self.lost = 0
 
-    def source(self, name, row):
-        """event.<log> or status.<x> is this object; False if there is no such source."""
-        if name == "status.error":
-            self.error_row = row
-        elif name == "status.alarm":
-            self.alarm_row = row
-        else:
-            logs = _LOGS.split()
-            if name[:6] != "event." or name[6:] not in logs:
-                return False
-            self._objects[logs.index(name[6:])] = row
-        return True
-
-    def start(self):
-        """Find the logs and the companions of the alarm register, when all sources are known."""
-        if self.alarm_row >= 0:
-            self._filter = self._companion(10)
-            self._descriptor = self._companion(20)
-        for row in self.model.rows(_PROFILE_GENERIC):
-            if slots.double_long_unsigned(self.model, row, _CAPTURE_PERIOD):
-                continue
-            for k in range(_N_LOGS):
-                if self._objects[k] >= 0 and self._profiles[k] < 0:
-                    if lists(self.model, row, _CAPTURE_OBJECTS, self._objects[k]):
-                        self._profiles[k] = row
-
-    def _companion(self, e):
-        """Row of the object whose name has an E that is so much higher; -1 if it cannot serve."""
-        key = bytearray(self.model.objects[self.alarm_row << 4 : (self.alarm_row << 4) + 8])
-        key[6] += e
-        row = self.model.find_any(key, 0)
-        if row < 0 or self.model.slot(row, _VALUE) < 0:
-            return -1
-        return row if self.model.value_len(row, _VALUE) == 5 else -1
-
     def has(self, log):
         """Does the definition have this log?"""
-        return self._objects[log] >= 0
+        return self.objects[log] >= 0
 
     def is_log(self, row):
         """Is this profile an event log?"""
         for k in range(_N_LOGS):
-            if self._profiles[k] == row:
+            if self.profiles[k] == row:
                 return True
         return False
 
@@ -166,12 +116,12 @@ class Events:
         if log < 0:
             log = log_of(code)
         self._raise(code)
-        row = self._objects[log]
+        row = self.objects[log]
         if row < 0:
             return True
         self.model.put_int(row, _VALUE, code)
         done = True
-        row = self._profiles[log]
+        row = self.profiles[log]
         if row >= 0 and self.model.act(row, _CAPTURE, _ZERO, 0, 2):
             self.lost += 1
             done = False
@@ -194,9 +144,9 @@ class Events:
             bit = _FRAUD_BIT
         else:
             return
-        if self._filter < 0 or self._octet(self._filter, bit) & 1 << (bit & 7):
+        if self.filter < 0 or self._octet(self.filter, bit) & 1 << (bit & 7):
             self._set(self.alarm_row, bit)
-            self._set(self._descriptor, bit)
+            self._set(self.descriptor, bit)
 
     def _octet(self, row, bit):
         """The octet of a value of 32 bits that has this bit."""

@@ -98,6 +98,8 @@ class Program:
     """
 
     def __init__(self, model, metrology):
+        from firmware.meter.sources import connect
+
         self.model = model
         self.metrology = metrology
         self.clock = model.handler("clock")
@@ -105,7 +107,8 @@ class Program:
             raise ValueError("The definition has no clock: a meter needs one.")
         self.kept = bytearray(_KEPT_LEN) if model.storage is None else model.storage.extra
         self.events = events.Events(model)
-        self.registers = registers.Registers(model, metrology, self.events, self.kept)
+        self.registers = registers.Registers(model, metrology, self.kept)
+        connect(model, model.definition.SOURCES, self.registers, self.events)
         self.saved_minute = -1
         self.unsaved = 0
         self.interval_s = 1
@@ -162,7 +165,6 @@ class Program:
                 self._output = model.get_int(row, _OUTPUT_STATE) != 0
             handler.on_output = self._on_output
         self.events.on_event = self._on_event
-        self.events.start()
         self._power_up()
 
     # --- Time -------------------------------------------------------------------------------
