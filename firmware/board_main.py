@@ -19,7 +19,6 @@ from micropython import const, heap_lock, heap_unlock
 _PORTION = const(1024)
 gc.threshold(_PORTION)
 
-from firmware import app  # noqa: E402
 from firmware.links import uart  # noqa: E402
 from firmware.ports import board as port  # noqa: E402
 
@@ -92,13 +91,11 @@ def record(wiring):
 
 def start(**options):
     import wiring
+    from firmware import app
 
-    definition = app.Tables("definition")
-    limits = definition.LIMITS
-    definition.LIMITS = (options.get("associations", _ASSOCIATIONS),) + limits[1:]
     minute, second = options.get("start", (None, 0))
     meter = app.build(
-        definition,
+        app.Tables("definition"),
         storage(options.get("state", wiring.STATE)),
         port,
         options.get("seed"),
@@ -106,8 +103,8 @@ def start(**options):
         second,
         options.get("speed", 1),
         record(wiring),
+        options.get("associations", _ASSOCIATIONS),
     )
-    definition.shrink()
     made = Board(meter, [], options.get("locked", False))
     for _kind, number, baud in wiring.LINKS:
         link = uart.hdlc(meter, port, number, baud)
@@ -120,6 +117,7 @@ def start(**options):
     if not provisioned:
         port.out(meter.record.message)
     del sys.modules["wiring"]
+    app.forget()
     gc.threshold(-1)
     gc.collect()
     port.out("ready" if provisioned else "ready to be provisioned")

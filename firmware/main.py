@@ -107,13 +107,9 @@ def run(options):
     links = []
     try:
         try:
-            definition = app.Tables(options["definition"])
-            n = options.get("associations")
-            if n:
-                definition.LIMITS = (n,) + definition.LIMITS[1:]
             start = options.get("start") or (None, 0)
             meter = app.build(
-                definition,
+                app.Tables(options["definition"]),
                 options.get("storage")
                 or storage_for(options.get("state"), options.get("sync", True)),
                 port,
@@ -122,8 +118,8 @@ def run(options):
                 start[1],
                 options.get("speed", 1),
                 record_of(options.get("provisioning")),
+                options.get("associations", 0),
             )
-            definition.shrink()
             links = make_links(options["links"], meter, port, options.get("trace", False))
         except OSError as e:
             raise Fault("The stored state cannot be used: %s" % text_of(e))

@@ -393,7 +393,7 @@ def test_setup_objects_reach_the_profiles():
         port, "wrapper-tcp", "", 0, [Configured() for _ in range(4)], 16, False
     )
     make.apply(model, [serial, listening])
-    assert serial.line.profile.values == (128, 256, 1, 2, 25, 120, 17)
+    assert serial.profile.values == (128, 256, 1, 2, 25, 120, 17)
     assert [p.profile.values for p in listening.places] == [(180,)] * 4
     assert listening.limit == 2
     assert model.longest_info == 512

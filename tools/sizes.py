@@ -49,7 +49,7 @@ definition = app.Tables("definition")
 tables = used()
 storage = store.FileStorage(todo["state"], store.Files(False))
 meter = app.build(definition, storage, port, 1, 13149360)
-definition.shrink()
+definition = None
 def deep(n):
     return n and deep(n - 1)
 deep(50)  # no pointers of before on the stack: the collector would believe them

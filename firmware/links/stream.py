@@ -133,27 +133,20 @@ class Stream:
                 self.trace.sent(self.profile.out, self._out_pos, self._out_n)
 
 
-class Serial:
+class Serial(Stream):
     """A stream that is always there: a UART, or the master side of a pseudo-terminal."""
 
     def __init__(self, port, name, address, opened, profile, chunk_len, trace=None):
-        self.port = port
+        Stream.__init__(self, port, profile, chunk_len, True, trace)
         self.name = name
         self.address = address
-        self.line = Stream(port, profile, chunk_len, True, trace)
         self._opened = opened
 
     def open(self, poller):
-        self.line.attach(self._opened, poller, self.port.ticks_ms())
+        self.attach(self._opened, poller, self.port.ticks_ms())
 
     def profiles(self):
-        return [self.line.profile]
-
-    def poll(self, now_ms):
-        self.line.poll(now_ms)
-
-    def wait_ms(self):
-        return self.line.wait_ms()
+        return [self.profile]
 
     def close(self):
-        self.line.detach()
+        self.detach()

@@ -123,7 +123,7 @@ class Program:
             self._rest.remove(activation)
             self._rest.append(activation)
         # Some compare instantaneous values all the time.
-        names = model.definition.HANDLERS
+        names = model.handler_names
         self._watched = "limiter" in names or "register_monitor" in names
         # Seconds whose energy is still with the metrology; milliseconds of a second.
         self._pending = 0

@@ -63,12 +63,15 @@ def play(name, link):
     from firmware.store import FileStorage
 
     def make_meter():
-        definition = app.Tables("definition")
-        definition.LIMITS = (_ASSOCIATIONS,) + definition.LIMITS[1:]
-        storage = FileStorage("/meter")
-        meter = app.build(definition, storage, port, converse.SEED, converse.START_MINUTE, 0, 0)
-        definition.shrink()
-        return meter
+        return app.build(
+            app.Tables("definition"),
+            FileStorage("/meter"),
+            port,
+            converse.SEED,
+            converse.START_MINUTE,
+            speed=0,
+            n_associations=_ASSOCIATIONS,
+        )
 
     converse.open = lambda path: _Lines()
     complaints, n = converse.play(name, make_meter, link)
@@ -96,7 +99,6 @@ def bench(n_gets=50, rows=100, state=None):
     definition.LIMITS = (1,) + definition.LIMITS[1:]
     storage = store.FileStorage(state) if state else store.RAMStorage()
     measured = Bench(definition, storage, port)
-    definition.shrink()
     gc.threshold(-1)
     figures = measured.run(1, n_gets, (rows,))
     program = measured.meter.program

@@ -65,6 +65,16 @@ def weigh(modules, steps, **options):
 
     board = board_main.start(**options)
     after = used()
-    print(json.dumps({"base": base, "imports": imports, "start": after - before, "steps": figures,
-        "held": after, "loaded": list(sys.modules)}))
+    print(
+        json.dumps(
+            {
+                "base": base,
+                "imports": imports,
+                "start": after - before,
+                "steps": figures,
+                "held": after,
+                "loaded": list(sys.modules),
+            }
+        )
+    )
     return board

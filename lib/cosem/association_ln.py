@@ -75,7 +75,7 @@ class Handler(Base):
     def _config(self, row):
         """Index in ASSOCIATIONS of the association that object row describes, or -1."""
         i = 0
-        for config in self.model.definition.ASSOCIATIONS:
+        for config in self.model.configs:
             if config[_ROW] == row:
                 return i
             i += 1
@@ -91,7 +91,7 @@ class Handler(Base):
         if not self._selection_is_good(s):
             return _TYPE_UNMATCHED
         # s.b, s.c: item s.c is the object s.b of the device. s.d: how many are selected.
-        config = self.model.definition.ASSOCIATIONS[i]
+        config = self.model.configs[i]
         n = 0
         for at in range(self.model.devices[config[_DEVICE]][2]):
             if self._selected(s, config, at):
@@ -103,7 +103,7 @@ class Handler(Base):
         return _SUCCESS
 
     def item(self, s, buf, pos):
-        config = self.model.definition.ASSOCIATIONS[s.a]
+        config = self.model.configs[s.a]
         attribute = s.attribute
         if attribute == _OBJECT_LIST:
             return self._object_list(s, config, buf, pos)
@@ -118,7 +118,7 @@ class Handler(Base):
         if attribute == _AUTHENTICATION_MECHANISM_NAME:
             return self._put_oid(s.row, buf, pos, _MECHANISM_ARC, config[_MECHANISM])
         if attribute == _XDLMS_CONTEXT_INFO:
-            send = self.model.definition.LIMITS[2]
+            send = self.model.limits[2]
             return _put_context_info(buf, pos, config[_CONFORMANCE], config[_MAX_PDU], send)
         if attribute == _ASSOCIATION_STATUS:
             buf[pos] = _ENUM

@@ -422,7 +422,7 @@ class Handler(handler.Handler):
     def _measuring_period(self):
         """Capture period of the first load profile that divides a day, else 15 minutes."""
         model = self.model
-        for row in range(model.n_rows):
+        for row in range(model.n_rows()):
             if model.class_id(row) == 7:
                 n = slots.double_long_unsigned(model, row, 4)
                 if n and n <= 86400 and 86400 % n == 0:

@@ -59,7 +59,11 @@ class Model:
     """All objects of a definition, their values, and the handlers of their classes."""
 
     def __init__(self, definition):
+        # For the start; whoever has made the meter may let go of it (None) after that.
         self.definition = definition
+        self.limits = definition.LIMITS
+        self.configs = definition.ASSOCIATIONS
+        self.handler_names = definition.HANDLERS
         self.image = bytearray(definition.RAM)
         self.rom = definition.ROM
         self.objects = definition.OBJECTS
@@ -69,7 +73,6 @@ class Model:
         self.types = definition.TYPES
         self.access = definition.ACCESS
         self.devices = definition.DEVICES
-        self.n_rows = len(self.objects) >> _ROW_SHIFT
         # Counts SETs and ACTIONs: the meter program sees that something has changed.
         self.edits = 0
         # Handed in by the firmware.
@@ -86,7 +89,7 @@ class Model:
         self._reader = Stream(self)
         self._actor = Stream(self)
         self.handlers = []
-        for name in definition.HANDLERS:
+        for name in self.handler_names:
             handler = None
             if name:
                 handler = getattr(__import__("cosem." + name), name).Handler(self)
@@ -94,7 +97,7 @@ class Model:
 
     def start(self):
         """Let the handlers prepare their objects; once, after the firmware has set its hooks."""
-        for row in range(self.n_rows):
+        for row in range(self.n_rows()):
             handler = self.handlers[self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]]
             if handler is not None:
                 handler.start(row)
@@ -133,9 +136,12 @@ class Model:
         t = self.objects
         return [
             r
-            for r in range(self.n_rows)
+            for r in range(self.n_rows())
             if t[r << _ROW_SHIFT] << 8 | t[(r << _ROW_SHIFT) + 1] == class_id
         ]
+
+    def n_rows(self):
+        return len(self.objects) >> _ROW_SHIFT
 
     def class_id(self, row):
         at = row << _ROW_SHIFT
@@ -155,7 +161,7 @@ class Model:
 
     def handler(self, name):
         """The handler that module `name` of cosem gave, or None."""
-        for i, n in enumerate(self.definition.HANDLERS):
+        for i, n in enumerate(self.handler_names):
             if n == name:
                 return self.handlers[i]
         return None

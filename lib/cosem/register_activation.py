@@ -49,8 +49,8 @@ class Handler(handler.Handler):
         super().__init__(model)
         self.rows = []
         # A bit for each row: it is in a register_assignment; it is in a mask that is active.
-        self._listed = bytearray(model.n_rows + 7 >> 3)
-        self._counts = bytearray(model.n_rows + 7 >> 3)
+        self._listed = bytearray(model.n_rows() + 7 >> 3)
+        self._counts = bytearray(model.n_rows() + 7 >> 3)
         self._stale = False
 
     def start(self, row):

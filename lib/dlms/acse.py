@@ -194,40 +194,27 @@ def put_rlre(tx, pos, reason):
     return pos + 5
 
 
-class RLRQ:
-    """reason (0 when absent) and user_information _pos, _end (0 when absent) of an RLRQ."""
-
-    def __init__(self):
-        self.reason = 0
-        self.user_information_pos = self.user_information_end = 0
-
-    def parse(self, buf, pos, end):
-        """Read the RLRQ at buf[pos:end]; False if it is not well-formed."""
-        self.reason = 0
-        self.user_information_pos = self.user_information_end = 0
+def is_rlrq(buf, pos, end):
+    """Is the RLRQ at buf[pos:end] well-formed? Nothing in it matters: any reason is one."""
+    n = ber.length(buf, pos, end)
+    if n < 0:
+        return False
+    pos = ber.contents(buf, pos)
+    if pos + n != end:
+        return False
+    while pos < end:
+        tag = buf[pos]
         n = ber.length(buf, pos, end)
         if n < 0:
             return False
         pos = ber.contents(buf, pos)
-        if pos + n != end:
+        if tag == 0x80:
+            if n != 1:
+                return False
+        elif tag == _USER_INFORMATION:
+            if ber.length(buf, pos, pos + n) < 0 or buf[pos] != _OCTET_STRING:
+                return False
+        else:
             return False
-        while pos < end:
-            tag = buf[pos]
-            n = ber.length(buf, pos, end)
-            if n < 0:
-                return False
-            pos = ber.contents(buf, pos)
-            if tag == 0x80:
-                if n != 1:
-                    return False
-                self.reason = buf[pos]
-            elif tag == _USER_INFORMATION:
-                inner = ber.length(buf, pos, pos + n)
-                if inner < 0 or buf[pos] != _OCTET_STRING:
-                    return False
-                self.user_information_pos = ber.contents(buf, pos)
-                self.user_information_end = self.user_information_pos + inner
-            else:
-                return False
-            pos += n
-        return True
+        pos += n
+    return True

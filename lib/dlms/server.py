@@ -100,7 +100,7 @@ class Server:
 
     def __init__(self, model, n_associations=0, work_len=0):
         self.model = model
-        limits = model.definition.LIMITS
+        limits = model.limits
         self.max_pdu = limits[2]
         self.max_receive_pdu = limits[3]
         self.aliases = [
@@ -112,7 +112,7 @@ class Server:
         model.associations = self.associations
         # One place is kept for clients that have a secret.
         self._reserved = 0
-        for config in model.definition.ASSOCIATIONS:
+        for config in model.configs:
             if config[_MECHANISM] != _LOWEST and len(self.associations) > 1:
                 self._reserved = 1
         # Handed in: called with the row of ASSOCIATIONS when a client fails to authenticate.
@@ -120,7 +120,6 @@ class Server:
         # The last exception that request() has caught, for the log; None if there was none.
         self.fault = None
         self._aarq = acse.AARQ()
-        self._rlrq = acse.RLRQ()
         self._initiate = initiate.InitiateRequest()
 
     def channel(self, max_pdu=0, tx=None):
@@ -188,7 +187,7 @@ class Server:
         if tag == _AARQ:
             return self._open(channel, a, client_sap, server_sap, buf, pos, end)
         if tag == _RLRQ:
-            if not self._rlrq.parse(buf, pos, end):
+            if not acse.is_rlrq(buf, pos, end):
                 return exceptions.malformed(channel)
             # Also without an association: the client wants to have none, and has none.
             if a is not None:
@@ -245,11 +244,11 @@ class Server:
         return free
 
     def _config(self, client_sap, server_sap):
-        definition = self.model.definition
-        for config in definition.ASSOCIATIONS:
+        model = self.model
+        for config in model.configs:
             if (
                 config[_CLIENT_SAP] == client_sap
-                and definition.DEVICES[config[_DEVICE]][0] == server_sap
+                and model.devices[config[_DEVICE]][0] == server_sap
             ):
                 return config
         return None

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""A running meter: what app.py has put together, and how its time passes."""
+
+from micropython import const
+
+_TICKS_MASK = const(0x3FFFFFFF)
+# Of fast time at most so much passes between two looks at the links.
+_STEP_MS = const(60000)
+_SECOND_MS = const(1000)
+_AUTHENTICATION_FAILED = const(46)  # event code, see meter/events.py
+
+
+class Meter:
+    """model, server, program, storage; tick() makes the meter's time pass."""
+
+    def __init__(self, model, server, program, storage, now_ms, speed):
+        self.model = model
+        self.server = server
+        self.program = program
+        self.storage = storage
+        self.speed = speed
+        self.record = None  # see app.build()
+        # A client has changed a setup object; main.py hands it on to the links, and resets this.
+        self.setup_changed = True
+        self._last_ms = now_ms
+        self._owed_ms = 0  # time of the meter that has not passed yet
+        model.on_setup = self._set_up
+        server.on_authentication_failed = self._refused
+
+    def _set_up(self, row):
+        self.setup_changed = True
+
+    def _refused(self, association):
+        self.model.event(_AUTHENTICATION_FAILED)
+
+    def tick(self, now_ms):
+        """Let the time pass that is due. now_ms: ticks of the port.
+
+        With a speed that the processor cannot follow, what it cannot do is dropped rather than
+        piled up: the clock runs as fast as it can.
+        """
+        self._owed_ms += ((now_ms - self._last_ms) & _TICKS_MASK) * self.speed
+        self._last_ms = now_ms
+        step_ms = self._owed_ms
+        if step_ms > _STEP_MS:
+            step_ms = _STEP_MS
+            self._owed_ms = min(self._owed_ms, _STEP_MS + _SECOND_MS * self.speed)
+        self._owed_ms -= step_ms
+        if step_ms or self.program.work is not None:
+            self.program.tick(step_ms)
+
+    def wait_ms(self):
+        """How long nothing happens if nobody asks: until the next second of the meter."""
+        if self._owed_ms >= _SECOND_MS or self.program.work is not None:
+            return 0
+        if not self.speed:
+            return _SECOND_MS
+        return _SECOND_MS // self.speed or 1
+
+    def close(self):
+        """The orderly end: it is noted, and the state saved."""
+        self.program.power_down()
+        self.storage.close()
+
+
+def random_of(port):
+    """For model.random: below(n) is 0..n - 1, a number that nobody can guess; n <= 65536."""
+    octets = bytearray(3)
+
+    def below(n):
+        port.random_fill(octets)
+        return (octets[0] << 16 | octets[1] << 8 | octets[2]) % n
+
+    return below
