@@ -37,6 +37,23 @@ def _weighed(name, function, figures):
     return wrapper
 
 
+def _owner(name):
+    """Module or class that has the function of this name, and its name there."""
+    parts = name.split(".")
+    last = parts.pop()
+    n = len(parts)
+    while True:
+        try:
+            __import__(".".join(parts[:n]))
+            break
+        except ImportError:
+            n -= 1
+    owner = sys.modules[".".join(parts[:n])]
+    for part in parts[n:]:
+        owner = getattr(owner, part)
+    return owner, last
+
+
 def weigh(modules, steps, **options):
     imports = []
     __import__("_boot")
@@ -47,19 +64,8 @@ def weigh(modules, steps, **options):
         imports.append((name, used() - before))
     figures = {}
     for name in steps:
-        owner, _dot, last = name.rpartition(".")
-        parts = owner.split(".")
-        k = len(parts)
-        while ".".join(parts[:k]) not in sys.modules:
-            k -= 1
-            if not k:
-                break
-        if not k:
-            continue
-        thing = sys.modules[".".join(parts[:k])]
-        for part in parts[k:]:
-            thing = getattr(thing, part)
-        setattr(thing, last, _weighed(name, getattr(thing, last), figures))
+        owner, last = _owner(name)
+        setattr(owner, last, _weighed(name, getattr(owner, last), figures))
     before = used()
     from firmware import board_main
 

@@ -42,12 +42,14 @@ _NOBODY = const(0xFFFF)
 # A capture object definition in capture_objects, after the two octets of the array.
 _DEFINITION_LEN = const(18)
 
+UNKNOWN = -0x20000000
+
 
 class Profile:
     """The small numbers of one object.
 
     limit       rows a client may see: profile_entries
-    boundary    number of the last period that began; shifts: the jumps of the clock until then
+    boundary    number of the last period that began, UNKNOWN at first and after a jump
     last_minute, last_second   time of the newest row, to see that rows go back in time
     """
 
@@ -59,19 +61,15 @@ class Profile:
         if n > _MAX_COLUMNS:
             n = _MAX_COLUMNS
         self.row = row
-        self.device = slots.device_of(model, row)
         self.ring = ring
         self.columns = bytearray(_COLUMN_LEN * n)
-        self.max_columns = n
         self.n_columns = -1
         self.clock_column = -1
         self.sort_column = -1
         self.period = -1
         self.sort = _FIFO
         self.limit = 0
-        self.order = None
-        self.boundary = 0
-        self.shifts = -1
+        self.boundary = UNKNOWN
         self.last_minute = self.last_second = -1
 
 
@@ -81,11 +79,12 @@ def load(model, p):
     at = slots.offset(model, p.row, _CAPTURE_OBJECTS) + 2
     n = buf[at - 1]
     changed = n != p.n_columns
+    device = slots.device_of(model, p.row)
     t = p.columns
     c = 0
     p.clock_column = -1
     for j in range(n):
-        row = slots.find_object(model, p.device, buf, at + 3, at + 7) & _NOBODY
+        row = slots.find_object(model, device, buf, at + 3, at + 7) & _NOBODY
         if get_u16(t, c) != row or t[c + 2] != buf[at + 14]:
             changed = True
         if t[c + 3] != buf[at + 16] or t[c + 4] != buf[at + 17]:
@@ -104,12 +103,13 @@ def load(model, p):
 def check(model, p, buf, pos):
     """May this be capture_objects? data_access_result."""
     n = buf[pos + 1]
-    if n > p.max_columns:
+    if n * _COLUMN_LEN > len(p.columns):
         return _OTHER_REASON
+    device = slots.device_of(model, p.row)
     total = 0
     pos += 2
     for _ in range(n):
-        row = slots.find_object(model, p.device, buf, pos + 3, pos + 7)
+        row = slots.find_object(model, device, buf, pos + 3, pos + 7)
         attribute = buf[pos + 14]
         if attribute == 0:
             return _OTHER_REASON

@@ -86,6 +86,8 @@ class Handler(handler.Handler):
     def __init__(self, model):
         super().__init__(model)
         self.profiles = {}
+        self._orders = {}  # of those that may be sorted, by row
+        self._shifts = 0  # jumps of the clock that have been seen
         self.clock = None
         self.on_capture = None
         self.on_captured = None
@@ -112,8 +114,8 @@ class Handler(handler.Handler):
         profile_columns.load(self.model, p)
         self._load_numbers(p)
         if p.sort > _LIFO or (model.slot(row, _SORT_METHOD) >= 0 and ring.capacity <= 64):
-            p.order = profile_order.Order(self, p)
-            p.order.rebuild()
+            self._orders[row] = profile_order.Order(self, p)
+            self._orders[row].rebuild()
         if ring.n > 1 and p.clock_column >= 0:
             # A power cut may have come between the last row and what is known about it.
             for k in range(ring.n - 2, ring.n):
@@ -145,7 +147,7 @@ class Handler(handler.Handler):
         changed = limit != p.limit or period != p.period or sort != p.sort
         changed = changed or sort_column != p.sort_column
         if period != p.period:
-            p.shifts = -1
+            p.boundary = profile_columns.UNKNOWN
         p.limit = limit
         p.period = period
         p.sort = sort
@@ -157,7 +159,7 @@ class Handler(handler.Handler):
             n = buf[pos + 1]
             if n < _FIFO or n > _FARTHEST:
                 return _OTHER_REASON
-            if n > _LIFO and self.profiles[row].order is None:
+            if n > _LIFO and row not in self._orders:
                 return _OTHER_REASON
         elif attribute == _PROFILE_ENTRIES:
             if slots.unsigned32(buf, pos + 1) > self.profiles[row].ring.capacity:
@@ -186,8 +188,8 @@ class Handler(handler.Handler):
             return False
         p.last_minute = -1
         self._put_disorder(p, 0)
-        if p.order is not None:
-            p.order.n = 0
+        if row in self._orders:
+            self._orders[row].n = 0
         if self.on_clear is not None:
             self.on_clear(row)
         return True
@@ -206,7 +208,7 @@ class Handler(handler.Handler):
         put_u16(buf, end, pos)
         sequence = p.ring.first + p.ring.n
         if self._sorted(p):
-            if not p.order.insert():
+            if not self._orders[row].insert():
                 return _HARDWARE_FAULT
         else:
             if not p.ring.append(buf, 0):
@@ -277,16 +279,15 @@ class Handler(handler.Handler):
         clock = self.clock
         if clock is None or not p.period:
             return False
+        if self._shifts != clock.shifts:
+            self._shifts = clock.shifts
+            for r in self.profiles:
+                self.profiles[r].boundary = profile_columns.UNKNOWN
+        before = p.boundary
         boundary = period_number(clock, p.period)
-        if p.shifts != clock.shifts:
-            p.shifts = clock.shifts
-        elif boundary > p.boundary:
+        if before == profile_columns.UNKNOWN or boundary > before:
             p.boundary = boundary
-            return True
-        else:
-            return False
-        p.boundary = boundary
-        return False
+        return before != profile_columns.UNKNOWN and boundary > before
 
     # --- What clients see -------------------------------------------------------------------
 
@@ -296,12 +297,12 @@ class Handler(handler.Handler):
         return n if n < p.limit else p.limit
 
     def _sorted(self, p):
-        return p.sort > _LIFO and p.sort_column >= 0 and p.order is not None
+        return p.sort > _LIFO and p.sort_column >= 0 and p.row in self._orders
 
     def index(self, p, v):
         """Number in the ring of row v of the view."""
         if self._sorted(p):
-            return p.order.index(v)
+            return self._orders[p.row].index(v)
         if p.sort == _LIFO:
             return p.ring.n - 1 - v
         return p.ring.n - self.visible(p) + v
