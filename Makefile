@@ -37,7 +37,7 @@ bench: ## how fast requests are served, on MicroPython and CPython
 
 sizes: ## octets of each module, RAM after import, RAM of the running meter
 	@$(PYTHON) tools/bootstrap.py run
-	@$(PYTHON) tools/sizes.py $(ARGS)
+	@$(PYTHON) tools/sizes.py $(if $(RUNTIME),--runtime $(RUNTIME)) $(ARGS)
 	@$(PYTHON) tools/board_pages.py
 
 firmware: ## build the image of a board: make firmware BOARD=MPS2_AN385

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: MIT
 """How large the meter is: octets of each module as .mpy, RAM after its import, RAM of the meter.
 
-    python3 tools/sizes.py [--json] [--definition FILE]
+    python3 tools/sizes.py [--runtime RUNTIME] [--json] [--definition FILE]
 
-Measured on MicroPython's unix port, where nothing is frozen: pointers have 64 bits there, so RAM
-is about twice what a board of 32 bits needs, and the code itself is in it.
+RUNTIME micropython (the default) is its unix port, where nothing is frozen: pointers have 64 bits
+there, so RAM is about twice what a board of 32 bits needs, and the code itself is in it.
+cortex-m3 is a chip in QEMU (qemu.py) with the code frozen, so that only what a module defines is
+in RAM: imports, and then what the start leaves behind, by the steps of CHIP_STEPS.
 """
 
 import argparse
@@ -25,6 +27,31 @@ from meter import DEFAULT_DEFINITION, DEFAULT_LINKS
 
 HEAP = "2m"
 BUDGET = 64 * 1024
+
+# Steps of the start on a chip: function, and what it makes. A step further in is part of the one
+# above it.
+CHIP_STEPS = (
+    ("firmware.app.build", "the meter, without links"),
+    ("firmware.store.FileStorage.prepare", "  files of the state"),
+    ("cosem.model.Model.__init__", "  model: image, handlers, two streams"),
+    ("cosem.clock.Handler.__init__", "    clock"),
+    ("cosem.model.Model.start", "  handlers: start"),
+    ("cosem.profile_generic.Handler.start", "    profiles, with their rings"),
+    ("firmware.store.FileStorage.ring", "      rings"),
+    ("cosem.profile_columns.Profile.__init__", "      numbers and columns"),
+    ("cosem.profile_order.Order.__init__", "      order of a sorted profile"),
+    ("firmware.meter.household.Household.__init__", "  household"),
+    ("firmware.meter.program.Program.__init__", "  program"),
+    ("firmware.meter.events.Events.__init__", "    events"),
+    ("firmware.meter.registers.Registers.__init__", "    registers"),
+    ("firmware.meter.sources.connect", "    tables of the sources"),
+    ("dlms.server.Server.__init__", "  server"),
+    ("dlms.association.Association.__init__", "    associations"),
+    ("firmware.links.uart.hdlc", "link on a UART"),
+    ("dlms.server.Server.channel", "  channel: buffer of the answer"),
+    ("profiles.hdlc.HDLC.__init__", "  HDLC: two frames, a request"),
+)
+CHIP_HEAP = 256 * 1024
 
 # Runs in MicroPython. Imports the modules that it is told in that order, then makes the meter.
 _PROBE = """
@@ -156,6 +183,47 @@ def probe(program, paths, modules, links):
     return json.loads(r.stdout.splitlines()[-1])
 
 
+def measure_chip(definition):
+    """Octets of heap on the Cortex-M3: imports and steps of the start, as device/heap.py has them,
+    in an image with room for the measuring; and what is held in one with 64 KiB."""
+    import images
+    import qemu
+
+    held = None
+    with qemu.Chip(images.image(qemu.BOARD, definition)) as chip:
+        for line in chip.run("from device import chip\nchip.weigh(seed=1)").splitlines():
+            if line.startswith("held "):
+                held = int(line[5:])
+    elf = images.image(qemu.BOARD, definition, CHIP_HEAP)
+    script = "from device import heap\nheap.weigh(%r, %r, seed=1)"
+
+    def run(modules, steps):
+        with qemu.Chip(elf) as chip:
+            return json.loads(chip.run(script % (modules, steps)).splitlines()[-1])
+
+    sources = [(path, module_name(name)) for path, name in compiling.device_sources()]
+    loaded = run([], [])["loaded"]
+    modules = [name for name in order(sources) if name in loaded]
+    result = run(modules, [name for name, _ in CHIP_STEPS])
+    del result["loaded"]
+    result["held"] = held
+    return result
+
+
+def chip_table(result):
+    lines = ["%-46s %8s" % ("module (code frozen)", "RAM")]
+    lines += ["%-46s %8d" % (name, n) for name, n in result["imports"]]
+    total = sum(n for _, n in result["imports"])
+    lines += ["%-46s %8d" % ("%d modules" % len(result["imports"]), total), ""]
+    lines.append("%-46s %8s" % ("The start adds to that", "RAM"))
+    for name, text in CHIP_STEPS:
+        if name in result["steps"]:
+            lines.append("%-46s %8d" % (text, result["steps"][name]))
+    lines.append("%-46s %8d" % ("board", result["base"]))
+    lines.append("%-46s %8d" % ("heap held by the running meter", result["held"]))
+    return "\n".join(lines)
+
+
 def table(result):
     lines = ["%-32s %8s %8s" % ("module", ".mpy", "RAM")]
     for m in result["modules"]:
@@ -184,9 +252,15 @@ def main(args):
     p = argparse.ArgumentParser(prog="sizes.py", description="How large the meter is.")
     p.add_argument("--json", action="store_true")
     p.add_argument("--definition", metavar="FILE", default=DEFAULT_DEFINITION)
+    p.add_argument("--runtime", choices=("micropython", "cortex-m3"), default="micropython")
     options = p.parse_args(args)
-    result = measure(options.definition)
-    print(json.dumps(result, indent=2) if options.json else table(result))
+    if options.runtime == "cortex-m3":
+        result = measure_chip(os.path.abspath(options.definition))
+        text = chip_table(result)
+    else:
+        result = measure(options.definition)
+        text = table(result)
+    print(json.dumps(result, indent=2) if options.json else text)
     return 0
 
 
