@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""cosem/periods.py: boundaries against CPython's datetime and zoneinfo."""
+"""cosem/clock.py: boundaries of periods against CPython's datetime and zoneinfo."""
 
 import datetime
 import zoneinfo
 
-from cosem.periods import period_number
 from fakes import CLOCK, Meter
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +17,7 @@ METER = Meter(CLOCK)
 def number(moment, period):
     seconds = int((moment - EPOCH).total_seconds())
     METER.clock.set_utc(seconds // 60, seconds % 60)
-    return period_number(METER.clock, period)
+    return METER.clock.period_number(period)
 
 
 moments = st.datetimes(datetime.datetime(2001, 1, 1), datetime.datetime(2037, 12, 1))

@@ -177,6 +177,21 @@ class Handler(handler.Handler):
             return self.time_zone - self.dst_deviation
         return self.time_zone
 
+    def period_number(self, period):
+        """Number of the period of this many seconds that runs now; a boundary is where it grows.
+
+        Boundaries lie in local normal time if the period divides an hour: daylight saving does not
+        matter there, and the hour that comes twice has its own. They lie in local time if it
+        divides a day, else they are counted from 2000 in whole minutes. No allocation for periods
+        that divide a day, on any board.
+        """
+        minute = self.minute - (self.deviation if 3600 % period else self.time_zone)
+        if 86400 % period == 0:
+            # By day: 32-bit boards allocate ints of 30 bits, and seconds since 2000 will be.
+            number = (minute % 1440 * 60 + self.second) // period
+            return minute // 1440 * (86400 // period) + number
+        return (minute * 60 + self.second) // period
+
     def local_of(self, minute, second, out, pos):
         """Write the date-time of a time as local time (12 octets); returns the end."""
         dst = self.in_dst(minute)

@@ -2,8 +2,8 @@
 """Demand register (class_id 5, version 0; IEC 62056-6-2, 4.3.4).
 
 The meter program adds energy; a period ends where the clock crosses a boundary of local time (see
-periods.py). With number_of_periods n > 1 the demand slides: current_average_value is the energy
-of the running period and of the n - 1 before it, over n * period; start_time_current is where
+clock.py). With number_of_periods n > 1 the demand slides: current_average_value is the energy of
+the running period and of the n - 1 before it, over n * period; start_time_current is where
 those begin. When a period ends current_average_value becomes last_average_value.
 
 After power-up the running period goes on if it is still the same, else it is closed as it was;
@@ -20,7 +20,6 @@ Ticks may allocate; the methods shift octets and do not.
 """
 
 from cosem import handler, slots
-from cosem.periods import period_number
 from dlms.axdr import put_u32
 from dlms.prim import copy, fill
 from micropython import const
@@ -133,7 +132,7 @@ class Handler(handler.Handler):
         period = slots.double_long_unsigned(self.model, row, _PERIOD)
         if not period:
             return
-        number = period_number(self.clock, period)
+        number = self.clock.period_number(period)
         before = slots.unsigned32(image, at + _NUMBER)
         if before == 0:
             image[at + _FLAGS] = _PARTIAL

@@ -22,7 +22,6 @@ package(
         "hdlc_setup.py",
         "model.py",
         "network_setup.py",
-        "periods.py",
         "profile_columns.py",
         "profile_generic.py",
         "profile_order.py",

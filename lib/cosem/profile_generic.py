@@ -25,7 +25,6 @@ scope-of-access-violated; a descriptor of another form type-unmatched.
 """
 
 from cosem import handler, profile_columns, profile_order, profile_range, slots
-from cosem.periods import period_number
 from cosem.profile_selection import (
     bits,
     column,
@@ -284,7 +283,7 @@ class Handler(handler.Handler):
             for r in self.profiles:
                 self.profiles[r].boundary = profile_columns.UNKNOWN
         before = p.boundary
-        boundary = period_number(clock, p.period)
+        boundary = clock.period_number(p.period)
         if before == profile_columns.UNKNOWN or boundary > before:
             p.boundary = boundary
         return before != profile_columns.UNKNOWN and boundary > before

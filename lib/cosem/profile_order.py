@@ -4,11 +4,12 @@
 Two octets a row: the low half of its sequence number in the ring. Rows stay in the ring where they
 were written. Once the ring is full and a new row is better than the last of the order, that last
 row is made the oldest, by appending the rows before it once more, and is then overwritten.
-Allocates at boot only: the order, and a second row buffer.
+Allocates at boot only: the order.
 """
 
 from cosem.profile_selection import column, compare
 from dlms.axdr import get_u16, put_u16
+from dlms.prim import fill
 from micropython import const
 
 _SMALLEST = const(4)
@@ -21,7 +22,8 @@ class Order:
         self.p = p
         self.n = 0
         self.table = bytearray(2 * p.ring.capacity)
-        self.other = bytearray(p.ring.row_len)
+        # A second row, where the model makes items: nothing makes one while a row is compared.
+        self.other = handler.model.item
 
     def index(self, v):
         """Number in the ring of row v of the order."""
@@ -61,8 +63,7 @@ class Order:
             # A damaged row is carried on as it was read, and its new copy will read as sound:
             # it is made empty instead.
             if not ring.read(0, self.other, 0):
-                for i in range(len(self.other)):
-                    self.other[i] = 0
+                fill(self.other, 0, ring.row_len, 0)
             if not ring.append(self.other, 0):
                 # Half-way: the order is made anew, and the new row is lost.
                 self.rebuild()

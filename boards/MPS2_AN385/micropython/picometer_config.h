@@ -9,6 +9,8 @@
 #define MICROPY_PY_SELECT (1)
 #undef MICROPY_PY_ASYNCIO
 #define MICROPY_PY_ASYNCIO (1)
+// Nobody asks a module for its file: 8 octets of heap each.
+#define MICROPY_PY___FILE__ (0)
 #undef MICROPY_PY_SYS_STDIO_BUFFER
 #define MICROPY_PY_SYS_STDIO_BUFFER (1)
 
