@@ -221,8 +221,8 @@ CASES = {
     "single_action_schedule": (schedule.OBJECTS, schedules),
     "disconnect_control": (test_disconnect_control.OBJECTS, disconnector),
     "sap_assignment": (test_sap_assignment.OBJECTS, saps),
-    "hdlc_setup": (test_hdlc_setup.OBJECTS, hdlc),
-    "network_setup": (test_network_setup.OBJECTS, network),
+    "link_setup of HDLC": (test_hdlc_setup.OBJECTS, hdlc),
+    "link_setup of IP": (test_network_setup.OBJECTS, network),
 }
 
 

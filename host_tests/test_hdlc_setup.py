@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""cosem/hdlc_setup.py: ranges, and the firmware is told."""
+"""cosem/link_setup.py, IEC HDLC setup: ranges, and the firmware is told."""
 
 import pytest
 from fakes import CLOCK, Meter, enum, u8, u16

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""cosem/network_setup.py: TCP-UDP setup and IPv4 setup."""
+"""cosem/link_setup.py: TCP-UDP setup and IPv4 setup."""
 
 import pytest
 from fakes import CLOCK, Meter, array, boolean, octets, u8, u16, u32

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""TCP-UDP setup (class_id 41) and IPv4 setup (class_id 42), version 0; IEC 62056-6-2, 4.9.
+"""Setup of links: IEC HDLC setup (class_id 23, versions 0 and 1; IEC 62056-6-2, 4.7.2), TCP-UDP
+setup (class_id 41) and IPv4 setup (class_id 42), version 0 (4.9).
 
-The values are stored; here they are checked (other-reason), and the firmware is told by
-model.on_setup(row) to use them. An IP address is a double-long-unsigned, first octet first.
+The values are stored; here their ranges are kept (other-reason outside of them; lengths that no
+buffer holds are outside), and the firmware is told by model.on_setup(row) to use them. For HDLC
+it does so when the link is next set up: what was negotiated stays. An IP address is a
+double-long-unsigned, first octet first.
 
 Project-defined: a port from 1, an MSS from 40 octets, at least one connection; an address of the
 meter or its gateway is 0.0.0.0 (none) or a unicast address, a subnet mask ones and then zeros, a
@@ -14,8 +17,20 @@ from dlms.axdr import get_u16, put_u16
 from dlms.prim import compare, copy
 from micropython import const
 
+_HDLC_SETUP = const(23)
 _TCP_UDP_SETUP = const(41)
+_IPV4_SETUP = const(42)
 
+# IEC HDLC setup.
+_COMM_SPEED = const(2)
+_WINDOW_SIZE_TRANSMIT = const(3)
+_WINDOW_SIZE_RECEIVE = const(4)
+_MAX_INFO_FIELD_LENGTH_TRANSMIT = const(5)
+_MAX_INFO_FIELD_LENGTH_RECEIVE = const(6)
+_INTER_OCTET_TIME_OUT = const(7)
+_DEVICE_ADDRESS = const(9)
+
+# TCP-UDP setup and IPv4 setup.
 _PORT = const(2)
 _MSS = const(4)
 _NB_OF_SIM_CONN = const(5)
@@ -37,6 +52,11 @@ _OBJECT_UNDEFINED = const(4)
 _TYPE_UNMATCHED = const(12)
 _OTHER_REASON = const(250)
 
+_115200_BAUD = const(9)
+_MAX_WINDOW = const(7)
+# Physical device addresses below are reserved; 3FFE calls any device, 3FFF all of them.
+_FIRST_ADDRESS = const(0x10)
+_LAST_ADDRESS = const(0x3FFD)
 _MIN_MSS = const(40)
 _DOUBLE_LONG_UNSIGNED = const(0x06)
 _LONG_UNSIGNED = const(0x12)
@@ -44,12 +64,45 @@ _ADDRESS_LEN = const(5)
 
 
 class Handler(handler.Handler):
+    """longest_info: information field that the buffers of the links hold; set by the firmware."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.longest_info = 2030
+
     def check(self, row, attribute, buf, pos, end):
-        if self.model.class_id(row) == _TCP_UDP_SETUP:
+        class_id = self.model.class_id(row)
+        if class_id == _HDLC_SETUP:
+            good = self._check_hdlc(row, attribute, buf, pos, end)
+        elif class_id == _TCP_UDP_SETUP:
             good = _check_tcp_udp(attribute, buf, pos)
         else:
             good = _check_ipv4(attribute, buf, pos)
         return _SUCCESS if good else _OTHER_REASON
+
+    def _check_hdlc(self, row, attribute, buf, pos, end):
+        first = self.model.version(row) == 0
+        low = 0
+        high = 0xFFFF
+        if attribute == _COMM_SPEED:
+            high = _115200_BAUD
+        elif attribute == _WINDOW_SIZE_TRANSMIT or attribute == _WINDOW_SIZE_RECEIVE:
+            low = 1
+            high = _MAX_WINDOW
+        elif (
+            attribute == _MAX_INFO_FIELD_LENGTH_TRANSMIT
+            or attribute == _MAX_INFO_FIELD_LENGTH_RECEIVE
+        ):
+            low = 32
+            high = min(128, self.longest_info) if first else self.longest_info
+        elif attribute == _INTER_OCTET_TIME_OUT:
+            low = 20
+            high = 1000 if first else 6000
+        elif attribute == _DEVICE_ADDRESS:
+            low = _FIRST_ADDRESS
+            high = _LAST_ADDRESS
+        value = buf[pos + 1] if end - pos == 2 else get_u16(buf, pos + 1)
+        return low <= value and value <= high
 
     def changed(self, row, attribute):
         if self.model.on_setup is not None:
@@ -58,7 +111,7 @@ class Handler(handler.Handler):
     def invoke(self, s, method, buf, pos, end):
         model = self.model
         row = s.row
-        if model.class_id(row) == _TCP_UDP_SETUP:
+        if model.class_id(row) != _IPV4_SETUP:
             return _OBJECT_UNDEFINED
         src = slots.source(model, row, _MULTICAST_IP_ADDRESS)
         at = slots.offset(model, row, _MULTICAST_IP_ADDRESS)
