@@ -27,8 +27,10 @@ from micropython import const
 _DAY = const(1440)
 _NEVER = const(9999)
 
-# What is switched in a day: capacity of the plan.
+# What is switched in a day: capacity of the plan, and its numbers for each: from and to minute,
+# power and reactive power, phase, duty.
 _MAX_SWITCHED = const(20)
+_PLAN_LEN = const(6)
 # Part of the time that a thermostat heats, in 1/8; 8: no thermostat.
 _ALWAYS = const(8)
 _ALL_PHASES = const(3)
@@ -79,7 +81,6 @@ class Household(Metrology):
     def __init__(self, seed=1, solar_w=6000, car=None):
         Metrology.__init__(self)
         self.seed = seed & 0x3FFFFFFF
-        self.solar_w = solar_w
         self.car = bool(mix(self.seed, 1, 1) & 1) if car is None else car
         # By phase, of the minute that runs: power, its ripple, and the same for the totals.
         self._p = array("i", [0] * 3)
@@ -93,12 +94,8 @@ class Household(Metrology):
         # The plan of the day: what is switched on from when to when.
         self._day = -1
         self._n = 0
-        self._from = array("h", [0] * _MAX_SWITCHED)
-        self._to = array("h", [0] * _MAX_SWITCHED)
-        self._watts = array("h", [0] * _MAX_SWITCHED)
-        self._vars = array("h", [0] * _MAX_SWITCHED)
-        self._on = bytearray(2 * _MAX_SWITCHED)
-        self._sky = Sky(self.seed)
+        self._plan = array("h", [0] * (_PLAN_LEN * _MAX_SWITCHED))
+        self._sky = Sky(self.seed, solar_w)
         self._local = 0
         self._minute = 0
         self._sag = _NEVER
@@ -107,17 +104,18 @@ class Household(Metrology):
     # --- The plan of a day ------------------------------------------------------------------
 
     def _switch(self, start, length, watts, vars, phase, duty=_ALWAYS):
-        k = self._n
-        if k < _MAX_SWITCHED and start < _DAY and start + length > 0:
-            self._from[k] = start
-            self._to[k] = start + length
-            self._watts[k] = watts
-            self._vars[k] = vars
-            self._on[2 * k] = phase
-            self._on[2 * k + 1] = duty
-            self._n = k + 1
+        if self._n < _MAX_SWITCHED and start < _DAY and start + length > 0:
+            plan = self._plan
+            k = _PLAN_LEN * self._n
+            plan[k] = start
+            plan[k + 1] = start + length
+            plan[k + 2] = watts
+            plan[k + 3] = vars
+            plan[k + 4] = phase
+            plan[k + 5] = duty
+            self._n += 1
 
-    def _plan(self, day):
+    def _make_plan(self, day):
         self._day = day
         self._n = 0
         a = mix(self.seed, day, 2)
@@ -174,7 +172,7 @@ class Household(Metrology):
         self._local = local
         day = local // _DAY
         if day != self._day:
-            self._plan(day)
+            self._make_plan(day)
         now = local % _DAY
         noise = mix(self.seed, minute, 9)
         p = self._p
@@ -192,26 +190,27 @@ class Household(Metrology):
         if (local + self.seed % 71) % 71 < 22:
             p[2] += 74
             q[2] += 51
-        sun = self._sky.watts(minute, self.solar_w)
+        sun = self._sky.watts(minute)
         if sun < 250 and (375 < now < 510 or 960 < now < 1400):
             c = mix(self.seed, local // 20, 10)
             lamps = 30 + c % (70 if now < 510 or now > 1350 else 190)
             p[1] += lamps
             q[1] -= lamps >> 3
-        switched = self._on
-        for k in range(self._n):
-            if self._from[k] <= now < self._to[k]:
-                duty = switched[2 * k + 1]
-                if duty < _ALWAYS and (mix(local, k, 11) & 7) >= duty:
+        plan = self._plan
+        for n in range(self._n):
+            k = _PLAN_LEN * n
+            if plan[k] <= now < plan[k + 1]:
+                duty = plan[k + 5]
+                if duty < _ALWAYS and (mix(local, n, 11) & 7) >= duty:
                     continue
-                phase = switched[2 * k]
+                phase = plan[k + 4]
                 if phase < _ALL_PHASES:
-                    p[phase] += self._watts[k]
-                    q[phase] += self._vars[k]
+                    p[phase] += plan[k + 2]
+                    q[phase] += plan[k + 3]
                 else:
                     for phase in range(3):
-                        p[phase] += self._watts[k]
-                        q[phase] += self._vars[k]
+                        p[phase] += plan[k + 2]
+                        q[phase] += plan[k + 3]
         if sun:
             # The inverter takes a little reactive power at high and gives some at low voltage.
             third = sun // 3

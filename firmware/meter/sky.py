@@ -18,8 +18,10 @@ _EAST_MINUTES = const(60)
 
 
 class Sky:
-    def __init__(self, seed):
+    def __init__(self, seed, peak_w):
+        """peak_w: power of the panels when nothing is lost."""
         self.seed = seed
+        self.peak_w = peak_w
         self._day = -1
         # sin(height) = a + b * cos(hour angle), of the day.
         self._a = 0
@@ -46,7 +48,7 @@ class Sky:
         c = mix(self.seed, hour, 7) % 1000
         return min(1000, max(0, self._cloudy + (c - 500) * 3 // 4))
 
-    def watts(self, minute, peak_w):
+    def watts(self, minute):
         """Power of panels in a minute (UTC, since 2000)."""
         solar = minute + _EAST_MINUTES
         day = solar // _DAY
@@ -68,5 +70,5 @@ class Sky:
             else:
                 cloud >>= 2
         # Less through more air; and a thin layer of cloud takes less than its share.
-        clear = peak_w * height // 10000 * height // (height + 900)
+        clear = self.peak_w * height // 10000 * height // (height + 900)
         return clear * (1000 - cloud * cloud // 1000 * 88 // 100) // 1000

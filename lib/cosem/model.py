@@ -85,9 +85,8 @@ class Model:
         self.associations = ()
         # Where an item of a class module is made that may not fit the reply (see dlms/stream.py).
         self.item = bytearray(_ITEM_MAX)
-        # Two streams of the model's own: for values that are read, and for methods that are run.
-        self._reader = Stream(self)
-        self._actor = Stream(self)
+        # A stream of the model's own, for values that are read and methods that are run.
+        self._stream = Stream(self)
         self.handlers = []
         for name in self.handler_names:
             handler = None
@@ -227,7 +226,7 @@ class Model:
         """Write the A-XDR of an attribute at buf[pos:limit]; returns its end, or -1 - result."""
         if attribute < 1 or attribute > self.n_attributes(row):
             return -1 - _OBJECT_UNDEFINED
-        s = self._reader
+        s = self._stream
         dar = s.open_attribute(row, attribute)
         if dar:
             return -1 - dar
@@ -299,7 +298,8 @@ class Model:
     def act(self, row, method, buf, pos, end):
         """Run a method, without return data; action_result.
 
-        A method that runs others (scripts do) takes what it needs from its stream first.
+        A method that runs others or reads (scripts and captures do) takes what it needs from its
+        stream first.
         """
         handler = self.handler_of(row)
         if handler is None or method < 1 or method > self.n_methods(row):
@@ -307,7 +307,7 @@ class Model:
         result = self.takes(row, method, buf, pos, end)
         if result:
             return result
-        s = self._actor
+        s = self._stream
         s.association = None
         s.row = row
         s.n = 0
