@@ -144,9 +144,8 @@ class Record:
                 " The meter can only be provisioned: clients that authenticate themselves are"
                 " refused."
             )
-            definition = model.definition
-            definition.ASSOCIATIONS = tuple(
-                [a for a in definition.ASSOCIATIONS if a[0] == _PUBLIC_CLIENT and a[3] == 0]
+            model.configs = tuple(
+                [a for a in model.configs if a[0] == _PUBLIC_CLIENT and a[3] == 0]
             )
         self._apply_names(model)
         if self.good:
@@ -169,7 +168,7 @@ class Record:
                     _room(model, row, _VALUE, value, "value")
         for row in model.rows(_SAP_ASSIGNMENT):
             _room(model, row, _SAP_ASSIGNMENT_LIST, None, "SAP_assignment_list")
-        for a in model.definition.ASSOCIATIONS:
+        for a in model.configs:
             if a[3] == _LLS:
                 _room(model, a[2], _SECRET_ATTRIBUTE, self._secret(model, a), "secret")
 
@@ -204,7 +203,7 @@ class Record:
         crc = self._data[len(self._data) - 4 :]
         if bytes(extra[_APPLIED : _APPLIED + 4]) == crc:
             return
-        for a in model.definition.ASSOCIATIONS:
+        for a in model.configs:
             if a[3] == _LLS:
                 _put(model, a[2], _SECRET_ATTRIBUTE, self._secret(model, a))
         extra[_APPLIED : _APPLIED + 4] = crc

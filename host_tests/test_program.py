@@ -213,6 +213,48 @@ def test_the_display_shows_the_same_energy(month):
     assert month.model.get_int(row, 2) == month.energy("1.0.1.8.0")
 
 
+# --- Parts ------------------------------------------------------------------------------------
+
+
+def test_in_parts_everything_is_the_same(residential):
+    """An hour with all that ends in it, the last of a month, in ticks of every length."""
+    meters = [Meter(residential, "2028-01-31T22:20") for _ in range(2)]
+    meters[1].program.in_parts = True
+    most = 0
+    for k in range(3300):
+        for meter in meters:
+            meter.program.tick((100, 1000, 2900, 400)[k & 3])
+            parts = 1
+            while meter.program.work is not None:
+                meter.program.tick(0)
+                parts += 1
+            assert parts == 1 or meter is meters[1]
+            most = max(most, parts)
+        if k % 100 == 0:
+            assert meters[0].model.image == meters[1].model.image
+    assert most > 20
+    assert meters[0].model.image == meters[1].model.image
+    for name in (LOAD, DAILY, BILLING, STANDARD):
+        assert meters[0].rows(name) == meters[1].rows(name)
+    assert len(meters[0].rows(BILLING)) == 1 and len(meters[0].rows(LOAD)) == 4
+
+
+def test_an_instant_ends_before_the_next_second(residential):
+    """Whoever comes late for the parts gets all of them at once, with their own time."""
+    meter = Meter(residential, "2026-03-01T11:14")
+    meter.program.in_parts = True
+    meter.program.tick(60000)
+    while meter.program.work is not None:
+        # 20 ms pass with every part: the row is of the instant nevertheless.
+        meter.program.tick(20)
+    assert meter.rows(LOAD)[-1][0][5:9] == bytes((12, 15, 0, 0))
+    meter.program.tick(15 * 60000 - 500)
+    assert meter.program.work is not None
+    meter.program.tick(1000)
+    meter.program.tick(1000)
+    assert [r[0][5:9] for r in meter.rows(LOAD)] == [bytes((12, 15, 0, 0)), bytes((12, 30, 0, 0))]
+
+
 # --- Instants ---------------------------------------------------------------------------------
 
 

@@ -327,6 +327,8 @@ def test_the_log_says_that_there_is_no_record(module, tmp_path):
         definition = type("definition", (), dict(vars(module)))
         meter = app.build(definition, store.RAMStorage(), cpython, 1, 13675680, record=record)
         meter.program.tick(3000)
+        while meter.program.work is not None:
+            meter.program.tick(0)
         for ring in meter.storage._rings:
             buf = bytearray(ring.row_len)
             for k in range(ring.n):
