@@ -19,11 +19,14 @@ from micropython import const, heap_lock, heap_unlock
 _PORTION = const(1024)
 gc.threshold(_PORTION)
 
-from firmware.links import uart  # noqa: E402
+from firmware.links.settings import apply  # noqa: E402
 from firmware.ports import board as port  # noqa: E402
 
 # Clients at a time: each costs memory for a long request.
 _ASSOCIATIONS = const(2)
+
+# HDLC has no room for information fields longer than the standard's, unless the definition asks.
+_INFO_LEN = const(128)
 
 # Where tools/provision.py writes who the meter is.
 _RECORD = "provisioning.bin"
@@ -56,8 +59,7 @@ class Board:
             heap_unlock()
         if meter.setup_changed:
             meter.setup_changed = False
-            for link in self.links:
-                uart.configure(meter.model, link)
+            apply(meter.model, self.links)
         meter.tick(now_ms)
         if meter.server.fault is not None:
             port.out("A request failed inside the meter: %r" % meter.server.fault)
@@ -92,6 +94,7 @@ def record(wiring):
 def start(**options):
     import wiring
     from firmware import app
+    from firmware.links.make import make_links
 
     minute, second = options.get("start", (None, 0))
     meter = app.build(
@@ -105,11 +108,9 @@ def start(**options):
         record(wiring),
         options.get("associations", _ASSOCIATIONS),
     )
-    made = Board(meter, [], options.get("locked", False))
-    for _kind, number, baud in wiring.LINKS:
-        link = uart.hdlc(meter, port, number, baud)
-        link.open(made.poller)
-        made.links.append(link)
+    links = make_links(wiring.LINKS, meter, port, info_len=_INFO_LEN)
+    made = Board(meter, links, options.get("locked", False))
+    for link in links:
         port.out("%s %s" % (link.name, link.address))
     if meter.storage.message:
         port.out(meter.storage.message)

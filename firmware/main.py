@@ -25,7 +25,8 @@ import gc
 import sys
 
 from firmware import app, ports
-from firmware.links.make import apply, make_links
+from firmware.links.make import make_links
+from firmware.links.settings import apply
 
 
 class Fault(Exception):

@@ -2,7 +2,7 @@
 """Links over fakes of a port and a profile: octets in parts, full pipes, ends, and the trace."""
 
 import pytest
-from firmware.links import make, stream, tcp, udp
+from firmware.links import settings, stream, tcp, udp
 from firmware.links.trace import Trace
 
 from dlms.prim import crc16
@@ -392,7 +392,7 @@ def test_setup_objects_reach_the_profiles():
     listening = tcp.Listener(
         port, "wrapper-tcp", "", 0, [Configured() for _ in range(4)], 16, False
     )
-    make.apply(model, [serial, listening])
+    settings.apply(model, [serial, listening])
     assert serial.profile.values == (128, 256, 1, 2, 25, 120, 17)
     assert [p.profile.values for p in listening.places] == [(180,)] * 4
     assert listening.limit == 2

@@ -52,7 +52,6 @@ LEFT_OUT = (
     "firmware/board_main.py",
     "firmware/circuitpython/boot.py",
     "firmware/circuitpython/code.py",
-    "firmware/links/uart.py",
     "firmware/ports/board.py",
     "firmware/ports/cpython.py",
     "firmware/ports/micropython.py",

@@ -47,7 +47,7 @@ CHIP_STEPS = (
     ("firmware.meter.sources.connect", "    tables of the sources"),
     ("dlms.server.Server.__init__", "  server"),
     ("dlms.association.Association.__init__", "    associations"),
-    ("firmware.links.uart.hdlc", "link on a UART"),
+    ("firmware.links.make.make_links", "links"),
     ("dlms.server.Server.channel", "  channel: buffer of the answer"),
     ("profiles.hdlc.HDLC.__init__", "  HDLC: two frames, a request"),
 )
@@ -69,7 +69,8 @@ for name in todo["modules"]:
         continue
     steps.append([name, used() - before])
 from firmware import app, ports, store
-from firmware.links.make import apply, make_links
+from firmware.links.make import make_links
+from firmware.links.settings import apply
 port = ports.current()
 base = used()
 definition = app.Tables("definition")

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""What the setup objects of the definition say goes to the profiles of the links, when they have
+been made and when a client has changed one of them: IEC HDLC setup (class_id 23) and TCP-UDP setup
+(class_id 41). All links of a kind follow the first object of that class. Buffers keep the size
+that they got at boot, and port numbers are those of the options.
+"""
+
+from micropython import const
+
+_HDLC_SETUP = const(23)
+_WINDOW_TX = const(3)
+_WINDOW_RX = const(4)
+_MAX_INFO_TX = const(5)
+_MAX_INFO_RX = const(6)
+_INTER_OCTET = const(7)
+_INACTIVITY_HDLC = const(8)
+_DEVICE_ADDRESS = const(9)
+
+_TCP_UDP_SETUP = const(41)
+_N_CONNECTIONS = const(5)
+_INACTIVITY_TCP = const(6)
+
+
+def first(model, class_id):
+    """Row of the first object of a class, or -1."""
+    rows = model.rows(class_id)
+    return rows[0] if rows else -1
+
+
+def apply(model, links):
+    """Hand what the setup objects say to the profiles of the links."""
+    row = first(model, _HDLC_SETUP)
+    if row >= 0:
+        setup = model.handler_of(row)
+        for link in links:
+            if link.name[:4] == "hdlc":
+                for profile in link.profiles():
+                    setup.longest_info = min(setup.longest_info, profile.capacity)
+                    profile.configure(
+                        model.get_int(row, _MAX_INFO_TX),
+                        model.get_int(row, _MAX_INFO_RX),
+                        model.get_int(row, _WINDOW_TX),
+                        model.get_int(row, _WINDOW_RX),
+                        model.get_int(row, _INTER_OCTET),
+                        model.get_int(row, _INACTIVITY_HDLC),
+                        model.get_int(row, _DEVICE_ADDRESS),
+                    )
+    row = first(model, _TCP_UDP_SETUP)
+    if row >= 0:
+        for link in links:
+            if link.name[:7] == "wrapper":
+                for profile in link.profiles():
+                    profile.configure(model.get_int(row, _INACTIVITY_TCP))
+                if link.name == "wrapper-tcp":
+                    n = model.get_int(row, _N_CONNECTIONS)
+                    places = len(link.profiles())
+                    link.limit = n if 0 < n < places else places
