@@ -273,7 +273,9 @@ class Program:
             flag = self._demand.jump()
             for row in self._demand.rows:
                 yield
-                self._demand.tick_one(row, flag)
+                if self._demand.tick_one(row, flag):
+                    yield
+                    self.registers.period_ended(row)
             yield
         if boundary:
             if self._watched:

@@ -93,8 +93,6 @@ class Registers:
         self._activation = model.handler("register_activation")
         self._demand = model.handler("demand_register")
         self._whole = array("i", [0] * (_N_ENERGIES + 2))
-        if self._demand is not None:
-            self._demand.on_period = self._on_period
 
     # --- Energies ---------------------------------------------------------------------------
 
@@ -189,16 +187,16 @@ class Registers:
 
     # --- Maxima -----------------------------------------------------------------------------
 
-    def _on_period(self, row):
-        """A demand period has ended: is its average the highest?"""
+    def period_ended(self, row):
+        """A period of this demand register has ended: is its average the highest?"""
         model = self.model
         t = self.maxima
         last = model.get_int(row, _LAST_AVERAGE)
+        at = model.slot(row, _DEMAND_CAPTURE_TIME)
         for m in range(0, len(t), 2):
             to = t[m + 1]
             if t[m] == row and self._counts_now(to) and last > model.get_int(to, _VALUE):
                 model.put_int(to, _VALUE, last)
-                at = model.slot(row, _DEMAND_CAPTURE_TIME)
                 to = model.slot(to, _EXTENDED_CAPTURE_TIME)
                 copy(model.image, to, model.image, at, _DATE_TIME_LEN)
 

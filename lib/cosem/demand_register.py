@@ -113,7 +113,8 @@ class Handler(handler.Handler):
     def tick(self, now):
         flag = self.jump()
         for row in self.rows:
-            self.tick_one(row, flag)
+            if self.tick_one(row, flag) and self.on_period is not None:
+                self.on_period(row)
 
     def jump(self):
         """What has made the clock jump since the last call: a bit of status, or 0."""
@@ -124,31 +125,32 @@ class Handler(handler.Handler):
         return flag
 
     def tick_one(self, row, flag):
-        """tick() of one object, for who cannot take the time for all of them; flag: jump()."""
+        """tick() of one object, for who cannot take the time for all of them: has its period
+        ended? flag: jump()."""
         if self.clock is None:
-            return
+            return False
         image = self.model.image
         at = self.model.state(row, 0)
         period = slots.double_long_unsigned(self.model, row, _PERIOD)
         if not period:
-            return
+            return False
         number = self.clock.period_number(period)
         before = slots.unsigned32(image, at + _NUMBER)
         if before == 0:
             image[at + _FLAGS] = _PARTIAL
             put_u32(image, at + _NUMBER, number)
             slots.put_now(self.model, row, _START_TIME_CURRENT, self.clock)
-            return
+            return False
         image[at + _FLAGS] |= flag
         # In the hour that comes twice a long period just goes on; set back, it ends.
-        if number > before or (number < before and flag):
+        ended = number > before or (number < before and flag != 0)
+        if ended:
             self._close(row)
             put_u32(image, at + _NUMBER, number)
             # What began at a boundary is whole; after a jump it did not.
             image[at + _FLAGS] = flag
             self._average(row)
-            if self.on_period is not None:
-                self.on_period(row)
+        return ended
 
     def _close(self, row):
         """End the running period; no allocation."""
