@@ -58,7 +58,10 @@ _PROBE = """
 import gc, json, sys
 todo = json.loads(sys.stdin.readline())
 steps = []
+def deep(n):
+    return n and deep(n - 1)
 def used():
+    deep(50)  # no pointers of before on the stack: the collector would believe them
     gc.collect()
     return gc.mem_alloc()
 for name in todo["modules"]:
@@ -78,9 +81,6 @@ tables = used()
 storage = store.FileStorage(todo["state"], store.Files(False))
 meter = app.build(definition, storage, port, 1, 13149360)
 definition = None
-def deep(n):
-    return n and deep(n - 1)
-deep(50)  # no pointers of before on the stack: the collector would believe them
 built = used()
 links = make_links(todo["links"], meter, port)
 poller = port.Poller()
