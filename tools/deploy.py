@@ -131,7 +131,7 @@ def check_version(about):
     if about.version[:2] < bootstrap.MICROPYTHON_LEAST:
         raise Trouble(
             "The board's firmware is MicroPython %d.%d; at least %d.%d is needed. Flash a newer"
-            " one (https://micropython.org/download)."
+            " one."
             % (*about.version[:2], *bootstrap.MICROPYTHON_LEAST)
         )
     compiler = bootstrap.mpy_cross()
