@@ -5,8 +5,9 @@
     run()                   start(), then serve until Ctrl-C
 
 Keys of the options, all of which may be missing: seed, start (minute, second), speed;
-associations: how many at a time; state: folder (None: nothing is kept); locked: True proves that
-serving takes no memory, for requests are served under a locked heap then.
+associations: how many at a time; state: "flash" (the block device that wiring.flash() gives), a
+folder, or None (nothing is kept); locked: True proves that serving takes no memory, for requests
+are served under a locked heap then.
 """
 
 import gc
@@ -67,10 +68,23 @@ class Board:
         self.meter.close()
 
 
-def storage(folder):
+def storage(state):
+    """Storage of a kind that the option `state` names; the others are not even imported."""
+    if state == "flash":
+        from firmware.flash import FlashStorage
+        from wiring import flash
+
+        return FlashStorage(*flash())
     from firmware import store
 
-    return store.FileStorage(folder) if folder else store.RAMStorage()
+    return store.FileStorage(state) if state else store.RAMStorage()
+
+
+def started():
+    """Drop what only the start of a storage needs."""
+    part = sys.modules.get("firmware.flash_start")
+    if part is not None:
+        part.forget()
 
 
 def start(**options):
@@ -90,6 +104,7 @@ def start(**options):
         options.get("speed", 1),
     )
     definition.shrink()
+    started()
     made = Board(meter, [], options.get("locked", False))
     for _kind, number, baud in wiring.LINKS:
         link = uart.hdlc(meter, port, number, baud)

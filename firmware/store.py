@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Storage behind a meter: rings of profile rows and a snapshot of its values.
 
-Two back ends of one interface, which is all that the meter asks for (a log over a block device can
-stand behind it as well):
+Two back ends of one interface, which is all that the meter asks for (flash.py has a third one, for
+raw flash):
 
     storage.prepare(definition)               once, before anything else
     storage.load(image) -> bool               True: image[0:PERSISTENT] and extra are as last saved
@@ -23,6 +23,7 @@ import os
 from binascii import crc32
 
 from dlms.axdr import get_u32
+from firmware.fingerprint import fingerprint
 from firmware.rings import FileRing, RAMRing, put
 from micropython import const
 
@@ -36,17 +37,6 @@ _CHUNK = const(256)
 _PRIVATE_FOLDER = const(0o700)
 _PRIVATE_FILE = const(0o600)
 _OTHERS = const(0o077)
-
-
-def fingerprint(definition):
-    """A number that changes with everything that decides what stored octets mean."""
-    crc = crc32(definition.OBJECTS)
-    crc = crc32(definition.ATTRIBUTES, crc)
-    crc = crc32(definition.SHAPES, crc)
-    crc = crc32(definition.TYPES, crc)
-    for ring in definition.RINGS:
-        crc = crc32(b"%d %d %d;" % (ring[0], ring[1], ring[2]), crc)
-    return crc32(b"%d" % definition.PERSISTENT, crc) & 0xFFFFFFFF
 
 
 # --- In RAM ---------------------------------------------------------------------------------

@@ -38,7 +38,6 @@ CONVERSATIONS = sorted((Path(__file__).parent / "conversations").glob("*.txt"))
 BUDGET = tomllib.loads(Path(images.ROOT, "tools", "bench_budget.toml").read_text())["cortex-m3"]
 
 START = """
-import _boot
 from firmware import board_main
 board_main.run(locked=True, speed=0, seed=%d, start=(%d, 0), state=%r)
 """
@@ -66,7 +65,7 @@ class ChipMeter:
 @pytest.fixture(scope="module")
 def meter(elf):
     with qemu.Chip(elf, live=True) as chip:
-        yield ChipMeter(chip, "/meter")
+        yield ChipMeter(chip, "flash")
         # What the meter says after `ready` is that a request has failed.
         assert chip.said() == ""
 

@@ -11,5 +11,13 @@ PORT = "qemu"
 # (kind, UART, baud rate)
 LINKS = (("hdlc-uart", 1, 9600),)
 
-# Folder for what the meter keeps; None: nothing.
-STATE = "/meter"
+# What the meter keeps is in the flash that flash() gives; a folder, e.g. "/meter", is in files; None:
+# nothing is kept.
+STATE = "flash"
+
+
+def flash():
+    """For FlashStorage: device, its first block, number of blocks. The rest is littlefs."""
+    from chip import Flash
+
+    return Flash(), 0, 112

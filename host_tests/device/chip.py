@@ -25,7 +25,6 @@ def weigh(**options):
     """Start the meter of this board; octets of heap it holds, and how long it took."""
     del sys.modules["device.chip"], sys.modules["device"]
     before = time.ticks_us()
-    __import__("_boot")
     from firmware import board_main
 
     board = board_main.start(**options)
@@ -56,16 +55,14 @@ class _Lines:
 def play(name, link):
     """Play the conversation that comes on stdin, as converse.py does."""
     gc.threshold(_PORTION)
-    __import__("_boot")
     from device import converse
-    from firmware import app
+    from firmware import app, board_main
     from firmware.ports import board as port
-    from firmware.store import FileStorage
 
     def make_meter():
         definition = app.Tables("definition")
         definition.LIMITS = (_ASSOCIATIONS,) + definition.LIMITS[1:]
-        storage = FileStorage("/meter")
+        storage = board_main.storage("flash")
         meter = app.build(definition, storage, port, converse.SEED, converse.START_MINUTE, 0, 0)
         definition.shrink()
         return meter
@@ -84,14 +81,15 @@ def bench(n_gets=50, rows=100, state=None):
 
     gc.threshold(_PORTION)
     from device.bench import Bench, since_us, ticks_us
-    from firmware import app, store
+    from firmware import app, board_main
     from firmware.ports import board as port
 
-    __import__("_boot")
+    if state and state != "flash":
+        __import__("_boot")
     definition = app.Tables("definition")
     definition.LIMITS = (1,) + definition.LIMITS[1:]
-    storage = store.FileStorage(state) if state else store.RAMStorage()
-    measured = Bench(definition, storage, port)
+    measured = Bench(definition, board_main.storage(state), port)
+    board_main.started()
     definition.shrink()
     gc.threshold(-1)
     figures = measured.run(1, n_gets, (rows,))
