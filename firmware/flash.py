@@ -11,15 +11,15 @@ A block is what is erased at once. From the first one on:
     rings      one after the other in the order of RINGS, two blocks more than `capacity` fills
     the rest   state
 
-Ring. A row is one record: sequence number u32, rows since clear() u24, row, CRC-16. Records follow
+Ring. A row is one record: sequence number u32, rows since clear() u24, row, check (seal.py). Records follow
 one another around the ring's blocks; the next block is erased when the one before it is full, and
 has rows that are older than `capacity`. Where a row lies follows from its number: every record
 that was torn or could not be written moves those after it by one, and by how many they are moved
 now is `_shift`. A record without rows (twice, for one of them may be damaged) is a clear().
 
-State. The image and the extra are cut into pages of 120 octets. A save writes the pages that
+State. The image and the extra are cut into pages of 118 octets. A save writes the pages that
 differ from what the flash holds, and then a commit; only with that they count. Slot, 128 octets:
-number of the save u32, page (0xFF: commit), check, data, CRC-16. A commit's check is all page numbers of
+number of the save u32, page (0xFF: commit), parity, data, check. A commit's parity is all page numbers of
 the save XORed and its data all their data, so that one damaged slot a save can be made again. A
 chain of saves begins at a block's start with all pages, and goes on into the blocks after it.
 When it has half of the blocks, or could not be written to its end, or its end was torn, the next
@@ -29,7 +29,8 @@ What was written is read back. After the start nothing is allocated. What the st
 is in flash_start.py, which can be dropped after it.
 """
 
-from dlms.prim import compare, copy, crc16, fill, xor
+from dlms.prim import compare, copy, fill, xor
+from firmware.seal import seal
 from micropython import const
 
 _EXTRA_LEN = const(64)
@@ -38,11 +39,7 @@ _BLOCK_COUNT = const(4)
 _BLOCK_LEN = const(5)
 _ERASE = const(6)
 
-# CRC-16/X.25 over what ends with its own, low octet first.
-_GOOD = const(0xF0B8)
-
 _ROW_AT = const(7)
-_ROW_OVERHEAD = const(9)
 # A record is tried in so many places, and so many blocks.
 _TRIES = const(3)
 # Reading looks at so many records more than a block has.
@@ -50,7 +47,7 @@ _LOOKS = const(16)
 
 _SLOT_LEN = const(128)
 _DATA_AT = const(6)
-_DATA_LEN = const(120)
+_DATA_LEN = const(118)
 _COMMIT = const(0xFF)
 
 # Larger units of programming are filled up with FF, which leaves what is there as it is.
@@ -87,7 +84,7 @@ class Ring:
                     return False
             except OSError:
                 return False
-            if crc16(work, 0, size, 0xFFFF) == _GOOD:
+            if seal(work, size, 0):
                 off = (work[1] << 16 | work[2] << 8 | work[3]) - (seq & 0xFFFFFF)
                 if off == 0:
                     copy(buf, pos, work, _ROW_AT, self.row_len)
@@ -216,13 +213,17 @@ class FlashStorage:
     # --- The device
 
     def erase(self, block):
+        """False: it failed; a look at the block's beginning tells, whatever the device says."""
+        work = self.work
         try:
-            return not self.device.ioctl(_ERASE, block)
+            if self.device.ioctl(_ERASE, block) or self.device.readblocks(block, self._slot, 0):
+                return False
         except OSError:
             return False
+        return work[0] == 0xFF and not compare(work, 0, work, 1, _SLOT_LEN - 1)
 
     def fetch(self, block, at, view, n):
-        """Read n octets, a CRC at their end, to work; False: they are not what was written.
+        """Read n octets, a check at their end, to work; False: they are not what was written.
 
         view: the memoryview of so many octets of work.
         """
@@ -231,14 +232,14 @@ class FlashStorage:
                 return False
         except OSError:
             return False
-        return crc16(self.work, 0, n, 0xFFFF) == _GOOD
+        return seal(self.work, n, 0)
 
     def program(self, block, at, view, n):
-        """Write n octets of work, a CRC made at their end; done, spent (torn), or untouched."""
+        """Write n octets of work, a check made at their end; done, spent (torn), or untouched."""
         work = self.work
-        crc = crc16(work, 0, n - 2, 0xFFFF) ^ 0xFFFF
-        work[n - 2] = crc & 0xFF
-        work[n - 1] = crc >> 8
+        seal(work, n, 1)
+        low = work[n - 4] << 8 | work[n - 3]
+        high = work[n - 2] << 8 | work[n - 1]
         try:
             if self._page is None:
                 self.device.writeblocks(block, view, at)
@@ -247,7 +248,11 @@ class FlashStorage:
         except OSError:
             pass
         # Whatever it has said, this is what there is.
-        if self.fetch(block, at, view, n) and work[n - 2] | work[n - 1] << 8 == crc:
+        if (
+            self.fetch(block, at, view, n)
+            and work[n - 4] << 8 | work[n - 3] == low
+            and work[n - 2] << 8 | work[n - 1] == high
+        ):
             return _DONE
         if work[0] == 0xFF and not compare(work, 0, work, 1, n - 1):
             return _UNTOUCHED
@@ -294,7 +299,7 @@ class FlashStorage:
         # A chain does not go on with the numbers of the one before: it may lie behind that.
         save = self._save + (2 if whole else 1)
         self._save = save
-        check = 0
+        parity = 0
         begun = slot
         fill(work, _SLOT_LEN, _DATA_LEN, 0)  # behind the slot: what is XORed
         for page in range(extra_page + 1):
@@ -318,6 +323,8 @@ class FlashStorage:
                         continue
                 except OSError:
                     pass
+            if not self._enter(start, slot):
+                return False
             fill(work, _DATA_AT, _DATA_LEN, 0)
             copy(work, _DATA_AT, src, at, part)
             xor(work, _SLOT_LEN, work, _DATA_AT, _DATA_LEN)
@@ -325,14 +332,16 @@ class FlashStorage:
                 return False
             index[k] = slot >> 8
             index[k + 1] = slot & 0xFF
-            check ^= page
+            parity ^= page
             slot += 1
         if slot == begun:
             self._save = save - 1  # not used
             self._whole = False
             return True
+        if not self._enter(start, slot):
+            return False
         copy(work, _DATA_AT, work, _SLOT_LEN, _DATA_LEN)
-        if not self._put_slot(start, slot, save, _COMMIT, check):
+        if not self._put_slot(start, slot, save, _COMMIT, parity):
             return False
         self._start = start
         self._next = slot + 1
@@ -346,19 +355,22 @@ class FlashStorage:
     def _offset(self, slot):
         return slot % (self._block_len // _SLOT_LEN) * _SLOT_LEN
 
-    def _put_slot(self, start, slot, save, page, check):
-        """Write the data in the work buffer as a slot; False: it failed, or the chain is full."""
-        at = self._offset(slot)
-        if at == 0:
-            if slot // (self._block_len // _SLOT_LEN) >= self._blocks >> 1:
-                return False
-            if not self.erase(self._block(start, slot)):
-                return False
+    def _enter(self, start, slot):
+        """Erase the block that begins with this slot; False: that failed, or the chain is full."""
+        if self._offset(slot):
+            return True
+        if slot // (self._block_len // _SLOT_LEN) >= self._blocks >> 1:
+            return False
+        return self.erase(self._block(start, slot))
+
+    def _put_slot(self, start, slot, save, page, parity):
+        """Write the data in the work buffer as a slot; False: it failed."""
         work = self.work
         work[0] = save >> 24
         work[1] = save >> 16 & 0xFF
         work[2] = save >> 8 & 0xFF
         work[3] = save & 0xFF
         work[4] = page
-        work[5] = check
-        return self.program(self._block(start, slot), at, self._slot, _SLOT_LEN) == _DONE
+        work[5] = parity
+        block = self._block(start, slot)
+        return self.program(block, self._offset(slot), self._slot, _SLOT_LEN) == _DONE

@@ -4,7 +4,7 @@
 flash.py says how things lie. Nothing of this is needed later: forget() drops it. It allocates.
 
 Directory (two copies, one a block): "PMF1", fingerprint u32, octets of a block u32, blocks u16,
-unit of programming u16, name of the definition in 46 octets, CRC-16. It is written last when the
+unit of programming u16, name of the definition in 44 octets, check (seal.py). It is written last when the
 blocks are laid out, and erased first, so that with a right one everything else is right.
 """
 
@@ -18,10 +18,10 @@ from micropython import const
 _DIRECTORY_LEN = const(64)
 _DIRECTORY_BLOCKS = const(2)
 _NAME_AT = const(16)
-_NAME_LEN = const(46)
+_NAME_LEN = const(44)
 _MAGIC = b"PMF1"
 
-_ROW_OVERHEAD = const(9)
+_ROW_OVERHEAD = const(11)
 # Blocks of a ring beyond those that its rows fill: the one that is written, and one for records
 # that were torn.
 _SPARE = const(2)
@@ -29,11 +29,13 @@ _STATE_BLOCKS = const(32)  # more would only make the start longer
 
 _SLOT_LEN = const(128)
 _DATA_AT = const(6)
-_DATA_LEN = const(120)
+_DATA_LEN = const(118)
 _EXTRA_LEN = const(64)
 _COMMIT = const(0xFF)
 _LARGE_UNIT = const(32)
 _MAX_PAGES = const(250)
+# Looking whether a block is blank reads so much at once.
+_PIECE = const(512)
 
 
 def forget():
@@ -55,7 +57,7 @@ def prepare(s, definition, count, block_len):
     if pages > _MAX_PAGES:
         raise OSError("The state of this definition has more than %d pages." % _MAX_PAGES)
     s._index = bytearray(2 * pages)
-    small = s._unit if s._unit < _LARGE_UNIT else 1
+    small = s._unit if 2 <= s._unit < _LARGE_UNIT else 2
     if _SLOT_LEN % small:
         raise OSError("Flash that is programmed %d octets at once is not supported." % s._unit)
     sizes = [(r[1] + _ROW_OVERHEAD + small - 1) // small * small for r in definition.RINGS]
@@ -105,20 +107,18 @@ def _directory(s, definition, count, view):
     other = None
     for k in range(_DIRECTORY_BLOCKS):
         if s.fetch(s._first + k, 0, view, _DIRECTORY_LEN) and bytes(view[0:4]) == _MAGIC:
-            if bytes(view[: _DIRECTORY_LEN - 2]) == bytes(wanted[: _DIRECTORY_LEN - 2]):
+            if bytes(view[: _DIRECTORY_LEN - 4]) == bytes(wanted[: _DIRECTORY_LEN - 4]):
                 good |= 1 << k
             else:
                 other = bytes(view[_NAME_AT : _NAME_AT + _NAME_LEN]).rstrip(b"\0")
                 other = (other.decode(), get_u32(s.work, 4))
     if not good:
         _lay_out(s, count, other)
+    fresh = not good
     for k in range(_DIRECTORY_BLOCKS):
-        if not good >> k & 1:
+        if not good >> k & 1 and (fresh or s.erase(s._first + k)):
             copy(s.work, 0, wanted, 0, _DIRECTORY_LEN)
-            done = (not good or s.erase(s._first + k)) and (
-                s.program(s._first + k, 0, view, _DIRECTORY_LEN) == 1
-            )
-            if done:
+            if s.program(s._first + k, 0, view, _DIRECTORY_LEN) == 1:
                 good |= 1 << k
     if not good:
         raise OSError("The flash cannot be written.")
@@ -139,11 +139,12 @@ def _lay_out(s, count, other):
 
 
 def _is_blank(s, block):
-    n = len(s._slot)
+    n = min(_PIECE, s._block_len)
+    piece = bytearray(n)
     blank = b"\xff" * n
-    for at in range(0, s._block_len - n + 1, n):
+    for at in range(0, s._block_len, n):
         try:
-            if s.device.readblocks(block, s._slot, at) or s._slot != blank:
+            if s.device.readblocks(block, piece, at) or piece != blank:
                 return False
         except OSError:
             return False
@@ -239,7 +240,7 @@ class _Chain:
         save = None
         found = {}
         bad = []
-        check = 0
+        parity = 0
         begun = slot = 0
         while slot < slots:
             if s.fetch(s._block(start, slot), s._offset(slot), s._slot, _SLOT_LEN):
@@ -254,24 +255,24 @@ class _Chain:
                         return
                     found = {}
                     bad = []
-                    check = 0
+                    parity = 0
                     begun = slot
                     save = number
                 if number != save:
                     break  # left over from a chain before
                 self.highest = number
                 if page == _COMMIT:
-                    missing = check ^ s._slot[5]
+                    missing = parity ^ s._slot[5]
                     if not self._commit(found, bad, missing, begun, slot, pages, save):
                         return
                     found = {}
                     bad = []
-                    check = 0
+                    parity = 0
                     begun = slot + 1
                     save += 1
                 else:
                     found[page] = slot
-                    check ^= page
+                    parity ^= page
             elif s._slot == blank:
                 break
             else:
@@ -323,7 +324,8 @@ def load(s, image):
         _damaged(s, "The last values stored in the flash are damaged", "stored before")
     s._start = best.start
     s._next = best.next
-    s._whole = best.torn or best.broken
+    # Only with the number that comes next a save belongs to the chain.
+    s._whole = best.torn or best.broken or s._save != best.save
     for page, slot in best.index.items():
         if not s.fetch(s._block(s._start, slot), s._offset(slot), s._slot, _SLOT_LEN):
             _repair(s, slot, best.ranges[slot])

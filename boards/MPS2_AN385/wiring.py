@@ -20,4 +20,4 @@ def flash():
     """For FlashStorage: device, its first block, number of blocks. The rest is littlefs."""
     from chip import Flash
 
-    return Flash(), 0, 112
+    return Flash(), 0, 116

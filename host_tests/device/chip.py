@@ -81,15 +81,23 @@ def bench(n_gets=50, rows=100, state=None):
 
     gc.threshold(_PORTION)
     from device.bench import Bench, since_us, ticks_us
-    from firmware import app, board_main
+    from firmware import app
     from firmware.ports import board as port
 
-    if state and state != "flash":
-        __import__("_boot")
+    if state == "flash":
+        from firmware.flash import FlashStorage
+        from wiring import flash
+
+        storage = FlashStorage(*flash())
+    else:
+        from firmware import store
+
+        if state:
+            __import__("_boot")
+        storage = store.FileStorage(state) if state else store.RAMStorage()
     definition = app.Tables("definition")
     definition.LIMITS = (1,) + definition.LIMITS[1:]
-    measured = Bench(definition, board_main.storage(state), port)
-    board_main.started()
+    measured = Bench(definition, storage, port)
     definition.shrink()
     gc.threshold(-1)
     figures = measured.run(1, n_gets, (rows,))
