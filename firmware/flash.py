@@ -35,8 +35,6 @@ from micropython import const
 
 _EXTRA_LEN = const(64)
 
-_BLOCK_COUNT = const(4)
-_BLOCK_LEN = const(5)
 _ERASE = const(6)
 
 _ROW_AT = const(7)
@@ -170,16 +168,16 @@ class FlashStorage:
     OSError from prepare(): the device is too small, or cannot be written at all.
     """
 
+    message = ""
+    damaged = False
+
     def __init__(self, device, first=0, count=None, unit=1):
         self.device = device
-        self.message = ""
-        self.damaged = False
         self.failed = 0
         self.extra = bytearray(_EXTRA_LEN)
-        self._first = first
-        self._count = count
-        self._unit = unit
         self._page = bytearray(unit) if unit >= _LARGE_UNIT else None
+        # What only the start needs: what of the device, later the places of the rings.
+        self._places = first, count, unit
         # Of the state: blocks, where the chain begins among them, its slots, its last save.
         self._base = self._blocks = self._start = self._next = self._save = 0
         # The next save begins a chain.
@@ -188,10 +186,8 @@ class FlashStorage:
     def prepare(self, definition):
         from firmware import flash_start
 
-        count = self.device.ioctl(_BLOCK_COUNT, 0) - self._first
-        if self._count is not None and self._count < count:
-            count = self._count
-        flash_start.prepare(self, definition, count, self.device.ioctl(_BLOCK_LEN, 0))
+        first, count, unit = self._places
+        flash_start.prepare(self, definition, first, count, unit)
 
     def load(self, image):
         from firmware import flash_start
@@ -260,7 +256,7 @@ class FlashStorage:
 
     def _program_units(self, block, at, n):
         page = self._page
-        unit = self._unit
+        unit = len(page)
         done = 0
         while done < n:
             k = (at + done) % unit

@@ -15,6 +15,9 @@ from dlms.prim import copy, fill, xor
 from firmware.fingerprint import fingerprint
 from micropython import const
 
+_BLOCK_COUNT = const(4)
+_BLOCK_LEN = const(5)
+
 _DIRECTORY_LEN = const(64)
 _DIRECTORY_BLOCKS = const(2)
 _NAME_AT = const(16)
@@ -50,23 +53,26 @@ def forget():
 # --- Directory and layout -------------------------------------------------------------------
 
 
-def prepare(s, definition, count, block_len):
-    s._block_len = block_len
+def prepare(s, definition, first, count, unit):
+    block_len = s._block_len = s.device.ioctl(_BLOCK_LEN, 0)
+    blocks = s.device.ioctl(_BLOCK_COUNT, 0) - first
+    if count is None or count > blocks:
+        count = blocks
     s._persistent = definition.PERSISTENT
     pages = (definition.PERSISTENT + _DATA_LEN - 1) // _DATA_LEN + 1
     if pages > _MAX_PAGES:
         raise OSError("The state of this definition has more than %d pages." % _MAX_PAGES)
     s._index = bytearray(2 * pages)
-    small = s._unit if 2 <= s._unit < _LARGE_UNIT else 2
+    small = unit if 2 <= unit < _LARGE_UNIT else 2
     if _SLOT_LEN % small:
-        raise OSError("Flash that is programmed %d octets at once is not supported." % s._unit)
+        raise OSError("Flash that is programmed %d octets at once is not supported." % unit)
     sizes = [(r[1] + _ROW_OVERHEAD + small - 1) // small * small for r in definition.RINGS]
     work = bytearray(max(sizes + [_SLOT_LEN + _DATA_LEN]))
     view = memoryview(work)
     s.work = work
     s._slot = view[0:_SLOT_LEN]
     views = {size: view[0:size] for size in sizes}
-    at = s._first + _DIRECTORY_BLOCKS
+    at = first + _DIRECTORY_BLOCKS
     s._places = {}
     for r, size in zip(definition.RINGS, sizes):
         per_block = block_len // size
@@ -77,17 +83,17 @@ def prepare(s, definition, count, block_len):
         at += blocks
     slots = block_len // _SLOT_LEN
     least = 2 * ((pages + 1 + slots - 1) // slots + 1)
-    if s._first + count - at < least:
+    if first + count - at < least:
         raise OSError(
             "The flash has %d blocks of %d octets; this definition needs %d."
-            % (count, block_len, at + least - s._first)
+            % (count, block_len, at + least - first)
         )
     s._base = at
-    s._blocks = min(s._first + count - at, _STATE_BLOCKS)
-    _directory(s, definition, count, view)
+    s._blocks = min(first + count - at, _STATE_BLOCKS)
+    _directory(s, definition, first, count, unit, view)
 
 
-def _directory(s, definition, count, view):
+def _directory(s, definition, first, count, unit, view):
     view = view[0:_DIRECTORY_LEN]
     wanted = bytearray(_DIRECTORY_LEN)
     wanted[0:4] = _MAGIC
@@ -95,7 +101,7 @@ def _directory(s, definition, count, view):
         (4, 4, fingerprint(definition)),
         (8, 4, s._block_len),
         (12, 2, count),
-        (14, 2, s._unit),
+        (14, 2, unit),
     ):
         while n:
             n -= 1
@@ -106,49 +112,57 @@ def _directory(s, definition, count, view):
     good = 0
     other = None
     for k in range(_DIRECTORY_BLOCKS):
-        if s.fetch(s._first + k, 0, view, _DIRECTORY_LEN) and bytes(view[0:4]) == _MAGIC:
+        if s.fetch(first + k, 0, view, _DIRECTORY_LEN) and bytes(view[0:4]) == _MAGIC:
             if bytes(view[: _DIRECTORY_LEN - 4]) == bytes(wanted[: _DIRECTORY_LEN - 4]):
                 good |= 1 << k
             else:
                 other = bytes(view[_NAME_AT : _NAME_AT + _NAME_LEN]).rstrip(b"\0")
                 other = (other.decode(), get_u32(s.work, 4))
     if not good:
-        _lay_out(s, count, other)
+        _lay_out(s, first, other)
     fresh = not good
     for k in range(_DIRECTORY_BLOCKS):
-        if not good >> k & 1 and (fresh or s.erase(s._first + k)):
+        if not good >> k & 1 and (fresh or s.erase(first + k)):
             copy(s.work, 0, wanted, 0, _DIRECTORY_LEN)
-            if s.program(s._first + k, 0, view, _DIRECTORY_LEN) == 1:
+            if s.program(first + k, 0, view, _DIRECTORY_LEN) == 1:
                 good |= 1 << k
     if not good:
         raise OSError("The flash cannot be written.")
 
 
-def _lay_out(s, count, other):
+def _lay_out(s, first, other):
     """Erase everything that is to be used: the directory first."""
+    blank = _Blank(s)
     if other:
         s.message = (
             "This definition starts without stored state: the flash held that of another "
             "definition (%s, %08x), and was erased." % other
         )
-    elif not _is_blank(s, s._first) or not _is_blank(s, s._first + 1):
+    elif not blank.is_blank(first) or not blank.is_blank(first + 1):
         s.message = "The flash held no state of a meter, and was erased."
-    for block in range(s._first, s._base + s._blocks):
-        if not _is_blank(s, block) and not s.erase(block):
+    for block in range(first, s._base + s._blocks):
+        if not blank.is_blank(block) and not s.erase(block):
             raise OSError("Block %d of the flash cannot be erased." % block)
 
 
-def _is_blank(s, block):
-    n = min(_PIECE, s._block_len)
-    piece = bytearray(n)
-    blank = b"\xff" * n
-    for at in range(0, s._block_len, n):
-        try:
-            if s.device.readblocks(block, piece, at) or piece != blank:
+class _Blank:
+    """Looks whether blocks are blank; a buffer for each would have the collector run each time."""
+
+    def __init__(self, s):
+        self.device = s.device
+        self.block_len = s._block_len
+        self.n = min(_PIECE, self.block_len)
+        self.piece = bytearray(self.n)
+        self.blank = b"\xff" * self.n
+
+    def is_blank(self, block):
+        for at in range(0, self.block_len, self.n):
+            try:
+                if self.device.readblocks(block, self.piece, at) or self.piece != self.blank:
+                    return False
+            except OSError:
                 return False
-        except OSError:
-            return False
-    return True
+        return True
 
 
 # --- Rings ----------------------------------------------------------------------------------
@@ -317,7 +331,8 @@ def load(s, image):
             if s.fetch(s._block(0, slot), s._offset(slot), s._slot, _SLOT_LEN):
                 s._save = max(s._save, get_u32(s.work, 0))
     if best is None:
-        if any(not _is_blank(s, s._base + k) for k in range(s._blocks)):
+        blank = _Blank(s)
+        if not all(blank.is_blank(s._base + k) for k in range(s._blocks)):
             _damaged(s, "The stored values in the flash are damaged", "of its definition")
         return False
     if broken > best.save:
