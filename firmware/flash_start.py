@@ -4,13 +4,13 @@
 flash.py says how things lie. Nothing of this is needed later: forget() drops it. It allocates.
 
 Directory (two copies, one a block): "PMF1", fingerprint u32, octets of a block u32, blocks u16,
-unit of programming u16, name of the definition in 44 octets, check (seal.py). It is written last when the
-blocks are laid out, and erased first, so that with a right one everything else is right.
+unit of programming u16, name of the definition in 44 octets, check (seal.py). It is written last
+when the blocks are laid out, and erased first: with a right one everything else is right.
 """
 
 import sys
 
-from dlms.axdr import get_u16, get_u32
+from dlms.axdr import get_u32
 from dlms.prim import copy, fill, xor
 from firmware.fingerprint import fingerprint
 from micropython import const

@@ -11,7 +11,7 @@ PORT = "qemu"
 # (kind, UART, baud rate)
 LINKS = (("hdlc-uart", 1, 9600),)
 
-# What the meter keeps is in the flash that flash() gives; a folder, e.g. "/meter", is in files; None:
+# Where the meter keeps its state: "flash" is what flash() gives; or a folder, as "/meter"; None:
 # nothing is kept.
 STATE = "flash"
 
