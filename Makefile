@@ -6,7 +6,7 @@ VENV := build/venv/bin/python
 # Options of tools/meter.py run, tools/bench.py, tools/sizes.py and pytest: make run ARGS="--speed 60"
 ARGS ?=
 
-.PHONY: help run test demo bench sizes sheet lint clean firmware test-cortex-m3
+.PHONY: help run test demo bench sizes sheet lint clean firmware deploy provision test-cortex-m3
 
 help: ## list the targets
 	@echo "make TARGET [ARGS=\"...\"]"
@@ -39,9 +39,16 @@ bench: ## how fast requests are served, on MicroPython and CPython; how long fla
 sizes: ## octets of each module, RAM after import, RAM of the running meter
 	@$(PYTHON) tools/bootstrap.py run
 	@$(PYTHON) tools/sizes.py $(ARGS)
+	@$(PYTHON) tools/board_pages.py
 
 firmware: ## build the image of a board: make firmware BOARD=MPS2_AN385
 	@$(PYTHON) tools/images.py --board $(BOARD) $(ARGS)
+
+deploy: ## to a MicroPython board: make deploy BOARD=RPI_PICO PORT=/dev/ttyACM0 [ROMFS=1] [RECORD=...]
+	@$(PYTHON) tools/deploy.py --board "$(BOARD)" --port "$(PORT)" $(if $(ROMFS),--romfs) $(if $(RECORD),--provision "$(RECORD)") $(ARGS)
+
+provision: ## records of meters: make provision ARGS="new --flag ABC --serial 42"
+	@$(PYTHON) tools/provision.py $(ARGS)
 
 test-cortex-m3: ## the meter on an emulated Cortex-M3 with a heap of 64 KiB
 	@$(PYTHON) tools/bootstrap.py test

@@ -9,8 +9,10 @@ def stack(base, name):
     for folder, _folders, files in sorted(os.walk(os.path.join(base, name))):
         for file in sorted(files):
             path = os.path.join(folder, file)
-            # A PC's port, and what stands for MicroPython's own modules there.
-            if file.endswith(".py") and file != "cpython.py" and "shim" not in folder:
+            # Other runtimes' ports, and what stands for MicroPython's own modules on a PC.
+            other = file in ("cpython.py", "circuitpython.py", "manifest.py")
+            other = other or os.path.basename(folder) in ("shim", "circuitpython")
+            if file.endswith(".py") and not other:
                 module(os.path.relpath(path, base), base_path=base, opt=2)
 
 

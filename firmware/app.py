@@ -13,7 +13,9 @@ _TICKS_MASK = const(0x3FFFFFFF)
 # Of fast time at most so much passes between two looks at the links.
 _STEP_MS = const(60000)
 _SECOND_MS = const(1000)
-_AUTHENTICATION_FAILED = const(46)  # event code, see meter/events.py
+# Event codes, see meter/events.py.
+_MEMORY_ERROR = const(14)
+_AUTHENTICATION_FAILED = const(46)
 
 
 class Meter:
@@ -25,6 +27,7 @@ class Meter:
         self.program = program
         self.storage = storage
         self.speed = speed
+        self.record = None  # see build()
         # A client has changed a setup object; main.py hands it on to the links, and resets this.
         self.setup_changed = True
         self._last_ms = now_ms
@@ -84,7 +87,9 @@ class Tables:
         self.SOURCES = ()
 
 
-def build(definition, storage, port, seed=None, start_minute=None, start_second=0, speed=1):
+def build(
+    definition, storage, port, seed=None, start_minute=None, start_second=0, speed=1, record=None
+):
     """A meter, ready for links.
 
     definition    the generated module, or its Tables
@@ -93,6 +98,7 @@ def build(definition, storage, port, seed=None, start_minute=None, start_second=
     seed          int: the simulated household, the same for the same seed
     start_minute  UTC minutes since 2000-01-01 00:00; None: the port's clock
     speed         times faster than real time; 0: the clock stands
+    record        who the meter is, see provisioning.py; None: who the definition says
 
     OSError: the storage cannot be used. ValueError: the definition does not fit this program.
     """
@@ -106,6 +112,8 @@ def build(definition, storage, port, seed=None, start_minute=None, start_second=
     model.storage = storage
     model.random = _Random(port).below
     storage.load(model.image)
+    if record is not None:
+        record.apply(model)
     model.start()
     clock = model.handler("clock")
     if clock is not None:
@@ -116,7 +124,11 @@ def build(definition, storage, port, seed=None, start_minute=None, start_second=
         clock.set_utc(minute, second)
     program = Program(model, Household(1 if seed is None else seed))
     server = Server(model)
-    return Meter(model, server, program, storage, port.ticks_ms(), speed)
+    meter = Meter(model, server, program, storage, port.ticks_ms(), speed)
+    meter.record = record
+    if record is not None and not record.good:
+        model.event(_MEMORY_ERROR)
+    return meter
 
 
 class _Random:

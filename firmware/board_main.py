@@ -27,6 +27,9 @@ from firmware.ports import board as port  # noqa: E402
 # Clients at a time: each costs memory for a long request.
 _ASSOCIATIONS = const(2)
 
+# Where tools/provision.py writes who the meter is.
+_RECORD = "provisioning.bin"
+
 
 class Board:
     def __init__(self, meter, links, locked):
@@ -87,6 +90,20 @@ def started():
         part.forget()
 
 
+def record(wiring):
+    """Who this meter is: what stands in its provisioning record. A board may do without one,
+    unless its wiring says PROVISIONING = True."""
+    required = getattr(wiring, "PROVISIONING", False)
+    if not required:
+        try:
+            open(_RECORD).close()
+        except OSError:
+            return None
+    from firmware import provisioning
+
+    return provisioning.load(_RECORD)
+
+
 def start(**options):
     import wiring
 
@@ -102,6 +119,7 @@ def start(**options):
         minute,
         second,
         options.get("speed", 1),
+        record(wiring),
     )
     definition.shrink()
     started()
@@ -113,10 +131,13 @@ def start(**options):
         port.out("%s %s" % (link.name, link.address))
     if meter.storage.message:
         port.out(meter.storage.message)
+    provisioned = meter.record is None or meter.record.good
+    if not provisioned:
+        port.out(meter.record.message)
     del sys.modules["wiring"]
     gc.threshold(-1)
     gc.collect()
-    port.out("ready")
+    port.out("ready" if provisioned else "ready to be provisioned")
     return made
 
 

@@ -6,13 +6,18 @@
 Keys of the options (those with a default may be missing):
     definition  name of the generated module
     links       [kind, host, number] for wrapper-tcp, wrapper-udp, hdlc-tcp;
+                [hdlc-uart, number, baud rate], [hdlc-usb, name, 0] on boards;
                 [hdlc-pty, name, descriptor of the master side]
     state       folder for storage; None: RAM
+    storage     made already (see store.py), instead of state
     sync        True: what was written there survives a power failure, and takes longer
+    provisioning  file of the record that says who the meter is; None: who the definition says
+    associations  how many at a time; None: as many as the definition says
     speed       1; seed: None; start: [minute, second] or None; trace: False
     watch_stdin True: end when stdin is closed (that is how the launcher ends a meter)
 
-Says each open port, then `ready`, on stdout. Ends on Ctrl-C too. Result: exit code. As a program
+Says each open port, then `ready`, on stdout; `ready to be provisioned` if there should be a record
+and is none. Ends on Ctrl-C too. Result: exit code. As a program
 (python -m firmware.main) it reads the options as a line of JSON from stdin.
 """
 
@@ -38,6 +43,14 @@ def storage_for(path, sync):
     from firmware import store
 
     return store.FileStorage(path, store.Files(sync)) if path else store.RAMStorage()
+
+
+def record_of(path):
+    if not path:
+        return None
+    from firmware import provisioning
+
+    return provisioning.load(path)
 
 
 def open_links(links, poller, port):
@@ -75,7 +88,11 @@ def loop(meter, links, poller, port, watch):
         poller.wait(wait_ms)
         now_ms = port.ticks_ms()
         for link in links:
-            link.poll(now_ms)
+            try:
+                link.poll(now_ms)
+            except MemoryError:
+                # What came is lost, as on a bad line; the meter goes on.
+                gc.collect()
         meter.tick(now_ms)
         if meter.server.fault is not None:
             # The client got an exception-response; whoever runs the meter should hear of it too.
@@ -91,15 +108,20 @@ def run(options):
     try:
         try:
             definition = app.Tables(options["definition"])
+            n = options.get("associations")
+            if n:
+                definition.LIMITS = (n,) + definition.LIMITS[1:]
             start = options.get("start") or (None, 0)
             meter = app.build(
                 definition,
-                storage_for(options.get("state"), options.get("sync", True)),
+                options.get("storage")
+                or storage_for(options.get("state"), options.get("sync", True)),
                 port,
                 options.get("seed"),
                 start[0],
                 start[1],
                 options.get("speed", 1),
+                record_of(options.get("provisioning")),
             )
             definition.shrink()
             links = make_links(options["links"], meter, port, options.get("trace", False))
@@ -110,14 +132,17 @@ def run(options):
         except MemoryError:
             raise Fault("The heap is too small for this meter.")
         if meter.storage.message:
-            print(meter.storage.message, file=sys.stderr)
+            print(meter.storage.message.strip(), file=sys.stderr)
+        record = meter.record
+        if record is not None and record.message:
+            print(record.message, file=sys.stderr)
         poller = port.Poller()
         watch = Stdin()
         if options.get("watch_stdin"):
             poller.add(sys.stdin, watch)
         open_links(links, poller, port)
         gc.collect()
-        port.out("ready")
+        port.out("ready" if record is None or record.good else "ready to be provisioned")
         loop(meter, links, poller, port, watch)
     except KeyboardInterrupt:
         pass

@@ -130,12 +130,20 @@ class FileRing:
                 self._generation = get_u32(header, 4)
                 base = get_u32(header, 8)
         last = -1
-        stored = (self._file.seek(0, 2) - _ROWS_AT) // self._size
+        bad = 0
+        size = self._file.seek(0, 2)
+        stored = (size - _ROWS_AT) // self._size
         for slot in range(stored if stored < self.capacity else self.capacity):
             if self._fetch(slot):
                 seq = get_u32(self._record, 0)
                 if seq > last and seq % self.capacity == slot:
                     last = seq
+            else:
+                bad += 1
+        # One torn row is what a power failure leaves; more is damage.
+        if bad > 1 or (size and not self._generation):
+            self._storage.damaged = True
+            self._storage.message += " Rows of a profile are damaged; the good ones are kept."
         if last < base:
             self.first = base
         else:

@@ -48,6 +48,11 @@ def meter():
     table = bytearray(m.model.objects)
     table[row * 16 + 9] = len(m.model.handlers) - 1
     m.model.objects = bytes(table)
+    # What it is handed is the test's affair.
+    at = m.model.methods.index(b"\x00\x03\x00\x01") + 4
+    methods = bytearray(m.model.methods)
+    methods[at : at + 2] = b"\xff\xff"
+    m.model.methods = bytes(methods)
     return m
 
 
@@ -56,6 +61,19 @@ def test_method_without_return_data(meter):
     assert t.say(N + REGISTER + "01 01 0F00") == "C701C10000"
     assert t.say(N + REGISTER + "01 00") == "C701C10000"
     assert meter.double.calls == ["0F00", ""]
+
+
+def test_parameter_of_the_wrong_type():
+    t = Meter().management()
+    model = t.meter.model
+    # reply_to_HLS_authentication takes an octet-string, reset the dummy integer(0).
+    at = model.find(0, bytes.fromhex("000F0000280000FF"), 0)
+    assert model.takes(at, 1, b"\x11\x05", 0, 2) == 12
+    assert model.takes(at, 1, b"\x09\x01\x05", 0, 3) == 0
+    assert model.takes(at, 1, b"", 0, 0) == 12
+    register = model.find(0, bytes.fromhex(REGISTER.replace(" ", "")), 0)
+    assert [model.takes(register, 1, p, 0, len(p)) for p in (b"", b"\x0f\x00")] == [0, 0]
+    assert [model.takes(register, 1, p, 0, len(p)) for p in (b"\x0f\x05", b"\x00")] == [12, 12]
 
 
 def test_method_with_return_data(meter):
@@ -227,6 +245,14 @@ def test_blocks_must_be_negotiated(meter):
     t = meter.management(conformance="00121D", max_pdu=64)
     assert t.say(N + REGISTER + "01 00") == "D80104"
     assert t.say("C304C1" + REGISTER + "01 01 00000001 02 0F00") == "D80102"
+
+
+def test_changes_elsewhere_do_not_touch_a_long_answer(meter):
+    meter.double.returns = b"\x09\x7f" + bytes(127)
+    t, other = meter.management(max_pdu=64), meter.management()
+    first = t.say(N + REGISTER + "01 00")
+    assert other.say("C1 01 C1 0001 0000603201FF 02 00 11 2A") == "C501C100"
+    assert response_blocks(t, first)[0] == b"\x00\x01\x00" + meter.double.returns
 
 
 @pytest.mark.parametrize("number", [0, 2, 0xFFFFFFFF])

@@ -101,7 +101,7 @@ def test_protocol_version_1_said_aloud():
     "client, secret, mechanism, diagnostic",
     [
         (1, None, 0, 12),  # a secret is needed
-        (1, b"", 0, 11),  # lowest level said aloud
+        (1, b"", 0, 14),  # lowest level said aloud
         (1, b"12345678", 5, 11),  # HLS where LLS is defined
         (16, b"12345678", 1, 11),  # LLS where nothing is needed
         (16, b"12345678", 9, 11),  # a mechanism that does not exist
@@ -116,6 +116,15 @@ def test_secret_without_the_name_of_its_mechanism():
     apdu = aarq(b"12345678").hex().replace("8b0760857405080201", "")
     apdu = "60%02x" % (len(apdu) // 2 - 2) + apdu[4:]
     assert aare(1, 12) in Meter().talk().say(apdu)
+
+
+@pytest.mark.parametrize("title, diagnostic", [("4D4D4D", 3), ("4D4D4D0000BC614E", 0)])
+def test_calling_ap_title_is_a_system_title(title, diagnostic):
+    apdu = bytearray(aarq(b"12345678"))
+    field = bytes([0xA6, len(title) // 2 + 2, 0x04, len(title) // 2]) + bytes.fromhex(title)
+    apdu[13:13] = field
+    apdu[1] += len(field)
+    assert aare(1 if diagnostic else 0, diagnostic) in Meter().talk().say(apdu.hex())
 
 
 def test_client_that_is_not_defined():
@@ -270,6 +279,24 @@ def test_more_clients_than_room():
     assert [t.say(GET_LDN) for t in full] == [LDN] * 3
     full[0].say("6200")
     assert ACCEPTED in late.open()
+
+
+def test_clients_without_a_secret_leave_room_for_management():
+    meter = Meter()
+    crowd = [meter.talk(client=16) for _ in range(3)]
+    answers = [t.open(secret=None) for t in crowd]
+    assert [ACCEPTED in a for a in answers] == [True, True, False]
+    assert aare(2, 1) in answers[2]
+    management = meter.management()
+    assert management.say(GET_LDN) == crowd[0].say(GET_LDN) == LDN
+
+
+def test_request_that_was_cut_is_refused_whole():
+    t = Meter().management()
+    set_ = "C1 01 C1 0001 0000603201FF 02 00 11 2A"
+    assert t.say(set_, confirmed=3) == "D80104"
+    assert t.say(set_, confirmed=2) == ""
+    assert t.say("C0 01 C1 0001 0000603201FF 02 00") == "C401C1001107"
 
 
 # --- Requests that are no requests ------------------------------------------------------------

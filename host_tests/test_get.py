@@ -221,7 +221,9 @@ def test_list_in_blocks(max_pdu):
     value = filled(meter, 150)
     t = meter.management(max_pdu=max_pdu)
     what = (
-        "05"
+        "06"
+        + REGISTER
+        + "00 00"
         + BOOLEAN
         + "02 00"
         + LONG
@@ -235,7 +237,14 @@ def test_list_in_blocks(max_pdu):
     )
     raw, _ = blocks(t, t.say(LIST + what))
     assert raw.hex() == (
-        "05" + "000301" + "00" + value.hex() + "0104" + "0002020f00161e" + "00090600002a0000ff"
+        "06"
+        + "00020309060100010800ff060000139102020f00161e"
+        + "000301"
+        + "00"
+        + value.hex()
+        + "0104"
+        + "0002020f00161e"
+        + "00090600002a0000ff"
     )
 
 
@@ -303,6 +312,22 @@ def test_long_value_that_changes_half_way_is_aborted():
     assert other.say("C1 01 C1 " + LONG + "02 00 0902AABB") == "C501C100"
     assert t.say("C002C100000001") == "C402C101" + "00000002" + "010F"  # long-get-aborted
     assert t.say(N + LONG + "02 00") == "C401C1000902AABB"
+
+
+def test_changes_elsewhere_do_not_touch_a_long_answer():
+    meter = Meter()
+    value = filled(meter, 200)
+    t, other = meter.management(max_pdu=64), meter.management()
+    first = t.say(N + LONG + "02 00")
+    assert other.say("C1 01 C1 " + UNSIGNED + "02 00 11 2A") == "C501C100"
+    assert blocks(t, first)[0] == value
+
+
+def test_hidden_objects_are_not_betrayed_by_their_class():
+    public = Meter().talk(client=16)
+    public.open(secret=None)
+    assert public.say(N + "0003 0000603301FF 02 00") == "C401C10104"
+    assert public.say(N + "0003 0000603201FF 02 00") == "C401C10109"
 
 
 def test_two_clients_in_long_answers_at_once():

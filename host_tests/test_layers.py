@@ -32,7 +32,16 @@ ONLY_HERE = {
     "firmware/store.py": {"fcntl", "os"},
     # The constants of the board that it runs on.
     "firmware/board_main.py": {"wiring"},
-}
+    "firmware/ports/board.py": {"wiring"},
+    # CircuitPython's own modules; typing is for type checkers only.
+    "firmware/ports/circuitpython.py": {
+        "board", "busio", "socketpool", "supervisor", "typing", "usb_cdc", "wifi", "wiring",
+    },
+    "firmware/circuitpython/": {
+        "board", "digitalio", "microcontroller", "os", "storage", "supervisor", "usb_cdc",
+        "wiring",
+    },
+}  # fmt: skip
 
 
 def sources(*patterns):

@@ -271,6 +271,16 @@ def test_one_too_many_is_closed_and_a_free_place_is_used_again():
     assert come(port, link, Line([b"new."])).written == b"NEW."
 
 
+def test_a_closed_connection_makes_no_work():
+    port, link = listener(1)
+    line = come(port, link, Line([b"x."]))
+    line.incoming.append(None)
+    link.places[0].ready = True
+    link.poll(NOW)
+    assert link.places[0].stream is None
+    assert link.wait_ms() == 1000
+
+
 def test_a_limit_below_the_places():
     port, link = listener(4)
     link.limit = 1
@@ -283,7 +293,7 @@ def test_a_limit_below_the_places():
 
 def endpoint(n):
     port = Port()
-    link = udp.Endpoint(port, "wrapper-udp", "127.0.0.1", 0, [Echo() for _ in range(n)])
+    link = udp.Endpoint(port, "wrapper-udp", "127.0.0.1", 0, [Peered() for _ in range(n)])
     link.open(Poller())
     return port, link
 
@@ -294,30 +304,56 @@ def datagram(port, link, data, address, now_ms=NOW):
     link.poll(now_ms)
 
 
+class Peered(Echo):
+    """A profile with a channel, on which `busy` says whether an association is open."""
+
+    def __init__(self):
+        super().__init__()
+        self.rx = bytearray(64)
+        self.channel = self
+        self.busy = False
+
+    def in_use(self):
+        return self.busy
+
+
+HEAD = b"\x00\x01      "  # as long as that of a wpdu, and of its version
+
+
 def test_an_answer_goes_to_who_asked():
     port, link = endpoint(2)
-    datagram(port, link, b"one.", "A")
-    datagram(port, link, b"two.", "B")
-    assert port.sent == [(b"ONE.", "A"), (b"TWO.", "B")]
+    datagram(port, link, HEAD + b"one.", "A")
+    datagram(port, link, HEAD + b"two.", "B")
+    assert port.sent == [(HEAD + b"ONE.", "A"), (HEAD + b"TWO.", "B")]
     assert [p.address for p in link.places] == ["A", "B"]
 
 
-def test_a_new_peer_takes_the_place_of_the_quietest():
+def test_nobody_loses_an_association_to_a_stranger():
     port, link = endpoint(2)
-    datagram(port, link, b"a.", "A", 1000)
-    datagram(port, link, b"b.", "B", 2000)
-    datagram(port, link, b"a.", "A", 3000)
+    for name in "AB":
+        datagram(port, link, HEAD + b"hi.", name)
+        link.places["AB".index(name)].profile.busy = True
     resets = [p.profile.resets for p in link.places]
-    datagram(port, link, b"c.", "C", 4000)
+    datagram(port, link, HEAD + b"me.", "C")
+    assert [p.address for p in link.places] == ["A", "B"]
+    assert [p.profile.resets for p in link.places] == resets
+    assert len(port.sent) == 2
+    link.places[1].profile.busy = False
+    datagram(port, link, HEAD + b"me.", "C")
     assert [p.address for p in link.places] == ["A", "C"]
-    assert [p.profile.resets for p in link.places] == [resets[0], resets[1] + 1]
 
 
-def test_an_error_or_an_empty_datagram_is_nothing():
+def test_garbage_of_a_stranger_is_nothing():
+    port, link = endpoint(1)
+    for data in (b"", b"\x00", b"a.", HEAD, b"\x00\x02      x."):
+        datagram(port, link, data, "A")
+    assert port.sent == [] and link.places[0].address is None
+
+
+def test_an_error_is_nothing():
     port, link = endpoint(1)
     link.ready = True
     link.poll(NOW)
-    datagram(port, link, b"", "A")
     assert port.sent == [] and link.places[0].address is None
 
 
@@ -479,3 +515,17 @@ def test_what_is_no_frame_is_not_shown(hdlc):
     unit = frame(AARQ_LLS)[:-2] + b"\x00\x7e" if hdlc else b"\x02" + wpdu(AARQ_LLS)
     lines = traced(hdlc, unit)
     assert len(lines) == 1 and "octets that are no" in lines[0]
+
+
+def test_what_is_no_known_request_shows_nothing_inside():
+    (line,) = traced(False, wpdu(b"\x01" + AARQ_LLS))
+    assert SECRET.hex(" ").upper() not in line
+    assert " 01 **" in line
+
+
+def test_a_request_in_between_does_not_bare_the_next_block_of_a_secret():
+    first = b"\xc1\x02\xc1" + SECRET_OF_15 + b"\0\0\0\0\0\x01\x01\x09"
+    other = b"\xc1\x01\xc1" + OF_CLOCK + b"\0\x09\0"
+    block = b"\xc1\x03\xc1\x01\0\0\0\x02\x0b" + SECRET
+    lines = traced(False, wpdu(first), wpdu(other, client=2), wpdu(block))
+    assert SECRET.hex(" ").upper() not in lines[2]

@@ -250,8 +250,10 @@ def test_profile_entries_within_the_ring(meter):
     assert meter.energies() == [2, 3, 4]
     assert meter.read(meter.object, IN_USE) == 3
     assert meter.energies(ENTRY, by_entry(2, 0)) == [3, 4]
-    assert meter.set(meter.object, ENTRIES, u32(4000000000)) == 0
-    assert meter.read(meter.object, ENTRIES) == 20
+    for more in (21, 4000000000):
+        assert meter.set(meter.object, ENTRIES, u32(more)) == OTHER_REASON
+    assert meter.read(meter.object, ENTRIES) == 3
+    assert meter.set(meter.object, ENTRIES, u32(20)) == 0
 
 
 @pytest.mark.parametrize("method", [0, 7, 255])

@@ -85,6 +85,14 @@ def test_secret_is_written_and_used_at_the_next_opening():
     assert "A203020100" in meter.talk().open(b"new!")
 
 
+@pytest.mark.parametrize("secret", ["0900", "09 41" + "55" * 65])
+def test_secret_that_nobody_could_use(secret):
+    meter = Meter()
+    t = meter.management()
+    assert t.say(N + "000F 0000280000FF 07 00" + secret) == "C501C1FA"
+    assert "A203020100" in meter.talk().open(b"12345678")
+
+
 @pytest.mark.parametrize("what", ["", "11", "12 00", "11 01 00", "02 02 11 01", "08"])
 def test_data_that_is_not_whole(what):
     meter = Meter()

@@ -24,8 +24,13 @@ from bootstrap import BUILD, ROOT, Trouble
 DEFINITIONS = os.path.join(BUILD, "definitions")
 _DAY_S = 86400
 
-# Sources that no MicroPython board or PC needs.
-_NOT_FOR_DEVICES = ("firmware/ports/cpython.py", "firmware/ports/shim/")
+# Sources that no MicroPython board or PC needs; tools/bundle.py puts together CircuitPython's.
+_NOT_FOR_DEVICES = (
+    "firmware/ports/cpython.py",
+    "firmware/ports/shim/",
+    "firmware/ports/circuitpython.py",
+    "firmware/circuitpython/",
+)
 
 
 def _digest(paths):
@@ -76,6 +81,8 @@ def device_sources():
     """Paths, from the root, of all modules that go to a device: [(source, name in the image)]."""
     found = []
     for path in sorted(glob.glob(os.path.join(ROOT, "lib/**/*.py"), recursive=True)):
+        if os.path.basename(path) == "manifest.py":
+            continue
         found.append((os.path.relpath(path, ROOT), os.path.relpath(path, ROOT + "/lib")))
     for path in sorted(glob.glob(os.path.join(ROOT, "firmware/**/*.py"), recursive=True)):
         name = os.path.relpath(path, ROOT)

@@ -97,6 +97,7 @@ class Launcher:
             env={**inherited, **environment, "PYTHONPYCACHEPREFIX": ROOT + "/build/pycache"},
             pass_fds=fds,
             start_new_session=True,
+            umask=0o077,
         )
         with contextlib.suppress(OSError, ValueError):
             self._child.stdin.write(json.dumps(options).encode() + b"\n")
@@ -155,7 +156,8 @@ class State:
             return self
         try:
             os.makedirs(self.path, mode=0o700, exist_ok=True)
-            self._lock = open(os.path.join(self.path, ".lock"), "w")
+            lock = os.path.join(self.path, ".lock")
+            self._lock = open(os.open(lock, os.O_WRONLY | os.O_CREAT, 0o600), "w")
         except OSError as e:
             raise Trouble("--state: cannot write to %s (%s)." % (self.path, e.strerror)) from None
         try:

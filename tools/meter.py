@@ -16,16 +16,19 @@ if sys.version_info < (3, 11):
     sys.exit("Python 3.11 or later is needed; this is %d.%d." % sys.version_info[:2])
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
 import re
 import socket
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import bootstrap
 import compile as compiling
+import records
 import sheet as sheets
 from bootstrap import ROOT, Trouble, say
 from launcher import Launcher, Pty, State
@@ -52,6 +55,7 @@ def parser():
     r.add_argument("--heap", type=heap, default="512k", help="MicroPython's heap (512k)")
     r.add_argument("--definition", metavar="FILE", default=DEFAULT_DEFINITION)
     r.add_argument("--state", metavar="DIR", help="keep values and profiles here (else forget)")
+    r.add_argument("--provision", metavar="RECORD", help="who it is, see tools/provision.py")
     r.add_argument("--host", default="127.0.0.1", help="address to bind to (127.0.0.1)")
     for name in ("wrapper-tcp", "wrapper-udp", "hdlc-tcp"):
         r.add_argument("--" + name, type=port_number, metavar="PORT", help="0: any free one")
@@ -68,19 +72,22 @@ def parser():
 
 
 def heap(text):
-    if not re.fullmatch(r"[1-9]\d*[kKmM]?", text):
+    if not re.fullmatch("[1-9][0-9]{0,9}[kKmM]?", text):
         raise argparse.ArgumentTypeError("%r is no heap size (512k, 1m)" % text)
+    size = int(text.rstrip("kKmM")) << {"k": 10, "m": 20}.get(text[-1].lower(), 0)
+    if not 64 << 10 <= size <= 1 << 30:
+        raise argparse.ArgumentTypeError("%s is no heap for a meter (64k to 1024m)" % text)
     return text
 
 
 def port_number(text):
-    if not text.isdigit() or int(text) > 65535:
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
         raise argparse.ArgumentTypeError("%r is no port (0..65535)" % text)
     return int(text)
 
 
 def speed(text):
-    if not text.isdigit() or int(text) > 100000:
+    if not re.fullmatch("[0-9]{1,6}", text) or int(text) > 100000:
         raise argparse.ArgumentTypeError("%r is no speed (0..100000)" % text)
     return int(text)
 
@@ -108,6 +115,9 @@ def print_sheet(options):
         print(text, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read it has seen enough
+    except OSError as e:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise Trouble("The sheet cannot be written (%s)." % e.strerror) from None
     return 0
 
 
@@ -123,17 +133,28 @@ def run(options):
         links = [[kind, host, number] for kind, number in DEFAULT_LINKS]
     folder = compiling.definition(options.definition)
     program = runtime(options, folder)
-    with State(options.state) as state, Pty(options.hdlc_pty) as pty:
+    module = sheets.load(folder)
+    with contextlib.ExitStack() as stack:
+        state = stack.enter_context(State(options.state))
+        pty = stack.enter_context(Pty(options.hdlc_pty))
+        record, record_path = provisioning(options, module, state.path, stack)
         shown = list(links)
         if pty.link:
             links.append(["hdlc-pty", pty.link, pty.master])
             shown.append(["hdlc-pty", pty.link, 0])
-        launcher.out("\n".join(sheets.text(sheets.sheet(sheets.load(folder), shown))))
+        if record is None and record_path:
+            lines = ["The provisioning record %s is damaged." % record_path]
+        elif record is None:
+            lines = sheets.text(sheets.sheet(module, shown))
+        else:
+            lines = records.sheet_text(records.sheet(record, module, shown))
+        launcher.out("\n".join(lines))
         firmware = {
             "definition": "definition",
             "links": links,
             "state": state.path,
             "sync": state.kept,
+            "provisioning": record_path,
             "speed": options.speed,
             "seed": options.seed,
             "start": options.start,
@@ -141,6 +162,28 @@ def run(options):
             "watch_stdin": True,
         }
         return launcher.run(program, firmware, [pty.master] if pty.link else [])
+
+
+def provisioning(options, module, state, stack):
+    """(record, file for the firmware): of --provision, else of the folder of the state, else none.
+
+    A damaged one in that folder is the firmware's to refuse: the sheet is the definition's then.
+    """
+    path = os.path.join(state, records.IN_STATE)
+    if options.provision:
+        record = records.load(records.find(options.provision, records.FOLDER))
+        records.fits(record, module)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="picometer-"))
+        path = os.path.join(folder, "record")
+        records.write_private(path, record.octets())
+        return record, path
+    if not os.path.exists(path):
+        return None, None
+    try:
+        with open(path, "rb") as f:
+            return records.from_octets(f.read()), path
+    except OSError as e:
+        raise Trouble("--state: cannot read %s (%s)." % (path, e.strerror)) from None
 
 
 def runtime(options, folder):

@@ -42,6 +42,25 @@ def stored(module, row, attribute):
     return bytes(memory[slot + 2 : slot + 2 + n])
 
 
+def room(module, row, attribute):
+    """Octets of the longest encoding that an attribute in RAM can take; -1: it is not there."""
+    o = module.OBJECTS[row * 16 : row * 16 + 16]
+    at = ((o[12] << 8 | o[13]) + attribute - 1) * 4
+    entry = module.ATTRIBUTES[at : at + 4]
+    if entry[0] & 0x0F != 2:
+        return -1
+    shape = (entry[1] | (entry[0] & 0xC0) << 2) * 5
+    return module.SHAPES[shape + 3] << 8 | module.SHAPES[shape + 4]
+
+
+def find(module, device, key):
+    """Row of the object class_id + logical_name = key (8 octets) of a logical device, or -1."""
+    for row in range(device[1], device[1] + device[2]):
+        if module.OBJECTS[row * 16 : row * 16 + 8] == key:
+            return row
+    return -1
+
+
 def octets(module, row, attribute):
     """Content of a stored octet-string, or None."""
     value = stored(module, row, attribute)
@@ -90,10 +109,15 @@ def system_title(module):
     title = octets(module, row, _SYSTEM_TITLE) if row >= 0 else None
     if title:
         return title
-    name = module.DEVICES[0][3]
+    name = module.DEVICES[0][3].decode("ascii", "replace")
     if not name[3:].isdigit() or int(name[3:]) >= 1 << 40:
         return None
-    return name[:3] + int(name[3:]).to_bytes(5, "big")
+    return title_of(name[:3], name[3:])
+
+
+def title_of(flag_id, serial_number):
+    """The system title of a meter: its FLAG id, and its serial number (digits) in five octets."""
+    return flag_id.encode() + int(serial_number).to_bytes(5, "big")
 
 
 def port_entry(port):
@@ -137,7 +161,7 @@ def text(s):
     lines.append("  client  server  mechanism  secret")
     for a in s["associations"]:
         secret = bytes.fromhex(a.get("secret_hex", ""))
-        shown = ""
+        shown = a.get("secret_note", "")
         if secret:
             readable = all(0x20 <= octet < 0x7F for octet in secret)
             shown = "%s%s" % ("%s  " % secret.decode() if readable else "", "hex " + secret.hex())

@@ -30,10 +30,13 @@ _UDP_PLACES = const(2)
 _INFO_LEN = const(256)
 
 
+# Those with the largest buffers first: an empty heap has room for them.
+KINDS = ("wrapper-tcp", "hdlc-tcp", "hdlc-pty", "hdlc-usb", "hdlc-uart", "wrapper-udp")
+
+
 def make_links(wanted, meter, port, trace=False):
-    # Those with the largest buffers first: an empty heap has room for them.
     made = {}
-    for kind in ("wrapper-tcp", "hdlc-tcp", "hdlc-pty", "wrapper-udp"):
+    for kind in KINDS:
         for i, want in enumerate(wanted):
             if want[0] == kind:
                 made[i] = _MAKERS[kind](want, meter, port, trace)
@@ -96,15 +99,29 @@ def _hdlc_tcp(want, meter, port, trace):
 
 
 def _hdlc_pty(want, meter, port, trace):
+    return _serial(want[0], want[1], port.open_fd(want[2]), meter, port, trace)
+
+
+def _serial(kind, name, opened, meter, port, trace):
     profile = _hdlc(meter)
     traces = _traces(port, True, 1, trace)
-    opened = port.open_fd(want[2])
     return stream.Serial(
-        port, want[0], want[1], opened, profile, _CHUNK_LEN, traces[0] if traces else None
+        port, kind, name, opened, profile, _CHUNK_LEN, traces[0] if traces else None
     )
 
 
+def _hdlc_uart(want, meter, port, trace):
+    opened = port.uart(want[1], want[2])
+    return _serial(want[0], "UART%d %d" % (want[1], want[2]), opened, meter, port, trace)
+
+
+def _hdlc_usb(want, meter, port, trace):
+    return _serial(want[0], want[1], port.usb(), meter, port, trace)
+
+
 _MAKERS = {
+    "hdlc-uart": _hdlc_uart,
+    "hdlc-usb": _hdlc_usb,
     "wrapper-tcp": _wrapper_tcp,
     "wrapper-udp": _wrapper_udp,
     "hdlc-tcp": _hdlc_tcp,

@@ -54,6 +54,7 @@ class Stream:
             self.poller.remove(self.stream)
             self.port.close(self.stream)
             self.stream = None
+            self.ready = False
             self._forget()
             self.profile.reset()
 

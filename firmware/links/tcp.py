@@ -27,7 +27,8 @@ class Listener:
 
     def open(self, poller):
         self._listener, self.number = self.port.listen(self.host, self.number)
-        self.address = "%s:%d" % (self.host, self.number)
+        form = "[%s]:%d" if ":" in self.host else "%s:%d"
+        self.address = form % (self.host, self.number)
         self._poller = poller
         poller.add(self._listener, self)
 

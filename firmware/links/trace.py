@@ -13,6 +13,7 @@ from micropython import const
 
 _FLAG = const(0x7E)
 _AARQ = const(0x60)
+_RLRQ = const(0x62)
 _GET_REQUEST = const(0xC0)
 _SET_REQUEST = const(0xC1)
 _ACTION_REQUEST = const(0xC3)
@@ -113,12 +114,14 @@ class Conversation:
             return []
         if tag != _SET_REQUEST and tag != _ACTION_REQUEST:
             self._hide_reply = False
-            return []
+            # What is no request that is known here may have anything inside.
+            return [] if tag == _RLRQ else [(1, end)]
         method = tag == _ACTION_REQUEST
         if kind == (6 if method else 3):
             return [(7, end)] if self._hide_blocks else []
         at = find_secret(apdu, 3, method)
-        self._hide_blocks = at >= 0
+        # Once for ever: who sends the next block, and of what, is not followed here.
+        self._hide_blocks = self._hide_blocks or at >= 0
         self._hide_reply = method and at >= 0
         return [(at, end)] if at >= 0 else []
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The wrapper over UDP (IEC 62056-4-7): a datagram is a wpdu, and so is its answer.
 
-An association belongs to the peer's address and port. There are a few places for peers; when a new
-peer comes and all are taken, the one that has been quiet longest loses its associations.
+An association belongs to the peer's address and port. There are a few places for peers: a new one
+gets a place without an open association, and silence if there is none.
 """
 
 from micropython import const
 
-_DATAGRAM_LEN = const(2048)
+_HEADER_LEN = const(8)
+_VERSION = const(1)
 _TICKS_MASK = const(0x3FFFFFFF)
 
 
@@ -28,12 +29,15 @@ class Endpoint:
         self.address = None
         self.ready = False
         self.places = [Place(p, traces[i] if traces else None) for i, p in enumerate(profiles)]
+        # One octet more than what is taken: a longer datagram is seen to be too long.
+        self._longest = len(profiles[0].rx) + 1
         self._endpoint = None
         self._poller = None
 
     def open(self, poller):
         self._endpoint, self.number = self.port.udp(self.host, self.number)
-        self.address = "%s:%d" % (self.host, self.number)
+        form = "[%s]:%d" if ":" in self.host else "%s:%d"
+        self.address = form % (self.host, self.number)
         self._poller = poller
         poller.add(self._endpoint, self)
 
@@ -47,33 +51,37 @@ class Endpoint:
             return
         # Once a report: a failed recvfrom costs an exception, the poller's next report does not.
         self.ready = False
-        got = self.port.recvfrom(self._endpoint, _DATAGRAM_LEN)
+        got = self.port.recvfrom(self._endpoint, self._longest)
         if got is None or not got[0]:
             return
-        place = self._place(got[1], now_ms)
+        place = self._place(got[1], got[0], now_ms)
+        if place is None:
+            return
         place.heard_ms = now_ms
         end = len(got[0])
         if place.trace is not None:
             place.trace.received(got[0], 0, end)
         self._serve(place, got[0], end, got[1], now_ms)
 
-    def _place(self, address, now_ms):
-        oldest = None
+    def _place(self, address, buf, now_ms):
+        """The place of a peer; of a stranger a free one. None: there is none, or it is garbage.
+
+        Nobody loses a place in which an association is open to a stranger.
+        """
+        free = None
         for place in self.places:
             if place.address == address:
                 return place
-            if oldest is None or (
-                oldest.address is not None
-                and (
-                    place.address is None
-                    or (now_ms - place.heard_ms) & _TICKS_MASK
-                    > (now_ms - oldest.heard_ms) & _TICKS_MASK
-                )
+            if not place.profile.channel.in_use() and (
+                free is None
+                or (now_ms - place.heard_ms) & _TICKS_MASK > (now_ms - free.heard_ms) & _TICKS_MASK
             ):
-                oldest = place
-        oldest.profile.reset()
-        oldest.address = address
-        return oldest
+                free = place
+        if free is None or len(buf) <= _HEADER_LEN or buf[0] or buf[1] != _VERSION:
+            return None
+        free.profile.reset()
+        free.address = address
+        return free
 
     def _serve(self, place, buf, end, address, now_ms):
         profile = place.profile

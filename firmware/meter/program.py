@@ -26,7 +26,8 @@ _BILLING_PERIODS = const(4)
 _CLOCK_CHANGES = const(5)
 
 # What is saved beside the image, in storage.extra: the remainders (28 octets); UTC minute and
-# second of the save; flags. From 40 on it is free for a driver of metrology.
+# second of the save; flags. From 40 to 59 it is free for a driver of metrology; from 60 on it is
+# provisioning.py's.
 _KEPT_LEN = const(64)
 _KEPT_MINUTE = const(28)
 _KEPT_SECOND = const(32)

@@ -15,6 +15,7 @@ Each port is a module of this package with one interface (positions and lengths 
     recvfrom(endpoint, n) -> (octets, address) | None
     sendto(endpoint, buf, pos, n, address)
     open_fd(fd) -> stream            a descriptor that the launcher opened, non-blocking
+    uart(number, baud) -> stream     boards only: a UART, by its number in wiring.py
     readinto(stream, buf) -> n       0: nothing now, -1: the other side is gone
     write(stream, buf, pos, n) -> n  octets taken, 0: none now, -1: gone
     close(stream)
@@ -29,7 +30,10 @@ import sys
 
 def current():
     """The port module of the runtime that this runs on."""
-    if sys.implementation.name == "micropython":
+    name = sys.implementation.name
+    if name == "circuitpython":
+        from firmware.ports import circuitpython as port
+    elif name == "micropython":
         from firmware.ports import micropython as port
     else:
         from firmware.ports import cpython as port

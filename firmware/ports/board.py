@@ -47,6 +47,14 @@ def uart(number, baud):
     """A stream over a UART, 8 data bits, no parity, that never waits. ValueError: none such."""
     from machine import UART
 
+    import wiring
+
+    # Only where the wiring says so: pins of an STM32's UART, for one, cannot be chosen.
+    for entry in getattr(wiring, "UARTS", ()):
+        if entry[0] == number and entry[1] is not None:
+            from machine import Pin
+
+            return UART(number, baud, tx=Pin(entry[1]), rx=Pin(entry[2]), timeout=0)
     return UART(number, baud, timeout=0)
 
 

@@ -31,6 +31,8 @@ _SUCCESS = const(0)
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
 _TYPE_UNMATCHED = const(12)
+_OTHER_REASON = const(250)
+_LONGEST_SECRET = const(64)
 
 _NULL_DATA = const(0x00)
 _ARRAY = const(0x01)
@@ -132,6 +134,10 @@ class Handler(Base):
             buf[pos + 5] = 0
             return pos + 6
         return -1
+
+    def check(self, row, attribute, buf, pos, end):
+        # The secret: none would open nothing, and a longer one could not be sent.
+        return _SUCCESS if 1 <= buf[pos + 1] <= _LONGEST_SECRET else _OTHER_REASON
 
     def invoke(self, s, method, buf, pos, end):
         # reply_to_HLS_authentication has its place in an HLS association only; objects and users

@@ -9,7 +9,7 @@ allocates but put_bytes(), rows() and integers of 30 bits and more on 32-bit boa
 
 from dlms import types
 from dlms.axdr import get_u32
-from dlms.prim import copy, find
+from dlms.prim import compare, copy, find
 from dlms.stream import Stream
 from micropython import const
 
@@ -45,6 +45,8 @@ _SCOPE_VIOLATED = const(13)
 _OTHER_REASON = const(250)
 
 _ITEM_MAX = const(384)
+_NO_PARAMETER = const(0xFFFF)
+_RANGE = const(0x83)  # of dlms/types.py
 
 _INTEGER = const(0x0F)
 _LONG = const(0x10)
@@ -63,11 +65,12 @@ class Model:
         self.objects = definition.OBJECTS
         self.attributes = definition.ATTRIBUTES
         self.shapes = definition.SHAPES
+        self.methods = definition.METHODS
         self.types = definition.TYPES
         self.access = definition.ACCESS
         self.devices = definition.DEVICES
         self.n_rows = len(self.objects) >> _ROW_SHIFT
-        # Counts SETs and ACTIONs of clients: a long answer from the image sees that it changed.
+        # Counts SETs and ACTIONs: the meter program sees that something has changed.
         self.edits = 0
         # Handed in by the firmware.
         self.storage = None
@@ -117,17 +120,13 @@ class Model:
         return -1
 
     def named(self, device, buf, pos):
-        """True if an object of another class has the logical name buf[pos+2:pos+8]."""
+        """First row of any class with the logical name buf[pos+2:pos+8], or -1."""
         d = self.devices[device]
-        at = d[1] << _ROW_SHIFT
-        for _ in range(d[2]):
-            i = 2
-            while i < 8 and self.objects[at + i] == buf[pos + i]:
-                i += 1
-            if i == 8:
-                return True
-            at += 1 << _ROW_SHIFT
-        return False
+        for row in range(d[1], d[1] + d[2]):
+            at = (row << _ROW_SHIFT) + 2
+            if compare(self.objects, at, buf, pos + 2, 6) == 0:
+                return row
+        return -1
 
     def rows(self, class_id):
         """Rows of all objects of a class (boot only)."""
@@ -271,6 +270,26 @@ class Model:
         self.edited(row, attribute)
         return _SUCCESS
 
+    def takes(self, row, method, buf, pos, end):
+        """Is buf[pos:end] a parameter of this method? action_result.
+
+        Where the class has the dummy integer(0), nothing at all is taken for it.
+        """
+        t = self.methods
+        class_id = self.class_id(row)
+        version = self.version(row)
+        at = 0
+        while t[at] << 8 | t[at + 1] != class_id or t[at + 2] != version:
+            at += 4 + 2 * t[at + 3]
+        at += 2 + 2 * method
+        tp = t[at] << 8 | t[at + 1]
+        if tp == _NO_PARAMETER:
+            return _SUCCESS
+        if pos == end:
+            dummy = self.types[tp] == _RANGE and self.types[tp + 1] == _INTEGER
+            return _SUCCESS if dummy else _TYPE_UNMATCHED
+        return _SUCCESS if types.check(self.types, tp, buf, pos, end) == end else _TYPE_UNMATCHED
+
     def act(self, row, method, buf, pos, end):
         """Run a method, without return data; action_result.
 
@@ -279,6 +298,9 @@ class Model:
         handler = self.handler_of(row)
         if handler is None or method < 1 or method > self.n_methods(row):
             return _OBJECT_UNDEFINED
+        result = self.takes(row, method, buf, pos, end)
+        if result:
+            return result
         s = self._actor
         s.association = None
         s.row = row
@@ -293,6 +315,8 @@ class Model:
     def edited(self, row, attribute):
         """Say that a client or a script has changed something of an object."""
         self.edits = self.edits + 1 & 0xFFFFFF
+        for a in self.associations:
+            a.stream.edited(row, attribute)
         if self.on_edit is not None:
             self.on_edit(row, attribute)
 

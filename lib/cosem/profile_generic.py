@@ -13,7 +13,7 @@ the next row is that of the next boundary: nothing is made up for the periods in
 
 A change of capture_objects, capture_period, sort_method, sort_object or profile_entries clears
 the buffer; writing the value that was there does not. profile_entries above the capacity of the
-ring is stored as that capacity.
+ring is refused (other-reason).
 
 Project-defined. At most 60 columns, fewer if row_len of the definition is used up (other-reason).
 Attribute 0 and the buffer of a profile cannot be captured (other-reason); what does not exist is
@@ -158,6 +158,9 @@ class Handler(handler.Handler):
             if n < _FIFO or n > _FARTHEST:
                 return _OTHER_REASON
             if n > _LIFO and self.profiles[row].order is None:
+                return _OTHER_REASON
+        elif attribute == _PROFILE_ENTRIES:
+            if slots.unsigned32(buf, pos + 1) > self.profiles[row].ring.capacity:
                 return _OTHER_REASON
         elif attribute == _CAPTURE_OBJECTS:
             return profile_columns.check(self.model, self.profiles[row], buf, pos)

@@ -132,6 +132,9 @@ def invoke(a, names, at, buf, pos, end, out):
     handler = a.model.handler_of(row)
     if handler is None:
         return _OTHER_REASON
+    result = a.model.takes(row, method, buf, pos, end)
+    if result:
+        return result
     s.association = a
     s.row = s.found = row
     s.out = a.work
@@ -241,6 +244,8 @@ def _response_block(a):
     room -= 1 if room <= 0x80 else 2 if room <= 0x101 else 3
     after = s.fill(tx, _HEADROOM, _HEADROOM + room)
     n = after - _HEADROOM
+    if s.result > 0 or (n == 0 and s.result):
+        return _failed(a, _LONG_ACTION_ABORTED)
     start = _HEADROOM - 8 - (1 if n < 0x80 else 2 if n < 0x100 else 3)
     pos = _head(a, _RESPONSE_WITH_PBLOCK, start)
     tx[pos] = 1 if s.result == 0 else 0

@@ -80,6 +80,9 @@ _APPLICATION_CONTEXT_NOT_SUPPORTED = const(2)
 _MECHANISM_NAME_NOT_RECOGNISED = const(11)
 _MECHANISM_NAME_REQUIRED = const(12)
 _AUTHENTICATION_FAILURE = const(13)
+_AUTHENTICATION_REQUIRED = const(14)
+_CALLING_AP_TITLE_NOT_RECOGNISED = const(3)
+_SYSTEM_TITLE_LEN = const(8)
 _NO_COMMON_ACSE_VERSION = const(2)
 
 _INITIATE_ERROR_CLASS = const(6)
@@ -96,6 +99,7 @@ _MECHANISM_LLS = const(1)
 
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
+_OBJECT_CLASS_INCONSISTENT = const(9)
 _SCOPE_VIOLATED = const(13)
 
 _SECRET = const(7)
@@ -224,6 +228,8 @@ class Association:
             return _APPLICATION_CONTEXT_NOT_SUPPORTED
         if config is None:
             return _NO_REASON_GIVEN
+        if aarq.title_end and aarq.title_end - aarq.title_pos != _SYSTEM_TITLE_LEN:
+            return _CALLING_AP_TITLE_NOT_RECOGNISED
         wanted = config[_MECHANISM]
         offered = aarq.mechanism
         if offered == -1:
@@ -232,6 +238,9 @@ class Association:
                 return _MECHANISM_NAME_REQUIRED
             return 0
         if offered != wanted:
+            # The lowest level, by its name, where more is asked for.
+            if offered == _MECHANISM_LOWEST:
+                return _AUTHENTICATION_REQUIRED
             return _MECHANISM_NAME_NOT_RECOGNISED
         if wanted == _MECHANISM_LOWEST:
             return 0
@@ -318,8 +327,14 @@ class Association:
         """Row of the object that the descriptor at buf[at:] names; else -1 - result."""
         row = self.model.find(self.device, buf, at)
         if row < 0:
-            return -1 - (9 if self.model.named(self.device, buf, at) else 4)
+            return -1 - self.undefined(buf, at)
         return self.row if row == self.alias else row
+
+    def undefined(self, buf, at):
+        """The result for an object that is not there: object-class-inconsistent if the client
+        sees one of another class under that name, else object-undefined."""
+        row = self.model.named(self.device, buf, at)
+        return _OBJECT_CLASS_INCONSISTENT if row >= 0 and self.sees(row) else _OBJECT_UNDEFINED
 
     # --- Long transfers ---------------------------------------------------------------------
 

@@ -25,11 +25,12 @@ _SERVICE_NOT_SUPPORTED = const(2)
 _OTHER_REASON = const(3)
 _PDU_TOO_LONG = const(4)
 
-# Requests that exist in IEC 62056-5-3, ciphered forms included; bit n of octet tag >> 3.
+# Requests that exist in IEC 62056-5-3, ciphered forms included.
 _SERVICES = (
     0x05,
     0x06,
     0x16,
+    0x21,
     0x25,
     0x26,
     0x36,
@@ -51,6 +52,7 @@ _SERVICES = (
     0xDD,
     0xDF,
     0xE0,
+    0xE6,
 )
 
 

@@ -39,6 +39,8 @@ _ABORTED = const(6)
 # Fields of a row of ASSOCIATIONS.
 _CLIENT_SAP = const(0)
 _DEVICE = const(1)
+_MECHANISM = const(3)
+_LOWEST = const(0)
 
 _REJECTED_TRANSIENT = const(2)
 _USER = const(0xA1)
@@ -65,6 +67,13 @@ class Channel:
         self.tx = tx or bytearray(_HEADROOM + max_pdu)
         self.tx_pos = _HEADROOM
         self.last = None
+
+    def in_use(self):
+        """Has a client an association here?"""
+        for a in self.server.associations:
+            if a.channel is self:
+                return True
+        return False
 
     def release(self):
         """The link is gone: drop its associations."""
@@ -101,6 +110,11 @@ class Server:
             Association(self, work_len or limits[1]) for _ in range(n_associations or limits[0])
         ]
         model.associations = self.associations
+        # One place is kept for clients that have a secret.
+        self._reserved = 0
+        for config in model.definition.ASSOCIATIONS:
+            if config[_MECHANISM] != _LOWEST and len(self.associations) > 1:
+                self._reserved = 1
         # Handed in: called with the row of ASSOCIATIONS when a client fails to authenticate.
         self.on_authentication_failed = None
         # The last exception that request() has caught, for the log; None if there was none.
@@ -126,10 +140,13 @@ class Server:
     def request(self, channel, client_sap, server_sap, buf, pos, end, confirmed=1):
         """Serve the APDU buf[pos:end]; length of the reply in channel.tx from channel.tx_pos.
 
-        confirmed 0: it came by broadcast or unconfirmed frame; there is no reply.
+        confirmed: bit 0 clear: it came by broadcast or unconfirmed frame, and there is no reply;
+        bit 1 set: it was longer than the profile's buffer, and this is its beginning.
         """
         if pos >= end:
             return 0
+        if confirmed > 1:
+            return exceptions.too_long(channel) if confirmed & 1 else 0
         try:
             a = channel.last
             if a is None or a.client_sap != client_sap or a.server_sap != server_sap:
@@ -185,8 +202,9 @@ class Server:
     def _open(self, channel, a, client_sap, server_sap, buf, pos, end):
         if not self._aarq.parse(buf, pos, end):
             return exceptions.malformed(channel)
+        config = self._config(client_sap, server_sap)
         if a is None:
-            a = self._free()
+            a = self._free(config)
             if a is None:
                 return channel.aare(
                     1,
@@ -202,16 +220,29 @@ class Server:
             a.client_sap = client_sap
             a.server_sap = server_sap
         channel.last = a
-        n = a.aarq(self._config(client_sap, server_sap), self._aarq, self._initiate, buf)
+        n = a.aarq(config, self._aarq, self._initiate, buf)
         if a.state == _IDLE:
             channel.last = None
         return n
 
-    def _free(self):
+    def _free(self, config):
+        """Room for an association, or None.
+
+        Clients that need no secret leave room for those that have one: nobody without a secret
+        can keep the others out.
+        """
+        n = 0
+        reserved = self._reserved
+        free = None
         for a in self.associations:
             if a.state == _IDLE:
-                return a
-        return None
+                n += 1
+                free = a
+            elif a.config is not None and a.config[_MECHANISM] != _LOWEST:
+                reserved -= 1
+        if config is not None and config[_MECHANISM] == _LOWEST and n <= reserved:
+            return None
+        return free
 
     def _config(self, client_sap, server_sap):
         definition = self.model.definition

@@ -7,8 +7,8 @@ a profile of 100,000 rows takes what a register takes. It is made once for each 
 
 Atoms. What a class module writes as one item, and a stored value of up to 64 octets, is never
 torn between two blocks unless it is longer than a block: the block just ends early. So a value
-that changes between two blocks is the old one or the new one. A longer stored value notices by
-model.edits that it was changed half-way, and the transfer is aborted.
+that changes between two blocks is the old one or the new one. Of a longer stored value that is
+changed half-way, the model says so by edited(), and the transfer is aborted.
 """
 
 from dlms.axdr import length, length_size, put_length, skip
@@ -18,7 +18,6 @@ from micropython import const
 _SUCCESS = const(0)
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
-_OBJECT_CLASS_INCONSISTENT = const(9)
 _SCOPE_VIOLATED = const(13)
 _LONG_GET_ABORTED = const(15)
 _OTHER_REASON = const(250)
@@ -41,8 +40,11 @@ _PART = const(2)  # the next attribute of an attribute 0 (or the only one), not 
 _BYTES = const(3)  # what is left of src[src_pos:src_end]
 _ITEMS = const(4)  # items k..n-1 of the class module
 _NAME = const(5)  # the logical name
+_HEAD = const(6)  # of the structure that an attribute 0 is
 
 _RUNNING = const(-1)
+# The octets are not those of an attribute.
+_NO_ROW = const(-1)
 
 # Longest stored value that is never torn.
 _ATOM = const(64)
@@ -112,7 +114,6 @@ class Stream:
         self.src = model.rom
         self.src_pos = self.src_end = 0
         self.torn = 0  # octets of the current item that are written already
-        self.edits = 0
         self.result = 0
 
     # --- A walk over descriptors ------------------------------------------------------------
@@ -128,6 +129,16 @@ class Stream:
         self.first = first
         self.count = count
         self.rewind()
+
+    def edited(self, row, attribute):
+        """An attribute has changed (0: any of the object): was half of it written?"""
+        if (
+            self.torn
+            and self.phase == _BYTES
+            and self.row == row
+            and (attribute == 0 or self.attribute == attribute)
+        ):
+            self.result = _LONG_GET_ABORTED
 
     def rewind(self):
         """Back to the start: what was written so far goes out in another form."""
@@ -147,7 +158,8 @@ class Stream:
         self.src = src
         self.src_pos = pos
         self.src_end = end
-        self.edits = self.model.edits
+        self.torn = 0
+        self.row = _NO_ROW
         self.phase = _BYTES
 
     def fill(self, out, pos, end):
@@ -156,6 +168,8 @@ class Stream:
         Then result says that it is the end, or the room is used up.
         """
         start = pos
+        if self.result > 0:
+            return pos
         while True:
             phase = self.phase
             if phase == _OPEN:
@@ -186,23 +200,19 @@ class Stream:
                     if dar:
                         self.result = dar
                         return pos
-                if self.last_part:
-                    # attribute 0: a structure of all attributes
-                    if end - pos < 2:
-                        self.phase = _OPEN
-                        return pos - 1 if self.count else pos
-                    out[pos] = _STRUCTURE
-                    out[pos + 1] = self.last_part
-                    pos += 2
+            elif phase == _HEAD:
+                if end - pos < 2:
+                    return pos
+                out[pos] = _STRUCTURE
+                out[pos + 1] = self.last_part
+                pos += 2
+                self.phase = _PART
             elif phase == _BYTES:
                 n = self.src_end - self.src_pos
                 if n > end - pos:
                     if n <= _ATOM and pos > start:
                         return pos
                     n = end - pos
-                if self.edits != self.model.edits and self.torn:
-                    self.result = _LONG_GET_ABORTED
-                    return pos
                 copy(out, pos, self.src, self.src_pos, n)
                 pos += n
                 self.src_pos += n
@@ -273,7 +283,6 @@ class Stream:
         copy(out, pos, _NAME_HEAD, 0, 2)
         self.src_pos = (self.found << 4) + 2
         self.src_end = self.src_pos + 6
-        self.edits = self.model.edits
         self.phase = _BYTES
         return pos + 2
 
@@ -308,7 +317,7 @@ class Stream:
         model = self.model
         row = model.find(association.device, buf, at)
         if row < 0:
-            return undefined(model, association.device, buf, at)
+            return association.undefined(buf, at)
         self.found = row
         if row == association.alias:
             row = association.row
@@ -321,7 +330,7 @@ class Stream:
                 return _OBJECT_UNDEFINED
             self.last_part = model.n_attributes(row)
             self.attribute = 1
-            self.phase = _PART
+            self.phase = _HEAD
             return _SUCCESS
         self.attribute = attribute
         return self._open_part()
@@ -349,7 +358,6 @@ class Stream:
             self.src = src
             self.src_pos = at + 2
             self.src_end = at + 2 + (src[at] << 8 | src[at + 1])
-            self.edits = model.edits
             self.phase = _BYTES
             return _SUCCESS
         if kind == _COMPUTED:
@@ -394,11 +402,6 @@ class Stream:
 
 
 _NAME_HEAD = b"\x09\x06"
-
-
-def undefined(model, device, buf, pos):
-    """The data_access_result for an object that is not there."""
-    return _OBJECT_CLASS_INCONSISTENT if model.named(device, buf, pos) else _OBJECT_UNDEFINED
 
 
 def parse_selection(buf, pos, end):

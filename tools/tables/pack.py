@@ -79,8 +79,18 @@ class Packer:
         t.definition, t.name = d, d.name
         t.handlers = [""] + sorted({o.version.module for o in d.objects} - {""})
         self.slots(t)
-        t.types = Pool(c.type.description() for o in d.objects for c in o.cells.values())
+        versions = {(o.version.class_id, o.version.version): o.version for o in d.objects}
+        parameters = [
+            m.parameter.description()
+            for v in versions.values()
+            for m in v.methods.values()
+            if m.parameter
+        ]
+        t.types = Pool(
+            [c.type.description() for o in d.objects for c in o.cells.values()] + parameters
+        )
         self.rows(t)
+        self.methods(t, versions)
         self.access(t)
         t.types = t.types.data
         t.devices = []
@@ -287,6 +297,19 @@ class Packer:
         type_offset = t.types.offset(cell.type.description())
         shape = self.shape(t, selectors, type_offset, cell.capacity)
         return self.bits(kind, shape) + u16(t.offsets.get((o.row, k), 0))
+
+    def methods(self, t, versions):
+        """METHODS: of each class version that has some, the types of their parameters."""
+        t.methods = b""
+        for (class_id, version), v in sorted(versions.items()):
+            n = max(v.methods, default=0)
+            if not n:
+                continue
+            t.methods += u16(class_id) + bytes((version, n))
+            for k in range(1, n + 1):
+                m = v.methods.get(k)
+                known = m is not None and m.parameter is not None
+                t.methods += u16(t.types.offset(m.parameter.description()) if known else 0xFFFF)
 
     def shape(self, t, selectors, type_offset, capacity):
         """Number of the shape; each stands once."""

@@ -18,6 +18,8 @@ ATTRIBUTES  4 octets an entry: kind (0 computed, 1 slot in ROM, 2 slot in RAM, 3
             slot (2)
 SHAPES      5 octets: selectors (bit n-1: selector n), offset of the type in TYPES (2),
             capacity (2)
+METHODS     of each class version: class_id (2), version, number of methods, and for each of them
+            the offset of its parameter's type in TYPES (2), FFFF: it takes none
 ROM, RAM    slots: u16 length, A-XDR encoding, spare up to the capacity; RAM[:PERSISTENT] is saved
 """
 '''
@@ -33,7 +35,7 @@ def module(tables):
     d = tables.definition
     text = HEADER % (os.path.basename(d.file), d.name, len(d.objects))
     text += "\nNAME = %r\n\n" % tables.name
-    for name in ("objects", "attributes", "shapes", "types", "rom", "ram", "access"):
+    for name in ("objects", "attributes", "shapes", "methods", "types", "rom", "ram", "access"):
         text += literal(name.upper(), getattr(tables, name)) + "\n"
     text += "PERSISTENT = %d\n\n" % tables.persistent
     text += "# (sap, first row, rows, logical device name)\nDEVICES = (\n"
@@ -180,7 +182,7 @@ def as_list(tables):
 
 
 def sizes(tables):
-    names = ("objects", "attributes", "shapes", "types", "rom", "ram", "access")
+    names = ("objects", "attributes", "shapes", "methods", "types", "rom", "ram", "access")
     parts = ["%s %d" % (name.upper(), len(getattr(tables, name))) for name in names]
     total = sum(len(getattr(tables, name)) for name in names) + sum(
         len(a[6]) for a in tables.associations

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+# ruff: noqa: F821
+include("../manifest.py")
+module("wiring.py", opt=2)
+
+# Of micropython-lib: the display.
+require("ssd1306")

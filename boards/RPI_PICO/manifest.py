@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+# ruff: noqa: F821
+# _boot.py, which mounts the flash, and rp2.py.
+freeze("$(PORT_DIR)/modules")
+include("../manifest.py")
+module("wiring.py", opt=2)
+
+# Nothing of micropython-lib: this image is built from the packages of a distribution, which leave
+# it out. `mpremote mip install ssd1306` brings what the display needs.

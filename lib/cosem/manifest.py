@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+# ruff: noqa: F821
+"""COSEM object model and interface classes. Made by tools/package.py."""
+
+metadata(
+    description="COSEM object model and interface classes",
+    version="0.1.0",
+    license="MIT",
+)
+add_library("picometer", "..")
+require("dlms", library="picometer")
+package(
+    "cosem",
+    files=(
+        "__init__.py",
+        "association_ln.py",
+        "calendar.py",
+        "clock.py",
+        "demand_register.py",
+        "disconnect_control.py",
+        "handler.py",
+        "hdlc_setup.py",
+        "model.py",
+        "network_setup.py",
+        "periods.py",
+        "profile_columns.py",
+        "profile_generic.py",
+        "profile_order.py",
+        "profile_range.py",
+        "profile_selection.py",
+        "register.py",
+        "register_activation.py",
+        "sap_assignment.py",
+        "script_table.py",
+        "single_action_schedule.py",
+        "slots.py",
+    ),
+    base_path="..",
+    opt=2,
+)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+# ruff: noqa: F821
+"""DLMS application layer, server side, without I/O. Made by tools/package.py."""
+
+metadata(
+    description="DLMS application layer, server side, without I/O",
+    version="0.1.0",
+    license="MIT",
+)
+package(
+    "dlms",
+    files=(
+        "__init__.py",
+        "_prim_host.py",
+        "_prim_loop.py",
+        "_prim_viper.py",
+        "acse.py",
+        "action.py",
+        "association.py",
+        "axdr.py",
+        "ber.py",
+        "exceptions.py",
+        "get.py",
+        "initiate.py",
+        "prim.py",
+        "server.py",
+        "set.py",
+        "stream.py",
+        "types.py",
+    ),
+    base_path="..",
+    opt=2,
+)

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+# ruff: noqa: F821
+"""HDLC and wrapper communication profiles, without I/O. Made by tools/package.py."""
+
+metadata(
+    description="HDLC and wrapper communication profiles, without I/O",
+    version="0.1.0",
+    license="MIT",
+)
+add_library("picometer", "..")
+require("dlms", library="picometer")
+package(
+    "profiles",
+    files=(
+        "__init__.py",
+        "hdlc.py",
+        "hdlc_frame.py",
+        "hdlc_link.py",
+        "wrapper.py",
+    ),
+    base_path="..",
+    opt=2,
+)
