@@ -5,9 +5,9 @@
     run()                   start(), then serve until Ctrl-C
 
 Keys of the options, all of which may be missing: seed, start (minute, second), speed;
-associations: how many at a time; state: "flash" (the block device that wiring.flash() gives), a
-folder, or None (nothing is kept); locked: True proves that serving takes no memory, for requests
-are served under a locked heap then.
+associations: how many at a time; state: as STATE of `wiring`, (module, block device, first block,
+number of blocks, ...) for raw flash, a folder, or None (nothing is kept); locked: True proves that
+serving takes no memory, for requests are served under a locked heap then.
 """
 
 import gc
@@ -73,11 +73,10 @@ class Board:
 
 def storage(state):
     """Storage of a kind that the option `state` names; the others are not even imported."""
-    if state == "flash":
+    if isinstance(state, tuple):
         from firmware.flash import FlashStorage
-        from wiring import flash
 
-        return FlashStorage(*flash())
+        return FlashStorage(getattr(__import__(state[0]), state[1])(), *state[2:])
     from firmware import store
 
     return store.FileStorage(state) if state else store.RAMStorage()

@@ -55,6 +55,7 @@ class _Lines:
 def play(name, link):
     """Play the conversation that comes on stdin, as converse.py does."""
     gc.threshold(_PORTION)
+    import wiring
     from device import converse
     from firmware import app, board_main
     from firmware.ports import board as port
@@ -62,7 +63,7 @@ def play(name, link):
     def make_meter():
         definition = app.Tables("definition")
         definition.LIMITS = (_ASSOCIATIONS,) + definition.LIMITS[1:]
-        storage = board_main.storage("flash")
+        storage = board_main.storage(wiring.STATE)
         meter = app.build(definition, storage, port, converse.SEED, converse.START_MINUTE, 0, 0)
         definition.shrink()
         return meter
@@ -85,10 +86,11 @@ def bench(n_gets=50, rows=100, state=None):
     from firmware.ports import board as port
 
     if state == "flash":
+        import chip
+        import wiring
         from firmware.flash import FlashStorage
-        from wiring import flash
 
-        storage = FlashStorage(*flash())
+        storage = FlashStorage(chip.Flash(), *wiring.STATE[2:])
     else:
         from firmware import store
 
