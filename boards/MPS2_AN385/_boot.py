@@ -5,7 +5,7 @@ import os
 
 from chip import Flash
 
-_FIRST = 116
+_FIRST = 128
 
 try:
     os.mount(os.VfsLfs2(Flash(_FIRST)), "/")

@@ -14,4 +14,4 @@ LINKS = (("hdlc-uart", 1, 9600),)
 # Where the meter keeps its state: raw flash, as the module and the name of its block device, first
 # block, number of blocks (and octets that are programmed at once, if more than one); or a folder,
 # as "/meter"; None: nothing is kept. What follows these blocks is littlefs.
-STATE = ("chip", "Flash", 0, 116)
+STATE = ("chip", "Flash", 0, 128)

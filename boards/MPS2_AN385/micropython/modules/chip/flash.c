@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// chip.Flash(first=0): a NOR flash of 512 KiB, from a block on, as a block device of MicroPython,
+// chip.Flash(first=0): a NOR flash of 1 MiB, from a block on, as a block device of MicroPython,
 // outside the heap. Erasing sets a block to FF, programming clears bits. It lasts as long as QEMU runs,
 // soft resets included.
 
@@ -10,7 +10,7 @@
 #include "py/runtime.h"
 
 #define BLOCK_LEN (4096)
-#define N_BLOCKS (128)
+#define N_BLOCKS (256)
 
 // Kept inverted, since memory begins as zeros and flash erased.
 static uint8_t cells[N_BLOCKS][BLOCK_LEN];
