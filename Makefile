@@ -31,9 +31,10 @@ lint: ## ruff and codespell only (after make test has installed them)
 	@$(VENV) -m ruff check --quiet .
 	@$(VENV) -m codespell_lib
 
-bench: ## how fast requests are served, on MicroPython and CPython
+bench: ## how fast requests are served, on MicroPython and CPython; how long flash lasts
 	@$(PYTHON) tools/bootstrap.py run
 	@$(PYTHON) tools/bench.py $(if $(RUNTIME),--runtime $(RUNTIME)) $(ARGS)
+	@$(PYTHON) tools/wear.py --days 10
 
 sizes: ## octets of each module, RAM after import, RAM of the running meter
 	@$(PYTHON) tools/bootstrap.py run

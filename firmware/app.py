@@ -16,7 +16,13 @@ from micropython import const
 _MEMORY_ERROR = const(14)  # event code, see meter/events.py
 
 # What only the start needs.
-_START = ("firmware.app", "firmware.meter.sources", "firmware.links.make")
+_START = (
+    "firmware.app",
+    "firmware.meter.sources",
+    "firmware.links.make",
+    "firmware.flash_start",
+    "firmware.fingerprint",
+)
 
 
 class Tables:

@@ -5,7 +5,8 @@
     run()                   start(), then serve until Ctrl-C
 
 Keys of the options, all of which may be missing: seed, start (minute, second), speed;
-associations: how many at a time; state: folder (None: nothing is kept); locked: True proves that
+associations: how many at a time; state: as STATE of `wiring`, (module, block device, first block,
+number of blocks, ...) for raw flash, a folder, or None (nothing is kept); locked: True proves that
 serving takes no memory, for requests are served under a locked heap then.
 """
 
@@ -71,10 +72,15 @@ class Board:
         self.meter.close()
 
 
-def storage(folder):
+def storage(state):
+    """Storage of a kind that the option `state` names; the others are not even imported."""
+    if isinstance(state, tuple):
+        from firmware.flash import FlashStorage
+
+        return FlashStorage(getattr(__import__(state[0]), state[1])(), *state[2:])
     from firmware import store
 
-    return store.FileStorage(folder) if folder else store.RAMStorage()
+    return store.FileStorage(state) if state else store.RAMStorage()
 
 
 def record(wiring):

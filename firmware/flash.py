@@ -11,20 +11,20 @@ A block is what is erased at once. From the first one on:
     rings      one after the other in the order of RINGS, two blocks more than `capacity` fills
     the rest   state
 
-Ring. A row is one record: sequence number u32, rows since clear() u24, row, check (seal.py).
-Records follow one another around the ring's blocks; the next block is erased when the one before
-it is full, and has rows that are older than `capacity`. Where a row lies follows from its number:
-every record that was torn or could not be written moves those after it by one, and by how many
-they are moved now is `_shift`. A record without rows (twice, for one of them may be damaged) is a
-clear().
+Ring. A row is one record: sequence number u32, rows since clear() u24, row, check (seal.py), at
+even addresses. Records follow one another around the ring's blocks; the next block is erased when
+the one before it is full, and has rows that are older than `capacity`. Where a row lies follows
+from its number: every record that was torn or could not be written moves those after it by one,
+and by how many they are moved now is `_shift`. A record without rows (twice, for one of them may
+be damaged) is a clear().
 
 State. The image and the extra are cut into pages of 118 octets. A save writes the pages that
 differ from what the flash holds, and then a commit; only with that they count. Slot, 128 octets:
 number of the save u32, page (0xFF: commit), parity, data, check. A commit's parity is all page
 numbers of the save XORed and its data all their data, so that one damaged slot a save can be made
-again. A chain of saves begins at a block's start with all pages, and goes on into the blocks
-after it. When it has half of the blocks, or could not be written to its end, or its end was torn,
-the next save begins another chain behind it; the old one is touched when that has a commit.
+again. A chain of saves begins at a block's start with all pages, and goes on into the blocks after
+it. When it has half of the blocks, or could not be written to its end, or its end was torn, the
+next save begins another chain behind it; the old one is touched when that has a commit.
 
 What was written is read back. After the start nothing is allocated. What the start alone needs
 is in flash_start.py, which can be dropped after it.
@@ -78,10 +78,9 @@ class Ring:
         looks = per_block + _LOOKS
         while looks:
             at %= total
+            block = base + at // per_block
             try:
-                if storage.device.readblocks(
-                    base + at // per_block, record, at % per_block * size
-                ):
+                if storage.device.readblocks(block, record, at % per_block * size):
                     return False
             except OSError:
                 return False

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What the start of a FlashStorage needs: directory, heads of the rings, the state's last save.
 
-flash.py says how things lie. Nothing of this is needed later: forget() drops it. It allocates.
+flash.py says how things lie. Nothing of this is needed later: app.forget() drops it. It allocates.
 
 Directory (two copies, one a block): "PMF1", fingerprint u32, octets of a block u32, blocks u16,
 unit of programming u16, name of the definition in 44 octets, check (seal.py). It is written last
-when the blocks are laid out, and erased first, so that with a right one everything else is right.
+when the blocks are laid out, and erased first: with a right one everything else is right.
 """
-
-import sys
 
 from dlms.axdr import get_u32
 from dlms.prim import copy, fill, xor
@@ -39,15 +37,6 @@ _LARGE_UNIT = const(32)
 _MAX_PAGES = const(250)
 # Looking whether a block is blank reads so much at once.
 _PIECE = const(512)
-
-
-def forget():
-    """Let go of the modules that only the start needs."""
-    for name in ("flash_start", "fingerprint"):
-        if sys.modules.pop("firmware." + name, None):
-            package = sys.modules["firmware"]
-            if hasattr(package, name):
-                delattr(package, name)
 
 
 # --- Directory and layout -------------------------------------------------------------------

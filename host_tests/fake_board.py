@@ -4,9 +4,9 @@
     micropython -X heapsize=4m fake_board.py BLOCKS UART_PORT [FAULT ...]
 
 A raw REPL on stdin and stdout, boot.py and main.py at each reset, littlefs on a RAM disk of BLOCKS
-times 4 KiB as the only file system, a module machine whose UART is a TCP connection to
-UART_PORT. What is executed, imported and stored is executed, imported and stored by the real
-thing; only the dialogue of the REPL is played here.
+times 4 KiB as the only file system, a module machine whose UART is a TCP connection to UART_PORT,
+a module chip with a raw flash. What is executed, imported and stored is executed, imported and
+stored by the real thing; only the dialogue of the REPL is played here.
 
 FAULT: version=1.24.0, mpy=N, no-hashlib, romfs=KIB (a ROMFS of that size in RAM), frozen (a stack
 of its own comes first), slow-start (main.py says nothing).
@@ -24,6 +24,7 @@ import vfs
 _BLOCK = 4096
 _WINDOW = 1024
 _GET_FILENO = 10
+_ERASED = b"\xff" * _BLOCK
 
 
 @micropython.viper
@@ -55,6 +56,28 @@ class Disk:
 
 class Rom(Disk):
     """A ROMFS partition that is a block device, as on the stm32 with external flash."""
+
+
+class Flash(Disk):
+    """The raw flash of the board MPS2_AN385: erased to FF, not a file system."""
+
+    def __init__(self):
+        super().__init__(128)
+        for n in range(128):
+            self.ioctl(6, n)
+
+    def ioctl(self, op, arg):
+        if op == 6:
+            move(self.data, arg * _BLOCK, _ERASED, 0, _BLOCK)
+        return super().ioctl(op, arg)
+
+
+class Chip:
+    def __init__(self):
+        self._flash = Flash()
+
+    def Flash(self):
+        return self._flash
 
 
 class Vfs:
@@ -140,6 +163,7 @@ if "version" in faults:
 mpy = int(faults.get("mpy", sys.implementation._mpy))
 KEPT["sys"] = System(version, mpy)
 KEPT["machine"] = Machine()
+KEPT["chip"] = Chip()
 rom = None
 if "romfs" in faults:
     rom = Rom(int(faults["romfs"]) // 4)

@@ -38,9 +38,8 @@ CONVERSATIONS = sorted((Path(__file__).parent / "conversations").glob("*.txt"))
 BUDGET = tomllib.loads(Path(images.ROOT, "tools", "bench_budget.toml").read_text())["cortex-m3"]
 
 START = """
-import _boot
 from firmware import board_main
-board_main.run(locked=True, speed=0, seed=%d, start=(%d, 0), state=%r)
+board_main.run(locked=True, speed=0, seed=%d, start=(%d, 0))
 """
 
 
@@ -56,9 +55,9 @@ def elf():
 class ChipMeter:
     """A meter on the chip, with the interface of peer_sessions.RunningMeter."""
 
-    def __init__(self, chip, state):
+    def __init__(self, chip):
         self.chip = chip
-        chip.start(START % (SEED, minute_of(STANDS_AT), state))
+        chip.start(START % (SEED, minute_of(STANDS_AT)))
         self.said = chip.wait_for("ready")
         self.ports = {"hdlc": chip.address}
 
@@ -66,7 +65,7 @@ class ChipMeter:
 @pytest.fixture(scope="module")
 def meter(elf):
     with qemu.Chip(elf, live=True) as chip:
-        yield ChipMeter(chip, "/meter")
+        yield ChipMeter(chip)
         # What the meter says after `ready` is that a request has failed.
         assert chip.said() == ""
 

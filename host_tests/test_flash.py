@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from meter import DEFAULT_DEFINITION
 
 from firmware.flash import FlashStorage
+from firmware.seal import seal
 
 OBJECTS = b"\x00\x07\x01\x00\x63\x01\x00\xff" + bytes(8)
 PERSISTENT = 250  # two pages and a bit; with the extra four
@@ -108,6 +109,44 @@ def flash(**kwargs):
 def again(nor):
     """The same cells after a restart."""
     return NOR(nor.blocks, nor.block_len, nor.cells, nor.unit)
+
+
+# --- The check --------------------------------------------------------------------------------
+
+
+def test_every_error_of_two_bits_is_found():
+    sealed = bytearray(random.Random(1).randbytes(28))
+    assert seal(sealed, 28, 1)
+    for a in range(28 * 8):
+        for b in range(a + 1):
+            damaged = bytearray(sealed)
+            damaged[a >> 3] ^= 1 << (a & 7)
+            assert not seal(damaged, 28, 0)
+            damaged[b >> 3] ^= 1 << (b & 7)
+            assert seal(damaged, 28, 0) == (a == b)
+
+
+def test_what_is_blank_has_no_check():
+    for n in range(12, 700, 2):
+        assert not seal(bytearray(n), n, 0)
+        assert not seal(bytearray(b"\xff" * n), n, 0)
+
+
+def test_micropython_makes_the_same_check(micropython):
+    lengths = (8, 28, 76, 128, 258, 260, 262, 700)
+    buf = bytes(k * k * 37 >> 3 & 0xFF for k in range(700))
+    script = "import sys\nsys.path[:0] = [%r, %r]\n" % (os.path.join(ROOT, "lib"), ROOT)
+    script += "from firmware.seal import seal\nimport binascii\n"
+    script += "for n in %r:\n" % (lengths,)
+    script += " b = bytearray(k * k * 37 >> 3 & 0xFF for k in range(n))\n"
+    script += " seal(b, n, 1)\n print(binascii.hexlify(b[-4:]).decode(), seal(b, n, 0))\n"
+    out = subprocess.run([micropython, "-c", script], capture_output=True, text=True, timeout=60)
+    wanted = []
+    for n in lengths:
+        b = bytearray(buf[:n])
+        seal(b, n, 1)
+        wanted.append(b[-4:].hex() + " 1")
+    assert out.stdout.split("\n")[:-1] == wanted, out.stderr
 
 
 # --- Rings ------------------------------------------------------------------------------------
@@ -648,8 +687,8 @@ for _ in range(2):
     image = bytearray(260)
     print(storage.load(image), image[0:4], storage.extra[5])
     rings = [storage.ring(*r) for r in definition.RINGS]
-    from firmware import flash_start
-    flash_start.forget()
+    from firmware import app
+    app.forget()
     storage.extra[5] = 4
     buf = bytearray(80)
     n = [ring.n for ring in rings]

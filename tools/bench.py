@@ -108,7 +108,7 @@ def measure_chip(definition):
                and line.split()[1].isdigit()}  # fmt: skip
     elf = images.image(qemu.BOARD, definition, CHIP_HEAP)
     script = "from device import chip\nchip.bench(state=%r)"
-    for state in ("/meter", None):
+    for state in ("flash", None):
         with qemu.Chip(elf) as chip:
             measured = json.loads(chip.run(script % state))
         if state:

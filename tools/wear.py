@@ -5,9 +5,9 @@
     python3 tools/wear.py [--definition FILE] [--days N] [--blocks N] [--block OCTETS]
 
 Lets a meter live for some days of its own time, minute by minute, over a NOR flash in memory
-(host_tests/device/nor.py), counts what is programmed and erased, and says what that makes in
-years. Rows are those that the definition captures, values are saved as the program does it, and
-the household is simulated.
+(host_tests/device/nor.py), counts what is programmed and erased, and says how many years that is.
+Rows are those that the definition captures, values are saved as the program does it, and the
+household is simulated.
 
 CPython >= 3.11, standard library only.
 """
@@ -134,9 +134,7 @@ def main(args):
     print("%10.0f  octets a day are programmed" % f["programmed_a_day"])
     print("%10.2f  write amplification" % f["amplification"])
     print("%10.1f  erasures a year of a block of the state" % f["state_erases_a_year"])
-    print(
-        "%10.1f  erasures a year of a block of the ring that wears most" % f["ring_erases_a_year"]
-    )
+    print("%10.1f  erasures a year of a block of the busiest ring" % f["ring_erases_a_year"])
     print("%10.0f  years until a block has %d" % (f["years"], CYCLES))
     return 0
 

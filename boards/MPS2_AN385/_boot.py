@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Mounts the flash, as the _boot.py of other ports does; the port qemu has none."""
+"""Mounts a file system on what wiring.flash() leaves of the flash; the meter needs none."""
 
 import os
 
 from chip import Flash
 
+_FIRST = 128
+
 try:
-    os.mount(os.VfsLfs2(Flash()), "/")
+    os.mount(os.VfsLfs2(Flash(_FIRST)), "/")
 except OSError:
-    os.VfsLfs2.mkfs(Flash())
-    os.mount(os.VfsLfs2(Flash()), "/")
+    os.VfsLfs2.mkfs(Flash(_FIRST))
+    os.mount(os.VfsLfs2(Flash(_FIRST)), "/")

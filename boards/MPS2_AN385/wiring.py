@@ -11,5 +11,7 @@ PORT = "qemu"
 # (kind, UART, baud rate)
 LINKS = (("hdlc-uart", 1, 9600),)
 
-# Folder for what the meter keeps; None: nothing.
-STATE = "/meter"
+# Where the meter keeps its state: raw flash, as the module and the name of its block device, first
+# block, number of blocks (and octets that are programmed at once, if more than one); or a folder,
+# as "/meter"; None: nothing is kept. What follows these blocks is littlefs.
+STATE = ("chip", "Flash", 0, 128)

@@ -25,7 +25,6 @@ def weigh(**options):
     """Start the meter of this board; octets of heap it holds, and how long it took."""
     del sys.modules["device.chip"], sys.modules["device"]
     before = time.ticks_us()
-    __import__("_boot")
     from firmware import board_main
 
     board = board_main.start(**options)
@@ -56,16 +55,15 @@ class _Lines:
 def play(name, link):
     """Play the conversation that comes on stdin, as converse.py does."""
     gc.threshold(_PORTION)
-    __import__("_boot")
+    import wiring
     from device import converse
-    from firmware import app
+    from firmware import app, board_main
     from firmware.ports import board as port
-    from firmware.store import FileStorage
 
     def make_meter():
         return app.build(
             app.Tables("definition"),
-            FileStorage("/meter"),
+            board_main.storage(wiring.STATE),
             port,
             converse.SEED,
             converse.START_MINUTE,
@@ -91,13 +89,23 @@ def bench(n_gets=50, rows=100, state=None):
 
     gc.threshold(_PORTION)
     from device.bench import Bench, since_us, ticks_us
-    from firmware import app, store
+    from firmware import app
     from firmware.ports import board as port
 
-    __import__("_boot")
+    if state == "flash":
+        import chip
+        import wiring
+        from firmware.flash import FlashStorage
+
+        storage = FlashStorage(chip.Flash(), *wiring.STATE[2:])
+    else:
+        from firmware import store
+
+        if state:
+            __import__("_boot")
+        storage = store.FileStorage(state) if state else store.RAMStorage()
     definition = app.Tables("definition")
     definition.LIMITS = (1,) + definition.LIMITS[1:]
-    storage = store.FileStorage(state) if state else store.RAMStorage()
     measured = Bench(definition, storage, port)
     gc.threshold(-1)
     figures = measured.run(1, n_gets, (rows,))

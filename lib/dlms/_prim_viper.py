@@ -6,10 +6,24 @@ import micropython
 
 @micropython.viper
 def copy(dst: ptr8, dpos: int, src: ptr8, spos: int, n: int):  # noqa: F821
-    i = 0
-    while i < n:
-        dst[dpos + i] = src[spos + i]
-        i += 1
+    to = int(dst) + dpos
+    at = int(src) + spos
+    n += to
+    # Four at a time, one after another, takes half as long as with an index.
+    end = n - 3
+    while to < end:
+        p = ptr8(to)  # noqa: F821
+        q = ptr8(at)  # noqa: F821
+        p[0] = q[0]
+        p[1] = q[1]
+        p[2] = q[2]
+        p[3] = q[3]
+        to += 4
+        at += 4
+    while to < n:
+        ptr8(to)[0] = ptr8(at)[0]  # noqa: F821
+        to += 1
+        at += 1
 
 
 @micropython.viper

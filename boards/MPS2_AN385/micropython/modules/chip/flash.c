@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// chip.Flash: a NOR flash of 512 KiB as a block device of MicroPython, outside the heap. Erasing sets
-// a block to FF, programming clears bits. It lasts as long as QEMU runs, soft resets included.
+// chip.Flash(first=0): a NOR flash of 1 MiB, from a block on, as a block device of MicroPython,
+// outside the heap. Erasing sets a block to FF, programming clears bits. It lasts as long as QEMU runs,
+// soft resets included.
 
 #include <string.h>
 
@@ -9,28 +10,33 @@
 #include "py/runtime.h"
 
 #define BLOCK_LEN (4096)
-#define N_BLOCKS (128)
+#define N_BLOCKS (256)
 
 // Kept inverted, since memory begins as zeros and flash erased.
 static uint8_t cells[N_BLOCKS][BLOCK_LEN];
 
 typedef struct {
     mp_obj_base_t base;
+    mp_int_t first;
 } flash_t;
 
-extern const mp_obj_type_t flash_type;
-static const flash_t flash = { { &flash_type } };
-
 static mp_obj_t flash_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
-    mp_arg_check_num(n_args, n_kw, 0, 0, false);
-    return MP_OBJ_FROM_PTR(&flash);
+    mp_arg_check_num(n_args, n_kw, 0, 1, false);
+    mp_int_t first = n_args ? mp_obj_get_int(args[0]) : 0;
+    if (first < 0 || first >= N_BLOCKS) {
+        mp_raise_ValueError(NULL);
+    }
+    flash_t *self = mp_obj_malloc(flash_t, type);
+    self->first = first;
+    return MP_OBJ_FROM_PTR(self);
 }
 
 // The cells that (block, offset) of n octets names, NULL if there are none such.
 static uint8_t *place(size_t n_args, const mp_obj_t *args, size_t n) {
     mp_int_t offset = n_args > 3 ? mp_obj_get_int(args[3]) : 0;
-    mp_int_t at = mp_obj_get_int(args[1]) * BLOCK_LEN + offset;
-    if (at < 0 || at + n > sizeof(cells)) {
+    mp_int_t block = mp_obj_get_int(args[1]);
+    mp_int_t at = (((flash_t *)MP_OBJ_TO_PTR(args[0]))->first + block) * BLOCK_LEN + offset;
+    if (block < 0 || at < 0 || at + n > sizeof(cells)) {
         return NULL;
     }
     return &cells[0][0] + at;
@@ -70,21 +76,22 @@ static mp_obj_t flash_writeblocks(size_t n_args, const mp_obj_t *args) {
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(flash_writeblocks_obj, 3, 4, flash_writeblocks);
 
 static mp_obj_t flash_ioctl(mp_obj_t self_in, mp_obj_t op_in, mp_obj_t arg_in) {
+    mp_int_t first = ((flash_t *)MP_OBJ_TO_PTR(self_in))->first;
     switch (mp_obj_get_int(op_in)) {
         case MP_BLOCKDEV_IOCTL_INIT:
         case MP_BLOCKDEV_IOCTL_DEINIT:
         case MP_BLOCKDEV_IOCTL_SYNC:
             return MP_OBJ_NEW_SMALL_INT(0);
         case MP_BLOCKDEV_IOCTL_BLOCK_COUNT:
-            return MP_OBJ_NEW_SMALL_INT(N_BLOCKS);
+            return MP_OBJ_NEW_SMALL_INT(N_BLOCKS - first);
         case MP_BLOCKDEV_IOCTL_BLOCK_SIZE:
             return MP_OBJ_NEW_SMALL_INT(BLOCK_LEN);
         case MP_BLOCKDEV_IOCTL_BLOCK_ERASE: {
             mp_int_t block = mp_obj_get_int(arg_in);
-            if (block < 0 || block >= N_BLOCKS) {
+            if (block < 0 || first + block >= N_BLOCKS) {
                 return MP_OBJ_NEW_SMALL_INT(-MP_EIO);
             }
-            memset(cells[block], 0, BLOCK_LEN);
+            memset(cells[first + block], 0, BLOCK_LEN);
             return MP_OBJ_NEW_SMALL_INT(0);
         }
         default:
