@@ -171,9 +171,7 @@ def test_pins_of_the_feather():
 
 
 def test_names_of_the_feather_are_those_of_circuitpython():
-    found = glob.glob(
-        os.path.join(bootstrap.BUILD, "circuitpython", "lib/python3*/site-packages")
-    )
+    found = glob.glob(os.path.join(bootstrap.BUILD, "circuitpython", "lib/python3*/site-packages"))
     if not found:
         pytest.skip("test_circuitpython.py gets the stubs")
     from circuitpython_fakes import stubs

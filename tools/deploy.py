@@ -131,8 +131,7 @@ def check_version(about):
     if about.version[:2] < bootstrap.MICROPYTHON_LEAST:
         raise Trouble(
             "The board's firmware is MicroPython %d.%d; at least %d.%d is needed. Flash a newer"
-            " one."
-            % (*about.version[:2], *bootstrap.MICROPYTHON_LEAST)
+            " one." % (*about.version[:2], *bootstrap.MICROPYTHON_LEAST)
         )
     compiler = bootstrap.mpy_cross()
     if not compiler:
