@@ -27,10 +27,12 @@ def octets(text):
 
 def use_loops():
     """Let the modules use the forms without viper."""
-    from crypto import _gcm_loop, gcm
+    from crypto import _gcm_loop, gcm, keywrap
 
-    for name in ("counters", "copy", "ghash", "lengths", "same", "table", "xor"):
-        setattr(gcm, name, getattr(_gcm_loop, name))
+    for module in (gcm, keywrap):
+        for name in ("counters", "copy", "ghash", "lengths", "same", "table", "xor"):
+            if hasattr(module, name):
+                setattr(module, name, getattr(_gcm_loop, name))
 
 
 # --- AES-GCM
@@ -124,7 +126,52 @@ def ctr_case(v, port):
     return None if buf == octets("aa" + v["out"] + "aa") else "got %s" % binascii.hexlify(buf)
 
 
-KINDS = {"gcm": gcm_case, "gmac": gmac_case, "gmac-text": gmac_case, "ctr": ctr_case}
+# --- Key wrap
+
+
+def _unwrapped(aes, buf):
+    from crypto import keywrap
+
+    heap_lock()
+    try:
+        return keywrap.unwrap(aes, buf, 0, len(buf))
+    finally:
+        heap_unlock()
+
+
+def keywrap_case(v, port):
+    from crypto import keywrap
+
+    kek = bytes(octets(v["key"]))
+    text = octets(v["text"])
+    out = octets(v["out"])
+    buf = bytearray(8) + text
+    aes = port.aes(kek)
+    heap_lock()
+    try:
+        keywrap.wrap(aes, buf, 0, len(buf))
+    finally:
+        heap_unlock()
+    if buf != out:
+        return "wrapped to %s" % binascii.hexlify(buf)
+    aes = port.aes(kek)
+    if not _unwrapped(aes, buf) or buf[8:] != text:
+        return "not unwrapped"
+    for i in range(len(out)):
+        buf[:] = out
+        buf[i] ^= 0x80 >> (i & 7)
+        if _unwrapped(aes, buf) or buf != bytes(len(out)):
+            return "octet %d is wrong, and it was unwrapped" % i
+    return None
+
+
+KINDS = {
+    "gcm": gcm_case,
+    "gmac": gmac_case,
+    "gmac-text": gmac_case,
+    "ctr": ctr_case,
+    "keywrap": keywrap_case,
+}
 
 
 def check(line, port):

@@ -15,6 +15,7 @@ package(
         "_gcm_loop.py",
         "_gcm_viper.py",
         "gcm.py",
+        "keywrap.py",
     ),
     base_path="..",
     opt=2,
