@@ -16,6 +16,7 @@ def stack(base, name):
                 module(os.path.relpath(path, base), base_path=base, opt=2)
 
 
+stack("../lib", "crypto")
 stack("../lib", "dlms")
 stack("../lib", "cosem")
 stack("../lib", "profiles")

@@ -26,6 +26,7 @@ from bootstrap import ROOT, say
 VERSION = "0.1.0"
 # Packages of lib/, what each is, and which others it imports.
 PACKAGES = {
+    "crypto": ("Primitives of the DLMS security suites, without I/O", ()),
     "dlms": ("DLMS application layer, server side, without I/O", ()),
     "cosem": ("COSEM object model and interface classes", ("dlms",)),
     "profiles": ("HDLC and wrapper communication profiles, without I/O", ("dlms",)),

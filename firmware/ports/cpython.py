@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """CPython on a POSIX host. See ports/__init__.py for the interface. May allocate."""
 
+import hashlib
 import os
 import select
 import socket
@@ -28,6 +29,35 @@ def time_of_day():
 
 def random_fill(buf):
     buf[:] = os.urandom(len(buf))
+
+
+class _AES:
+    """AES by OpenSSL, from the package `cryptography`."""
+
+    def __init__(self, key):
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        cipher = Cipher(algorithms.AES(key), modes.ECB())
+        self._encrypt = cipher.encryptor().update
+        self._decrypt = cipher.decryptor().update
+        # (iv, text, aad) -> ciphertext and tag
+        self.seal = AESGCM(key).encrypt
+
+    def encrypt(self, src, dst):
+        dst[:] = self._encrypt(src)
+
+    def decrypt(self, src, dst):
+        dst[:] = self._decrypt(src)
+
+
+def aes(key):
+    """ImportError: the package `cryptography` is not installed."""
+    return _AES(key)
+
+
+def new_hash(name):
+    return hashlib.new(name)
 
 
 def out(text):

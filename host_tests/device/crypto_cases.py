@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""Vectors of lib/crypto (vectors/crypto.jsonl), on whatever runtime runs this.
+
+    micropython crypto_cases.py FORM < VECTORS       FORM: "own", or "loop" for plain loops
+
+Lines come on stdin up to `end`; of each is said "ok ID", or what is wrong. What must not allocate
+runs with the heap locked.
+"""
+
+import binascii
+import json
+import sys
+
+try:
+    from micropython import heap_lock, heap_unlock
+except ImportError:
+
+    def heap_lock():
+        pass
+
+    heap_unlock = heap_lock
+
+
+def octets(text):
+    return bytearray(binascii.unhexlify(text))
+
+
+def use_loops():
+    """Let the modules use the forms without viper."""
+    from crypto import _gcm_loop, gcm, keywrap
+
+    for module in (gcm, keywrap):
+        for name in ("counters", "copy", "ghash", "lengths", "same", "table", "xor"):
+            if hasattr(module, name):
+                setattr(module, name, getattr(_gcm_loop, name))
+    from crypto import _sha2_loop, sha2
+
+    for name in ("compress512", "octets384", "state384"):
+        setattr(sha2, name, getattr(_sha2_loop, name))
+
+
+# --- AES-GCM
+
+
+def _opened(g, prefix, aad, n_prefix, buf, n_text, tag, n_tag):
+    """What decrypt() says of it; with pieces of additional data as odd as can be."""
+    heap_lock()
+    try:
+        g.start(prefix)
+        cut = n_prefix + (len(aad) - n_prefix) // 3
+        g.aad(aad, n_prefix, cut)
+        g.aad(aad, cut, len(aad))
+        return g.decrypt(buf, 0, n_text, tag, 0, n_tag)
+    finally:
+        heap_unlock()
+
+
+def _one_message(g, aad, text, out, n_prefix):
+    prefix = g.prefix(aad[:n_prefix]) if n_prefix else None
+    n_tag = len(out) - len(text)
+    # Somewhere in a buffer, its neighbours untouched.
+    buf = bytearray(b"\xee" * 3) + text + b"\xee" * (n_tag + 2)
+    heap_lock()
+    try:
+        g.start(prefix)
+        g.aad(aad, n_prefix, len(aad))
+        g.encrypt(buf, 3, 3 + len(text), buf, 3 + len(text), n_tag)
+    finally:
+        heap_unlock()
+    if buf != b"\xee" * 3 + out + b"\xee" * 2:
+        return "encrypted to %s" % binascii.hexlify(buf)
+    body = out[: len(text)]
+    tag = out[len(text) :]
+    if not _opened(g, prefix, aad, n_prefix, body, len(body), tag, n_tag):
+        return "its own tag was refused"
+    if body != text:
+        return "decrypted to %s" % binascii.hexlify(body)
+    return None
+
+
+def _flips(g, aad, text, out):
+    """A wrong bit in any octet of what is protected: refused, and nothing is decrypted."""
+    body = out[: len(text)]
+    tag = out[len(text) :]
+    for part in (aad, body, tag, g.iv):
+        for i in range(len(part)):
+            part[i] ^= 1 << (i & 7)
+            before = bytes(body)
+            if _opened(g, None, aad, 0, body, len(body), tag, len(tag)):
+                return "a wrong bit was accepted"
+            if body != before:
+                return "decrypted in spite of a wrong tag"
+            part[i] ^= 1 << (i & 7)
+    return None
+
+
+def gcm_case(v, port):
+    from crypto import gcm
+
+    g = gcm.new(port.aes(bytes(octets(v["key"]))))
+    g.iv[:] = octets(v["iv"])
+    aad = octets(v["aad"])
+    text = octets(v["text"])
+    out = octets(v["out"])
+    for n_prefix in (0, 1, 15, 16, 17, len(aad)):
+        if n_prefix <= len(aad):
+            wrong = _one_message(g, aad, text, out, n_prefix)
+            if wrong:
+                return "%s, prefix of %d" % (wrong, n_prefix)
+    return _flips(g, aad, text, out)
+
+
+def gmac_case(v, port):
+    """Authentication only: what is there as text belongs to the additional data."""
+    text = v["text"]
+    return gcm_case(dict(v, aad=v["aad"] + text, text="", out=v["out"][len(text) :]), port)
+
+
+def ctr_case(v, port):
+    from crypto import gcm
+
+    g = gcm.new(port.aes(bytes(octets(v["key"]))))
+    g.iv[:] = octets(v["iv"])
+    buf = octets("aa" + v["text"] + "aa")
+    heap_lock()
+    try:
+        g.crypt(buf, 1, len(buf) - 1)
+    finally:
+        heap_unlock()
+    return None if buf == octets("aa" + v["out"] + "aa") else "got %s" % binascii.hexlify(buf)
+
+
+# --- Key wrap
+
+
+def _unwrapped(aes, buf):
+    from crypto import keywrap
+
+    heap_lock()
+    try:
+        return keywrap.unwrap(aes, buf, 0, len(buf))
+    finally:
+        heap_unlock()
+
+
+def keywrap_case(v, port):
+    from crypto import keywrap
+
+    kek = bytes(octets(v["key"]))
+    text = octets(v["text"])
+    out = octets(v["out"])
+    buf = bytearray(8) + text
+    aes = port.aes(kek)
+    heap_lock()
+    try:
+        keywrap.wrap(aes, buf, 0, len(buf))
+    finally:
+        heap_unlock()
+    if buf != out:
+        return "wrapped to %s" % binascii.hexlify(buf)
+    aes = port.aes(kek)
+    if not _unwrapped(aes, buf) or buf[8:] != text:
+        return "not unwrapped"
+    for i in range(len(out)):
+        buf[:] = out
+        buf[i] ^= 0x80 >> (i & 7)
+        if _unwrapped(aes, buf) or buf != bytes(len(out)):
+            return "octet %d is wrong, and it was unwrapped" % i
+    return None
+
+
+# --- Hashes
+
+
+def _none(name):
+    return None
+
+
+def hash_case(v, port):
+    """With what the runtime has, and with ours; in two pieces."""
+    from crypto import hashes
+
+    text = octets(v["text"])
+    for handed_in in (port.new_hash, _none):
+        h = hashes.new(v["kind"], handed_in)
+        cut = len(text) * 2 // 3
+        h.update(text[:cut])
+        h.update(text[cut:])
+        digest = h.digest()
+        if digest != octets(v["out"]):
+            return "got %s" % binascii.hexlify(digest)
+    return None
+
+
+KINDS = {
+    "gcm": gcm_case,
+    "gmac": gmac_case,
+    "gmac-text": gmac_case,
+    "ctr": ctr_case,
+    "keywrap": keywrap_case,
+    "md5": hash_case,
+    "sha1": hash_case,
+    "sha256": hash_case,
+    "sha384": hash_case,
+}
+
+
+def check(line, port):
+    """A complaint about one vector; None if there is none."""
+    v = json.loads(line)
+    return KINDS[v["kind"]](v, port)
+
+
+def main(form, port=None):
+    if form == "loop":
+        use_loops()
+    if port is None:
+        from firmware import ports
+
+        port = ports.current()
+    while True:
+        line = sys.stdin.readline().strip()
+        if line == "end":
+            return
+        name = json.loads(line)["id"]
+        wrong = check(line, port)
+        print("FAIL %s: %s" % (name, wrong) if wrong else "ok " + name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""lib/crypto/gcm.py: every form against vectors and against `cryptography`."""
+
+import os
+import sys
+
+import crypto_vectors
+import pytest
+from crypto import _gcm_loop, gcm
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from firmware.ports import cpython as port
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "device"))
+import crypto_cases
+
+KINDS = ("gcm", "gmac", "gmac-text", "ctr")
+VECTORS = crypto_vectors.of(*KINDS)
+
+KEYS = st.binary(min_size=16, max_size=16) | st.binary(min_size=32, max_size=32)
+IVS = st.binary(min_size=12, max_size=12)
+# Around the ends of blocks and of portions of key stream, and anything.
+LENGTHS = st.sampled_from([0, 1, 15, 16, 17, 239, 240, 241, 495, 496, 497, 1024]) | st.integers(
+    0, 600
+)
+
+
+class Bare:
+    """AES that can do blocks only, as boards have it."""
+
+    def __init__(self, key):
+        aes = port.aes(key)
+        self.encrypt = aes.encrypt
+
+
+class BarePort:
+    aes = Bare
+
+
+def forms(key):
+    """GCM by OpenSSL and by our loops, under one key."""
+    return [gcm.new(port.aes(key)), gcm.new(Bare(key))]
+
+
+@pytest.mark.parametrize("which", [port, BarePort], ids=["openssl", "loops"])
+@pytest.mark.parametrize("v", VECTORS, ids=crypto_vectors.name)
+def test_vectors(v, which):
+    assert crypto_cases.KINDS[v["kind"]](v, which) is None
+
+
+@pytest.mark.parametrize("form", ["own", "loop"])
+def test_vectors_on_micropython_with_the_heap_locked(micropython, form):
+    said = crypto_vectors.on_micropython(micropython, form, VECTORS)
+    assert said == crypto_vectors.all_ok(VECTORS)
+
+
+def test_cpython_uses_openssl_if_it_can():
+    openssl, loops = forms(bytes(16))
+    assert type(openssl).__module__ == "crypto._gcm_host"
+    assert type(loops) is gcm.GCM and gcm.ghash is _gcm_loop.ghash
+
+
+@settings(deadline=None)
+@given(KEYS, IVS, st.binary(max_size=70), LENGTHS, st.integers(12, 16), st.data())
+def test_random_messages_as_cryptography_makes_them(key, iv, aad, n, n_tag, data):
+    text = data.draw(st.binary(min_size=n, max_size=n))
+    n_prefix = data.draw(st.integers(0, len(aad)))
+    sealed = AESGCM(key).encrypt(iv, text, aad)
+    wanted = bytearray(sealed[: n + n_tag])
+    for g in forms(key):
+        assert (
+            crypto_cases._one_message(
+                with_iv(g, iv), bytearray(aad), bytearray(text), wanted, n_prefix
+            )
+            is None
+        )
+
+
+def with_iv(g, iv):
+    g.iv[:] = iv
+    return g
+
+
+@settings(deadline=None)
+@given(KEYS, IVS, st.binary(max_size=40), st.binary(max_size=300), st.data())
+def test_any_wrong_bit_is_refused(key, iv, aad, text, data):
+    sealed = bytearray(AESGCM(key).encrypt(iv, text, aad)[: len(text) + 12])
+    at = data.draw(st.integers(0, len(sealed) * 8 - 1))
+    sealed[at >> 3] ^= 1 << (at & 7)
+    before = bytes(sealed)
+    for g in forms(key):
+        with_iv(g, iv).start(None)
+        g.aad(aad, 0, len(aad))
+        assert g.decrypt(sealed, 0, len(text), sealed, len(text), 12) == 0
+        assert sealed == before
+
+
+@settings(deadline=None)
+@given(KEYS, IVS, LENGTHS)
+def test_encryption_only_is_the_same_both_ways(key, iv, n):
+    text = bytes(i * 7 & 0xFF for i in range(n))
+    for g in forms(key):
+        buf = bytearray(text)
+        with_iv(g, iv).crypt(buf, 0, n)
+        assert buf == AESGCM(key).encrypt(iv, text, None)[:n]
+        g.crypt(buf, 0, n)
+        assert buf == text
+
+
+def test_two_keys_take_turns_between_messages():
+    """The key stream's buffer is shared; each message is whole before the next begins."""
+    one, other = gcm.new(Bare(bytes(16))), gcm.new(Bare(b"\x01" * 16))
+    for _ in range(2):
+        for g, key in ((one, bytes(16)), (other, b"\x01" * 16)):
+            buf = bytearray(b"text" + bytes(12))
+            g.start(None)
+            g.encrypt(buf, 0, 4, buf, 4, 12)
+            assert buf == AESGCM(key).encrypt(bytes(12), b"text", None)[:16]
+
+
+def test_a_prefix_can_be_made_between_messages():
+    g = gcm.new(Bare(bytes(16)))
+    first = g.prefix(b"first")
+    g.prefix(b"second")
+    tag = bytearray(12)
+    g.start(first)
+    g.encrypt(tag, 0, 0, tag, 0, 12)
+    assert tag == AESGCM(bytes(16)).encrypt(bytes(12), b"", b"first")[:12]
+
+
+def test_how_long_messages_take_on_micropython(micropython):
+    """In copies of a block, so that the machine does not matter."""
+    figures = crypto_vectors.bench(micropython, "gcm")
+    assert figures["gcm_9_floors"] < 50
+    assert figures["gcm_1024_floors"] < 600

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""AES-GCM where the AES object does all of it: seal(iv, text, aad). See gcm.py. Allocates."""
+
+from crypto._gcm_loop import same
+
+
+class GCM:
+    def __init__(self, aes):
+        self._seal = aes.seal
+        self.aes = aes
+        self.iv = bytearray(12)
+        self._aad = b""
+
+    def prefix(self, octets):
+        return bytes(octets)
+
+    def start(self, prefix):
+        self._aad = prefix or b""
+
+    def aad(self, buf, pos, end):
+        self._aad += buf[pos:end]
+
+    def encrypt(self, buf, pos, end, tag, tag_pos, n):
+        made = self._seal(self.iv, buf[pos:end], self._aad)
+        buf[pos:end] = made[: end - pos]
+        tag[tag_pos : tag_pos + n] = made[end - pos : end - pos + n]
+
+    def decrypt(self, buf, pos, end, tag, tag_pos, n):
+        # A short tag can only be made again and compared. Counter mode is the same both ways.
+        n_text = end - pos
+        text = self._seal(self.iv, buf[pos:end], b"")[:n_text] if n_text else b""
+        if not same(self._seal(self.iv, text, self._aad), n_text, tag, tag_pos, n):
+            return 0
+        buf[pos:end] = text
+        return 1
+
+    def crypt(self, buf, pos, end):
+        buf[pos:end] = self._seal(self.iv, buf[pos:end], b"")[: end - pos]

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""The primitives of AES-GCM as MicroPython viper code. See gcm.py.
+
+A block is four 32-bit words, the first octet on top; z0..z3 below. A table has 16 rows of four
+words, row i being H times the four bits i. No value needs more than 32 bits, so that the same
+code is right where viper's integers have 64. Only buffers that begin on the heap, and so are
+aligned, are taken by words.
+"""
+
+import micropython
+
+# What four bits that fall out at the end come back as at the top: 16 bits each.
+_FOLD = bytearray(32)
+
+
+@micropython.viper
+def _make_fold(fold: ptr16):  # noqa: F821
+    i = 0
+    while i < 16:
+        fold[i] = ((i << 7) ^ (i << 6) ^ (i << 5) ^ i) << 5
+        i += 1
+
+
+_make_fold(_FOLD)
+
+
+@micropython.viper
+def _fill_table(tab: ptr32, h: ptr8):  # noqa: F821
+    z0 = uint(0)  # noqa: F821
+    z1 = uint(0)  # noqa: F821
+    z2 = uint(0)  # noqa: F821
+    z3 = uint(0)  # noqa: F821
+    i = 0
+    while i < 4:
+        z0 = (z0 << 8) | uint(h[i])  # noqa: F821
+        z1 = (z1 << 8) | uint(h[i + 4])  # noqa: F821
+        z2 = (z2 << 8) | uint(h[i + 8])  # noqa: F821
+        z3 = (z3 << 8) | uint(h[i + 12])  # noqa: F821
+        tab[i] = 0
+        i += 1
+    i = 8
+    while i > 0:
+        at = i << 2
+        tab[at] = z0
+        tab[at + 1] = z1
+        tab[at + 2] = z2
+        tab[at + 3] = z3
+        out = int(z3) & 1
+        z3 = (z3 >> 1) | ((z2 & 1) << 31)
+        z2 = (z2 >> 1) | ((z1 & 1) << 31)
+        z1 = (z1 >> 1) | ((z0 & 1) << 31)
+        z0 = (z0 >> 1) ^ (uint(0xE1 * out) << 24)  # noqa: F821
+        i = i >> 1
+    i = 2
+    while i < 16:
+        j = 1
+        while j < i:
+            k = 0
+            while k < 4:
+                tab[((i + j) << 2) + k] = tab[(i << 2) + k] ^ tab[(j << 2) + k]
+                k += 1
+            j += 1
+        i = i << 1
+
+
+def table(h):
+    tab = bytearray(256)
+    _fill_table(tab, h)
+    return tab
+
+
+@micropython.viper
+def ghash(tab: ptr32, y: ptr8, n: int, buf: ptr8, pos: int, end: int, last: int) -> int:  # noqa: F821
+    fold = ptr16(_FOLD)  # noqa: F821
+    while True:
+        while n < 16 and pos < end:
+            y[n] = int(y[n]) ^ int(buf[pos])
+            n += 1
+            pos += 1
+        if n < 16 and (last == 0 or n == 0):
+            return n
+        z0 = uint(0)  # noqa: F821
+        z1 = uint(0)  # noqa: F821
+        z2 = uint(0)  # noqa: F821
+        z3 = uint(0)  # noqa: F821
+        i = 15
+        while i >= 0:
+            b = int(y[i])
+            t = (b & 15) << 2
+            out = int(z3) & 15
+            z3 = (z3 >> 4) | ((z2 & 15) << 28)
+            z3 ^= uint(tab[t + 3])  # noqa: F821
+            z2 = (z2 >> 4) | ((z1 & 15) << 28)
+            z2 ^= uint(tab[t + 2])  # noqa: F821
+            z1 = (z1 >> 4) | ((z0 & 15) << 28)
+            z1 ^= uint(tab[t + 1])  # noqa: F821
+            z0 = (z0 >> 4) ^ (uint(fold[out]) << 16)  # noqa: F821
+            z0 ^= uint(tab[t])  # noqa: F821
+            t = (b >> 4) << 2
+            out = int(z3) & 15
+            z3 = (z3 >> 4) | ((z2 & 15) << 28)
+            z3 ^= uint(tab[t + 3])  # noqa: F821
+            z2 = (z2 >> 4) | ((z1 & 15) << 28)
+            z2 ^= uint(tab[t + 2])  # noqa: F821
+            z1 = (z1 >> 4) | ((z0 & 15) << 28)
+            z1 ^= uint(tab[t + 1])  # noqa: F821
+            z0 = (z0 >> 4) ^ (uint(fold[out]) << 16)  # noqa: F821
+            z0 ^= uint(tab[t])  # noqa: F821
+            i -= 1
+        i = 3
+        while i >= 0:
+            y[i] = z0
+            y[i + 4] = z1
+            y[i + 8] = z2
+            y[i + 12] = z3
+            z0 = z0 >> 8
+            z1 = z1 >> 8
+            z2 = z2 >> 8
+            z3 = z3 >> 8
+            i -= 1
+        n = 0
+        if pos >= end:
+            return 0
+
+
+@micropython.viper
+def lengths(y: ptr8, n_aad: int, n_text: int):  # noqa: F821
+    n_aad = n_aad << 3
+    n_text = n_text << 3
+    i = 7
+    while i > 3:
+        y[i] = int(y[i]) ^ n_aad
+        y[i + 8] = int(y[i + 8]) ^ n_text
+        n_aad = n_aad >> 8
+        n_text = n_text >> 8
+        i -= 1
+
+
+@micropython.viper
+def counters(out: ptr8, iv: ptr8, first: int, n: int):  # noqa: F821
+    at = 0
+    while n > 0:
+        i = 0
+        while i < 12:
+            out[at + i] = iv[i]
+            i += 1
+        out[at + 12] = 0
+        out[at + 13] = first >> 16
+        out[at + 14] = first >> 8
+        out[at + 15] = first
+        first += 1
+        at += 16
+        n -= 1
+
+
+@micropython.viper
+def xor(dst: ptr8, dpos: int, src: ptr8, spos: int, n: int):  # noqa: F821
+    i = 0
+    while i < n:
+        dst[dpos + i] = int(dst[dpos + i]) ^ int(src[spos + i])
+        i += 1
+
+
+@micropython.viper
+def same(a: ptr8, apos: int, b: ptr8, bpos: int, n: int) -> int:  # noqa: F821
+    d = 0
+    i = 0
+    while i < n:
+        d |= int(a[apos + i]) ^ int(b[bpos + i])
+        i += 1
+    return 1 if d == 0 else 0
+
+
+@micropython.viper
+def copy(dst: ptr8, dpos: int, src: ptr8, spos: int, n: int):  # noqa: F821
+    i = 0
+    while i < n:
+        dst[dpos + i] = src[spos + i]
+        i += 1

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+# ruff: noqa: F821
+"""Primitives of the DLMS security suites, without I/O. Made by tools/package.py."""
+
+metadata(
+    description="Primitives of the DLMS security suites, without I/O",
+    version="0.1.0",
+    license="MIT",
+)
+package(
+    "crypto",
+    files=(
+        "__init__.py",
+        "_gcm_host.py",
+        "_gcm_loop.py",
+        "_gcm_viper.py",
+        "_sha2_k.py",
+        "_sha2_loop.py",
+        "_sha2_viper.py",
+        "gcm.py",
+        "hashes.py",
+        "keywrap.py",
+        "old_hashes.py",
+        "sha2.py",
+    ),
+    base_path="..",
+    opt=2,
+)
