@@ -69,6 +69,10 @@ def build(
     model = Model(definition)
     model.storage = storage
     model.random = random_of(port)
+    model.random_fill = port.random_fill
+    model.aes = port.aes
+    model.new_hash = port.new_hash
+    model.save = lambda: storage.save(model.image)
     storage.load(model.image)
     if record is not None:
         record.apply(model)

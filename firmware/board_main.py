@@ -58,6 +58,8 @@ class Board:
             link.poll(now_ms)
         if self.locked:
             heap_unlock()
+        if meter.server.todo:
+            meter.work(self.links, now_ms)
         if meter.setup_changed:
             meter.setup_changed = False
             apply(meter.model, self.links)

@@ -94,6 +94,8 @@ def loop(meter, links, poller, port, watch):
             except MemoryError:
                 # What came is lost, as on a bad line; the meter goes on.
                 gc.collect()
+        if meter.server.todo:
+            meter.work(links, now_ms)
         meter.tick(now_ms)
         if meter.server.fault is not None:
             # The client got an exception-response; whoever runs the meter should hear of it too.

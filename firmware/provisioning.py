@@ -50,9 +50,9 @@ _LLS = const(1)
 _DATA = const(1)
 _SAP_ASSIGNMENT = const(17)
 _SECURITY_SETUP = const(64)
+_KEY_ROOM = const(32)  # in the hidden state of Security setup, see cosem/security_setup.py
 _VALUE = const(2)
 _SAP_ASSIGNMENT_LIST = const(2)
-_SERVER_SYSTEM_TITLE = const(5)
 _SECRET_ATTRIBUTE = const(7)
 
 # class_id and logical name of the objects that say who a logical device is.
@@ -189,8 +189,6 @@ class Record:
         title = self._octets(_SYSTEM_TITLE)
         if title is not None and self.good:
             model.system_title = title
-            for row in model.rows(_SECURITY_SETUP):
-                _put(model, row, _SERVER_SYSTEM_TITLE, title)
 
     # --- Secrets
 
@@ -207,6 +205,13 @@ class Record:
         for a in model.configs:
             if a[3] == _LLS:
                 _put(model, a[2], _SECRET_ATTRIBUTE, self._secret(model, a))
+        for row in model.rows(_SECURITY_SETUP):
+            at = model.state(row, 0)
+            for name in ("guek", "gbek", "gak", "kek"):
+                key = self.key(name)
+                if key is not None:
+                    model.image[at : at + len(key)] = key
+                at += _KEY_ROOM
         extra[_APPLIED : _APPLIED + 4] = crc
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import tables
 from cosem.model import Model
 from dlms.server import Server
+from firmware.ports import cpython as port
 
 HERE = Path(__file__).parent
 
@@ -28,9 +29,17 @@ class Talk:
     def say(self, request, confirmed=1):
         """The reply to an APDU (hex with spaces), as hex without spaces; empty: silence."""
         apdu = bytearray.fromhex(request.replace(" ", ""))
-        n = self.meter.server.request(
-            self.channel, self.client, self.server, apdu, 0, len(apdu), confirmed
-        )
+        while True:
+            n = self.meter.server.request(
+                self.channel, self.client, self.server, apdu, 0, len(apdu), confirmed
+            )
+            if n >= 0:
+                break
+            # As a link does: what has to be done is done, and the same octets come again.
+            assert self.meter.server.todo
+            self.meter.server.work()
+        if self.meter.server.todo:
+            self.meter.server.work()
         fault, self.meter.server.fault = self.meter.server.fault, None
         if fault:
             raise fault
@@ -44,13 +53,24 @@ class Talk:
 
 
 class Meter:
-    def __init__(self, path=HERE / "definitions/small.toml", handlers=("association_ln",)):
+    def __init__(
+        self, path=HERE / "definitions/small.toml", handlers=("association_ln", "security_setup")
+    ):
         definition = types.SimpleNamespace(**packed(path))
         if handlers is not None:
             definition.HANDLERS = tuple(h if h in handlers else "" for h in definition.HANDLERS)
         self.model = Model(definition)
+        self.saved = []
+        self.model.aes = port.aes
+        self.model.new_hash = port.new_hash
+        self.model.random_fill = port.random_fill
+        self.model.save = self.save
         self.server = Server(self.model)
         self.model.start()
+
+    def save(self):
+        self.saved.append(bytes(self.model.image))
+        return True
 
     def talk(self, client=1, server=1, channel=None):
         return Talk(self, channel or self.server.channel(), client, server)

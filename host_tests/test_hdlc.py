@@ -149,17 +149,15 @@ class Server:
 
     def request(self, channel, client_sap, server_sap, buf, pos, end, flags):
         apdu = bytes(buf[pos:end])
+        answer = self.answers.pop(0) if self.answers else bytes(b ^ 0xFF for b in apdu)
+        if answer == "busy":
+            return -1
         for k in range(pos, end):
             buf[k] = 0xDD  # a server may decipher in place
         self.requests.append(apdu)
         self.seen.append((client_sap, server_sap, flags))
-        answer = self.answers.pop(0) if self.answers else bytes(b ^ 0xFF for b in apdu)
         if answer is None:
             return 0
-        if answer == "busy":
-            self.requests.pop()
-            self.seen.pop()
-            return -1
         channel.tx_pos = 35
         channel.tx[35 : 35 + len(answer)] = answer
         return len(answer)
@@ -323,10 +321,12 @@ def test_vectors_of_unnumbered_and_supervisory_frames_are_made_octet_for_octet()
 
     t = Talk(saps=(1,))
     assert t.octets(frame(SNRM, server=address(1))) == [known["hdlc-ua-noinfo"]]
-    t.server.answers = ["busy"]
+    t.hdlc.busy = True
     assert t.octets(i_frame(0, 0, LLC_IN + b"\xc0", server=address(1)))[0][-4:-3] == b"\x15"
-    t.server.answers = [None, "busy"]
+    t.hdlc.busy = False
+    t.server.answers = [None]
     t.say(i_frame(0, 0, LLC_IN + b"\xc0", server=address(1)))
+    t.hdlc.busy = True
     assert t.octets(i_frame(1, 0, LLC_IN + b"\xc0", server=address(1))) == [known["hdlc-c-rnr"]]
 
     t = Talk(saps=(1,))
@@ -1013,15 +1013,18 @@ def test_a_busy_server_says_rnr_and_takes_the_request_later():
 
 
 def test_a_request_that_the_server_cannot_take_now():
-    """request() < 0: not taken; the last segment is asked for again, the others are kept."""
+    """request() < 0: the server has work to do; the frame stays in hand, and is asked again."""
     t = Talk()
     t.connect(parameters(40, 40, 1, 1))
     t.say(i_frame(0, 0, LLC_IN + b"a" * 37, more=True))
-    t.server.answers = ["busy", "busy", b"ok"]
-    f = t.one(i_frame(1, 0, b"b"))
-    assert (f.kind, f.nr) == ("RNR", 1)
-    assert t.one(i_frame(1, 0, b"b")).kind == "RNR"
-    assert t.one(i_frame(1, 0, b"b")).info == LLC_OUT + b"ok"
+    t.server.answers = ["busy", "busy", "busy", b"ok"]
+    t.none(i_frame(1, 0, b"b"))
+    # What comes meanwhile waits: it is not even taken from the line.
+    later = rr(1)
+    assert t.hdlc.receive(later, 0, len(later), t.now) == 0
+    (f,) = t.wait(30)
+    assert (f.kind, f.nr, f.info) == ("I", 2, LLC_OUT + b"ok")
+    assert t.server.requests[-1].endswith(b"ab")
 
 
 def test_a_second_request_waits_until_the_first_is_answered():

@@ -131,11 +131,15 @@ def test_a_client_that_is_not_ready_gets_nothing_until_it_is():
     assert first.info[3:] == bytes.fromhex("C401C100" + data)[: len(first.info) - 3]
 
 
-def test_a_server_that_is_not_done_says_rnr_and_the_request_is_done_once():
+def test_a_server_that_has_work_to_do_answers_when_it_is_done():
     t = Line().open()
-    t.server.left = 2
+    t.server.left = 4
     ask = i_frame(t.ns, t.nr, LLC_IN + bytes.fromhex(SET % (VALUE, "1109")), **t.who)
-    assert [f.kind for f in t.say(ask, ask, ask)] == ["RNR", "RNR", "I"]
+    edits = t.meter.model.edits
+    t.none(ask)
+    (answer,) = t.wait(40)
+    assert answer.info == LLC_OUT + bytes.fromhex("C501C100")
+    assert t.meter.model.edits == edits + 1
     t.ns, t.nr = t.ns + 1 & 7, t.nr + 1 & 7
     assert t.ask(GET % VALUE) == "C401C1001109"
 

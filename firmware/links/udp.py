@@ -47,6 +47,9 @@ class Endpoint:
     def poll(self, now_ms):
         for place in self.places:
             place.profile.tick(now_ms)
+            if place.address is not None:
+                # An answer that had to wait.
+                self._send(place, now_ms)
         if not self.ready:
             return
         # Once a report: a failed recvfrom costs an exception, the poller's next report does not.
@@ -61,7 +64,7 @@ class Endpoint:
         end = len(got[0])
         if place.trace is not None:
             place.trace.received(got[0], 0, end)
-        self._serve(place, got[0], end, got[1], now_ms)
+        self._serve(place, got[0], end, now_ms)
 
     def _place(self, address, buf, now_ms):
         """The place of a peer; of a stranger a free one. None: there is none, or it is garbage.
@@ -83,14 +86,17 @@ class Endpoint:
         free.address = address
         return free
 
-    def _serve(self, place, buf, end, address, now_ms):
+    def _serve(self, place, buf, end, now_ms):
+        place.profile.receive(buf, 0, end, now_ms)
+        self._send(place, now_ms)
+
+    def _send(self, place, now_ms):
         profile = place.profile
-        profile.receive(buf, 0, end, now_ms)
         n = profile.transmit(now_ms)
         while n:
             if place.trace is not None:
                 place.trace.sent(profile.out, profile.out_pos, n)
-            self.port.sendto(self._endpoint, profile.out, profile.out_pos, n, address)
+            self.port.sendto(self._endpoint, profile.out, profile.out_pos, n, place.address)
             n = profile.transmit(now_ms)
 
     def wait_ms(self):

@@ -7,6 +7,7 @@ _TICKS_MASK = const(0x3FFFFFFF)
 # Of fast time at most so much passes between two looks at the links.
 _STEP_MS = const(60000)
 _SECOND_MS = const(1000)
+_MOST_WORK = const(4)  # times in one turn
 _AUTHENTICATION_FAILED = const(46)  # event code, see meter/events.py
 
 
@@ -32,6 +33,16 @@ class Meter:
 
     def _refused(self, association):
         self.model.event(_AUTHENTICATION_FAILED)
+
+    def work(self, links, now_ms):
+        """Do what requests wait for, and serve them: keys, random numbers, counters to be saved.
+        It may allocate."""
+        n = _MOST_WORK
+        while n and self.server.todo:
+            self.server.work()
+            for link in links:
+                link.poll(now_ms)
+            n -= 1
 
     def tick(self, now_ms):
         """Let the time pass that is due. now_ms: ticks of the port.

@@ -82,6 +82,12 @@ class Model:
         self.event = None
         self.random = None
         self.on_setup = None
+        self.save = None  # () -> bool: the image is saved
+        self.aes = None  # see crypto/gcm.py
+        self.new_hash = None  # see crypto/hashes.py
+        self.random_fill = None
+        # By the server: later(context) when keys have come.
+        self.later = None
         # The server's pool, for association_status.
         self.associations = ()
         # Where an item of a class module is made that may not fit the reply (see dlms/stream.py).

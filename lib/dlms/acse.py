@@ -179,6 +179,11 @@ _AARE_RESULT = const(15)
 _AARE_SOURCE = const(18)
 _AARE_DIAGNOSTIC = const(22)
 _AARE_HEAD_LEN = const(23)
+# responder-acse-requirements, mechanism-name and the head of responding-authentication-value;
+# mechanism and lengths are patched.
+_AARE_MECHANISM = b"\x88\x02\x07\x80\x89\x07\x60\x85\x74\x05\x08\x02\x00\xaa\x00\x80\x00"
+_AARE_MECHANISM_LEN = const(17)
+_RESPONDING_AP_TITLE = const(0xA4)
 
 
 def put_aare_head(tx, pos, context, result, source, diagnostic):
@@ -192,6 +197,26 @@ def put_aare_head(tx, pos, context, result, source, diagnostic):
     tx[pos + _AARE_SOURCE] = source
     tx[pos + _AARE_DIAGNOSTIC] = diagnostic
     return pos + _AARE_HEAD_LEN
+
+
+def put_title(tx, pos, title):
+    """Write the responding-AP-title; returns its end."""
+    n = len(title)
+    tx[pos] = _RESPONDING_AP_TITLE
+    tx[pos + 1] = n + 2
+    tx[pos + 2] = _OCTET_STRING
+    tx[pos + 3] = n
+    copy(tx, pos + 4, title, 0, n)
+    return pos + 4 + n
+
+
+def put_mechanism(tx, pos, mechanism, n):
+    """Write requirements, mechanism name, and the head of a challenge of n octets."""
+    copy(tx, pos, _AARE_MECHANISM, 0, _AARE_MECHANISM_LEN)
+    tx[pos + 12] = mechanism
+    tx[pos + 14] = n + 2
+    tx[pos + 16] = n
+    return pos + _AARE_MECHANISM_LEN
 
 
 def put_aare(tx, pos, end):
@@ -209,27 +234,30 @@ def put_rlre(tx, pos, reason):
     return pos + 5
 
 
-def is_rlrq(buf, pos, end):
-    """Is the RLRQ at buf[pos:end] well-formed? Nothing in it matters: any reason is one."""
+def rlrq_information(buf, pos, end):
+    """Position of the user-information in the RLRQ at buf[pos:end], which goes on to end; 0: it
+    has none; -1: the RLRQ is not well-formed. Any reason is one."""
+    information = 0
     n = ber.length(buf, pos, end)
     if n < 0:
-        return False
+        return -1
     pos = ber.contents(buf, pos)
     if pos + n != end:
-        return False
+        return -1
     while pos < end:
         tag = buf[pos]
         n = ber.length(buf, pos, end)
-        if n < 0:
-            return False
+        if n < 0 or information:
+            return -1
         pos = ber.contents(buf, pos)
         if tag == 0x80:
             if n != 1:
-                return False
+                return -1
         elif tag == _USER_INFORMATION:
             if ber.length(buf, pos, pos + n) < 0 or buf[pos] != _OCTET_STRING:
-                return False
+                return -1
+            information = ber.contents(buf, pos)
         else:
-            return False
+            return -1
         pos += n
-    return True
+    return information

@@ -8,11 +8,15 @@
     malformed APDU                           service-not-allowed, other-reason
     reply that cannot be made short enough   service-not-allowed, pdu-too-long
     failure inside the meter                 service-not-allowed, operation-not-possible
+    protection that is wrong                 service-not-allowed, deciphering-error
+    invocation counter that was used before  service-not-allowed, invocation-counter-error
+    request weaker than the policy           service-not-allowed, operation-not-possible
 
 Which state-error goes with a service that was not negotiated is not settled in public sources;
 both are seen.
 """
 
+from dlms.prim import copy
 from micropython import const
 
 _EXCEPTION_RESPONSE = const(0xD8)
@@ -24,6 +28,7 @@ _OPERATION_NOT_POSSIBLE = const(1)
 _SERVICE_NOT_SUPPORTED = const(2)
 _OTHER_REASON = const(3)
 _PDU_TOO_LONG = const(4)
+_INVOCATION_COUNTER_ERROR = const(6)
 
 # Requests that exist in IEC 62056-5-3, ciphered forms included.
 _SERVICES = (
@@ -88,6 +93,15 @@ def malformed(channel):
 
 def too_long(channel):
     return put(channel, _SERVICE_NOT_ALLOWED, _PDU_TOO_LONG)
+
+
+def protection(channel, error, key):
+    """error: deciphering-error, or invocation-counter-error with the lowest that `key` takes."""
+    n = put(channel, _SERVICE_NOT_ALLOWED, error)
+    if error == _INVOCATION_COUNTER_ERROR:
+        copy(channel.tx, channel.tx_pos + n, key.rx, 0, 4)
+        n += 4
+    return n
 
 
 def failed(channel):

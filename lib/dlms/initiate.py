@@ -33,6 +33,7 @@ class InitiateRequest:
         self.dedicated_key_pos = self.dedicated_key_end = 0
         self.response_allowed = True
         self.qos = -1
+        self.conformance = 0
         if end - pos < 4 or buf[pos] != _INITIATE_REQUEST:
             return False
         pos += 1

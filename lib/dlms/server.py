@@ -5,21 +5,24 @@
     channel = server.channel()                        one for each link (a TCP connection, a UART)
     n = server.request(channel, client_sap, server_sap, buf, pos, end, confirmed)
     channel.tx[channel.tx_pos : channel.tx_pos + n]   is the reply APDU; n = 0: there is none
+    n = -1: not now; the same request comes again after
+    server.work()                                     while server.todo, between two requests
 
-A request is an APDU at buf[pos:end]; buf is not kept after the call. Whatever comes gets one of:
-silence, a result code, an exception-response, a confirmedServiceError. No exception leaves here,
-and nothing is allocated on the way. In front of tx_pos are at least 32 octets for headers.
+A request is an APDU at buf[pos:end]; buf is not kept after the call, and may be deciphered where
+it lies. Whatever comes gets one of: silence, a result code, an exception-response, a
+confirmedServiceError. No exception leaves here, and nothing is allocated on the way: what has to
+allocate, or to be saved before the answer, is done by work(). In front of tx_pos are at least 32
+octets for headers.
 """
 
-from dlms import acse, association, exceptions, initiate
+from dlms import acse, exceptions, hls, initiate, opening, secured
 from dlms.action import request as _action
 from dlms.association import Association
 from dlms.get import request as _get
-from dlms.prim import find
+from dlms.prim import copy, find
 from dlms.set import request as _set
 from micropython import const
 
-_INITIATE_REQUEST = const(0x01)
 _AARQ = const(0x60)
 _RLRQ = const(0x62)
 _GET_REQUEST = const(0xC0)
@@ -32,6 +35,7 @@ _CONFORMANCE_ACTION = const(0x000001)
 
 # States and events of association.py.
 _IDLE = const(0)
+_PENDING = const(1)
 _OPEN = const(2)
 _RLRQ_RECEIVED = const(3)
 _ABORTED = const(6)
@@ -41,11 +45,23 @@ _CLIENT_SAP = const(0)
 _DEVICE = const(1)
 _MECHANISM = const(3)
 _LOWEST = const(0)
+_SECURITY = const(8)
 
 _REJECTED_TRANSIENT = const(2)
 _PROVIDER = const(0xA2)
 _NO_REASON_GIVEN = const(1)
 _NORMAL_RELEASE = const(0)
+
+# todo: what work() does.
+_RANDOM = const(1)
+_COUNTERS = const(2)
+_HASHES = const(4)
+_DEDICATED = const(8)
+_KEYS = const(16)
+
+_LONGEST_CHALLENGE = const(64)
+
+# The ACTION of pass 3: reply_to_HLS_authentication of the current association, with a parameter.
 
 # Room in tx before the body of a reply: APDU headers, ciphering, frame header.
 _HEADROOM = const(64)
@@ -91,7 +107,7 @@ class Channel:
         """Write an AARE; returns its length."""
         tx = self.tx
         pos = acse.put_aare_head(tx, _HEADROOM, context, result, source, diagnostic)
-        pos = association.put_user_information(tx, pos, error, qos, conformance, max_pdu)
+        pos = opening.put_user_information(tx, pos, error, qos, conformance, max_pdu)
         return self.reply(acse.put_aare(tx, _HEADROOM, pos), pos)
 
 
@@ -110,11 +126,17 @@ class Server:
             Association(self, work_len or limits[1]) for _ in range(n_associations or limits[0])
         ]
         model.associations = self.associations
+        model.later = self._later
         # One place is kept for clients that have a secret.
         self._reserved = 0
         for config in model.configs:
             if config[_MECHANISM] != _LOWEST and len(self.associations) > 1:
                 self._reserved = 1
+        self.todo = 0
+        self._random = bytearray(_LONGEST_CHALLENGE)
+        self._has_random = False
+        self._counters_of = self._counter_of = None
+        self._counter = bytearray(4)
         # Handed in: called with the row of ASSOCIATIONS when a client fails to authenticate.
         self.on_authentication_failed = None
         # The last exception that request() has caught, for the log; None if there was none.
@@ -146,26 +168,38 @@ class Server:
             return 0
         if confirmed > 1:
             return exceptions.too_long(channel) if confirmed & 1 else 0
+        if self.todo:
+            return -1
         try:
             a = channel.last
             if a is None or a.client_sap != client_sap or a.server_sap != server_sap:
                 a = self._lookup(channel, client_sap, server_sap)
             tag = buf[pos]
+            if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
+                n = secured.request(self, channel, a, buf, pos, end)
+                return n if n < 0 or confirmed and a.confirmed else 0
             if tag >= _GET_REQUEST and a is not None and a.state == _OPEN:
                 if tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
                     n = _get(a, buf, pos, end)
-                elif tag == _SET_REQUEST and a.conformance & _CONFORMANCE_SET:
-                    n = _set(a, buf, pos, end)
-                elif tag == _ACTION_REQUEST and a.conformance & _CONFORMANCE_ACTION:
-                    n = _action(a, buf, pos, end)
                 else:
-                    n = exceptions.not_supported(channel, tag)
+                    n = self.service(channel, a, buf, pos, end)
                 return n if confirmed and a.confirmed else 0
             n = self._without(channel, a, client_sap, server_sap, buf, pos, end, confirmed)
-            return n if confirmed else 0
+            return n if n < 0 or confirmed else 0
         except Exception as e:
             self.fault = e
             return exceptions.failed(channel) if confirmed else 0
+
+    def service(self, channel, a, buf, pos, end):
+        """A request of an open association, in plain text."""
+        tag = buf[pos]
+        if tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
+            return _get(a, buf, pos, end)
+        if tag == _SET_REQUEST and a.conformance & _CONFORMANCE_SET:
+            return _set(a, buf, pos, end)
+        if tag == _ACTION_REQUEST and a.conformance & _CONFORMANCE_ACTION:
+            return _action(a, buf, pos, end)
+        return exceptions.not_supported(channel, tag)
 
     def _lookup(self, channel, client_sap, server_sap):
         for a in self.associations:
@@ -187,7 +221,7 @@ class Server:
         if tag == _AARQ:
             return self._open(channel, a, client_sap, server_sap, buf, pos, end)
         if tag == _RLRQ:
-            if not acse.is_rlrq(buf, pos, end):
+            if acse.rlrq_information(buf, pos, end) < 0:
                 return exceptions.malformed(channel)
             # Also without an association: the client wants to have none, and has none.
             if a is not None:
@@ -219,10 +253,83 @@ class Server:
             a.client_sap = client_sap
             a.server_sap = server_sap
         channel.last = a
-        n = a.aarq(config, self._aarq, self._initiate, buf)
+        n = opening.judge(a, config, self._aarq, self._initiate, buf)
         if a.state == _IDLE:
             channel.last = None
         return n
+
+    # --- Security ---------------------------------------------------------------------------
+
+    def context_of(self, config):
+        """The ciphering.Context of an association of the definition, or None."""
+        if config is None or config[_SECURITY] < 0:
+            return None
+        row = config[_SECURITY]
+        return self.model.handler_of(row).context(row)
+
+    # --- Work between requests ----------------------------------------------------------------
+
+    def has_random(self):
+        """Are there octets for a challenge? If not, they are on their way."""
+        if not self._has_random:
+            self.todo |= _RANDOM
+        return self._has_random
+
+    def has_counters(self, context):
+        """Are there counters for an answer, or none at all any more? If not, they are on their
+        way."""
+        key = context.unicast
+        if key is None or not key.exhausted() or key.worn():
+            return True
+        if context.failed:
+            context.failed = False
+            return True
+        self.wants_counters(context, key, key.rx, 0)
+        return False
+
+    def challenge(self, a, buf, aarq):
+        """Begin the four passes in an association that has been configured."""
+        hls.begin(a, buf, aarq.authentication_pos, aarq.authentication_end, self._random)
+        self._has_random = False
+        self.todo |= _RANDOM
+        if not a.ready:
+            self.todo |= _HASHES
+
+    def wants_counters(self, context, key, buf, pos):
+        """The counter at buf[pos:] is beyond those that have been saved."""
+        self._counters_of = context
+        self._counter_of = key
+        copy(self._counter, 0, buf, pos, 4)
+        self.todo |= _COUNTERS
+
+    def _later(self, context):
+        """Keys have come; they are in force after the answer."""
+        self._counters_of = context
+        self.todo |= _KEYS
+
+    def wants_key(self):
+        self.todo |= _DEDICATED
+
+    def work(self):
+        """Do what requests are waiting for. It may allocate, and save the state."""
+        todo = self.todo
+        model = self.model
+        if todo & _RANDOM:
+            model.random_fill(self._random)
+            self._has_random = True
+        if todo & _COUNTERS:
+            context = self._counters_of
+            handler = model.handler_of(context.row)
+            handler.reserve(context, self._counter_of, self._counter)
+        if todo & _KEYS:
+            context = self._counters_of
+            model.handler_of(context.row).rekey(context)
+        for a in self.associations:
+            if todo & _HASHES and a.state == _PENDING and not a.ready:
+                hls.compute(a, a.secret(), model.system_title, model.new_hash)
+            if todo & _DEDICATED and a.n_dedicated:
+                a.make_dedicated_key()
+        self.todo = 0
 
     def _free(self, config):
         """Room for an association, or None.
@@ -232,15 +339,23 @@ class Server:
         """
         n = 0
         reserved = self._reserved
-        free = None
+        free = pending = None
         for a in self.associations:
             if a.state == _IDLE:
                 n += 1
                 free = a
+            elif a.state == _PENDING:
+                # Nobody has proved anything yet: who comes later may have its place.
+                n += 1
+                pending = a
             elif a.config is not None and a.config[_MECHANISM] != _LOWEST:
                 reserved -= 1
         if config is not None and config[_MECHANISM] == _LOWEST and n <= reserved:
             return None
+        if free is None and pending is not None:
+            pending.channel.last = None
+            pending.event(_ABORTED)
+            return pending
         return free
 
     def _config(self, client_sap, server_sap):

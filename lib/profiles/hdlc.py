@@ -38,6 +38,7 @@ _RR_F = const(0x11)
 _RNR_F = const(0x15)
 _UI_F = const(0x13)
 _DM_F = const(0x1F)
+_AGAIN = const(-1)  # of hdlc_frame.py
 _UA_F = const(0x73)
 _FRMR_F = const(0x97)
 
@@ -349,9 +350,14 @@ class HDLC(Frames):
     # Links to octets
 
     def transmit(self, now_ms):
-        if self._left and not self.reply:
+        if self.reply == _AGAIN:
+            self.reply = 0
+            self._parse(now_ms)
+        elif self._left and not self.reply:
             self._parse(now_ms)
         reply = self.reply
+        if reply == _AGAIN:
+            return 0
         if not reply:
             return self._notify() if self._note_at_once else 0
         link = self.link

@@ -16,6 +16,8 @@ _GOOD = const(0xF0B8)  # the CRC register after a check sequence that fits
 _MIN_LEN = const(7)  # format 2, addresses 1 + 1, control 1, FCS 2
 _OVERHEAD = const(16)  # flags 2, format 2, addresses 4 + 1, control 1, HCS 2, FCS 2; rounded up
 _TICKS_MASK = const(0x3FFFFFFF)
+# reply, when the server asks for the same request again: the frame stays in hand.
+_AGAIN = const(-1)
 
 
 class Frames:
@@ -143,6 +145,8 @@ class Frames:
             self.info = head + 2
             self.info_end = length - 2 if length > head + 2 else head + 2
             self._frame(now_ms)
+            if self.reply == _AGAIN:
+                return
             self._shift(length + 1)
 
     def _header(self, length):

@@ -62,6 +62,7 @@ _PF = const(0x10)
 _INFO_F = const(0x10)
 _RR_F = const(0x11)
 _RNR_F = const(0x15)
+_AGAIN = const(-1)  # of hdlc_frame.py
 _DM_F = const(0x1F)
 _UA_F = const(0x73)
 _FRMR_F = const(0x97)
@@ -262,13 +263,13 @@ class Link:
             and (self.state != _SENDING or self._begun)
             and not self._take(h, n)
         ):
-            if poll:
-                h.reply = _RNR_F
+            h.reply = _AGAIN
         elif poll:
             self._turn(h)
 
     def _take(self, h, n):
-        """Take the information field of a frame in sequence; False if the server is busy."""
+        """Take the information field of a frame in sequence; False: the server has work to do
+        first, and the frame comes again."""
         if self.outstanding:
             # The client has asked for something else before it had all: the rest is withdrawn, and
             # the next frame has the number that the client expects.

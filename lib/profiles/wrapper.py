@@ -47,6 +47,8 @@ class Wrapper:
         self._need = _HEADER_LEN
         # Octets of an answer at out_pos that have not been handed to the link.
         self._out_n = 0
+        # The request that is asked again: rx[_again_pos:_again_end]; 0: none is.
+        self._again_pos = self._again_end = self._again_sap = 0
         # Seconds without an octet after which closed is set (TCP) or the associations are dropped
         # (UDP): inactivity_time_out of TCP-UDP setup (class_id 41); 0 = never.
         self.inactivity_s = 0
@@ -63,13 +65,13 @@ class Wrapper:
         """The connection came or went, or the peer is another one."""
         self._n = 0
         self._need = _HEADER_LEN
-        self._out_n = 0
+        self._out_n = self._again_end = 0
         self._quiet = True
         self.closed = False
         self.channel.release()
 
     def receive(self, buf, pos, end, now_ms):
-        if self._out_n:
+        if self._out_n or self._again_end:
             return pos
         self._last_ms = now_ms
         self._quiet = False
@@ -101,7 +103,7 @@ class Wrapper:
             # All stations is an address of datagrams; nobody answers to it here.
             if rx[4] << 8 | rx[5] in self.saps:
                 self._request(_HEADER_LEN, n, _CONFIRMED, rx[4] << 8 | rx[5])
-                if self._out_n:
+                if self._out_n or self._again_end:
                     break
         return pos
 
@@ -144,6 +146,11 @@ class Wrapper:
             return
         channel = self.channel
         n = self.server.request(channel, client, sap, rx, pos, end, flags)
+        if n < 0 and flags:
+            # The server has work to do first; the request stays in rx until the next transmit.
+            self._again_pos = pos
+            self._again_end = end
+            self._again_sap = sap
         if n > 0 and flags:
             self._send(channel.tx, channel.tx_pos, n, client, sap)
 
@@ -174,6 +181,10 @@ class Wrapper:
         return True
 
     def transmit(self, now_ms):
+        if self._again_end:
+            end = self._again_end
+            self._again_end = 0
+            self._request(self._again_pos, end, _CONFIRMED, self._again_sap)
         n = self._out_n
         self._out_n = 0
         return n

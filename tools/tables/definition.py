@@ -45,14 +45,21 @@ _LIMITS = {"associations": (int, True), "work_len": (int, True), "max_send_pdu":
 _DEVICE = {"name": (str, True), "sap": (int, True)}
 _ASSOCIATION = {"device": (str, True), "client_sap": (int, True), "object": (str, True),
                 "mechanism": (int, True), "role": (str, True), "conformance": (list, True),
-                "max_pdu": (int, False), "note": (str, False)}  # fmt: skip
+                "max_pdu": (int, False), "note": (str, False), "application_context": (int, False),
+                "security_setup": (str, False)}  # fmt: skip
 _KEYS = {"class": (int, str), "version": int, "device": (str, list), "obis": str, "access": str,
          "data_type": str, "data_types": dict, "scaler": int, "unit": str, "source": str,
          "capacity": dict, "volatile": bool, "ram": list, "row_len": int, "base_name": int,
-         "values": dict, "each": (dict, list), "note": str}  # fmt: skip
+         "values": dict, "each": (dict, list), "note": str, "keys": dict}  # fmt: skip
 # sources of the meter program and the classes that they feed
 _SOURCES = {"energy": (3,), "inst": (1, 3), "demand": (5,), "max": (4,), "count": (1, 3),
             "event": (1,), "status": (1, 3, 63)}  # fmt: skip
+_LN = 1  # application contexts
+_LN_CIPHERED = 3
+_GMAC = 5
+_SECURITY_SETUP = 64
+_KEY_NAMES = ("guek", "gbek", "gak", "kek")  # in the order of the hidden state `keys`
+_KEY_ROOM = 32
 _FED = 2  # a source feeds attribute 2
 
 
@@ -61,7 +68,8 @@ class Device:
 
 
 class Association:
-    """device, client_sap, object, mechanism, role, conformance (24 bits, bit 0 first), max_pdu."""
+    """device, client_sap, object, mechanism, role, conformance (24 bits, bit 0 first), max_pdu,
+    application_context, security (Security setup, or None)."""
 
 
 class Cell:
@@ -194,6 +202,17 @@ class Loader:
                 one_of(self.document, (*path, "conformance", i), word, list(names))
                 a.conformance |= 0x800000 >> names[word]
             a.object_name = table["object"]
+            a.application_context = table.get("application_context", _LN)
+            a.security_name = table.get("security_setup")
+            if a.application_context not in (_LN, _LN_CIPHERED):
+                message = "application_context %d; expected 1 (LN) or 3 (LN with ciphering)"
+                raise self.error((*path, "application_context"), message % a.application_context)
+            if a.security_name is None and (
+                a.application_context == _LN_CIPHERED or a.mechanism == _GMAC
+            ):
+                raise self.error(
+                    path, "no security_setup; expected the logical name of one, for its keys"
+                )
             self.definition.associations.append(a)
 
     def group(self, path, group):
@@ -326,6 +345,7 @@ class Loader:
         o.source = table.get("source")
         if o.source is not None:
             self.check_source(o)
+        o.state = self.keys_of(o, table.get("keys"))
         o.cells = {}
         for k, a in version.attributes.items():
             cell = o.cells[k] = Cell()
@@ -360,6 +380,25 @@ class Loader:
                     at_obis(o), "%s again; expected it once (line %d)" % (o.text, line)
                 )
         device.objects.append(o)
+
+    def keys_of(self, o, keys):
+        """Hidden states that are not zeros: the keys of a Security setup."""
+        if keys is None:
+            return {}
+        path = o.origin["keys"]
+        if o.version.class_id != _SECURITY_SETUP:
+            raise self.error(path, "keys for %s; expected them for Security setup" % o.text)
+        octets = b""
+        for name, value in keys.items():
+            if name not in _KEY_NAMES:
+                raise self.error(
+                    path, "key %s; expected one of %s" % (name, ", ".join(_KEY_NAMES))
+                )
+            if not isinstance(value, str) or not re.fullmatch(r"0x([0-9A-Fa-f]{32}){1,2}", value):
+                raise self.error(path, 'key %s; expected "0x" and 32 or 64 digits' % name)
+        for name in _KEY_NAMES:
+            octets += bytes.fromhex(keys.get(name, "0x")[2:]).ljust(_KEY_ROOM, b"\x00")
+        return {"keys": octets}
 
     def value_path(self, o, name):
         return o.origin.get(name) or (*o.path, "values", name)
@@ -434,6 +473,16 @@ class Loader:
             if a.object is None:
                 message = "%s has no Association LN %s; expected it among its objects"
                 raise self.error((*a.path, "object"), message % (a.device.name, a.object_name))
+            a.security = None
+            if a.security_name is not None:
+                path = (*a.path, "security_setup")
+                try:
+                    a.security = d.find(a.device, _SECURITY_SETUP, a.security_name)
+                except ValueError as e:
+                    raise self.error(path, str(e)) from None
+                if a.security is None:
+                    message = "%s has no Security setup %s; expected it among its objects"
+                    raise self.error(path, message % (a.device.name, a.security_name))
             if not any(a.role in roles for roles in self.data["access"].values()):
                 raise self.error(
                     (*a.path, "role"),

@@ -16,8 +16,6 @@ from .notation import obis, plain
 COMPUTED, ROM, RAM, NAME, ABSENT = range(5)
 CHECK, CHANGED = 0x10, 0x20
 _MOST_SHAPES = 1 << 10  # as many as an entry can number
-_SECURITY_SETUP = 64
-_SERVER_SYSTEM_TITLE = 5
 _LENGTH_LEN = 2  # a row ends with the length of its columns
 _ITEM_MAX = (
     384  # octets of one item of a computed value: a row of a profile with its structure header
@@ -251,13 +249,8 @@ class Packer:
         return None
 
     def system_title(self, t):
-        """Eight octets: what a Security setup says, else by title_of() from the first logical
-        device name, if that is a FLAG id and digits; else none."""
-        for o in self.definition.objects:
-            if o.version.class_id == _SECURITY_SETUP:
-                title = o.cells[_SERVER_SYSTEM_TITLE].encoding()[2:]
-                if len(title) == 8:
-                    return title
+        """Eight octets, by title_of() from the first logical device name, if that is a FLAG id
+        and digits; else none."""
         name = t.devices[0][3].decode("ascii", "replace")
         if name[3:].isdigit() and int(name[3:]) < 1 << 40:
             return title_of(name[:3], name[3:])
@@ -273,10 +266,10 @@ class Packer:
                     if cell.stored == "ram" and cell.persistent is persistent:
                         t.offsets[o.row, k] = len(t.ram)
                         t.ram += slot(cell.encoding(), cell.capacity)
-                for j, (_, size) in enumerate(o.version.state):
+                for j, (name, size) in enumerate(o.version.state):
                     if persistent is not o.volatile:
                         t.offsets[o.row, ~j] = len(t.ram)
-                        t.ram += slot(bytes(size), size)
+                        t.ram += slot(o.state.get(name, bytes(size)), size)
             if persistent:
                 t.persistent = len(t.ram)
         stored = [
@@ -366,6 +359,8 @@ class Packer:
                     a.conformance,
                     a.max_pdu,
                     table,
+                    a.application_context,
+                    a.security.row if a.security else -1,
                 )
             )
 

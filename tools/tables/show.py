@@ -45,10 +45,13 @@ def module(tables):
     for n, a in enumerate(tables.associations):
         names.append("_ACCESS_%d" % n)
         text += literal(names[-1], a[6]) + "\n"
-    text += "# (client_sap, device, row, mechanism, conformance, max_pdu, access offsets)\n"
+    text += (
+        "# (client_sap, device, row, mechanism, conformance, max_pdu, access offsets,\n"
+        "# application context, row of Security setup or -1)\n"
+    )
     text += "ASSOCIATIONS = (\n"
     for name, a in zip(names, tables.associations):
-        text += "    (%d, %d, %d, %d, 0x%06X, %d, %s),\n" % (*a[:6], name)
+        text += "    (%d, %d, %d, %d, 0x%06X, %d, %s, %d, %d),\n" % (*a[:6], name, *a[7:])
     text += ")\n\nHANDLERS = %r\n\n" % (tuple(tables.handlers),)
     text += "# (source, row, attribute)\nSOURCES = (\n"
     text += "".join("    %r,\n" % (row,) for row in tables.sources) + ")\n\n"

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""Security setup (class 64, versions 0 and 1; IEC 62056-6-2, 4.4.7 and 5.4.8).
+
+Keys at rest are hidden states of these objects, and nothing but this module reads them: others
+get a ciphering.Context, whose keys work and cannot be seen. A board with a secure element hands
+in another model.aes. States: `keys`, 32 octets each for GUEK, GBEK, GAK, KEK (suites 0 and 1 use
+the first 16); `counters`, 4 octets each: the first that the meter, and the first that a client,
+may use after a power failure; and the latter of the broadcast key.
+
+What is saved of a counter is always ahead of what is used (see dlms/ciphering.py): settle() makes
+it exact before an orderly end. Contexts are made at the start, and anew when a key has come.
+"""
+
+from cosem.handler import Handler as Base
+from crypto.keywrap import unwrap
+from dlms.axdr import length, length_size
+from dlms.ciphering import Context, Key, ahead
+from dlms.prim import compare, copy, fill
+from micropython import const
+
+# Attributes.
+_SECURITY_POLICY = const(2)
+_SECURITY_SUITE = const(3)
+_CLIENT_SYSTEM_TITLE = const(4)
+_CERTIFICATES = const(6)
+
+# Methods.
+_SECURITY_ACTIVATE = const(1)
+_KEY_TRANSFER = const(2)
+
+# Hidden states, and places in them.
+_KEYS = const(0)
+_COUNTERS = const(1)
+_KEY_ROOM = const(32)
+_GUEK = const(0)
+_GBEK = const(1)
+_GAK = const(2)
+_KEK = const(3)
+_TX = const(0)
+_RX = const(4)
+_RX_BROADCAST = const(8)
+
+_BROADCAST = const(0x40)
+_OCTET_STRING = const(9)
+_ARRAY = const(1)
+_SUCCESS = const(0)
+_READ_WRITE_DENIED = const(3)
+_OBJECT_UNAVAILABLE = const(11)
+_TYPE_UNMATCHED = const(12)
+_OTHER_REASON = const(250)
+
+# Instance e of Security setup 0.0.43.0.e shows its counter in Data 0.0.43.1.e.
+_COUNTER_OBJECT = b"\x00\x01\x00\x00\x2b\x01\x00\xff"
+
+
+class Handler(Base):
+    def __init__(self, model):
+        Base.__init__(self, model)
+        self._contexts = {}
+        # A transferred key while it is unwrapped: one at a time, and not yet in force.
+        self._wrapped = bytearray(8 + _KEY_ROOM)
+
+    # --- Contexts ---------------------------------------------------------------------------
+
+    def start(self, row):
+        suite = self.model.get_int(row, _SECURITY_SUITE)
+        context = self._contexts[row] = Context(row, suite)
+        self._set_policy(context)
+        self._make_keys(context)
+
+    def context(self, row):
+        return self._contexts.get(row)
+
+    def make_key(self, row, octets):
+        """A Key of octets, with the authentication key of object row; for a dedicated key."""
+        context = self._contexts[row]
+        return Key(self.model.aes(octets), context.suite, self._octets(context, _GAK))
+
+    def _octets(self, context, key_id):
+        at = self.model.state(context.row, _KEYS) + key_id * _KEY_ROOM
+        return bytes(self.model.image[at : at + context.key_len()])
+
+    def _make_keys(self, context):
+        """Keys as they are in the image. A key of zeros is none."""
+        model = self.model
+        counters = model.state(context.row, _COUNTERS)
+        gak = self._octets(context, _GAK)
+        made = []
+        for key_id, flag, rx in ((_GUEK, 0, _RX), (_GBEK, _BROADCAST, _RX_BROADCAST)):
+            octets = self._octets(context, key_id)
+            key = None
+            if any(octets):
+                key = Key(model.aes(octets), context.suite, gak, flag)
+                copy(key.rx, 0, model.image, counters + rx, 4)
+                copy(key.rx_before, 0, key.rx, 0, 4)
+                copy(key.rx_end, 0, key.rx, 0, 4)
+                if key_id == _GUEK:
+                    copy(key.tx, 0, model.image, counters + _TX, 4)
+                    copy(key.tx_end, 0, key.tx, 0, 4)
+                    key.shown = self._counter_slot(context.row)
+            made.append(key)
+        context.unicast, context.broadcast = made
+        kek = self._octets(context, _KEK)
+        context.kek = model.aes(kek) if any(kek) else None
+
+    def _counter_slot(self, row):
+        """Where the image has the four octets that a client reads as its counter, or -1."""
+        model = self.model
+        name = bytearray(_COUNTER_OBJECT)
+        name[6] = model.objects[(row << 4) + 6]
+        found = model.find_any(name, 0)
+        return model.slot(found, 2) + 1 if found >= 0 else -1
+
+    def _set_policy(self, context):
+        model = self.model
+        policy = model.get_int(context.row, _SECURITY_POLICY)
+        if model.version(context.row) == 0:
+            context.needs_request = context.needs_response = policy & 3
+        else:
+            context.needs_request = policy >> 2 & 7
+            context.needs_response = policy >> 5 & 7
+
+    # --- Counters ---------------------------------------------------------------------------
+
+    def reserve(self, context, key, counter):
+        """Save counters of a key ahead of what is asked for: four octets. Allocates."""
+        model = self.model
+        at = model.state(context.row, _COUNTERS)
+        rx = at + (_RX if key is context.unicast else _RX_BROADCAST)
+        rx_end = ahead(counter)
+        tx_end = ahead(context.unicast.tx)
+        image = model.image
+        image[rx : rx + 4] = rx_end
+        image[at + _TX : at + _TX + 4] = tx_end
+        if not model.save():
+            context.failed = True
+            return
+        key.rx_end[:] = rx_end
+        context.unicast.tx_end[:] = ahead(tx_end, -2)
+
+    def settle(self):
+        """The orderly end: what the image says of counters is made exact."""
+        model = self.model
+        for row in self._contexts:
+            context = self._contexts[row]
+            at = model.state(row, _COUNTERS)
+            for key, rx in ((context.unicast, _RX), (context.broadcast, _RX_BROADCAST)):
+                if key is not None:
+                    copy(model.image, at + rx, key.rx, 0, 4)
+            if context.unicast is not None:
+                copy(model.image, at + _TX, context.unicast.tx, 0, 4)
+
+    # --- Attributes and methods -------------------------------------------------------------
+
+    def open(self, s):
+        s.n = 1
+        return _SUCCESS
+
+    def item(self, s, buf, pos):
+        if s.attribute == _CERTIFICATES:
+            # Suites 1 and 2 only, and there are none yet.
+            buf[pos] = _ARRAY
+            buf[pos + 1] = 0
+            return pos + 2
+        title = self.model.system_title
+        if s.attribute == _CLIENT_SYSTEM_TITLE:
+            title = self._client_title(s)
+        n = len(title)
+        buf[pos] = _OCTET_STRING
+        buf[pos + 1] = n
+        copy(buf, pos + 2, title, 0, n)
+        return pos + 2 + n
+
+    def _client_title(self, s):
+        """Of the association that asks, else of one that is open; none if there is none."""
+        a = s.association
+        context = self._contexts[s.row]
+        if a is not None and a.context is context:
+            return a.title
+        for a in self.model.associations:
+            if a.context is context:
+                return a.title
+        return b""
+
+    def invoke(self, s, method, buf, pos, end):
+        context = self._contexts[s.row]
+        if method == _SECURITY_ACTIVATE:
+            return self._activate(context, buf[pos + 1])
+        if method == _KEY_TRANSFER:
+            return self._transfer(context, buf, pos, end)
+        return _OBJECT_UNAVAILABLE
+
+    def _activate(self, context, policy):
+        """A policy may get stronger, never weaker."""
+        model = self.model
+        old = model.get_int(context.row, _SECURITY_POLICY)
+        if model.version(context.row) == 0:
+            good = policy <= 3 and policy & old == old
+        else:
+            # Digital signatures need a suite that has them.
+            good = policy & old == old and not policy & (0x93 if not context.suite else 0x03)
+        if not good:
+            return _READ_WRITE_DENIED
+        model.put_int(context.row, _SECURITY_POLICY, policy)
+        model.edited(context.row, _SECURITY_POLICY)
+        # This answer goes out as the request came; the next one has to be strong enough.
+        self._set_policy(context)
+        return _SUCCESS
+
+    def _transfer(self, context, buf, pos, end):
+        """All keys of the list or none: they are looked through before the first is taken."""
+        if context.kek is None:
+            return _OTHER_REASON
+        model = self.model
+        keys = model.state(context.row, _KEYS)
+        n_key = context.key_len()
+        wrapped = self._wrapped
+        for taken in (False, True):
+            at = pos + 1 + length_size(buf, pos + 1)
+            while at < end:
+                key_id = buf[at + 3]
+                n = length(buf, at + 5, end)
+                at += 5 + length_size(buf, at + 5)
+                if key_id > _KEK or n != n_key + 8:
+                    return _TYPE_UNMATCHED
+                copy(wrapped, 0, buf, at, n)
+                good = unwrap(context.kek, wrapped, 0, n)
+                place = keys + key_id * _KEY_ROOM
+                # The same key again keeps its counters.
+                if good and taken and compare(model.image, place, wrapped, 8, n_key) != 0:
+                    copy(model.image, place, wrapped, 8, n_key)
+                    context.changed |= 1 << key_id
+                fill(wrapped, 0, len(wrapped), 0)
+                if not good:
+                    return _OTHER_REASON
+                at += n
+        model.edited(context.row, 0)
+        model.later(context)
+        return _SUCCESS
+
+    def rekey(self, context):
+        """After the answer under the old keys: the new ones are in force. The counters of an
+        encryption key that is another one begin anew; others go on where they are."""
+        model = self.model
+        self.settle()
+        at = model.state(context.row, _COUNTERS)
+        if context.changed & 1 << _GUEK:
+            fill(model.image, at + _TX, 4, 0)
+            fill(model.image, at + _RX, 4, 0)
+        if context.changed & 1 << _GBEK:
+            fill(model.image, at + _RX_BROADCAST, 4, 0)
+        context.changed = 0
+        self._make_keys(context)
+        model.save()

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: MIT
+"""Protected APDUs with symmetric keys (IEC 62056-5-3, 5.3.4 to 5.3.6): glo-, ded-, general-glo-
+and general-ded-ciphering, and the invocation counters of each key.
+
+    tag [length, system title] length  security control  invocation counter (4)  octets [tag 12]
+
+A request is deciphered where it lies, an answer is ciphered where it was written. The tag is
+checked first, then the counter: whatever was wrong with an APDU, the answer is the same, but for
+one that was right once. Nothing is allocated but by Key and Context, when they are made.
+
+Invocation counters. `rx` is the lowest that is taken, `tx` the next that is used; both are below
+`rx_end` and `tx_end`, and those have been saved: after a power failure at any instant the meter
+goes on with them, so that no counter is used twice, and none accepted twice. The highest number
+is never used: then the key is worn out.
+"""
+
+from crypto import gcm
+from dlms.axdr import length, length_size, put_length
+from dlms.prim import compare, copy
+from micropython import const
+
+# Security control: suite (4 bits), authenticated, encrypted, broadcast key, compressed.
+_AUTHENTICATED = const(1)
+_ENCRYPTED = const(2)
+_BROADCAST = const(0x40)
+_SUITE_AND_COMPRESSED = const(0x8F)
+
+_GENERAL_GLO = const(0xDB)
+_GENERAL_DED = const(0xDC)
+_GLO_INITIATE_REQUEST = const(0x21)
+_GLO_FIRST = const(0xC8)
+_DED_FIRST = const(0xD0)
+_DED_LAST = const(0xD7)
+
+_TITLE_LEN = const(8)
+_COUNTER_LEN = const(4)
+_HEAD_LEN = const(5)  # security control and invocation counter
+_TAG_LEN = const(12)
+
+# form: how a request was protected, and so how its answer is.
+_PLAIN = const(0)
+_GLO = const(1)
+_DED = const(2)
+_GENERAL_BY_GLO = const(3)
+_GENERAL_BY_DED = const(4)
+
+# What unprotect() says. Wrong is everything but an old counter under a right tag.
+_DONE = const(0)
+_LATER = const(-1)
+_NOT_POSSIBLE = const(1)
+_WRONG = const(5)
+_REPLAYED = const(6)
+
+# Tag of a request in plain text, from the tag of its service-specific protection.
+_GLO_TO_PLAIN = const(0x08)
+_DED_TO_PLAIN = const(0x10)
+_INITIATE_TO_PLAIN = const(0x20)
+
+_LAST_TX = b"\xff\xff\xff\xfd"  # an answer takes two at most
+_NEVER = b"\xff\xff\xff\xff"
+# So many counters are saved ahead at a time.
+_PORTION = const(64)
+
+
+class Key:
+    """An encryption key with an authentication key: its AES-GCM and its counters."""
+
+    def __init__(self, aes, suite, gak, broadcast=0):
+        self.gcm = gcm.new(aes)
+        self.authenticated = self.gcm.prefix(
+            bytes((_AUTHENTICATED << 4 | broadcast | suite,)) + gak
+        )
+        self.both = self.gcm.prefix(bytes((0x30 | broadcast | suite,)) + gak)
+        self.rx = bytearray(_COUNTER_LEN)
+        self.rx_before = bytearray(_COUNTER_LEN)  # rx, before the last request
+        self.tx = bytearray(_COUNTER_LEN)
+        # A dedicated key lives as long as its association: nothing of it is saved.
+        self.rx_end = bytearray(_NEVER)
+        self.tx_end = bytearray(_LAST_TX)
+        # Where the image shows rx to clients, -1: nowhere.
+        self.shown = -1
+
+    def verify(self, title, title_pos, sc, counter, at, buf, pos, end):
+        """Check and decipher buf[pos:end] with what comes after it as tag; 0: it is wrong."""
+        g = self.gcm
+        copy(g.iv, 0, title, title_pos, _TITLE_LEN)
+        copy(g.iv, _TITLE_LEN, counter, at, _COUNTER_LEN)
+        kinds = sc >> 4 & 3
+        if kinds == _ENCRYPTED:
+            g.crypt(buf, pos, end)
+            return 1
+        if kinds == _AUTHENTICATED:
+            g.start(self.authenticated)
+            g.aad(buf, pos, end)
+            pos = end
+        else:
+            g.start(self.both)
+        return g.decrypt(buf, pos, end, buf, end, _TAG_LEN)
+
+    def seal(self, title, kinds, buf, pos, end):
+        """Protect buf[pos:end] with the next counter; returns the end of the tag."""
+        g = self.gcm
+        copy(g.iv, 0, title, 0, _TITLE_LEN)
+        copy(g.iv, _TITLE_LEN, self.tx, 0, _COUNTER_LEN)
+        up(self.tx)
+        if kinds == _ENCRYPTED:
+            g.crypt(buf, pos, end)
+            return end
+        if kinds == _AUTHENTICATED:
+            g.start(self.authenticated)
+            g.aad(buf, pos, end)
+            pos = end
+        else:
+            g.start(self.both)
+        g.encrypt(buf, pos, end, buf, end, _TAG_LEN)
+        return end + _TAG_LEN
+
+    def worn(self):
+        """Is there no counter left at all?"""
+        return compare(self.tx_end, 0, _LAST_TX, 0, _COUNTER_LEN) >= 0
+
+    def took(self, image, buf, pos):
+        """The counter buf[pos:] has been used."""
+        copy(self.rx, 0, buf, pos, _COUNTER_LEN)
+        up(self.rx)
+        if self.shown >= 0:
+            copy(image, self.shown, self.rx, 0, _COUNTER_LEN)
+
+    def exhausted(self):
+        """Are no counters left for an answer that have been saved?"""
+        return compare(self.tx, 0, self.tx_end, 0, _COUNTER_LEN) >= 0
+
+
+class Context:
+    """What protects the APDUs of the clients of one Security setup object.
+
+    row; suite; needs_request, needs_response: the least that security_policy asks for (bit 0
+    authenticated, 1 encrypted, 2 signed); unicast, broadcast: Key or None; kek: AES or None
+    """
+
+    def __init__(self, row, suite):
+        self.row = row
+        self.suite = suite
+        self.needs_request = self.needs_response = 0
+        self.unicast = None
+        self.broadcast = None
+        self.kek = None
+        self.failed = False  # counters could not be saved for the last request
+        self.changed = 0  # keys that have come and are not in force yet, a bit each
+
+    def key_len(self):
+        return 32 if self.suite == 2 else 16
+
+
+def up(counter):
+    """Add 1 to four octets; they stop at the highest number."""
+    if compare(counter, 0, _NEVER, 0, _COUNTER_LEN) == 0:
+        return
+    i = _COUNTER_LEN - 1
+    while counter[i] == 0xFF:
+        counter[i] = 0
+        i -= 1
+    counter[i] += 1
+
+
+def ahead(counter, n=_PORTION):
+    """The number n above counter, or the highest, as four octets. Allocates."""
+    return min(int.from_bytes(counter, "big") + n, 0xFFFFFFFF).to_bytes(_COUNTER_LEN, "big")
+
+
+def is_protected(tag):
+    return (
+        _GLO_FIRST <= tag <= _DED_LAST
+        or tag == _GENERAL_GLO
+        or tag == _GENERAL_DED
+        or tag == _GLO_INITIATE_REQUEST
+    )
+
+
+def unprotect(a, context, title, title_pos, buf, pos, end):
+    """Decipher the APDU buf[pos:end] of a client whose system title is title[title_pos:].
+
+    _DONE: the plain APDU is buf[a.plain_pos:a.plain_end], a.protection and a.form say how it came;
+    _LATER: counters have to be saved first (the same octets may come again after that); else a
+    service-error of the exception-response.
+    """
+    tag = buf[pos]
+    general = tag == _GENERAL_GLO or tag == _GENERAL_DED
+    at = pos + 1
+    if general:
+        # The title of whoever protected it: the client, or none, for it is known.
+        if at < end and buf[at] == _TITLE_LEN and at + 9 < end:
+            if compare(buf, at + 1, title, title_pos, _TITLE_LEN) != 0:
+                return _WRONG
+            at += 9
+        elif at < end and buf[at] == 0:
+            at += 1
+        else:
+            return _WRONG
+    n = length(buf, at, end)
+    if n < _HEAD_LEN:
+        return _WRONG
+    at += length_size(buf, at)
+    if at + n != end:
+        return _WRONG
+    sc = buf[at]
+    by_ded = tag == _GENERAL_DED or _DED_FIRST <= tag <= _DED_LAST
+    if by_ded:
+        key = a.dedicated
+    else:
+        key = context.broadcast if sc & _BROADCAST else context.unicast
+    kinds = sc >> 4 & 3
+    if (
+        key is None
+        or kinds == 0
+        or sc & _SUITE_AND_COMPRESSED != context.suite
+        or (by_ded and sc & _BROADCAST)
+    ):
+        return _WRONG
+    body = at + _HEAD_LEN
+    if kinds & _AUTHENTICATED:
+        end -= _TAG_LEN
+    if end <= body:
+        return _WRONG
+    if not key.verify(title, title_pos, sc, buf, at + 1, buf, body, end):
+        return _WRONG
+    if not general:
+        if tag == _GLO_INITIATE_REQUEST:
+            tag -= _INITIATE_TO_PLAIN
+        else:
+            tag -= _DED_TO_PLAIN if by_ded else _GLO_TO_PLAIN
+        if buf[body] != tag:
+            return _WRONG
+    if compare(buf, at + 1, key.rx, 0, _COUNTER_LEN) < 0:
+        return _REPLAYED
+    if compare(buf, at + 1, key.rx_end, 0, _COUNTER_LEN) >= 0:
+        if compare(buf, at + 1, _NEVER, 0, _COUNTER_LEN) == 0:
+            return _REPLAYED
+        if context.failed:
+            context.failed = False
+            return _NOT_POSSIBLE
+        # As it came: counter mode is its own inverse.
+        if kinds & _ENCRYPTED:
+            key.gcm.crypt(buf, body, end)
+        a.server.wants_counters(context, key, buf, at + 1)
+        return _LATER
+    copy(key.rx_before, 0, key.rx, 0, _COUNTER_LEN)
+    key.took(a.model.image, buf, at + 1)
+    if general:
+        a.form = _GENERAL_BY_DED if by_ded else _GENERAL_BY_GLO
+    else:
+        a.form = _DED if by_ded else _GLO
+    a.protection = kinds
+    a.plain_pos = body
+    a.plain_end = end
+    return _DONE
+
+
+def overhead(form, kinds):
+    """Octets that protection adds to an APDU of more than 122 octets; fewer for shorter ones."""
+    if not kinds:
+        return 0
+    n = 4 + _HEAD_LEN + (_TAG_LEN if kinds & _AUTHENTICATED else 0)
+    return n + 1 + _TITLE_LEN if form >= _GENERAL_BY_GLO else n
+
+
+def protect(a, context, title, kinds, buf, pos, end):
+    """Protect the APDU buf[pos:end] in the form of the request; title is the meter's own.
+
+    Returns its new start, and sets a.plain_end to its end; -1 when no counter is left. Room for
+    overhead() is in front of pos (22 octets) and behind end (12).
+    """
+    form = a.form
+    by_ded = form == _DED or form == _GENERAL_BY_DED
+    key = a.dedicated if by_ded else context.unicast
+    if key is None or key.exhausted():
+        return -1
+    tag = buf[pos]
+    head = pos - _HEAD_LEN
+    buf[head] = kinds << 4 | context.suite
+    copy(buf, head + 1, key.tx, 0, _COUNTER_LEN)
+    end = key.seal(title, kinds, buf, pos, end)
+    a.plain_end = end
+    n = end - head
+    head -= 1 if n < 0x80 else 2 if n < 0x100 else 3
+    put_length(buf, head, n)
+    if form >= _GENERAL_BY_GLO:
+        head -= 1 + _TITLE_LEN
+        buf[head] = _TITLE_LEN
+        copy(buf, head + 1, title, 0, _TITLE_LEN)
+        tag = _GENERAL_DED if by_ded else _GENERAL_GLO
+    elif tag < 0x20:
+        tag += _INITIATE_TO_PLAIN
+    else:
+        tag += _DED_TO_PLAIN if by_ded else _GLO_TO_PLAIN
+    buf[head - 1] = tag
+    return head - 1

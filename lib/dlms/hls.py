@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""High level security: the four passes (IEC 62056-5-3, 4.6 and 5.3.2), server side.
+
+    pass 1, 2   challenges in AARQ and AARE: CtoS of the client, StoC of the server
+    pass 3, 4   reply_to_HLS_authentication of Association LN: f(StoC), and f(CtoS) as its answer
+
+What each mechanism computes is a row of _HASHES, or GMAC below. Challenges, and what is computed
+in advance, lie at the start of the association's work buffer: an association that is not open yet
+has no long transfers. Hashes allocate, so they are computed between two requests (compute());
+GMAC does not.
+"""
+
+from crypto import hashes
+from dlms.prim import compare, copy, same
+from micropython import const
+
+_MD5 = const(3)
+_SHA1 = const(4)
+_GMAC = const(5)
+_SHA256 = const(6)
+
+# Places in the work buffer.
+_CTOS = const(0)
+_STOC = const(64)
+_EXPECTED = const(128)
+_REPLY = const(160)
+
+_SHORTEST = const(8)
+_LONGEST = const(64)
+_SHORTEST_OF_OURS = const(16)
+
+_TITLE_LEN = const(8)
+_COUNTER_LEN = const(4)
+_GMAC_LEN = const(17)  # security control, invocation counter, tag
+_TAG_LEN = const(12)
+_AUTHENTICATED = const(0x10)
+
+_NAMES = {_MD5: "md5", _SHA1: "sha1", _SHA256: "sha256"}
+
+
+def exists(mechanism):
+    return _MD5 <= mechanism <= _SHA256
+
+
+def challenge_is_good(n):
+    return _SHORTEST <= n <= _LONGEST
+
+
+def begin(a, buf, pos, end, random):
+    """Keep the client's challenge buf[pos:end], and make ours of octets that nobody can guess."""
+    n = end - pos
+    work = a.work
+    copy(work, _CTOS, buf, pos, n)
+    a.n_ctos = n
+    a.n_stoc = n if n > _SHORTEST_OF_OURS else _SHORTEST_OF_OURS
+    copy(work, _STOC, random, 0, a.n_stoc)
+    a.ready = a.config[3] == _GMAC
+
+
+def put_challenge(a, tx, pos):
+    """StoC, at tx[pos:]; returns its end."""
+    copy(tx, pos, a.work, _STOC, a.n_stoc)
+    return pos + a.n_stoc
+
+
+def compute(a, secret, title, new_hash):
+    """Between two requests: what the client has to say, and what it will hear. Allocates."""
+    work = a.work
+    ctos = bytes(work[_CTOS : _CTOS + a.n_ctos])
+    stoc = bytes(work[_STOC : _STOC + a.n_stoc])
+    mechanism = a.config[3]
+    if mechanism == _SHA256:
+        client = bytes(a.title)
+        expected = (secret, client, title, stoc, ctos)
+        reply = (secret, title, client, ctos, stoc)
+    else:
+        expected = (stoc, secret)
+        reply = (ctos, secret)
+    for at, parts in ((_EXPECTED, expected), (_REPLY, reply)):
+        h = hashes.new(_NAMES[mechanism], new_hash)
+        for part in parts:
+            h.update(part)
+        digest = h.digest()
+        work[at : at + len(digest)] = digest
+        a.n_digest = len(digest)
+    a.ready = True
+
+
+def passes(a, key, buf, pos, end):
+    """1: buf[pos:end] is f(StoC); 0: it is not; -1: counters have to be saved first.
+
+    key: the Key of GMAC, else None. Its counter may be that of the request around it, or one in
+    front of that, but none that an earlier request had.
+    """
+    n = end - pos
+    work = a.work
+    # Both challenges the same: whoever reflects ours knows nothing.
+    if a.n_ctos == a.n_stoc and compare(work, _CTOS, work, _STOC, a.n_ctos) == 0:
+        return 0
+    if a.config[3] != _GMAC:
+        return 1 if n == a.n_digest and same(work, _EXPECTED, buf, pos, n) else 0
+    if key is None or n != _GMAC_LEN or buf[pos] & 0xF0 != _AUTHENTICATED:
+        return 0
+    before = key.rx_before if a.protection else key.rx
+    if compare(buf, pos + 1, before, 0, _COUNTER_LEN) < 0:
+        return 0
+    g = key.gcm
+    copy(g.iv, 0, a.title, 0, _TITLE_LEN)
+    copy(g.iv, _TITLE_LEN, buf, pos + 1, _COUNTER_LEN)
+    g.start(key.authenticated)
+    g.aad(work, _STOC, _STOC + a.n_stoc)
+    if not g.decrypt(buf, end, end, buf, pos + 5, _TAG_LEN):
+        return 0
+    if compare(buf, pos + 1, key.rx, 0, _COUNTER_LEN) >= 0:
+        if compare(buf, pos + 1, key.rx_end, 0, _COUNTER_LEN) >= 0:
+            a.server.wants_counters(a.context, key, buf, pos + 1)
+            return -1
+        key.took(a.model.image, buf, pos + 1)
+    return 1
+
+
+def put_reply(a, key, suite, title, tx, pos):
+    """f(CtoS) at tx[pos:]; returns its end, or -1: no counter is left."""
+    if a.config[3] != _GMAC:
+        copy(tx, pos, a.work, _REPLY, a.n_digest)
+        return pos + a.n_digest
+    if key.exhausted():
+        return -1
+    tx[pos] = _AUTHENTICATED | suite
+    copy(tx, pos + 1, key.tx, 0, _COUNTER_LEN)
+    # As of a message of which only additional data exist: the challenge.
+    end = pos + 5
+    copy(tx, end, a.work, _CTOS, a.n_ctos)
+    n = key.seal(title, 1, tx, end, end + a.n_ctos)
+    copy(tx, end, tx, n - _TAG_LEN, _TAG_LEN)
+    return end + _TAG_LEN
