@@ -208,4 +208,5 @@ def test_without_room_to_save_nothing_is_answered_under_a_counter_that_may_come_
     other = meter.talk(client=1)
     assert other.open().startswith("6129A109060760857405080101A203020100")
     meter.model.save = meter.save
+    meter.model.handler("security_setup").tick(0)
     assert c.open().ask(GET) == VALUE

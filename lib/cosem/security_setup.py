@@ -138,6 +138,11 @@ class Handler(Base):
         key.rx_end[:] = rx_end
         context.unicast.tx_end[:] = ahead(tx_end, -2)
 
+    def tick(self, now):
+        # What could not be saved may be tried again.
+        for row in self._contexts:
+            self._contexts[row].failed = False
+
     def settle(self):
         """The orderly end: what the image says of counters is made exact."""
         model = self.model

@@ -145,7 +145,8 @@ class Context:
         self.unicast = None
         self.broadcast = None
         self.kek = None
-        self.failed = False  # counters could not be saved for the last request
+        # Counters could not be saved; they are not asked for before the next second.
+        self.failed = False
         self.changed = 0  # keys that have come and are not in force yet, a bit each
 
     def key_len(self):
@@ -237,7 +238,6 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
         if compare(buf, at + 1, _NEVER, 0, _COUNTER_LEN) == 0:
             return _REPLAYED
         if context.failed:
-            context.failed = False
             return _NOT_POSSIBLE
         # As it came: counter mode is its own inverse.
         if kinds & _ENCRYPTED:

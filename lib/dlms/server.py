@@ -279,10 +279,7 @@ class Server:
         """Are there counters for an answer, or none at all any more? If not, they are on their
         way."""
         key = context.unicast
-        if key is None or not key.exhausted() or key.worn():
-            return True
-        if context.failed:
-            context.failed = False
+        if key is None or context.failed or not key.exhausted() or key.worn():
             return True
         self.wants_counters(context, key, key.rx, 0)
         return False
