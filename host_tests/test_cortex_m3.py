@@ -90,12 +90,14 @@ def test_a_peer_reads_everything(meter, peers, expected, fresh_twin, association
 def test_heap_after_the_start(elf):
     with qemu.Chip(elf) as chip:
         said = chip.run(
-            "from device import chip\nchip.weigh(seed=%d, start=(%d, 0))"
-            % (SEED, minute_of(STANDS_AT))
+            "from device import chip\nchip.weigh(seed=%d, start=(%d, 0))\n"
+            "import micropython\nmicropython.qstr_info()" % (SEED, minute_of(STANDS_AT))
         )
     figures = dict(re.findall(r"^(\w+) (\d+)$", said, re.M))
     for name in ("held", "ready_us"):
         assert int(figures[name]) <= BUDGET[name]["was"] * 1.05, name
+    # No name of a module was made on the heap: names.py has them in flash.
+    assert int(re.search(r"n_qstr=(\d+)", said).group(1)) <= 2
 
 
 @pytest.mark.parametrize("link", ["wrapper", "hdlc"])
