@@ -36,7 +36,7 @@ bench: ## how fast requests are served, on MicroPython and CPython; how long fla
 	@$(PYTHON) tools/bench.py $(if $(RUNTIME),--runtime $(RUNTIME)) $(ARGS)
 	@$(PYTHON) tools/wear.py --days 10
 
-sizes: ## octets of each module, RAM after import, RAM of the running meter
+sizes: ## octets of each module, RAM after import and of the running meter; changes since the last commit
 	@$(PYTHON) tools/bootstrap.py run
 	@$(PYTHON) tools/sizes.py $(if $(RUNTIME),--runtime $(RUNTIME)) $(ARGS)
 	@$(PYTHON) tools/board_pages.py

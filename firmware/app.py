@@ -31,7 +31,7 @@ class Tables:
     def __init__(self, name):
         module = __import__(name)
         for key in dir(module):
-            if key[0] != "_":
+            if not key.startswith("_"):
                 setattr(self, key, getattr(module, key))
         del sys.modules[name]
 

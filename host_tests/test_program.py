@@ -659,6 +659,28 @@ def test_storage_that_fails_is_an_event_and_not_the_end(residential):
     assert total == meter.program.metrology.total[0]
 
 
+def test_lost_rows_are_an_event(residential):
+    """Whether the start has seen that they are gone, or a client when it read them."""
+    files = MemoryFiles()
+    meter = Meter(residential, "2026-06-01T10:05", storage=stored(files))
+    meter.program.step(3600)
+    rows = files.data[next(path for path in files.data if "/%d-" % meter.row(7, LOAD) in path)]
+    rows[64 + 70 + 30] ^= 1
+    meter.program.step(3600)
+    assert 14 not in [code for _, code in meter.log(STANDARD)]
+    buf = bytearray(2000)
+    assert meter.model.read(meter.row(7, LOAD), 2, buf, 0, len(buf)) > 0
+    for _ in range(2):
+        meter.program.step(3600)
+        assert [code for _, code in meter.log(STANDARD)].count(14) == 1
+    del rows[:]
+    again = Meter(residential, "2026-06-02T10:05", storage=stored(files))
+    assert [code for _, code in again.log(STANDARD)][-3:] == [1, 14, 2]
+    assert again.rows(LOAD) == []
+    again.program.step(900)
+    assert len(again.rows(LOAD)) == 1
+
+
 # --- Definitions that do not fit --------------------------------------------------------------
 
 

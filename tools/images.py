@@ -214,7 +214,19 @@ def make(args, why, **kwargs):
 
 class Order:
     """What a port is to build: board, its folder, micropython (source), definition (folder of the
-    module), heap (octets), out (folder for the image), work (folder for objects)."""
+    module and of names.py), heap (octets), out (folder for the image), work (folder for objects).
+    """
+
+
+def names():
+    """A module that imports all the others by their whole names, and is frozen but never run.
+
+    What an import calls a module is an interned string. Those that stand in frozen code lie in
+    flash; others, such as the whole name of y in `from x import y`, would be made on the heap.
+    """
+    modules = [name[:-3].replace("/", ".") for _path, name in compiling.device_sources()]
+    lines = ["import %s as _\n" % m.replace(".__init__", "") for m in modules]
+    return "# Made by tools/images.py, which says what it is for.\n" + "".join(lines)
 
 
 def digest(order, port):
@@ -242,7 +254,7 @@ def image(board, definition=DEFINITION, heap=None):
         order.folder = os.path.join(BOARDS, board)
         order.heap = heap or port.HEAP
         order.micropython = micropython()
-        order.definition = compiling.definition(definition)
+        made = compiling.definition(definition)
         name = board
         if definition != DEFINITION:
             name += "-" + re.sub(r"\W", "-", os.path.splitext(os.path.basename(definition))[0])
@@ -250,7 +262,13 @@ def image(board, definition=DEFINITION, heap=None):
             name += "-%d" % order.heap
         order.out = os.path.join(IMAGES, name)
         order.work = os.path.join(order.out, "work")
-        os.makedirs(order.work, exist_ok=True)
+        order.definition = os.path.join(order.out, "made")
+        for folder in (order.work, order.definition):
+            os.makedirs(folder, exist_ok=True)
+        shutil.copyfile(
+            os.path.join(made, "definition.py"), os.path.join(order.definition, "definition.py")
+        )
+        stamp(os.path.join(order.definition, "names.py"), names())
         mark = os.path.join(order.out, ".made")
         content = digest(order, port)
         path = os.path.join(order.out, port.IMAGE)

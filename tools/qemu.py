@@ -166,6 +166,11 @@ class Chip:
             raise Failed(out + trouble)
         return out
 
+    def restart(self):
+        """A soft reset, between scripts: RAM is forgotten, what is in flash is not."""
+        self._say(_CTRL_D)
+        self._until(_RAW_PROMPT)
+
     def run(self, script, stdin=""):
         self.start(script)
         if stdin:

@@ -147,6 +147,7 @@ class Program:
         self._dirty = False
         self._changes = 0
         self._failed = 0
+        self._damaged = False
         self._status_bits = bytearray(2)
         self._voltage = bytearray([_VOLTAGE_NORMAL] * 3)
         model.on_edit = self._on_edit
@@ -284,6 +285,7 @@ class Program:
             if clock.local[11] & _DST_ACTIVE != self._dst:
                 self._dst ^= _DST_ACTIVE
                 self.events.note(_DST_CHANGE)
+            self._note_damage()
             if now % _SAVE_MINUTES == 0:
                 self._save_once()
         if due and self._profiles is not None:
@@ -464,13 +466,19 @@ class Program:
                 # Nothing was left to note it with: the last time that is known stands for it.
                 self._note_at(_POWER_DOWN, self.saved_minute, kept[_KEPT_SECOND])
         self.registers.count(_BOOTS, 1)
-        if self.model.storage is not None and self.model.storage.damaged:
-            self.events.note(_MEMORY_ERROR)
+        self._note_damage()
         self.events.note(_POWER_UP)
         self._dirty = True
         # Handlers begin their periods; the first boundary then ends one.
         self.work = self._instant(False, False)
         self._finish()
+
+    def _note_damage(self):
+        """Something stored cannot be read: seen at the start, or when a client read a row."""
+        storage = self.model.storage
+        if storage is not None and storage.damaged and not self._damaged:
+            self._damaged = True
+            self.events.note(_MEMORY_ERROR)
 
     def power_down(self):
         """The orderly end, or a power-fail signal: note it and save; False if that failed."""
