@@ -122,13 +122,22 @@ def install(packages):
 
 def source(name):
     """Folder with the source of a package of the distribution, in the release that bootstrap.py
-    takes MicroPython from."""
+    takes MicroPython from. A package called <name>-source is one that installs sources."""
     mark = os.path.join(SOURCE, "." + name)
     if os.path.exists(mark):
         with open(mark) as f:
             folder = f.read()
         if os.path.isdir(folder):
             return folder
+    if name.endswith("-source"):
+        folder = os.path.join(SOURCE, name)
+        with step("Getting %s (the distribution's package)" % name):
+            bootstrap.unpack([name], folder, alone=True)
+            folder = os.path.join(folder, "root", "usr", "src", name.removesuffix("-source"))
+            if not os.path.isdir(folder):
+                raise Trouble("The package %s has not the files that were expected." % name)
+            stamp(mark, folder)
+        return folder
     last = None
     label, addresses = bootstrap.archives()
     with step("Getting the source of %s (the distribution's package)" % name):
@@ -201,12 +210,13 @@ def micropython():
     return folder
 
 
-def make(args, why, **kwargs):
+def make(args, why, program="make", **variables):
     # What is set for a make that this may be part of is not for the ones below.
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "MICROPY"))}
     # Else MicroPython takes its version from the repository that build/ is in.
     env["GIT_CEILING_DIRECTORIES"] = SOURCE
-    return command(["make", JOBS, *args], why, env=env, **kwargs)
+    env.update(variables)
+    return command([program, *([JOBS] if program == "make" else []), *args], why, env=env)
 
 
 # --- Images ---------------------------------------------------------------------------------
