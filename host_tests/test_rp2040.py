@@ -5,6 +5,11 @@ The firmware is the image of RPI_PICO that tools/images.py makes and a board get
 Requests are served under a locked heap.
 """
 
+import datetime
+import random
+import socket
+import time
+
 import pytest
 import rp2040
 from bootstrap import Trouble
@@ -14,6 +19,7 @@ pytest_plugins = ["peer_sessions"]
 
 from peer_sessions import (
     DISPLAY,
+    LOAD_PROFILE,
     MANAGEMENT,
     PUBLIC,
     SEED,
@@ -25,6 +31,8 @@ from peer_sessions import (
     missing,
     read_everything,
 )
+
+DOUBTFUL = 0x02  # clock status
 
 START = """
 from firmware import board_main
@@ -89,3 +97,213 @@ def test_a_peer_reads_everything(standing, peers, expected, fresh_twin, associat
     peer.ask("release")
     peer.ask("close")
     peer.end()
+
+
+# --- Power cuts -------------------------------------------------------------------------------
+
+# Through the end of a month, with captures of the load profile, the daily one and billing.
+STARTS_AT = datetime.datetime(2026, 3, 31, 21, 38, tzinfo=datetime.timezone.utc)
+MINUTES = 100
+PRINTS = """
+import time
+from firmware import board_main
+board = board_main.start(locked=True, speed=0, seed=%d, start=(%d, 0))
+model = board.meter.model
+program = board.meter.program
+storage = model.storage
+values = [model.find(0, bytes([0, c]) + bytes(map(int, o.split("."))), 0) for c, o in %r]
+
+def say(*words):
+    print(*words)
+    time.sleep_ms(2)  # so that it has left the board before anything more happens
+
+def saving(save, image):
+    now = [model.get_int(row, 2) for row in values]
+    done = save(image)
+    if done:
+        say("saved", program.clock.minute, *now)
+    return done
+
+def appending(k, ring, append, buf, pos):
+    done = append(buf, pos)
+    if done:
+        say("row", k, ring.n)
+    return done
+
+def watch(k, ring):
+    append = ring.append
+    ring.append = lambda buf, pos: appending(k, ring, append, buf, pos)
+    say("row", k, ring.n)
+
+save = storage.save
+storage.save = lambda image: saving(save, image)
+for k, ring in enumerate(storage._rings):
+    watch(k, ring)
+program.save()
+say("begins")
+for _ in range(%d):
+    program.tick(60000)
+"""
+ENERGIES = [(3, "1.0.%d.8.0.255" % k) for k in (1, 2, 3, 4)]
+COUNTERS = [(1, "0.0.96.%s.255" % k) for k in ("7.0", "15.0", "15.1", "2.0")]
+POWER_FAILURES = len(ENERGIES)  # in VALUES
+VALUES = ENERGIES + COUNTERS
+# In the order of the definition, as storage has them: which of them are compared.
+PROFILES = {0: "0.0.98.1.0.255", 1: "0.0.99.98.0.255", 6: LOAD_PROFILE, 7: "1.0.99.2.0.255"}
+
+# (number of the write to flash, part of 256 that was done): in the first start of a board, and
+# in operation, where every part of a save and of an append has its turn.
+FIRST = [(1, 128), (3, 0), (9, 200), (17, 64), (30, 256)]
+LATER = [(k, random.Random(k).choice((0, 1, 90, 128, 200, 255, 256))) for k in range(2, 62, 5)]
+
+
+class Cut:
+    """What was confirmed before the power went."""
+
+    def __init__(self, path, said):
+        self.path = path
+        self.saved = None
+        self.rows = {}
+        for words in (line.split() for line in said.splitlines()):
+            if words and words[0] == "saved":
+                self.saved = [int(w) for w in words[1:]]
+            elif words and words[0] == "row":
+                self.rows[int(words[1])] = int(words[2])
+
+
+def client(chip, peers, expected):
+    """The management client, connected over UART0."""
+    secret = expected.secret(MANAGEMENT)
+    peer = Peer(peers, "gurux_client.py", ChipMeter(chip), "hdlc", MANAGEMENT, secret)
+    peer.ask("open")
+    return peer
+
+
+def starts(flash):
+    """A board whose power has just come."""
+    chip = rp2040.Chip(flash, live=True)
+    try:
+        assert chip.wait_for("ready") == ["hdlc-uart UART0 9600"]
+    except BaseException:
+        chip.stop()
+        raise
+    return chip
+
+
+@pytest.fixture(scope="module")
+def day(new, tmp_path_factory):
+    """({write: Cut}, {write: Cut}, flash): cuts in the first start and later; what it had become."""
+    first = tmp_path_factory.mktemp("first")
+    later = tmp_path_factory.mktemp("later")
+    with rp2040.Chip(new) as chip:
+        chip.order("cut", at=FIRST, folder=str(first))
+        chip.wait_for("ready")
+        begun = chip.order("figures")["cuts"]
+        chip.interrupt()
+        chip.prompt()
+        chip.start(PRINTS % (SEED, minute_of(STARTS_AT), VALUES, MINUTES))
+        before = "\n".join(chip.wait_for("begins")) + "\n"
+        chip.order("cut", at=LATER, folder=str(later))
+        chip.result()
+        figures = chip.order("figures")
+        chip.save(later / "end.bin")
+    assert set(begun) == {str(k) for k, _ in FIRST}
+    assert set(figures["cuts"]) == {str(k) for k, _ in LATER}, figures
+    print("writes to flash: %d" % figures["writes"])
+    cuts = {}
+    for k, _ in LATER:
+        cuts[k] = Cut(later / ("%d.bin" % k), before + figures["cuts"][str(k)])
+    return {k: first / ("%d.bin" % k) for k, _ in FIRST}, cuts, later / "end.bin"
+
+
+@pytest.fixture(scope="module")
+def whole(day, peers, expected):
+    """{number of the profile: its rows} of a board that has not lost its power before the end."""
+    with starts(day[2]) as chip:
+        peer = client(chip, peers, expected)
+        rows = {k: peer.get(7, obis, 2)["value"] or [] for k, obis in PROFILES.items()}
+        peer.end()
+    assert [len(rows[k]) for k in (0, 6, 7)] == [1, MINUTES // 15 + 1, 1]
+    return rows
+
+
+@pytest.mark.parametrize("k", [k for k, _ in FIRST])
+def test_power_is_cut_in_the_first_start(day, peers, expected, k):
+    """The board starts as if nothing had been, or goes on."""
+    with starts(day[0][k]) as chip:
+        peer = client(chip, peers, expected)
+        assert peer.get(3, "1.0.1.8.0.255", 2)["value"] == 0
+        assert len(peer.get(7, "0.0.99.98.0.255", 2)["value"]) in (1, 2, 3)
+        peer.end()
+        assert chip.said() == ""
+
+
+@pytest.mark.parametrize("k", [k for k, _ in LATER])
+def test_power_is_cut(day, whole, peers, expected, k):
+    """The meter starts, with what was confirmed; rows are those that were, and none is missing."""
+    cut = day[1][k]
+    with starts(cut.path) as chip:
+        peer = client(chip, peers, expected)
+        minute, values = cut.saved[0], cut.saved[1:]
+        found = [peer.get(c, obis, 2)["value"] for c, obis in VALUES]
+        assert all(now >= before for now, before in zip(found, values)), (found, values)
+        assert found[POWER_FAILURES] == values[POWER_FAILURES] + 1
+        clock = bytes.fromhex(peer.get(8, "0.0.1.0.0.255", 2)["value"])
+        assert utc_minute(clock) >= minute and clock[11] & DOUBTFUL
+        for n, obis in PROFILES.items():
+            rows = peer.get(7, obis, 2)["value"] or []
+            assert len(rows) >= cut.rows[n], obis
+            # Behind them, the log has the failure itself.
+            known = rows if n != 1 else rows[: cut.rows[n]]
+            assert known == whole[n][: len(known)], obis
+        peer.end()
+        assert chip.said() == ""
+
+
+def utc_minute(octets):
+    """Of a date-time with a deviation: minutes since 2000-01-01 00:00 UTC."""
+    year, month, day = octets[0] << 8 | octets[1], octets[2], octets[3]
+    moment = datetime.datetime(year, month, day, octets[5], octets[6], tzinfo=datetime.timezone.utc)
+    deviation = int.from_bytes(octets[9:11], "big", signed=True)
+    return minute_of(moment) + deviation
+
+
+# --- Noise on the line --------------------------------------------------------------------------
+
+BUSY = """
+from firmware import board_main
+board = board_main.start(locked=True, speed=900, seed=%d, start=(%d, 0))
+while True:
+    try:
+        while True:
+            board.turn()
+    except KeyboardInterrupt:
+        break
+print(board.links[0].profile.dropped)
+"""
+
+
+def test_noise_and_octets_that_are_lost(new, peers, expected):
+    """The meter saves all the time, while the line is full of octets that mean nothing."""
+    noise = random.Random(SEED)
+    with rp2040.Chip(new, live=True) as chip:
+        chip.wait_for("ready")
+        chip.interrupt()
+        chip.prompt()
+        chip.start(BUSY % (SEED, minute_of(STANDS_AT)))
+        chip.wait_for("ready")
+        with socket.create_connection(chip.address) as line:
+            for _ in range(300):
+                line.sendall(b"\x7e" + noise.randbytes(noise.randrange(40)))
+            limit = time.monotonic() + 60
+            while chip.order("figures")["waiting"] and time.monotonic() < limit:
+                time.sleep(0.1)
+        figures = chip.order("figures")
+        print(figures)
+        assert not figures["waiting"] and figures["overruns"]
+        peer = client(chip, peers, expected)
+        assert len(peer.ask("objects")["objects"]) > 100
+        peer.end()
+        assert chip.said() == ""
+        chip.interrupt()
+        assert int(chip.result()) > 100

@@ -15,8 +15,9 @@
 //         then. The chip goes on, so that one run gives many cuts.
 //     {"do": "flash", "file": FILE}   what the flash holds now
 //     {"do": "figures"}
-// An answer has all the figures: writes (since the start), cuts (those that were done, as {k: octets
-// that the console had said before}), overruns (octets that UART0 lost), ms (of the chip).
+// An answer has all the figures: writes (since the start), cuts (those that were done, as {k: what
+// the console had said since the order}), overruns (octets that UART0 lost), waiting (those that
+// have yet to reach it), ms (of the chip).
 
 import fs from 'node:fs';
 import net from 'node:net';
@@ -29,9 +30,14 @@ const require = createRequire(path.join(options.modules, 'package.json'));
 const { RP2040, USBCDC } = require('rp2040js');
 
 const FLASH_LEN = 2 << 20;
+const SECTOR = 4096;
+const PAGE = 256;
+const ERASE_NS = 45e6; // of the Pico's W25Q16JV, typical
+const PROGRAM_NS = 0.4e6;
 const CYCLE_NS = 8;
 const SLICE = 100000; // instructions between two looks at the sockets
 const MS = 1e6;
+const TORN = 16; // octets that are neither old nor new
 const LATE_MS = 50; // what the chip is late by more than that, it does not make up for
 
 // Breakpoints of rom.c.
@@ -62,10 +68,10 @@ chip.peripherals[ROSC].readUint32 = (offset) => (offset === RANDOM_BIT ? bit() :
 
 // --- Flash ----------------------------------------------------------------------------------
 
-const figures = { writes: 0, cuts: {}, overruns: 0, ms: 0 };
+const figures = { writes: 0, cuts: {}, overruns: 0, waiting: 0, ms: 0 };
 let plan = new Map(); // number of a write: [name of the cut, part]
 let folder = '';
-let said = 0;
+let said = [];
 
 const content = () => chip.flash.subarray(0, FLASH_LEN);
 
@@ -84,13 +90,16 @@ function write(at, n, erased) {
         const done = (n * cut[1]) >> 8;
         after.copy(torn, at, 0, done);
         // Where it stopped some bits have changed, and some have not.
-        for (let i = done; i < Math.min(done + 16, n); i++) {
-            torn[at + i] = erased ? torn[at + i] | after[i] & (37 * i) : after[i] | torn[at + i] & (91 * i);
+        for (let i = done; i < Math.min(done + TORN, n); i++) {
+            const mixed = (91 * i) & 0xff;
+            torn[at + i] = (torn[at + i] & mixed) | (after[i] & ~mixed);
         }
         fs.writeFileSync(path.join(folder, cut[0] + '.bin'), torn);
-        figures.cuts[cut[0]] = said;
+        figures.cuts[cut[0]] = Buffer.concat(said).toString();
     }
     chip.flash.set(after, at);
+    // The processor waits for it, with interrupts off, while octets arrive at UART0.
+    chip.clock.tick(erased ? (n / SECTOR) * ERASE_NS : (n / PAGE) * PROGRAM_NS);
 }
 
 chip.onBreak = (code) => {
@@ -128,7 +137,7 @@ chip.usbCtrl.onEndpointRead = (endpoint, size) => {
     }
 };
 cdc.onSerialData = (octets) => {
-    said += octets.length;
+    said.push(Buffer.from(octets));
     terminal.write(Buffer.from(octets));
 };
 terminal.on('data', (octets) => typed.push(...octets));
@@ -194,9 +203,11 @@ orders.on('line', (text) => {
         folder = order.folder;
         plan = new Map(order.at.map(([k, part]) => [figures.writes + k, [k, part]]));
         figures.cuts = {};
+        said = [];
     } else if (order.do === 'flash') {
         fs.writeFileSync(order.file, content());
     }
+    figures.waiting = line.length;
     figures.ms = Math.round(chip.clock.nanos / MS);
     process.stdout.write(JSON.stringify(figures) + '\n');
 });
