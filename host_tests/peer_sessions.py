@@ -371,11 +371,12 @@ def _decode(data):
     raise AssertionError("type %d is not in the reference meter" % tag)
 
 
-def read_everything(peer, association, expected, twin, undecoded=(), at_once=1000):
+def read_everything(peer, association, expected, twin, undecoded=(), every=1, at_once=1000):
     """The object list, and each attribute in it that may be read; how many attributes.
 
     undecoded: types of attributes that the peer can get, but not decode.
-    at_once: for a slow meter, attributes that come in the time that there is for an answer.
+    For a slow meter: every: one of so many attributes, but all of profiles; at_once: attributes
+    that come in the time that there is for an answer.
     """
     listed = sorted(
         (
@@ -395,6 +396,7 @@ def read_everything(peer, association, expected, twin, undecoded=(), at_once=100
     # A buffer last: Gurux wants to know the capture_objects first.
     names.sort(key=lambda name: (name[0] == 7 and name[2] == 2, name))
     assert len(names) == len(set(names))
+    names = [name for i, name in enumerate(names) if name[0] == 7 or not i % every]
     commands = [{"class_id": c, "obis": o, "attribute": k} for c, o, k in names]
     answers = []
     for k in range(0, len(commands), at_once):

@@ -8,7 +8,9 @@ Requests are served under a locked heap.
 import datetime
 import random
 import socket
+import struct
 import time
+from pathlib import Path
 
 import pytest
 import rp2040
@@ -66,6 +68,24 @@ class ChipMeter:
         self.ports = {"hdlc": chip.address}
 
 
+def test_the_file_for_the_drive_of_the_boot_rom(image):
+    """UF2: blocks of 512 octets in order, for the RP2040, with what the emulator is given."""
+    octets = Path(image).read_bytes()
+    blocks = Path(image).with_suffix(".uf2").read_bytes()
+    assert len(blocks) % 512 == 0
+    n = len(blocks) // 512
+    content = b""
+    for k in range(n):
+        block = blocks[k * 512 : (k + 1) * 512]
+        head = struct.unpack("<8I", block[:32])
+        assert head[:3] == (0x0A324655, 0x9E5D5157, 0x2000) and head[7] == 0xE48BFF56
+        assert head[3:7] == (0x10000000 + 256 * k, 256, k, n)
+        assert block[508:] == b"\x30\x6f\xb1\x0a"
+        content += block[32 : 32 + 256]
+    assert content[: len(octets)] == octets and len(content) - len(octets) < 256
+    assert len(octets) < rp2040.STORAGE
+
+
 # --- Read over UART0 ------------------------------------------------------------------------
 
 
@@ -93,7 +113,9 @@ def test_a_peer_reads_everything(standing, peers, expected, fresh_twin, associat
     secret = expected.secret(association)
     peer = Peer(peers, "gurux_client.py", standing, "hdlc", association, secret)
     peer.opened = peer.ask("open")
-    assert read_everything(peer, association, expected, fresh_twin, at_once=100) > 10
+    every = 6 if association == MANAGEMENT else 1
+    n = read_everything(peer, association, expected, fresh_twin, every=every, at_once=100)
+    assert n > 10
     peer.ask("release")
     peer.ask("close")
     peer.end()
@@ -149,12 +171,18 @@ COUNTERS = [(1, "0.0.96.%s.255" % k) for k in ("7.0", "15.0", "15.1", "2.0")]
 POWER_FAILURES = len(ENERGIES)  # in VALUES
 VALUES = ENERGIES + COUNTERS
 # In the order of the definition, as storage has them: which of them are compared.
-PROFILES = {0: "0.0.98.1.0.255", 1: "0.0.99.98.0.255", 6: LOAD_PROFILE, 7: "1.0.99.2.0.255"}
+BILLING, LOG, LOAD, DAILY = 0, 1, 6, 7
+PROFILES = {
+    BILLING: "0.0.98.1.0.255",
+    LOG: "0.0.99.98.0.255",
+    LOAD: LOAD_PROFILE,
+    DAILY: "1.0.99.2.0.255",
+}
 
 # (number of the write to flash, part of 256 that was done): in the first start of a board, and
 # in operation, where every part of a save and of an append has its turn.
-FIRST = [(1, 128), (3, 0), (9, 200), (17, 64), (30, 256)]
-LATER = [(k, random.Random(k).choice((0, 1, 90, 128, 200, 255, 256))) for k in range(2, 62, 5)]
+FIRST = [(1, 128), (9, 200), (30, 256)]
+LATER = [(k, random.Random(k).choice((0, 1, 90, 128, 200, 255, 256))) for k in range(2, 62, 7)]
 
 
 class Cut:
@@ -177,6 +205,12 @@ def client(chip, peers, expected):
     peer = Peer(peers, "gurux_client.py", ChipMeter(chip), "hdlc", MANAGEMENT, secret)
     peer.ask("open")
     return peer
+
+
+def rows_of(peer, obis):
+    """Rows of a profile that captures the time first; without the clock's status."""
+    rows = peer.get(7, obis, 2)["value"] or []
+    return [[row[0][:-2], *row[1:]] for row in rows]
 
 
 def starts(flash):
@@ -221,9 +255,9 @@ def whole(day, peers, expected):
     """{number of the profile: its rows} of a board that has not lost its power before the end."""
     with starts(day[2]) as chip:
         peer = client(chip, peers, expected)
-        rows = {k: peer.get(7, obis, 2)["value"] or [] for k, obis in PROFILES.items()}
+        rows = {k: rows_of(peer, obis) for k, obis in PROFILES.items()}
         peer.end()
-    assert [len(rows[k]) for k in (0, 6, 7)] == [1, MINUTES // 15 + 1, 1]
+    assert [len(rows[k]) for k in (BILLING, LOAD, DAILY)] == [1, MINUTES // 15 + 1, 1]
     return rows
 
 
@@ -233,7 +267,7 @@ def test_power_is_cut_in_the_first_start(day, peers, expected, k):
     with starts(day[0][k]) as chip:
         peer = client(chip, peers, expected)
         assert peer.get(3, "1.0.1.8.0.255", 2)["value"] == 0
-        assert len(peer.get(7, "0.0.99.98.0.255", 2)["value"]) in (1, 2, 3)
+        assert len(rows_of(peer, PROFILES[LOG])) in (1, 2, 3)
         peer.end()
         assert chip.said() == ""
 
@@ -251,10 +285,13 @@ def test_power_is_cut(day, whole, peers, expected, k):
         clock = bytes.fromhex(peer.get(8, "0.0.1.0.0.255", 2)["value"])
         assert utc_minute(clock) >= minute and clock[11] & DOUBTFUL
         for n, obis in PROFILES.items():
-            rows = peer.get(7, obis, 2)["value"] or []
+            rows = rows_of(peer, obis)
             assert len(rows) >= cut.rows[n], obis
-            # Behind them, the log has the failure itself.
-            known = rows if n != 1 else rows[: cut.rows[n]]
+            if n == BILLING and rows and rows[1:] == rows[:1]:
+                # The end of the billing period was cut, and is done again in the same minute.
+                del rows[1]
+            # Behind what was known, the log has the failure itself.
+            known = rows[: cut.rows[n]] if n == LOG else rows
             assert known == whole[n][: len(known)], obis
         peer.end()
         assert chip.said() == ""
@@ -292,18 +329,18 @@ def test_noise_and_octets_that_are_lost(new, peers, expected):
         chip.prompt()
         chip.start(BUSY % (SEED, minute_of(STANDS_AT)))
         chip.wait_for("ready")
+        octets = b"".join(b"\x7e" + noise.randbytes(noise.randrange(40)) for _ in range(150))
         with socket.create_connection(chip.address) as line:
-            for _ in range(300):
-                line.sendall(b"\x7e" + noise.randbytes(noise.randrange(40)))
+            line.sendall(octets)
             limit = time.monotonic() + 60
-            while chip.order("figures")["waiting"] and time.monotonic() < limit:
-                time.sleep(0.1)
+            while chip.order("figures")["received"] < len(octets) and time.monotonic() < limit:
+                time.sleep(0.2)
         figures = chip.order("figures")
         print(figures)
-        assert not figures["waiting"] and figures["overruns"]
+        assert figures["received"] == len(octets) and figures["overruns"]
         peer = client(chip, peers, expected)
-        assert len(peer.ask("objects")["objects"]) > 100
+        assert peer.get(3, "1.0.1.8.0.255", 2)["value"] > 0
         peer.end()
         assert chip.said() == ""
         chip.interrupt()
-        assert int(chip.result()) > 100
+        assert int(chip.result()) > 50

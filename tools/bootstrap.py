@@ -105,10 +105,11 @@ def network_hint(text):
     signs = (
         "NewConnectionError", "Temporary failure", "Could not resolve", "Network is unreachable",
         "Connection timed out", "Failed to establish", "No matching distribution",
-        "Max retries", "Could not connect", "Failed to fetch",
+        "Max retries", "Could not connect", "Failed to fetch", "ENOTFOUND", "EAI_AGAIN",
+        "ECONNREFUSED", "ETIMEDOUT",
     )  # fmt: skip
     if any(sign in text for sign in signs):
-        return ": the network, or the package index that pip or apt is set to, cannot be reached."
+        return ": the network, or the package index that pip, apt or npm is set to, cannot be reached."
     return "."
 
 

@@ -62,7 +62,7 @@ def emulator():
             shutil.copyfile(os.path.join(HERE, name), os.path.join(EMULATOR, name))
         with step("Getting an emulator of the RP2040"):
             command(
-                ["npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"],
+                ["npm", "ci", "--loglevel=error", "--no-audit", "--no-fund", "--ignore-scripts"],
                 "npm could not install rp2040js",
                 cwd=EMULATOR,
             )

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """MicroPython's port `rp2`: RP2040 and RP2350. The image is a UF2 file, for a board in BOOTSEL mode.
 
-Beside it stands firmware.bin, the same for tools/rp2040.py. Boards with Wi-Fi and those with an
-RP2350 cannot be built of the packages that there are; refused() says why.
+Beside it stands firmware.bin, the same for tools/rp2040.py.
 """
 
 import os
@@ -29,10 +28,8 @@ FLASH_BASE = 0x10000000
 
 
 def refused(board):
-    """Why the image of a board cannot be built from packages, as a sentence; None: it can."""
     if board.endswith("_W"):
-        return "its Wi-Fi wants the cyw43 driver and lwIP in the forms that MicroPython has as"\
-            " submodules"
+        return "no package has the driver of its Wi-Fi chip (cyw43-driver)"
     return None
 
 

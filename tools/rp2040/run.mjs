@@ -16,8 +16,8 @@
 //     {"do": "flash", "file": FILE}   what the flash holds now
 //     {"do": "figures"}
 // An answer has all the figures: writes (since the start), cuts (those that were done, as {k: what
-// the console had said since the order}), overruns (octets that UART0 lost), waiting (those that
-// have yet to reach it), ms (of the chip).
+// the console had said since the order}), received (octets that have come to UART0), overruns
+// (those of them that it lost), ms (of the chip).
 
 import fs from 'node:fs';
 import net from 'node:net';
@@ -68,7 +68,7 @@ chip.peripherals[ROSC].readUint32 = (offset) => (offset === RANDOM_BIT ? bit() :
 
 // --- Flash ----------------------------------------------------------------------------------
 
-const figures = { writes: 0, cuts: {}, overruns: 0, waiting: 0, ms: 0 };
+const figures = { writes: 0, cuts: {}, received: 0, overruns: 0, ms: 0 };
 let plan = new Map(); // number of a write: [name of the cut, part]
 let folder = '';
 let said = [];
@@ -158,6 +158,7 @@ uart.checkInterrupts = function () {
 const octetTime = () => (uart.baudDivider ? 1e10 / uart.baudRate : 1e6);
 const arrival = chip.clock.createAlarm(() => {
     const octet = line.shift();
+    figures.received++;
     if (uart.rxFIFO.full) {
         figures.overruns++;
     } else {
@@ -207,7 +208,6 @@ orders.on('line', (text) => {
     } else if (order.do === 'flash') {
         fs.writeFileSync(order.file, content());
     }
-    figures.waiting = line.length;
     figures.ms = Math.round(chip.clock.nanos / MS);
     process.stdout.write(JSON.stringify(figures) + '\n');
 });
