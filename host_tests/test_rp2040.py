@@ -226,7 +226,7 @@ def starts(flash):
 
 @pytest.fixture(scope="module")
 def day(new, tmp_path_factory):
-    """({write: Cut}, {write: Cut}, flash): cuts in the first start and later; what it had become."""
+    """({write: flash}, {write: Cut}, flash): cuts in the first start, later ones, the end."""
     first = tmp_path_factory.mktemp("first")
     later = tmp_path_factory.mktemp("later")
     with rp2040.Chip(new) as chip:
@@ -300,9 +300,9 @@ def test_power_is_cut(day, whole, peers, expected, k):
 def utc_minute(octets):
     """Of a date-time with a deviation: minutes since 2000-01-01 00:00 UTC."""
     year, month, day = octets[0] << 8 | octets[1], octets[2], octets[3]
-    moment = datetime.datetime(year, month, day, octets[5], octets[6], tzinfo=datetime.timezone.utc)
-    deviation = int.from_bytes(octets[9:11], "big", signed=True)
-    return minute_of(moment) + deviation
+    zone = datetime.timezone.utc
+    moment = datetime.datetime(year, month, day, octets[5], octets[6], tzinfo=zone)
+    return minute_of(moment) + int.from_bytes(octets[9:11], "big", signed=True)
 
 
 # --- Noise on the line --------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def network_hint(text):
         "ECONNREFUSED", "ETIMEDOUT",
     )  # fmt: skip
     if any(sign in text for sign in signs):
-        return ": the network, or the package index that pip, apt or npm is set to, cannot be reached."
+        return ": the network, or the index that pip, apt or npm is set to, cannot be reached."
     return "."
 
 

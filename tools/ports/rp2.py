@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""MicroPython's port `rp2`: RP2040 and RP2350. The image is a UF2 file, for a board in BOOTSEL mode.
+"""MicroPython's port `rp2`: RP2040 and RP2350. The image is a UF2 file, for the drive of BOOTSEL.
 
 Beside it stands firmware.bin, the same for tools/rp2040.py.
 """
