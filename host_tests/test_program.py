@@ -18,9 +18,11 @@ from test_store import MemoryFiles, PowerCut
 
 from cosem import slots
 from cosem.model import Model
+from firmware import app
 from firmware.meter import metrology
 from firmware.meter.household import Household
 from firmware.meter.program import Program
+from firmware.ports import cpython
 from firmware.store import FileStorage, RAMStorage
 
 ENERGIES = metrology.ENERGIES.split()
@@ -595,6 +597,30 @@ def test_power_that_just_goes_is_noted_with_the_last_known_time(residential):
     meter.program.step(3600 + 1200)
     again = Meter(residential, "2026-06-02T10:05", storage=stored(files))
     assert again.log(STANDARD)[-2:] == [("2026-06-01 13:15:00", 1), ("2026-06-02 12:05:00", 2)]
+
+
+@pytest.mark.parametrize("minute, goes_on", [(0, True), (-1, True), (1, False)])
+def test_time_does_not_go_back(residential, monkeypatch, minute, goes_on):
+    """Without power the port's clock may have begun anew, or lost some time; or it is right."""
+    files = MemoryFiles()
+    meter = Meter(residential, "2026-06-01T10:05", storage=stored(files))
+    meter.program.step(3600)
+    assert meter.program.power_down()
+    last = (meter.clock.minute, meter.clock.second)
+    utc = (last[0] + minute, last[1]) if minute else (13675680, 0)
+    monkeypatch.setattr(cpython, "utc", lambda: utc)
+    again = app.build(residential, stored(files), cpython, 1)
+    clock = again.program.clock
+    assert (clock.minute, clock.second) == (last if goes_on else utc)
+    assert clock.local[11] & 0x03 == (0x02 if goes_on else 0)
+
+
+def test_a_start_that_is_told_the_time_takes_it(residential):
+    files = MemoryFiles()
+    meter = Meter(residential, "2026-06-01T10:05", storage=stored(files))
+    assert meter.program.power_down()
+    again = app.build(residential, stored(files), cpython, 1, 13675680)
+    assert again.program.clock.minute == 13675680 and not again.program.clock.local[11] & 0x03
 
 
 def test_power_cut_at_any_write_of_a_day(residential):

@@ -84,6 +84,16 @@ _HIGH = const(2530)
 _MISSING = const(1150)
 
 
+def saved_time(kept):
+    """UTC minute and second of the last save, (-1, 0): there was none. kept: storage.extra."""
+    if not kept[_KEPT_FLAGS] & _WAS_SAVED:
+        return -1, 0
+    minute = 0
+    for k in range(4):
+        minute = minute << 8 | kept[_KEPT_MINUTE + k]
+    return minute, kept[_KEPT_SECOND]
+
+
 class Program:
     """Drives a model that is started, with its clock set and storage loaded.
 
@@ -455,16 +465,14 @@ class Program:
         self._saved = True
         self._resync()
         self._measure()
-        if kept[_KEPT_FLAGS] & _WAS_SAVED:
-            self.saved_minute = 0
-            for k in range(4):
-                self.saved_minute = self.saved_minute << 8 | kept[_KEPT_MINUTE + k]
+        self.saved_minute, second = saved_time(kept)
+        if self.saved_minute >= 0:
             self.registers.count(_POWER_FAILURES, 1)
             for k in range(len(self._status_bits)):
                 self._status_bits[k] |= _POWER_WAS_DOWN
             if not kept[_KEPT_FLAGS] & _WAS_POWERED_DOWN:
                 # Nothing was left to note it with: the last time that is known stands for it.
-                self._note_at(_POWER_DOWN, self.saved_minute, kept[_KEPT_SECOND])
+                self._note_at(_POWER_DOWN, self.saved_minute, second)
         self.registers.count(_BOOTS, 1)
         self._note_damage()
         self.events.note(_POWER_UP)
