@@ -6,7 +6,8 @@ VENV := build/venv/bin/python
 # Options of tools/meter.py run, tools/bench.py, tools/sizes.py and pytest: make run ARGS="--speed 60"
 ARGS ?=
 
-.PHONY: help run test demo bench sizes sheet lint clean firmware deploy provision test-cortex-m3
+.PHONY: help run test demo bench sizes sheet lint clean firmware deploy provision test-cortex-m3 \
+    test-rp2040
 
 help: ## list the targets
 	@echo "make TARGET [ARGS=\"...\"]"
@@ -36,13 +37,13 @@ bench: ## how fast requests are served, on MicroPython and CPython; how long fla
 	@$(PYTHON) tools/bench.py $(if $(RUNTIME),--runtime $(RUNTIME)) $(ARGS)
 	@$(PYTHON) tools/wear.py --days 10
 
-sizes: ## octets of each module, RAM after import, RAM of the running meter
+sizes: ## octets of each module, RAM after import and of the running meter; changes since the last commit
 	@$(PYTHON) tools/bootstrap.py run
 	@$(PYTHON) tools/sizes.py $(if $(RUNTIME),--runtime $(RUNTIME)) $(ARGS)
 	@$(PYTHON) tools/board_pages.py
 
-firmware: ## build the image of a board: make firmware BOARD=MPS2_AN385
-	@$(PYTHON) tools/images.py --board $(BOARD) $(ARGS)
+firmware: ## build the image of a board: make firmware BOARD=RPI_PICO
+	@$(PYTHON) tools/images.py --board "$(BOARD)" $(ARGS)
 
 deploy: ## to a MicroPython board: make deploy BOARD=RPI_PICO PORT=/dev/ttyACM0 [ROMFS=1] [RECORD=...]
 	@$(PYTHON) tools/deploy.py --board "$(BOARD)" --port "$(PORT)" $(if $(ROMFS),--romfs) $(if $(RECORD),--provision "$(RECORD)") $(ARGS)
@@ -54,6 +55,11 @@ test-cortex-m3: ## the meter on an emulated Cortex-M3 with a heap of 64 KiB
 	@$(PYTHON) tools/bootstrap.py test
 	@$(PYTHON) tools/images.py --board MPS2_AN385
 	@$(VENV) -m pytest host_tests/test_cortex_m3.py $(ARGS)
+
+test-rp2040: ## the image of RPI_PICO in an emulator: read over UART0, its power cut
+	@$(PYTHON) tools/bootstrap.py test
+	@$(PYTHON) tools/images.py --board RPI_PICO
+	@$(VENV) -m pytest host_tests/test_rp2040.py $(ARGS)
 
 clean: ## forget everything that was built or fetched
 	rm -rf build

@@ -14,6 +14,7 @@ from firmware.meter.running import Meter, random_of
 from micropython import const
 
 _MEMORY_ERROR = const(14)  # event code, see meter/events.py
+_DOUBTFUL = const(0x02)  # clock status, see cosem/clock.py
 
 # What only the start needs.
 _START = (
@@ -31,7 +32,7 @@ class Tables:
     def __init__(self, name):
         module = __import__(name)
         for key in dir(module):
-            if key[0] != "_":
+            if not key.startswith("_"):
                 setattr(self, key, getattr(module, key))
         del sys.modules[name]
 
@@ -53,7 +54,9 @@ def build(
     storage       see store.py
     port          see ports/__init__.py
     seed          int: the simulated household, the same for the same seed
-    start_minute  UTC minutes since 2000-01-01 00:00; None: the port's clock
+    start_minute  UTC minutes since 2000-01-01 00:00; None: the port's clock. One that has not run
+                  on without power may be behind the last save: then the meter goes on from there
+                  with a doubtful clock, for its time must not go back
     speed         times faster than real time; 0: the clock stands
     record        who the meter is, see provisioning.py; None: who the definition says
     n_associations  how many at a time; 0: as the definition says
@@ -63,7 +66,7 @@ def build(
     from cosem.model import Model
     from dlms.server import Server
     from firmware.meter.household import Household
-    from firmware.meter.program import Program
+    from firmware.meter.program import Program, saved_time
 
     storage.prepare(definition)
     model = Model(definition)
@@ -81,9 +84,16 @@ def build(
     if clock is not None:
         minute = start_minute
         second = start_second
+        behind = False
         if minute is None:
             minute, second = port.utc()
+            last = saved_time(storage.extra)
+            behind = (minute, second) < last
+            if behind:
+                minute, second = last
         clock.set_utc(minute, second)
+        if behind:
+            clock.set_flags(_DOUBTFUL)
     program = Program(model, Household(1 if seed is None else seed))
     # Fast time has no peers that would notice.
     program.in_parts = speed == 1

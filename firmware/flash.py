@@ -81,9 +81,9 @@ class Ring:
             block = base + at // per_block
             try:
                 if storage.device.readblocks(block, record, at % per_block * size):
-                    return False
+                    break
             except OSError:
-                return False
+                break
             if seal(work, size, 0):
                 off = (work[1] << 16 | work[2] << 8 | work[3]) - (seq & 0xFFFFFF)
                 if off == 0:
@@ -93,13 +93,14 @@ class Ring:
                     # It was moved by less than those that come now.
                     at -= off
                 elif -off <= total >> 1:
-                    return False
+                    break
                 else:
                     at -= 1  # of the lap before, in a block that could not be erased
             else:
                 # Damaged, or torn and no row at all: then it is before this.
                 at -= 1
             looks -= 1
+        storage.damaged = True
         return False
 
     def append(self, buf, pos):
@@ -171,11 +172,11 @@ class FlashStorage:
     """
 
     message = ""
-    damaged = False
 
     def __init__(self, device, first=0, count=None, unit=1):
         self.device = device
         self.failed = 0
+        self.damaged = False
         self.extra = bytearray(_EXTRA_LEN)
         self._page = bytearray(unit) if unit >= _LARGE_UNIT else None
         # What only the start needs: what of the device, later the places of the rings.

@@ -178,18 +178,28 @@ class _Finder:
 
 
 def find(ring):
-    """Find the newest row, and how many of those before it there are."""
+    """Find the newest row, and how many of those before it there are; see whether rows are gone.
+
+    A row that is damaged among others that are not is seen when it is read.
+    """
     f = _Finder(ring)
     newest = -1
     oldest = 0
     head = 0
-    for block in range(f.total // f.per_block):
+    begins = []  # numbers of the first good rows of the blocks
+    spoiled = []
+    blocks = f.total // f.per_block
+    for block in range(blocks):
         # The first record tells, and if it is damaged the one behind it.
+        bad = 0
         for slot in range(f.per_block):
             found = f.look(block, slot)
             if found < 0:
                 break
+            if not found:
+                bad += 1
             if found:
+                begins.append(f.seq)
                 if newest < 0 or f.seq < oldest:
                     oldest = f.seq
                 # A clear() has the number of the row before it.
@@ -197,7 +207,12 @@ def find(ring):
                     newest = f.seq
                     head = block
                 break
+        # Power failures tear a record or two: not all of a block.
+        if bad > 2 or bad == f.per_block > 1:
+            spoiled.append(block)
     if newest < 0:
+        if spoiled:
+            _rows_damaged(f.storage)
         return
     # In that block, records were written up to somewhere.
     low = 1
@@ -214,6 +229,20 @@ def find(ring):
     ring.n = min(f.count, ring.capacity, f.seq + 1 - oldest)
     ring.first = f.seq + 1 - ring.n
     ring._shift = (head * f.per_block + low - f.seq - 1) % f.total
+    # The block behind the newest row may have been about to be erased.
+    damaged = ring.n < min(f.count, ring.capacity) or spoiled not in ([], [(head + 1) % blocks])
+    # Is a whole block missing between the oldest row and the newest?
+    begins = sorted([n for n in begins if n + f.per_block > ring.first])
+    damaged = damaged or (ring.n > 0 and begins[0] > ring.first)
+    for k in range(1, len(begins)):
+        damaged = damaged or begins[k] - begins[k - 1] > f.per_block
+    if damaged:
+        _rows_damaged(f.storage)
+
+
+def _rows_damaged(s):
+    s.damaged = True
+    s.message = (s.message + " Rows of a profile are damaged; the good ones are kept.").strip()
 
 
 # --- State ----------------------------------------------------------------------------------

@@ -140,8 +140,9 @@ class FileRing:
                     last = seq
             else:
                 bad += 1
-        # One torn row is what a power failure leaves; more is damage.
-        if bad > 1 or (size and not self._generation):
+        # One torn row is what a power failure leaves; more is damage. So is a file that is empty,
+        # or was not there, if this is not the first start.
+        if bad > 1 or (not self._generation and (size or self._storage.sequence)):
             self._storage.damaged = True
             self._storage.message += " Rows of a profile are damaged; the good ones are kept."
         if last < base:
@@ -218,12 +219,13 @@ class FileRing:
         if k < 0 or k >= self.n:
             return False
         try:
-            if not self._fetch_row(k):
-                return False
+            if self._fetch_row(k):
+                copy(buf, pos, self._record, 4, self.row_len)
+                return True
         except OSError:
-            return False
-        copy(buf, pos, self._record, 4, self.row_len)
-        return True
+            pass
+        self._storage.damaged = True
+        return False
 
     def clear(self):
         # The numbers jump past the ring: even without a header no older row can come back.

@@ -10,7 +10,8 @@ raw flash):
     storage.extra                             octets of the firmware's own, saved with the image
     storage.ring(row, row_len, capacity)      the rows of a profile, see rings.py
     storage.message                           a sentence for the person who starts the meter
-    storage.damaged                           True: something was stored and cannot be read
+    storage.damaged                           True: something was stored and cannot be read; seen
+                                              at the start, or when a row is read
     storage.failed                            rows that could not be written since the start
     storage.close()
 
@@ -156,7 +157,7 @@ class FileStorage:
         self._rings = []
         self._slots = None
         self._lock = None
-        self._sequence = 0
+        self.sequence = 0  # number of the newest snapshot; 0: there is none
 
     def prepare(self, definition):
         files = self.files
@@ -243,13 +244,13 @@ class FileStorage:
                 ).strip()
             return False
         f = self._slots[0 if a == newest else 1]
-        self._sequence = newest
+        self.sequence = newest
         f.seek(_SNAPSHOT_HEAD)
         n = f.readinto(memoryview(image)[0 : self._persistent])
         return n == self._persistent and f.readinto(self.extra) == len(self.extra)
 
     def save(self, image):
-        sequence = self._sequence + 1
+        sequence = self.sequence + 1
         head = bytearray(_SNAPSHOT_HEAD)
         head[0:4] = b"PMS1"
         put(head, 4, sequence, 4)
@@ -270,7 +271,7 @@ class FileStorage:
             self.files.sync(f)
         except OSError:
             return False
-        self._sequence = sequence
+        self.sequence = sequence
         return True
 
     def close(self):

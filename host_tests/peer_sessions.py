@@ -371,10 +371,12 @@ def _decode(data):
     raise AssertionError("type %d is not in the reference meter" % tag)
 
 
-def read_everything(peer, association, expected, twin, undecoded=()):
+def read_everything(peer, association, expected, twin, undecoded=(), every=1, at_once=1000):
     """The object list, and each attribute in it that may be read; how many attributes.
 
     undecoded: types of attributes that the peer can get, but not decode.
+    For a slow meter: every: one of so many attributes, but all of profiles; at_once: attributes
+    that come in the time that there is for an answer.
     """
     listed = sorted(
         (
@@ -394,8 +396,11 @@ def read_everything(peer, association, expected, twin, undecoded=()):
     # A buffer last: Gurux wants to know the capture_objects first.
     names.sort(key=lambda name: (name[0] == 7 and name[2] == 2, name))
     assert len(names) == len(set(names))
+    names = [name for i, name in enumerate(names) if name[0] == 7 or not i % every]
     commands = [{"class_id": c, "obis": o, "attribute": k} for c, o, k in names]
-    answers = peer.ask("get_all", attributes=commands)["answers"]
+    answers = []
+    for k in range(0, len(commands), at_once):
+        answers += peer.ask("get_all", attributes=commands[k : k + at_once])["answers"]
     assert len(answers) == len(names)
     for name, answer in zip(names, answers):
         assert "error" not in answer, (name, answer)

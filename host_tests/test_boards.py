@@ -241,7 +241,7 @@ def manifest(board, path="manifest.py"):
 
     def record(name):
         def call(*args, **kwargs):
-            calls.append((name, args[0]))
+            calls.append((name, os.path.join(kwargs.get("base_path", ""), args[0])))
 
         return call
 
@@ -254,6 +254,22 @@ def manifest(board, path="manifest.py"):
         if name == "module":
             assert os.path.exists(os.path.join(place, what))
     return calls
+
+
+@pytest.mark.parametrize("board", ["RPI_PICO", "RPI_PICO_W", "RPI_PICO2_W"])
+def test_an_image_starts_the_meter(board):
+    assert ("module", "../main.py") in manifest(board)
+
+
+@pytest.mark.parametrize("board", ["RPI_PICO_W", "RPI_PICO2_W", "ESP32_GENERIC", "PYBV11"])
+def test_what_to_do_where_packages_do_not_give_an_image(board):
+    with pytest.raises(bootstrap.Trouble, match="no package .* make deploy BOARD=%s " % board):
+        images.port_of(board)
+
+
+def test_boards_whose_image_can_be_built():
+    assert images.port_of("RPI_PICO").IMAGE == "firmware.uf2"
+    assert images.port_of("MPS2_AN385").IMAGE == "firmware.elf"
 
 
 @pytest.mark.parametrize("board", BOARDS)

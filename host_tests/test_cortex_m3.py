@@ -1,19 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""The meter on an emulated Cortex-M3 with a heap of 64 KiB: read by a peer, played, weighed.
+"""The meter on an emulated Cortex-M3 with a heap of 64 KiB: read by a peer, played, weighed, and
+in trouble: power cuts, damaged and full flash, noise on the UART, no identity.
 
 The firmware is what tools/images.py makes of the board MPS2_AN385, and runs in QEMU. All requests
 are served under a locked heap.
 """
 
+import contextlib
 import os
+import random
 import re
+import socket
+import time
 import tomllib
 from pathlib import Path
 
+import bench
+import compile as compiling
 import images
 import pytest
 import qemu
+import records
+import sheet as sheets
 from bootstrap import Trouble
+from running import AARQ, GET_NAME, HDLC, aarq_with
 
 pytest.register_assert_rewrite("peer_sessions")
 pytest_plugins = ["peer_sessions"]
@@ -34,8 +44,9 @@ from peer_sessions import (
 )
 
 CONVERSATIONS = sorted((Path(__file__).parent / "conversations").glob("*.txt"))
-# What the meter held and took when the budget was last written; 5 per cent more is too much.
 BUDGET = tomllib.loads(Path(images.ROOT, "tools", "bench_budget.toml").read_text())["cortex-m3"]
+
+DEFINITION = sheets.load(compiling.definition(images.DEFINITION))
 
 START = """
 from firmware import board_main
@@ -87,15 +98,18 @@ def test_a_peer_reads_everything(meter, peers, expected, fresh_twin, association
     peer.end()
 
 
-def test_heap_after_the_start(elf):
+def test_no_figure_is_worse_than_in_the_budget_file(elf):
+    figures = bench.measure_chip(images.DEFINITION)
+    assert not bench.over_chip(figures, BUDGET)
+
+
+def test_names_of_modules_are_not_on_the_heap(elf):
     with qemu.Chip(elf) as chip:
         said = chip.run(
-            "from device import chip\nchip.weigh(seed=%d, start=(%d, 0))"
-            % (SEED, minute_of(STANDS_AT))
+            "from device import chip\nchip.weigh(seed=1)\n"
+            "import micropython\nmicropython.qstr_info()"
         )
-    figures = dict(re.findall(r"^(\w+) (\d+)$", said, re.M))
-    for name in ("held", "ready_us"):
-        assert int(figures[name]) <= BUDGET[name]["was"] * 1.05, name
+    assert int(re.search(r"n_qstr=(\d+)", said).group(1)) <= 2
 
 
 @pytest.mark.parametrize("link", ["wrapper", "hdlc"])
@@ -107,6 +121,187 @@ def test_conversations_with_the_heap_locked(elf, path, link):
             "from device import chip\nchip.play(%r, %r)" % (path.name, link), text + "\nend\n"
         )
     assert re.fullmatch(r"ok %s \d+\n" % re.escape(path.name), said)
+
+
+# --- Trouble with the flash (device/trouble.py) ------------------------------------------------
+
+
+def trouble(chip, call):
+    """What a function of device/trouble.py says: its lines, those with figures as dictionaries."""
+    said = chip.run("from device import trouble\ntrouble." + call).splitlines()
+    return [figures(line) if line.startswith("rows ") else line for line in said]
+
+
+def figures(line):
+    words, _, codes = line.partition(" codes ")
+    words = words.split()
+    found = dict(zip(words[::2], map(int, words[1::2])))
+    return {**found, "codes": codes.split()}
+
+
+def test_power_that_fails_in_a_write(elf):
+    """Whatever was being written: nothing goes back, and nothing is damaged."""
+    lives = 14
+    with qemu.Chip(elf) as chip:
+        before = trouble(chip, "live(0, 2)")[-1]
+        for n in range(1, lives):
+            chip.restart()
+            # A start takes up to 60 operations, a quarter of an hour about 10.
+            said = trouble(chip, "live(%d, 20, %d, %d)" % (20 * n, 9 + 8 * n, 9 * n))
+            assert said.pop() == "cut"
+            for line in said:
+                assert isinstance(line, dict), line
+                assert line["rows"] == line["good"] >= before["rows"]
+                assert line["energy"] >= before["energy"]
+                assert line["failed"] == 0 and "14" not in line["codes"]
+                before = line
+        chip.restart()
+        (last,) = trouble(chip, "live(%d, 0)" % (20 * lives))
+        assert last["rows"] >= before["rows"] > 12 and last["energy"] >= before["energy"]
+
+
+def test_spoiled_rows(elf):
+    """The others are kept. A block is missed at the start, a row when it is read."""
+    with qemu.Chip(elf) as chip:
+        assert trouble(chip, "spoil(60, 0, 0)")[-1] == "spoiled 53"
+        chip.restart()
+        message, line, *_ = trouble(chip, "live(60, 0)")
+        assert message == "says Rows of a profile are damaged; the good ones are kept."
+        assert line["good"] == 60 - 53
+        assert line["codes"][-2:] == ["14", "2"]
+    with qemu.Chip(elf) as chip:
+        assert trouble(chip, "spoil(10, 4, 3)")[-1] == "spoiled 3"
+        chip.restart()
+        line, after = trouble(chip, "live(10, 1)")
+        assert (line["rows"], line["good"]) == (10, 7) and "14" not in line["codes"]
+        assert (after["rows"], after["good"]) == (11, 8) and after["codes"].count("14") == 1
+
+
+@pytest.mark.parametrize("state", [None, "/meter"], ids=["flash", "file system"])
+def test_storage_that_takes_nothing_for_a_time(elf, state):
+    """Rows are lost and counted, clients are served, and it goes on as soon as it can."""
+    with qemu.Chip(elf) as chip:
+        if state:
+            chip.run("import _boot")
+        said = trouble(chip, "fail(3, %r)" % state)
+        middle = said.index("nothing is written")
+        end = said.index("everything is written")
+        assert said[middle - 1]["rows"] == 3 and said[middle - 1]["failed"] == 0
+        lost = said[end - 2]
+        assert lost["rows"] == 3 and lost["failed"] >= 3
+        assert lost["energy"] > said[middle - 1]["energy"]
+        # Bit 10 of the error register: non-volatile memory.
+        assert said[end - 1] == "served 0x400"
+        assert said[-2]["rows"] == said[-2]["good"] == 6
+        assert said[-2]["failed"] == lost["failed"]
+        assert said[-1] == "served 0x400"
+        chip.restart()
+        if not state:
+            (line,) = trouble(chip, "live(9, 0)")
+            assert line["rows"] == 6 and line["energy"] == said[-2]["energy"]
+
+
+# --- Trouble on the UART -----------------------------------------------------------------------
+
+
+def hdlc(chip, client=16):
+    s = socket.create_connection(chip.address, timeout=10)
+    return s, HDLC(s.sendall, lambda: s.recv(4096), client)
+
+
+UA = 0x73
+
+
+def test_noise_on_the_uart(elf):
+    """Garbage, parts of frames, frames with octets missing and too long ones: the next good
+    request is answered."""
+    r = random.Random(5)
+    with qemu.Chip(elf, live=True) as chip:
+        ChipMeter(chip)
+        s, client = hdlc(chip)
+        with s:
+            assert client.connect() == UA
+            assert client.ask(AARQ)[0] == 0x61
+            good = client.ask(GET_NAME)
+            assert good[:4] == bytes.fromhex("C401C100")
+            frame = client.frame(0x10, b"\xe6\xe6\x00" + GET_NAME)
+            missing = bytearray(frame)
+            del missing[9:14]
+            noises = (
+                r.randbytes(3000),
+                b"\x7e" * 2000,
+                frame[: len(frame) // 2],
+                bytes(missing),
+                b"\x7e\xa7\xff" + client.address + r.randbytes(4000),
+                b"".join(b"\x7e\xa0" + r.randbytes(r.randrange(40)) for _ in range(60)),
+            )
+            for noise in noises:
+                s.sendall(noise)
+                # Longer than the inter-octet time-out: what is left of it is given up.
+                time.sleep(0.3)
+                s.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    while s.recv(4096):
+                        pass
+                s.settimeout(10)
+                assert client.connect() == UA
+                assert client.ask(AARQ)[0] == 0x61
+                assert client.ask(GET_NAME) == good
+        assert chip.said() == ""
+
+
+# --- Who it is ---------------------------------------------------------------------------------
+
+RUN = "from firmware import board_main\nboard_main.run(locked=True)\n"
+WRITE = "import _boot\nwith open('provisioning.bin', 'wb') as f: f.write(%r)\n"
+REQUIRED = "import wiring\nwiring.PROVISIONING = True\n"
+
+
+def name_of(chip):
+    s, client = hdlc(chip)
+    with s:
+        assert client.connect() == UA
+        assert client.ask(AARQ)[0] == 0x61
+        name = client.ask(GET_NAME)[6:].decode()
+        client.disconnect()
+    return name
+
+
+def lets_in(chip, client_sap, secret):
+    s, client = hdlc(chip, client_sap)
+    with s:
+        assert client.connect() == UA
+        result = client.ask(aarq_with(secret))[17]
+        client.disconnect()
+    return result == 0
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["missing", "damaged"])
+def test_without_a_record_it_can_only_be_provisioned(elf, damaged):
+    record = bytearray(records.new("ABC", "42", DEFINITION).octets())
+    record[40] ^= 1
+    with qemu.Chip(elf, live=True) as chip:
+        chip.start((WRITE % bytes(record) if damaged else REQUIRED) + RUN)
+        said = "\n".join(chip.wait_for("ready to be provisioned"))
+        assert ("is damaged" if damaged else "There is no provisioning record") in said
+        assert "The meter can only be provisioned" in said
+        assert name_of(chip) == "PMT0000000000000"
+        for client_sap, secret in ((2, b"demo-reading"), (1, b"demo-management")):
+            assert not lets_in(chip, client_sap, secret)
+        assert chip.said() == ""
+
+
+def test_with_a_record(elf):
+    record = records.new("ABC", "42", DEFINITION)
+    with qemu.Chip(elf, live=True) as chip:
+        chip.start(WRITE % record.octets() + RUN)
+        chip.wait_for("ready")
+        assert name_of(chip) == "ABC0000000000042"
+        assert lets_in(chip, 2, record.secrets[1, 2])
+        assert not lets_in(chip, 2, b"demo-reading")
+
+
+# --- Without a board ---------------------------------------------------------------------------
 
 
 def test_no_board_here(tmp_path, monkeypatch):

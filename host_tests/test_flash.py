@@ -492,7 +492,36 @@ def test_damage_while_running_reads_false():
     life = Life(nor)
     append(life.rings[0], *range(10))
     nor.cells[2 * BLOCK_LEN + 20 * 4 + 9] ^= 1
+    assert not life.storage.damaged
     assert rows(life.rings[0]) == [row(n) if n != 4 else None for n in range(10)]
+    assert life.storage.damaged
+    assert not life.rings[0].read(10, bytearray(8), 0)
+
+
+@pytest.mark.parametrize("fill", [b"\xff", b"\x00", b"\x5a", b"\xa5\x3c\xf0"])
+@pytest.mark.parametrize("block", range(2, 9))
+def test_a_spoiled_block_of_rows_is_said_and_the_others_are_kept(block, fill):
+    """Seen at the start, but for the block of the newest rows: power that fails while the next one
+    is erased leaves the same."""
+    cells = bytearray(LIVED)
+    at = block * BLOCK_LEN
+    cells[at : at + BLOCK_LEN] = (fill * BLOCK_LEN)[:BLOCK_LEN]
+    life = Life(NOR(BLOCKS, BLOCK_LEN, cells))
+    said = life.storage.damaged, life.storage.message
+    gone = newest = False
+    for ring, last in zip(life.rings, (75, 12)):
+        wanted = [row(n, ring.row_len) for n in range(last - ring.capacity, last)]
+        found = rows(ring)
+        good = [r for r in found if r is not None]
+        assert [r for r in good if r in wanted] == [r for r in wanted if r in good]
+        gone = gone or any(r not in good for r in wanted)
+        newest = newest or wanted[-1] not in good
+        append(ring, 99)
+        assert rows(ring)[-1] == row(99, ring.row_len)
+    if gone and not newest:
+        assert said == (True, "Rows of a profile are damaged; the good ones are kept.")
+    elif not gone and fill == b"\xff":
+        assert said == (False, "")
 
 
 def test_a_damaged_clear_is_one():

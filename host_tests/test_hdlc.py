@@ -433,6 +433,7 @@ def test_ctt_frame_n8():
     octets[-2] ^= 1
     t.none(bytes(octets))
     assert t.wait(100) == [] and t.server.requests == []
+    assert t.hdlc.dropped == 1
 
 
 @pytest.mark.parametrize("server", [address(1), address(1, 17), address(1, 17, 4)])

@@ -13,7 +13,11 @@ import subprocess
 import sys
 import time
 
+import compile as compiling
 import pytest
+import records
+import sheet as sheets
+from meter import DEFAULT_DEFINITION
 from running import (
     AARQ,
     GET_NAME,
@@ -220,6 +224,29 @@ def test_the_meter_does_not_outlive_its_launcher(runtime):
         meter.process.kill()
         assert s.recv(10) == b""
         meter.process.wait(30)
+
+
+@both
+def test_nothing_is_left_behind(runtime, tmp_path):
+    """Neither rows nor secrets, even if the launcher is killed; rows are kept till then."""
+    (tmp_path / "scratch").mkdir()
+    record = records.new("ABC", "42", sheets.load(compiling.definition(DEFAULT_DEFINITION)))
+    record_path = records.save(record, str(tmp_path / "records"))
+    options = ("--runtime", runtime, "--wrapper-tcp", "0", "--provision", record_path)
+    env = {**os.environ, "TMPDIR": str(tmp_path / "scratch")}
+    with Running(*options, *NOON, "--speed", "3600", env=env) as meter:
+        assert os.listdir(tmp_path / "scratch") == []
+        client = Wrapper(meter.connect("wrapper-tcp"), READING)
+        assert client.ask(aarq_with(record.secrets[1, READING]))[:1] == b"\x61"
+        limit = time.monotonic() + 30
+        # entries_in_use of load profile 1
+        while client.ask(bytes.fromhex("C001C100070100630100FF0700"))[-1] < 8:
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+        assert os.listdir(tmp_path / "scratch") == []
+        meter.process.kill()
+        meter.process.wait(30)
+    assert os.listdir(tmp_path / "scratch") == []
 
 
 def test_start_to_ready_is_under_two_seconds():

@@ -18,9 +18,11 @@ from test_store import MemoryFiles, PowerCut
 
 from cosem import slots
 from cosem.model import Model
+from firmware import app
 from firmware.meter import metrology
 from firmware.meter.household import Household
 from firmware.meter.program import Program
+from firmware.ports import cpython
 from firmware.store import FileStorage, RAMStorage
 
 ENERGIES = metrology.ENERGIES.split()
@@ -597,6 +599,30 @@ def test_power_that_just_goes_is_noted_with_the_last_known_time(residential):
     assert again.log(STANDARD)[-2:] == [("2026-06-01 13:15:00", 1), ("2026-06-02 12:05:00", 2)]
 
 
+@pytest.mark.parametrize("minute, goes_on", [(0, True), (-1, True), (1, False)])
+def test_time_does_not_go_back(residential, monkeypatch, minute, goes_on):
+    """Without power the port's clock may have begun anew, or lost some time; or it is right."""
+    files = MemoryFiles()
+    meter = Meter(residential, "2026-06-01T10:05", storage=stored(files))
+    meter.program.step(3600)
+    assert meter.program.power_down()
+    last = (meter.clock.minute, meter.clock.second)
+    utc = (last[0] + minute, last[1]) if minute else (13675680, 0)
+    monkeypatch.setattr(cpython, "utc", lambda: utc)
+    again = app.build(residential, stored(files), cpython, 1)
+    clock = again.program.clock
+    assert (clock.minute, clock.second) == (last if goes_on else utc)
+    assert clock.local[11] & 0x03 == (0x02 if goes_on else 0)
+
+
+def test_a_start_that_is_told_the_time_takes_it(residential):
+    files = MemoryFiles()
+    meter = Meter(residential, "2026-06-01T10:05", storage=stored(files))
+    assert meter.program.power_down()
+    again = app.build(residential, stored(files), cpython, 1, 13675680)
+    assert again.program.clock.minute == 13675680 and not again.program.clock.local[11] & 0x03
+
+
 def test_power_cut_at_any_write_of_a_day(residential):
     """Registers are never behind rows, tariffs still sum up, rows stay."""
     start = "2026-06-30T20:55"
@@ -657,6 +683,28 @@ def test_storage_that_fails_is_an_event_and_not_the_end(residential):
     kept = meter.program.kept
     total = meter.energy("1.0.1.8.0") * 3600 + (kept[0] << 8 | kept[1])
     assert total == meter.program.metrology.total[0]
+
+
+def test_lost_rows_are_an_event(residential):
+    """Whether the start has seen that they are gone, or a client when it read them."""
+    files = MemoryFiles()
+    meter = Meter(residential, "2026-06-01T10:05", storage=stored(files))
+    meter.program.step(3600)
+    rows = files.data[next(path for path in files.data if "/%d-" % meter.row(7, LOAD) in path)]
+    rows[64 + 70 + 30] ^= 1
+    meter.program.step(3600)
+    assert 14 not in [code for _, code in meter.log(STANDARD)]
+    buf = bytearray(2000)
+    assert meter.model.read(meter.row(7, LOAD), 2, buf, 0, len(buf)) > 0
+    for _ in range(2):
+        meter.program.step(3600)
+        assert [code for _, code in meter.log(STANDARD)].count(14) == 1
+    del rows[:]
+    again = Meter(residential, "2026-06-02T10:05", storage=stored(files))
+    assert [code for _, code in again.log(STANDARD)][-3:] == [1, 14, 2]
+    assert again.rows(LOAD) == []
+    again.program.step(900)
+    assert len(again.rows(LOAD)) == 1
 
 
 # --- Definitions that do not fit --------------------------------------------------------------

@@ -296,7 +296,38 @@ def test_damage_while_running_reads_false():
     ring = storage_on(files).ring(0, 8, 5)
     append(ring, *range(5))
     ring_file(files, 0)[64 + 14 * 2 + 6] ^= 1
+    assert not ring._storage.damaged
     assert rows(ring) == [row(0), row(1), None, row(3), row(4)]
+    assert ring._storage.damaged
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_an_emptied_file_is_damage(missing):
+    def start():
+        storage = storage_on(files)
+        storage.load(bytearray(60))
+        return storage, [storage.ring(n, 8, 5) for n in (0, 1)]
+
+    files = MemoryFiles()
+    # At the first start no file is there, and after it none has rows.
+    for _ in range(2):
+        storage, rings = start()
+        assert not storage.damaged and not storage.message
+        assert storage.save(bytearray(60))
+    append(rings[0], 1, 2, 3)
+    append(rings[1], 4, 5)
+    if missing:
+        del files.data[next(path for path in files.data if "/0-" in path)]
+    else:
+        del ring_file(files, 0)[:]
+    storage, rings = start()
+    assert storage.damaged
+    assert "Rows of a profile are damaged; the good ones are kept." in storage.message
+    assert [rows(ring) for ring in rings] == [[], [row(4), row(5)]]
+    append(rings[0], 9)
+    # Once said, it is a ring as any other.
+    storage, rings = start()
+    assert not storage.damaged and rows(rings[0]) == [row(9)]
 
 
 def test_rows_survive_both_headers():

@@ -105,10 +105,11 @@ def network_hint(text):
     signs = (
         "NewConnectionError", "Temporary failure", "Could not resolve", "Network is unreachable",
         "Connection timed out", "Failed to establish", "No matching distribution",
-        "Max retries", "Could not connect", "Failed to fetch",
+        "Max retries", "Could not connect", "Failed to fetch", "ENOTFOUND", "EAI_AGAIN",
+        "ECONNREFUSED", "ETIMEDOUT",
     )  # fmt: skip
     if any(sign in text for sign in signs):
-        return ": the network, or the package index that pip or apt is set to, cannot be reached."
+        return ": the network, or the index that pip, apt or npm is set to, cannot be reached."
     return "."
 
 
@@ -220,21 +221,22 @@ def archives():
     return label, list(dict.fromkeys(address.rstrip("/") for address in found))
 
 
-def unpack(packages, dest):
-    """Unpack packages, with all that they depend on, from the first suite that has them."""
+def unpack(packages, dest, alone=False):
+    """Unpack packages from the first suite that has them; with all that they depend on, unless
+    they are to be alone."""
     label, addresses = archives()
     last = None
     for suite in SUITES[label]:
         for address in addresses:
             try:
-                unpack_from(packages, dest, label, address, suite)
+                unpack_from(packages, dest, label, address, suite, alone)
                 return
             except Trouble as e:
                 last = last or e
     raise last
 
 
-def unpack_from(packages, dest, label, address, suite):
+def unpack_from(packages, dest, label, address, suite, alone):
     shutil.rmtree(dest, ignore_errors=True)
     apt = os.path.join(dest, "apt")
     for folder in ("lists/partial", "cache/archives/partial", "debs"):
@@ -258,12 +260,14 @@ def unpack_from(packages, dest, label, address, suite):
     ]
     why = "%s %s's %s could not be fetched" % (label, suite, " ".join(packages))
     command(["apt-get", *options, "update", "-qq"], why)
-    plan = command(
-        ["apt-get", *options, "install", "-s", "--no-install-recommends", *packages], why
-    )
-    names = re.findall(r"^Inst (\S+)", plan, re.M)
-    if not names:
-        raise Trouble(why)
+    names = packages
+    if not alone:
+        plan = command(
+            ["apt-get", *options, "install", "-s", "--no-install-recommends", *packages], why
+        )
+        names = re.findall(r"^Inst (\S+)", plan, re.M)
+        if not names:
+            raise Trouble(why)
     debs = os.path.join(apt, "debs")
     command(["apt-get", *options, "download", "-qq", *names], why, cwd=debs)
     for deb in glob.glob(os.path.join(debs, "*.deb")):

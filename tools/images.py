@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Images of firmware: MicroPython with lib/, firmware/ and a definition of a meter frozen in.
 
-    python3 tools/images.py --board MPS2_AN385 [--definition FILE] [--heap OCTETS]
+    python3 tools/images.py --board RPI_PICO [--definition FILE] [--heap OCTETS]
 
 Everything comes from packages of the distribution: compilers, which apt installs where the user
 may do that, and the sources of MicroPython and what it needs, which go to build/source. What a
 port of MicroPython wants besides stands in ports/<port>.py; the board says which port it has
-(PORT in its wiring.py). The image is build/firmware/<board>/, its path the last line on stdout;
+(PORT in its wiring.py). The image is in build/firmware/<board>/, its path the last line on stdout;
 nothing is built twice of the same input.
 
 CPython >= 3.11, standard library only.
@@ -56,7 +56,7 @@ def wiring(board):
             tree = ast.parse(f.read())
     except OSError:
         raise Trouble(
-            "There is no board %s. There are: %s." % (board, ", ".join(boards()))
+            "There is no board %r. There are: %s." % (board, ", ".join(boards()))
         ) from None
     found = {}
     for node in tree.body:
@@ -67,10 +67,24 @@ def wiring(board):
 
 def port_of(board):
     """The module of tools/ports that builds for a board."""
-    name = wiring(board).get("PORT")
-    if not os.path.exists(os.path.join(ROOT, "tools", "ports", "%s.py" % name)):
-        raise Trouble("Firmware for %s cannot be built here (port %s)." % (board, name))
-    return importlib.import_module("ports." + name)
+    name = wiring(board)["PORT"]
+    if name == "circuitpython":
+        raise Trouble("%s runs CircuitPython: tools/bundle.py makes what its drive takes." % board)
+    if name == "unix":
+        raise Trouble("%s is this PC: make run starts the meter." % board)
+    if os.path.exists(os.path.join(ROOT, "tools", "ports", "%s.py" % name)):
+        port = importlib.import_module("ports." + name)
+        why = port.refused(board)
+    else:
+        port = None
+        why = "no package has the vendor's libraries for MicroPython's port %s" % name
+    if why:
+        raise Trouble(
+            "The firmware of %s cannot be built of packages: %s. Flash the one that"
+            " micropython.org offers for it; make deploy BOARD=%s PORT=... puts the meter on it."
+            % (board, why, board)
+        )
+    return port
 
 
 # --- Packages -------------------------------------------------------------------------------
@@ -122,13 +136,22 @@ def install(packages):
 
 def source(name):
     """Folder with the source of a package of the distribution, in the release that bootstrap.py
-    takes MicroPython from."""
+    takes MicroPython from. A package called <name>-source is one that installs sources."""
     mark = os.path.join(SOURCE, "." + name)
     if os.path.exists(mark):
         with open(mark) as f:
             folder = f.read()
         if os.path.isdir(folder):
             return folder
+    if name.endswith("-source"):
+        folder = os.path.join(SOURCE, name)
+        with step("Getting %s (the distribution's package)" % name):
+            bootstrap.unpack([name], folder, alone=True)
+            folder = os.path.join(folder, "root", "usr", "src", name.removesuffix("-source"))
+            if not os.path.isdir(folder):
+                raise Trouble("The package %s has not the files that were expected." % name)
+            stamp(mark, folder)
+        return folder
     last = None
     label, addresses = bootstrap.archives()
     with step("Getting the source of %s (the distribution's package)" % name):
@@ -201,12 +224,13 @@ def micropython():
     return folder
 
 
-def make(args, why, **kwargs):
+def make(args, why, program="make", **variables):
     # What is set for a make that this may be part of is not for the ones below.
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "MICROPY"))}
     # Else MicroPython takes its version from the repository that build/ is in.
     env["GIT_CEILING_DIRECTORIES"] = SOURCE
-    return command(["make", JOBS, *args], why, env=env, **kwargs)
+    env.update(variables)
+    return command([program, *([JOBS] if program == "make" else []), *args], why, env=env)
 
 
 # --- Images ---------------------------------------------------------------------------------
@@ -214,7 +238,19 @@ def make(args, why, **kwargs):
 
 class Order:
     """What a port is to build: board, its folder, micropython (source), definition (folder of the
-    module), heap (octets), out (folder for the image), work (folder for objects)."""
+    module and of names.py), heap (octets), out (folder for the image), work (folder for objects).
+    """
+
+
+def names():
+    """A module that imports all the others by their whole names, and is frozen but never run.
+
+    What an import calls a module is an interned string. Those that stand in frozen code lie in
+    flash; others, such as the whole name of y in `from x import y`, would be made on the heap.
+    """
+    modules = [name[:-3].replace("/", ".") for _path, name in compiling.device_sources()]
+    lines = ["import %s as _\n" % m.replace(".__init__", "") for m in modules]
+    return "# Made by tools/images.py, which says what it is for.\n" + "".join(lines)
 
 
 def digest(order, port):
@@ -223,7 +259,7 @@ def digest(order, port):
     for folder in (os.path.join(BOARDS, order.board), os.path.join(ROOT, "host_tests", "device")):
         for where, _folders, names in os.walk(folder):
             paths += [os.path.join(where, n) for n in names if not n.endswith((".md", ".pyc"))]
-    paths += [port.__file__, __file__, os.path.join(BOARDS, "manifest.py")]
+    paths += [port.__file__, __file__, *glob.glob(os.path.join(BOARDS, "*.py"))]
     paths.append(os.path.join(order.definition, "definition.py"))
     h = hashlib.sha256(("%s %d" % (order.micropython, order.heap)).encode())
     for path in sorted(paths):
@@ -235,6 +271,8 @@ def digest(order, port):
 def image(board, definition=DEFINITION, heap=None):
     """Path of the image of a board, built if need be. heap: octets, else what the port has."""
     port = port_of(board)
+    if heap and not port.HEAP:
+        raise Trouble("The heap of %s is what its image leaves: it cannot be chosen." % board)
     with bootstrap.lock("firmware"):
         install({**HOST_PACKAGES, **port.PACKAGES})
         order = Order()
@@ -242,7 +280,7 @@ def image(board, definition=DEFINITION, heap=None):
         order.folder = os.path.join(BOARDS, board)
         order.heap = heap or port.HEAP
         order.micropython = micropython()
-        order.definition = compiling.definition(definition)
+        made = compiling.definition(definition)
         name = board
         if definition != DEFINITION:
             name += "-" + re.sub(r"\W", "-", os.path.splitext(os.path.basename(definition))[0])
@@ -250,7 +288,13 @@ def image(board, definition=DEFINITION, heap=None):
             name += "-%d" % order.heap
         order.out = os.path.join(IMAGES, name)
         order.work = os.path.join(order.out, "work")
-        os.makedirs(order.work, exist_ok=True)
+        order.definition = os.path.join(order.out, "made")
+        for folder in (order.work, order.definition):
+            os.makedirs(folder, exist_ok=True)
+        shutil.copyfile(
+            os.path.join(made, "definition.py"), os.path.join(order.definition, "definition.py")
+        )
+        stamp(os.path.join(order.definition, "names.py"), names())
         mark = os.path.join(order.out, ".made")
         content = digest(order, port)
         path = os.path.join(order.out, port.IMAGE)

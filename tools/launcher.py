@@ -3,6 +3,9 @@
 
 The program ends when its stdin is closed: on Ctrl-C, on SIGTERM or SIGHUP, and when this process
 dies in any other way. So it is never interrupted in the middle of a write.
+
+What is only for this run lies in a folder that loses its name as soon as the meter is ready: then
+it has opened all its files, and they are gone when it ends, in whatever way.
 """
 
 import contextlib
@@ -83,8 +86,11 @@ class Launcher:
             self._lost = True
             say("Nobody reads what the meter prints: some of it is lost.")
 
-    def run(self, program, options, fds):
-        """Run it to its end; returns its exit code, 0 if it was told to end and did."""
+    def run(self, program, options, fds, on_ready):
+        """Run it to its end; returns its exit code, 0 if it was told to end and did.
+
+        on_ready() is called when it says that it is ready.
+        """
         args, environment = program
         # Only what the firmware needs: what else is set here must not change the meter.
         inherited = {
@@ -102,7 +108,7 @@ class Launcher:
         with contextlib.suppress(OSError, ValueError):
             self._child.stdin.write(json.dumps(options).encode() + b"\n")
             self._child.stdin.flush()
-        self._relay()
+        self._relay(on_ready)
         code = self._child.wait()
         if self._deadline is not None:
             if code == -signal.SIGKILL:
@@ -114,9 +120,10 @@ class Launcher:
             return 1
         return code
 
-    def _relay(self):
+    def _relay(self, on_ready):
         out = self._child.stdout.fileno()
         ended = False
+        said = b"\n"
         while not ended or self._pending:
             wait = None
             if self._deadline is not None:
@@ -136,24 +143,39 @@ class Launcher:
                 data = os.read(out, 65536)
                 ended = not data
                 self._take(data)
+                if said is not None:
+                    said += data
+                    if b"\nready" in said:
+                        said = None
+                        on_ready()
             if w:
                 self._write()
             elif ended:
                 return  # it has ended, and its last words find no reader
 
 
-class State:
-    """The folder of a meter's state, for as long as the context lasts; without a path one that is
-    forgotten at the end. Nobody else may use it meanwhile."""
-
-    def __init__(self, path):
-        self.kept = bool(path)
-        self.path = os.path.abspath(path) if path else None
+class Scratch:
+    """A folder for one run of the meter. drop(): the meter has opened what is in it."""
 
     def __enter__(self):
-        if not self.kept:
-            self.path = tempfile.mkdtemp(prefix="picometer-")
-            return self
+        self.path = tempfile.mkdtemp(prefix="picometer-")
+        return self
+
+    def drop(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def __exit__(self, *_):
+        self.drop()
+
+
+class State:
+    """The folder of a meter's state, for as long as the context lasts. Nobody else may use it
+    meanwhile."""
+
+    def __init__(self, path):
+        self.path = os.path.abspath(path)
+
+    def __enter__(self):
         try:
             os.makedirs(self.path, mode=0o700, exist_ok=True)
             lock = os.path.join(self.path, ".lock")
@@ -167,10 +189,7 @@ class State:
         return self
 
     def __exit__(self, *_):
-        if self.kept:
-            self._lock.close()
-        else:
-            shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()
 
 
 class Pty:

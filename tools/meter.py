@@ -22,7 +22,6 @@ import json
 import os
 import re
 import socket
-import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -31,7 +30,7 @@ import compile as compiling
 import records
 import sheet as sheets
 from bootstrap import ROOT, Trouble, say
-from launcher import Launcher, Pty, State
+from launcher import Launcher, Pty, Scratch, State
 
 DEFAULT_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 DEFAULT_LINKS = [["wrapper-tcp", 4059], ["wrapper-udp", 4059], ["hdlc-tcp", 4060]]
@@ -135,9 +134,12 @@ def run(options):
     program = runtime(options, folder)
     module = sheets.load(folder)
     with contextlib.ExitStack() as stack:
-        state = stack.enter_context(State(options.state))
+        scratch = stack.enter_context(Scratch())
+        state = os.path.join(scratch.path, "state")
+        if options.state:
+            state = stack.enter_context(State(options.state)).path
         pty = stack.enter_context(Pty(options.hdlc_pty))
-        record, record_path = provisioning(options, module, state.path, stack)
+        record, record_path = provisioning(options, module, state, scratch.path)
         shown = list(links)
         if pty.link:
             links.append(["hdlc-pty", pty.link, pty.master])
@@ -152,8 +154,8 @@ def run(options):
         firmware = {
             "definition": "definition",
             "links": links,
-            "state": state.path,
-            "sync": state.kept,
+            "state": state,
+            "sync": bool(options.state),
             "provisioning": record_path,
             "speed": options.speed,
             "seed": options.seed,
@@ -161,10 +163,11 @@ def run(options):
             "trace": options.trace,
             "watch_stdin": True,
         }
-        return launcher.run(program, firmware, [pty.master] if pty.link else [])
+        fds = [pty.master] if pty.link else []
+        return launcher.run(program, firmware, fds, scratch.drop)
 
 
-def provisioning(options, module, state, stack):
+def provisioning(options, module, state, scratch):
     """(record, file for the firmware): of --provision, else of the folder of the state, else none.
 
     A damaged one in that folder is the firmware's to refuse: the sheet is the definition's then.
@@ -173,8 +176,7 @@ def provisioning(options, module, state, stack):
     if options.provision:
         record = records.load(records.find(options.provision, records.FOLDER))
         records.fits(record, module)
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="picometer-"))
-        path = os.path.join(folder, "record")
+        path = os.path.join(scratch, "record")
         records.write_private(path, record.octets())
         return record, path
     if not os.path.exists(path):

@@ -13,14 +13,13 @@ CPython >= 3.11, standard library only.
 
 import argparse
 import os
-import select
 import socket
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import emulated
 import images
 from bootstrap import Trouble, say
 
@@ -28,18 +27,8 @@ PROGRAM = "qemu-system-arm"
 MACHINE = "mps2-an385"
 BOARD = "MPS2_AN385"
 
-_PROMPT = b">>> "
-_RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
-_CTRL_A = b"\x01"
-_CTRL_D = b"\x04"
-_CHUNK = 256
 
-
-class Failed(Trouble):
-    """A script ended with an exception; the text is its traceback."""
-
-
-class Chip:
+class Chip(emulated.Board):
     """A running board. `address` is where its UART1 listens: (host, port).
 
     live: while it sleeps, its time passes as ours does, as a peer on a UART expects; else sleep
@@ -47,9 +36,7 @@ class Chip:
     """
 
     def __init__(self, elf, patience_s=60, uarts=1, live=False):
-        self.patience_s = patience_s
-        self._got = b""
-        self._console, theirs = socket.socketpair()
+        console, theirs = socket.socketpair()
         listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(uarts)]
         self.address = listeners[0].getsockname()
         args = [
@@ -71,7 +58,7 @@ class Chip:
             args += ["-serial", "chardev:u%d" % k]
         fds = [theirs.fileno()] + [listener.fileno() for listener in listeners]
         try:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 args, pass_fds=fds, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
             )  # fmt: skip
@@ -82,95 +69,12 @@ class Chip:
         theirs.close()
         for listener in listeners:
             listener.close()
+        emulated.Board.__init__(self, process, console, patience_s)
         try:
-            self._until(_PROMPT)
-            self._say(b"\r\x03\x03" + _CTRL_A)
-            self._until(_RAW_PROMPT)
+            self.prompt()
         except BaseException:
             self.stop()
             raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stderr.close()
-        self._console.close()
-
-    def _stderr(self):
-        self.process.kill()
-        return self.process.stderr.read().decode(errors="replace")
-
-    # --- Octets of the REPL
-
-    def _say(self, data):
-        for k in range(0, len(data), _CHUNK):
-            self._console.sendall(data[k : k + _CHUNK])
-
-    def _until(self, end):
-        limit = time.monotonic() + self.patience_s
-        while end not in self._got:
-            left = limit - time.monotonic()
-            if left <= 0 or not select.select([self._console], [], [], left)[0]:
-                raise Trouble("The chip says nothing more. Its last words: %r" % self._got[-400:])
-            data = self._console.recv(65536)
-            if not data:
-                last = self._got[-400:].decode("latin-1")
-                raise Trouble("QEMU has ended. %s%s" % (self._stderr(), last))
-            self._got += data
-        at = self._got.index(end)
-        found = self._got[:at]
-        self._got = self._got[at + len(end) :]
-        return found
-
-    # --- Scripts
-
-    def start(self, script):
-        """Begin to run a script; wait_for() and result() hear what it says."""
-        self._say(script.encode() + _CTRL_D)
-        self._until(b"OK")
-
-    def write(self, text):
-        """For sys.stdin of the script that runs."""
-        self._say(text.encode())
-
-    def wait_for(self, line):
-        """Wait until the script prints this line; the lines before it. Failed: it has ended."""
-        lines = []
-        while True:
-            said = self._until(b"\n").decode(errors="replace").strip("\r")
-            if said == line:
-                return lines
-            lines.append(said)
-            if _CTRL_D.decode() in said:
-                self._got = said.partition("\x04")[2].encode() + b"\n" + self._got
-                raise Failed("\n".join(lines) + self._until(_CTRL_D).decode(errors="replace"))
-
-    def said(self):
-        """What the script has said since, without waiting."""
-        while select.select([self._console], [], [], 0)[0]:
-            self._got += self._console.recv(65536)
-        return self._got.decode(errors="replace").replace("\r\n", "\n")
-
-    def result(self):
-        """What the script has said, to its end. Failed: it ended with an exception."""
-        out = self._until(_CTRL_D).decode(errors="replace").replace("\r\n", "\n")
-        trouble = self._until(_CTRL_D).decode(errors="replace").replace("\r\n", "\n")
-        self._until(b">")
-        if trouble:
-            raise Failed(out + trouble)
-        return out
-
-    def run(self, script, stdin=""):
-        self.start(script)
-        if stdin:
-            self.write(stdin)
-        return self.result()
 
 
 def main(args):

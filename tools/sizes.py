@@ -4,6 +4,8 @@
 
     python3 tools/sizes.py [--runtime RUNTIME] [--json] [--definition FILE]
 
+Behind each figure stands by how much it has changed since the last commit (last_commit.py).
+
 RUNTIME micropython (the default) is its unix port, where nothing is frozen: pointers have 64 bits
 there, so RAM is about twice what a board of 32 bits needs, and the code itself is in it.
 cortex-m3 is a chip in QEMU (qemu.py) with the code frozen, so that only what a module defines is
@@ -22,6 +24,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import bootstrap
 import compile as compiling
+import last_commit
 from bootstrap import ROOT, Trouble, say
 from meter import DEFAULT_DEFINITION, DEFAULT_LINKS
 
@@ -171,11 +174,16 @@ def probe(program, paths, modules, links):
         script = os.path.join(folder, "probe.py")
         with open(script, "w") as f:
             f.write(_PROBE)
-        todo = {"modules": modules, "links": links, "state": os.path.join(folder, "state")}
+        # By names that are as long in every checkout: else the heap would be another one.
+        for k, path in enumerate(paths):
+            os.symlink(path, os.path.join(folder, "path%d" % k))
+        names = ["path%d" % k for k in range(len(paths))]
+        todo = {"modules": modules, "links": links, "state": "state"}
         r = subprocess.run(
-            [program, "-X", "heapsize=" + HEAP, script],
+            [program, "-X", "heapsize=" + HEAP, "probe.py"],
+            cwd=folder,
             input=json.dumps(todo) + "\n",
-            env={**os.environ, "MICROPYPATH": ":".join(paths)},
+            env={**os.environ, "MICROPYPATH": ":".join(names)},
             capture_output=True,
             text=True,
         )
@@ -206,35 +214,71 @@ def measure_chip(definition):
     loaded = run([], [])["loaded"]
     modules = [name for name in order(sources) if name in loaded]
     result = run(modules, [name for name, _ in CHIP_STEPS])
+    # The measuring takes some itself.
+    with qemu.Chip(elf) as chip:
+        result["base"] = int(chip.run("import gc\ngc.collect()\nprint(gc.mem_alloc())"))
     del result["loaded"]
     result["held"] = held
     return result
 
 
-def chip_table(result):
+# --- Tables: figures, and by how much they differ from those of the last commit ----------------
+
+
+def difference(now, before):
+    """As text; nothing if there was no such figure, or the same."""
+    if now is None or before is None or now == before:
+        return ""
+    return "%+d" % (now - before)
+
+
+def line(text, now, before, width=46):
+    """A figure; before: None if that was not measured."""
+    return ("%-*s %8d %7s" % (width, text, now, difference(now, before))).rstrip()
+
+
+def chip_table(result, before):
+    """before: the result of the last commit; {} if there is none."""
+    ram = dict(before.get("imports", ()))
+    steps = before.get("steps", {})
     lines = ["%-46s %8s" % ("module (code frozen)", "RAM")]
-    lines += ["%-46s %8d" % (name, n) for name, n in result["imports"]]
+    for name, n in result["imports"]:
+        lines.append(line(name, n, ram.get(name, 0) if before else None))
+    names = [name for name, _ in result["imports"]]
+    lines += [line(name, 0, n) for name, n in ram.items() if name not in names]
     total = sum(n for _, n in result["imports"])
-    lines += ["%-46s %8d" % ("%d modules" % len(result["imports"]), total), ""]
-    lines.append("%-46s %8s" % ("The start adds to that", "RAM"))
+    lines.append(line("%d modules" % len(names), total, sum(ram.values()) if before else None))
+    lines += ["", "%-46s %8s" % ("The start adds to that", "RAM")]
     for name, text in CHIP_STEPS:
         if name in result["steps"]:
-            lines.append("%-46s %8d" % (text, result["steps"][name]))
-    lines.append("%-46s %8d" % ("board", result["base"]))
-    lines.append("%-46s %8d" % ("heap held by the running meter", result["held"]))
+            lines.append(line(text, result["steps"][name], steps.get(name)))
+    lines.append(line("The runtime, before all that", result["base"], before.get("base")))
+    lines.append(line("heap held by the running meter", result["held"], before.get("held")))
     return "\n".join(lines)
 
 
-def table(result):
-    lines = ["%-32s %8s %8s" % ("module", ".mpy", "RAM")]
+def table(result, before):
+    """before: the result of the last commit; {} if there is none."""
+    known = {m["module"]: m for m in before.get("modules", ())}
+    none = {"mpy": 0, "ram": 0} if before else {"mpy": None, "ram": None}
+    gone = dict(known)
+    lines = ["%-32s %8s %7s %8s" % ("module", ".mpy", "", "RAM")]
+
+    def add(name, mpy, ram, was):
+        text = "%8d" % ram if ram is not None else "%8s" % "-"
+        change = difference(ram, was["ram"])
+        lines.append(
+            ("%-32s %8d %7s %s %7s" % (name, mpy, difference(mpy, was["mpy"]), text, change))
+            .rstrip()
+        )  # fmt: skip
+
     for m in result["modules"]:
-        ram = "%8d" % m["ram"] if m["ram"] is not None else "%8s" % "-"
-        lines.append("%-32s %8d %s" % (m["module"], m["mpy"], ram))
-    used = [m for m in result["modules"] if m["ram"] is not None]
-    lines.append(
-        "%-32s %8d %8d"
-        % ("all that this meter loads", sum(m["mpy"] for m in used), sum(m["ram"] for m in used))
-    )
+        add(m["module"], m["mpy"], m["ram"], known.get(m["module"], none))
+        gone.pop(m["module"], None)
+    for name, m in gone.items():
+        add(name, 0, 0, m)
+    now, was = loaded(result["modules"]), loaded(known.values()) if before else none
+    add("all that this meter loads", now["mpy"], now["ram"], was)
     lines += ["", "The running meter adds to that (octets of RAM)"]
     words = (
         ("tables", "tables: the definition (%d as .mpy)" % result["definition_mpy"]),
@@ -243,10 +287,18 @@ def table(result):
         ("later", "in its first two minutes"),
         ("total", "in all (budget %d)" % result["running"]["budget"]),
     )
+    running = before.get("running", {})
     for key, text in words:
-        lines.append("%-62s %8d" % (text, result["running"][key]))
-    lines.append("%-62s %8d" % ("heap in use, code included", result["heap_in_use"]))
+        lines.append(line(text, result["running"][key], running.get(key), 66))
+    in_use = result["heap_in_use"]
+    lines.append(line("heap in use, code included", in_use, before.get("heap_in_use"), 66))
     return "\n".join(lines)
+
+
+def loaded(modules):
+    """Octets of the modules that the meter loads."""
+    used = [m for m in modules if m["ram"] is not None]
+    return {"mpy": sum(m["mpy"] for m in used), "ram": sum(m["ram"] for m in used)}
 
 
 def main(args):
@@ -255,13 +307,26 @@ def main(args):
     p.add_argument("--definition", metavar="FILE", default=DEFAULT_DEFINITION)
     p.add_argument("--runtime", choices=("micropython", "cortex-m3"), default="micropython")
     options = p.parse_args(args)
-    if options.runtime == "cortex-m3":
+    on_chip = options.runtime == "cortex-m3"
+    if on_chip:
         result = measure_chip(os.path.abspath(options.definition))
-        text = chip_table(result)
     else:
         result = measure(options.definition)
-        text = table(result)
-    print(json.dumps(result, indent=2) if options.json else text)
+    wanted = ["--runtime", options.runtime]
+    if options.definition != DEFAULT_DEFINITION:
+        wanted += ["--definition", os.path.abspath(options.definition)]
+    before = {}
+    try:
+        words, before = last_commit.figures(wanted)
+        words = "Changes since %s." % words
+    except Trouble as e:
+        words = str(e)
+    if options.json:
+        result["last_commit"] = before or None
+        print(json.dumps(result, indent=2))
+    else:
+        print((chip_table if on_chip else table)(result, before))
+        print(words)
     return 0
 
 

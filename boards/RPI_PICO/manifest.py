@@ -4,6 +4,8 @@
 freeze("$(PORT_DIR)/modules")
 include("../manifest.py")
 module("wiring.py", opt=2)
+# Starts the meter. It goes before a main.py on the file system.
+module("main.py", base_path="..", opt=2)
 
 # Nothing of micropython-lib: this image is built from the packages of a distribution, which leave
 # it out. `mpremote mip install ssd1306` brings what the display needs.

@@ -84,6 +84,16 @@ _HIGH = const(2530)
 _MISSING = const(1150)
 
 
+def saved_time(kept):
+    """UTC minute and second of the last save, (-1, 0): there was none. kept: storage.extra."""
+    if not kept[_KEPT_FLAGS] & _WAS_SAVED:
+        return -1, 0
+    minute = 0
+    for k in range(4):
+        minute = minute << 8 | kept[_KEPT_MINUTE + k]
+    return minute, kept[_KEPT_SECOND]
+
+
 class Program:
     """Drives a model that is started, with its clock set and storage loaded.
 
@@ -147,6 +157,7 @@ class Program:
         self._dirty = False
         self._changes = 0
         self._failed = 0
+        self._damaged = False
         self._status_bits = bytearray(2)
         self._voltage = bytearray([_VOLTAGE_NORMAL] * 3)
         model.on_edit = self._on_edit
@@ -284,6 +295,7 @@ class Program:
             if clock.local[11] & _DST_ACTIVE != self._dst:
                 self._dst ^= _DST_ACTIVE
                 self.events.note(_DST_CHANGE)
+            self._note_damage()
             if now % _SAVE_MINUTES == 0:
                 self._save_once()
         if due and self._profiles is not None:
@@ -453,24 +465,28 @@ class Program:
         self._saved = True
         self._resync()
         self._measure()
-        if kept[_KEPT_FLAGS] & _WAS_SAVED:
-            self.saved_minute = 0
-            for k in range(4):
-                self.saved_minute = self.saved_minute << 8 | kept[_KEPT_MINUTE + k]
+        self.saved_minute, second = saved_time(kept)
+        if self.saved_minute >= 0:
             self.registers.count(_POWER_FAILURES, 1)
             for k in range(len(self._status_bits)):
                 self._status_bits[k] |= _POWER_WAS_DOWN
             if not kept[_KEPT_FLAGS] & _WAS_POWERED_DOWN:
                 # Nothing was left to note it with: the last time that is known stands for it.
-                self._note_at(_POWER_DOWN, self.saved_minute, kept[_KEPT_SECOND])
+                self._note_at(_POWER_DOWN, self.saved_minute, second)
         self.registers.count(_BOOTS, 1)
-        if self.model.storage is not None and self.model.storage.damaged:
-            self.events.note(_MEMORY_ERROR)
+        self._note_damage()
         self.events.note(_POWER_UP)
         self._dirty = True
         # Handlers begin their periods; the first boundary then ends one.
         self.work = self._instant(False, False)
         self._finish()
+
+    def _note_damage(self):
+        """Something stored cannot be read: seen at the start, or when a client read a row."""
+        storage = self.model.storage
+        if storage is not None and storage.damaged and not self._damaged:
+            self._damaged = True
+            self.events.note(_MEMORY_ERROR)
 
     def power_down(self):
         """The orderly end, or a power-fail signal: note it and save; False if that failed."""

@@ -31,7 +31,10 @@ def utc():
             seconds -= _EPOCH_2000
     except AttributeError:
         return _FIRST_MINUTE, 0
-    return int(seconds) // 60, int(seconds) % 60
+    minute = int(seconds) // 60
+    if minute < _FIRST_MINUTE:
+        return _FIRST_MINUTE, 0  # nobody has set it: an RP2040 begins in 2021
+    return minute, int(seconds) % 60
 
 
 def random_fill(buf):

@@ -58,7 +58,6 @@ def _owner(name):
 def weigh(modules, steps, **options):
     imports = []
     __import__("_boot")
-    base = used()
     for name in modules:
         before = used()
         __import__(name)
@@ -75,7 +74,6 @@ def weigh(modules, steps, **options):
     print(
         json.dumps(
             {
-                "base": base,
                 "imports": imports,
                 "start": after - before,
                 "steps": figures,

@@ -88,7 +88,9 @@ class Handler(handler.Handler):
         for j in range(image[at + _KNOWN]):
             total += _get(image, at + _PAST + j * _PAST_LEN, _PAST_LEN)
         seconds = n * slots.double_long_unsigned(model, row, _PERIOD)
-        scaler = self._scaler(row)
+        scaler = slots.source(model, row, _SCALER_UNIT)[slots.offset(model, row, _SCALER_UNIT) + 3]
+        if scaler & 0x80:
+            scaler -= 0x100
         if scaler < 0:
             total *= 10**-scaler
         elif scaler:
@@ -97,12 +99,6 @@ class Handler(handler.Handler):
             half = seconds // 2
             total = (total + half) // seconds if total >= 0 else -((half - total) // seconds)
             model.put_int(row, _CURRENT_AVERAGE_VALUE, total)
-
-    def _scaler(self, row):
-        buf = slots.source(self.model, row, _SCALER_UNIT)
-        at = slots.offset(self.model, row, _SCALER_UNIT)
-        n = buf[at + 3]
-        return n - 0x100 if n & 0x80 else n
 
     def _n_periods(self, row):
         n = slots.long_unsigned(self.model, row, _NUMBER_OF_PERIODS)

@@ -25,14 +25,8 @@ scope-of-access-violated; a descriptor of another form type-unmatched.
 """
 
 from cosem import handler, profile_columns, profile_order, profile_range, slots
-from cosem.profile_selection import (
-    bits,
-    column,
-    count_columns,
-    find_definition,
-    put_columns,
-)
-from dlms.axdr import get_u16, put_u16, put_u32
+from cosem import profile_selection as selection
+from dlms.axdr import get_u16, put_length, put_u16, put_u32
 from dlms.prim import fill
 from micropython import const
 
@@ -136,7 +130,7 @@ class Handler(handler.Handler):
         sort = slots.octet(model, p.row, _SORT_METHOD)
         buf = slots.source(model, p.row, _CAPTURE_OBJECTS)
         at = slots.offset(model, p.row, _CAPTURE_OBJECTS) + 2
-        sort_column = find_definition(
+        sort_column = selection.find_definition(
             buf,
             at,
             p.n_columns,
@@ -249,11 +243,11 @@ class Handler(handler.Handler):
         """Column with the capture object definition key[pos:], or -1."""
         buf = slots.source(self.model, p.row, _CAPTURE_OBJECTS)
         at = slots.offset(self.model, p.row, _CAPTURE_OBJECTS) + 2
-        return find_definition(buf, at, p.n_columns, key, pos)
+        return selection.find_definition(buf, at, p.n_columns, key, pos)
 
     def time_in(self, p, j):
         """Minute (UTC) of the date-time in column j of self.row, second in clock.last_second."""
-        at = column(self.row, 0, j, p.ring.row_len)
+        at = selection.column(self.row, 0, j, p.ring.row_len)
         if at < 0 or self.row[at] != 0x09 or self.row[at + 1] != 12:
             return -1
         return self.clock.minute_of(self.row, at + 2)
@@ -367,8 +361,8 @@ class Handler(handler.Handler):
         if last_column == 0 or last_column > p.n_columns:
             last_column = p.n_columns
         if first_column > 1 or last_column < p.n_columns:
-            s.c = bits(first_column - 1, last_column - 1, True)
-            s.d = bits(first_column - 1, last_column - 1, False)
+            s.c = selection.bits(first_column - 1, last_column - 1, True)
+            s.d = selection.bits(first_column - 1, last_column - 1, False)
         n = self.visible(p)
         if last == 0 or last > n:
             last = n
@@ -383,7 +377,7 @@ class Handler(handler.Handler):
             return put_u32(buf, pos + 1, self.visible(p))
         if s.k == 0:
             buf[pos] = _ARRAY
-            return _put_count(buf, pos + 1, s.n - 1)
+            return put_length(buf, pos + 1, s.n - 1)
         ring = p.ring
         if s.b != _RUN:
             k = self.range.seek(p, s)
@@ -403,29 +397,14 @@ class Handler(handler.Handler):
                 return pos + get_u16(buf, pos + ring.row_len - 2)
             fill(buf, pos, n, _NULL)
             return pos + n
-        n = count_columns(s.c, s.d, p.n_columns)
+        n = selection.count_columns(s.c, s.d, p.n_columns)
         buf[pos - 1] = n
         if 0 <= k < ring.n and ring.read(k, self.row, 0):
-            after = put_columns(buf, pos, self.row, p.n_columns, s.c, s.d, p.ring.row_len)
+            after = selection.put_columns(
+                buf, pos, self.row, p.n_columns, s.c, s.d, p.ring.row_len
+            )
             if after >= 0:
                 return after
         # The row is damaged, or the ring has overwritten it since the answer began.
         fill(buf, pos, n, _NULL)
         return pos + n
-
-
-def _put_count(buf, pos, n):
-    """The length of an array of up to 2**24 - 1 rows."""
-    if n < 0x80:
-        buf[pos] = n
-        return pos + 1
-    if n < 0x100:
-        buf[pos] = 0x81
-        buf[pos + 1] = n
-        return pos + 2
-    if n < 0x10000:
-        buf[pos] = 0x82
-        return put_u16(buf, pos + 1, n)
-    buf[pos] = 0x83
-    buf[pos + 1] = n >> 16
-    return put_u16(buf, pos + 2, n & 0xFFFF)

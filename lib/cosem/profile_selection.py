@@ -6,9 +6,8 @@ on a 32-bit board allocates nothing. Rows come from a ring (see firmware/store.p
 pos), n, first.
 """
 
+from dlms import prim
 from dlms.axdr import length, length_size, skip
-from dlms.prim import compare as compare_octets
-from dlms.prim import copy
 from micropython import const
 
 _ARRAY = const(0x01)
@@ -95,7 +94,7 @@ def compare(a, apos, b, bpos, absolute):
     if tag == _BIT_STRING:
         n = n + 7 >> 3
         m = m + 7 >> 3
-    d = compare_octets(a, apos, b, bpos, n if n < m else m)
+    d = prim.compare(a, apos, b, bpos, n if n < m else m)
     if d or n == m:
         return d
     return -1 if n < m else 1
@@ -126,7 +125,7 @@ def _compare_float(a, apos, b, bpos, n, absolute):
     # IEEE 754 numbers of one sign order as their octets do.
     d = (a[apos] & 0x7F) - (b[bpos] & 0x7F)
     if d == 0:
-        d = compare_octets(a, apos + 1, b, bpos + 1, n - 1)
+        d = prim.compare(a, apos + 1, b, bpos + 1, n - 1)
     d = -1 if d < 0 else 1 if d > 0 else 0
     if absolute or (d == 0 and a[apos] == b[bpos]):
         return d
@@ -183,7 +182,7 @@ def is_definition(buf, pos, end):
 def find_definition(buf, pos, n, key, kpos):
     """Number of the capture object definition key[kpos:] among the n at buf[pos:], or -1."""
     for j in range(n):
-        if compare_octets(buf, pos + j * _DEFINITION_LEN, key, kpos, _DEFINITION_LEN) == 0:
+        if prim.compare(buf, pos + j * _DEFINITION_LEN, key, kpos, _DEFINITION_LEN) == 0:
             return j
     return -1
 
@@ -226,7 +225,7 @@ def put_columns(buf, pos, row, n, low, high, end):
         if after < 0:
             return -1
         if _is_set(low, high, j):
-            copy(buf, pos, row, at, after - at)
+            prim.copy(buf, pos, row, at, after - at)
             pos += after - at
         at = after
     return pos

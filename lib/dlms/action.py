@@ -7,9 +7,16 @@ return data as items of the stream (a single ACTION only).
 """
 
 from dlms import exceptions
-from dlms.axdr import get_small_u32, length, length_size, put_length, put_u32, skip
+from dlms.axdr import (
+    get_small_u32,
+    is_list_of,
+    length,
+    length_size,
+    put_length,
+    put_u32,
+    skip,
+)
 from dlms.prim import copy
-from dlms.stream import is_list_of
 from micropython import const
 
 _ACTION_RESPONSE = const(0xC7)

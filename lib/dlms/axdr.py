@@ -62,7 +62,7 @@ def length_size(buf, pos):
 
 
 def put_length(buf, pos, n):
-    """Write n as a length, in its shortest form; returns the position after it."""
+    """Write n, up to 2**24 - 1, as a length in its shortest form; returns the end."""
     if n < 0x80:
         buf[pos] = n
         return pos + 1
@@ -70,10 +70,12 @@ def put_length(buf, pos, n):
         buf[pos] = 0x81
         buf[pos + 1] = n
         return pos + 2
-    buf[pos] = 0x82
-    buf[pos + 1] = n >> 8
-    buf[pos + 2] = n & 0xFF
-    return pos + 3
+    if n < 0x10000:
+        buf[pos] = 0x82
+        return put_u16(buf, pos + 1, n)
+    buf[pos] = 0x83
+    buf[pos + 1] = n >> 16
+    return put_u16(buf, pos + 2, n)
 
 
 def get_u16(buf, pos):
@@ -84,10 +86,6 @@ def put_u16(buf, pos, value):
     buf[pos] = value >> 8 & 0xFF
     buf[pos + 1] = value & 0xFF
     return pos + 2
-
-
-def get_u24(buf, pos):
-    return buf[pos] << 16 | buf[pos + 1] << 8 | buf[pos + 2]
 
 
 def get_u32(buf, pos):
@@ -170,3 +168,16 @@ def skip_type(buf, pos, end, depth=_MAX_DEPTH):
     if tag > _LAST_TAG or tag == _COMPACT_ARRAY or _WIDTH[tag] == _UNKNOWN:
         return -1
     return pos
+
+
+def is_list_of(buf, pos, end, n):
+    """True if buf[pos:end] is a SEQUENCE OF exactly n Data."""
+    if length(buf, pos, end) != n:
+        return False
+    pos += length_size(buf, pos)
+    while n:
+        pos = skip(buf, pos, end)
+        if pos < 0:
+            return False
+        n -= 1
+    return pos == end

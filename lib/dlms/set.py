@@ -6,8 +6,16 @@ Blocks are gathered in the work buffer of the association behind the descriptors
 """
 
 from dlms import exceptions
-from dlms.axdr import get_small_u32, length, length_size, put_length, put_u32, skip
-from dlms.stream import is_list_of, parse_descriptors, parse_selection
+from dlms.axdr import (
+    get_small_u32,
+    is_list_of,
+    length,
+    length_size,
+    put_length,
+    put_u32,
+    skip,
+)
+from dlms.stream import parse_descriptors, parse_selection
 from micropython import const
 
 _SET_RESPONSE = const(0xC5)

@@ -29,7 +29,6 @@ _RAM = const(2)
 _LOGICAL_NAME = const(3)
 
 _STRUCTURE = const(2)
-_OCTET_STRING = const(9)
 
 _READ = const(1)
 
@@ -225,14 +224,15 @@ class Stream:
                 if self.phase == _ITEMS:
                     return pos
             elif phase == _NAME:
-                if end - pos < 8:
-                    # Room for a name only in the next block; or in no block, then in pieces.
-                    return self._name_slowly(out, pos, end, start)
-                out[pos] = _OCTET_STRING
-                out[pos + 1] = 6
-                copy(out, pos + 2, self.model.objects, (self.found << 4) + 2, 6)
-                pos += 8
-                self._next_part()
+                if end - pos < 8 and pos > start:
+                    return pos
+                # In a block that has no room for a whole one it is torn.
+                copy(out, pos, _NAME_HEAD, 0, 2)
+                pos += 2
+                self.src = self.model.objects
+                self.src_pos = (self.found << 4) + 2
+                self.src_end = self.src_pos + 6
+                self.phase = _BYTES
             elif phase == _PART:
                 if self._open_part():
                     if end - pos < 1:
@@ -275,16 +275,6 @@ class Stream:
             self.k += 1
         self._next_part()
         return pos
-
-    def _name_slowly(self, out, pos, end, start):
-        if pos > start:
-            return pos
-        self.src = self.model.objects
-        copy(out, pos, _NAME_HEAD, 0, 2)
-        self.src_pos = (self.found << 4) + 2
-        self.src_end = self.src_pos + 6
-        self.phase = _BYTES
-        return pos + 2
 
     def _next_part(self):
         self.torn = 0
@@ -413,19 +403,6 @@ def parse_selection(buf, pos, end):
     if buf[pos] != 1 or pos + 2 >= end:
         return -1
     return skip(buf, pos + 2, end)
-
-
-def is_list_of(buf, pos, end, n):
-    """True if buf[pos:end] is a SEQUENCE OF exactly n Data."""
-    if length(buf, pos, end) != n:
-        return False
-    pos += length_size(buf, pos)
-    while n:
-        pos = skip(buf, pos, end)
-        if pos < 0:
-            return False
-        n -= 1
-    return pos == end
 
 
 def parse_descriptors(buf, pos, end):

@@ -18,6 +18,7 @@ _OVERHEAD = const(16)  # flags 2, format 2, addresses 4 + 1, control 1, HCS 2, F
 _TICKS_MASK = const(0x3FFFFFFF)
 # reply, when the server asks for the same request again: the frame stays in hand.
 _AGAIN = const(-1)
+_COUNT_MASK = const(0x3FFFFFFF)
 
 
 class Frames:
@@ -41,6 +42,10 @@ class Frames:
 
         # The control octet, with F = 1, of the answer that is due; 0 = none. Input waits for it.
         self.reply = 0
+
+        # What was no frame although it began with a flag, since the start (30 bits): noise on the
+        # line, octets that were lost.
+        self.dropped = 0
 
         # Receiver. _n: -1 no flag seen, else octets collected in rx since the flag.
         # _need: octets at which _parse can get on. _head: length of a header found good, or 0.
@@ -179,6 +184,7 @@ class Frames:
 
     def _resync(self):
         """What began at the last flag is no frame: go on behind the next flag, or wait for one."""
+        self.dropped = self.dropped + 1 & _COUNT_MASK
         rx = self.rx
         n = self._n
         k = 0
