@@ -37,6 +37,10 @@ def use_loops():
 
     for name in ("compress512", "octets384", "state384"):
         setattr(sha2, name, getattr(_sha2_loop, name))
+    from crypto import _field_ints, field
+
+    for name in field.__all__:
+        setattr(field, name, getattr(_field_ints, name))
 
 
 # --- AES-GCM
@@ -192,12 +196,68 @@ def hash_case(v, port):
     return None
 
 
+# --- Curves
+
+
+def _work(v, port):
+    from crypto import ec
+
+    return ec.new(v["curve"], port.new_hash, port.elliptic(v["curve"]))
+
+
+def _done(work):
+    while work.step():
+        pass
+    return work.result
+
+
+def _digest(v, port):
+    from crypto import hashes
+
+    h = hashes.new("sha256" if v["curve"] == "P-256" else "sha384", port.new_hash)
+    h.update(octets(v["text"]))
+    return h.digest()
+
+
+def ecdh_case(v, port):
+    work = _work(v, port)
+    work.agree(octets(v["private"]), octets(v["peer"]))
+    if _done(work) != octets(v["out"]):
+        return "another secret"
+    work.public_key(octets(v["private"]))
+    return None if _done(work) == octets(v["public"]) else "another public key"
+
+
+def ecdsa_case(v, port):
+    """The signature of RFC 6979, if the nonce is ours; and any is verified."""
+    work = _work(v, port)
+    digest = _digest(v, port)
+    work.sign(octets(v["private"]), digest)
+    signature = _done(work)
+    if port.elliptic(v["curve"]) is None and signature != octets(v["out"]):
+        return "signed %s" % binascii.hexlify(signature)
+    for good in (signature, octets(v["out"])):
+        work.verify(octets(v["public"]), digest, good)
+        if _done(work) != 1:
+            return "not verified"
+    return None
+
+
+def verify_case(v, port):
+    work = _work(v, port)
+    work.verify(octets(v["public"]), _digest(v, port), octets(v["signature"]))
+    return None if _done(work) == octets(v["out"])[0] else "not what is known of it"
+
+
 KINDS = {
     "gcm": gcm_case,
     "gmac": gmac_case,
     "gmac-text": gmac_case,
     "ctr": ctr_case,
     "keywrap": keywrap_case,
+    "ecdh": ecdh_case,
+    "ecdsa": ecdsa_case,
+    "verify": verify_case,
     "md5": hash_case,
     "sha1": hash_case,
     "sha256": hash_case,
