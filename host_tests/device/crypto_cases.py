@@ -249,6 +249,17 @@ def verify_case(v, port):
     return None if _done(work) == octets(v["out"])[0] else "not what is known of it"
 
 
+# --- Key derivation
+
+
+def kdf_case(v, port):
+    from crypto import kdf
+
+    parts = [octets(v[name]) for name in ("text", "algorithm", "party_u", "party_v")]
+    key = kdf.derive(v["hash"], port.new_hash, *parts)
+    return None if key == octets(v["out"]) else "got %s" % binascii.hexlify(key)
+
+
 KINDS = {
     "gcm": gcm_case,
     "gmac": gmac_case,
@@ -258,6 +269,7 @@ KINDS = {
     "ecdh": ecdh_case,
     "ecdsa": ecdsa_case,
     "verify": verify_case,
+    "kdf": kdf_case,
     "md5": hash_case,
     "sha1": hash_case,
     "sha256": hash_case,

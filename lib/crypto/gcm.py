@@ -2,7 +2,7 @@
 """AES-GCM and GMAC (NIST SP 800-38D) for keys of 128 and 256 bits, in place, without allocating.
 
 IVs have 12 octets: in DLMS the system title of who protects and the invocation counter
-(IEC 62056-5-3, 5.3). AES comes from the port: an object whose encrypt(src, dst) does whole blocks
+(IEC 62056-5-3). AES comes from the port: an object whose encrypt(src, dst) does whole blocks
 in ECB mode, dst may be src. Counter mode and GHASH are made here, GHASH with a table of 16
 multiples of H (Shoup), 256 octets of heap a key (320 in the form without viper).
 

@@ -26,6 +26,7 @@ package(
         "field.py",
         "gcm.py",
         "hashes.py",
+        "kdf.py",
         "keywrap.py",
         "old_hashes.py",
         "sha2.py",
