@@ -260,6 +260,51 @@ def kdf_case(v, port):
     return None if key == octets(v["out"]) else "got %s" % binascii.hexlify(key)
 
 
+# --- Certificates
+
+
+def _part(buf, where):
+    return bytes(buf[where[0] : where[1]])
+
+
+def certificate_case(v, port):
+    from crypto import certificate
+
+    buf = octets("30" + v["text"] + "30")
+    c = certificate.Certificate()
+    code = c.read(buf, 1, len(buf) - 1)
+    if code:
+        return "code %d" % code
+    title = octets(v["title"]) if v["title"] else None
+    got = (c.curve, c.key, c.title, c.usage, c.not_before, c.not_after, c.is_authority)
+    wanted = (v["curve"], octets(v["key"]), title, v["usage"], v["not_before"], v["not_after"])
+    if got != wanted + (bool(v["authority"]),):
+        return "read %r" % (got,)
+    own_issuer = v["key"] == v["issuer_key"]
+    if (_part(buf, c.issuer) == _part(buf, c.subject)) != own_issuer:
+        return "issuer or subject"
+    if (_part(buf, c.subject_key_id) == _part(buf, c.authority_key_id)) != own_issuer:
+        return "key identifiers"
+    work = _work(v, port)
+    text = binascii.hexlify(_part(buf, c.tbs)).decode()
+    work.verify(octets(v["issuer_key"]), _digest(dict(v, text=text), port), c.signature)
+    return None if _done(work) else "its signature is wrong"
+
+
+def request_case(v, port):
+    from crypto import certificate_request
+
+    out = bytearray(4 + certificate_request.LENGTH)
+    end = certificate_request.begin(out, 4, v["curve"], octets(v["title"]), octets(v["public"]))
+    text = binascii.hexlify(out[4:end]).decode()
+    work = _work(v, port)
+    work.sign(octets(v["private"]), _digest(dict(v, text=text), port))
+    start, end = certificate_request.finish(out, 4, end, v["curve"], _done(work))
+    if port.elliptic(v["curve"]) is None and out[start:end] != octets(v["out"]):
+        return "made %s" % binascii.hexlify(out[start:end])
+    return None
+
+
 KINDS = {
     "gcm": gcm_case,
     "gmac": gmac_case,
@@ -270,6 +315,8 @@ KINDS = {
     "ecdsa": ecdsa_case,
     "verify": verify_case,
     "kdf": kdf_case,
+    "certificate": certificate_case,
+    "request": request_case,
     "md5": hash_case,
     "sha1": hash_case,
     "sha256": hash_case,
