@@ -52,7 +52,7 @@ provision: ## records of meters: make provision ARGS="new --flag ABC --serial 42
 test-cortex-m3: ## the meter on an emulated Cortex-M3 with a heap of 64 KiB
 	@$(PYTHON) tools/bootstrap.py test
 	@$(PYTHON) tools/images.py --board MPS2_AN385
-	@$(VENV) -m pytest host_tests/test_cortex_m3.py $(ARGS)
+	@$(VENV) -m pytest host_tests/test_cortex_m3.py host_tests/test_cortex_m3_crypto.py $(ARGS)
 
 clean: ## forget everything that was built or fetched
 	rm -rf build

@@ -30,7 +30,16 @@ def use_loops():
     from crypto import _gcm_loop, gcm, keywrap
 
     for module in (gcm, keywrap):
-        for name in ("counters", "copy", "ghash", "lengths", "same", "table", "xor"):
+        for name in (
+            "counters",
+            "copy",
+            "ghash",
+            "lengths",
+            "new_table",
+            "same",
+            "set_table",
+            "xor",
+        ):
             if hasattr(module, name):
                 setattr(module, name, getattr(_gcm_loop, name))
     from crypto import _sha2_loop, sha2

@@ -26,7 +26,7 @@ _make_fold(_FOLD)
 
 
 @micropython.viper
-def _fill_table(tab: ptr32, h: ptr8):
+def set_table(tab: ptr32, h: ptr8):
     z0 = uint(0)
     z1 = uint(0)
     z2 = uint(0)
@@ -64,10 +64,8 @@ def _fill_table(tab: ptr32, h: ptr8):
         i = i << 1
 
 
-def table(h):
-    tab = bytearray(256)
-    _fill_table(tab, h)
-    return tab
+def new_table():
+    return bytearray(256)
 
 
 @micropython.viper

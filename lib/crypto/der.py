@@ -22,9 +22,9 @@ OID = 0x06
 SEQUENCE = 0x30
 SET = 0x31
 
-_LONG = const(0x80)
-_ONE = const(0x81)
-_TWO = const(0x82)
+_LONG_FORM = const(0x80)
+_ONE_OCTET = const(0x81)
+_TWO_OCTETS = const(0x82)
 
 
 def malformed():
@@ -37,17 +37,17 @@ def element(buf, pos, end, tag):
         raise malformed()
     n = buf[pos + 1]
     pos += 2
-    if n == _ONE and pos < end:
+    if n == _ONE_OCTET and pos < end:
         n = buf[pos]
         pos += 1
-        if n < _LONG:
+        if n < _LONG_FORM:
             raise malformed()
-    elif n == _TWO and pos + 1 < end:
+    elif n == _TWO_OCTETS and pos + 1 < end:
         n = buf[pos] << 8 | buf[pos + 1]
         pos += 2
         if n < 0x100:
             raise malformed()
-    elif n >= _LONG:
+    elif n >= _LONG_FORM:
         raise malformed()
     if pos + n > end:
         raise malformed()
@@ -56,9 +56,9 @@ def element(buf, pos, end, tag):
 
 def after(buf, pos):
     n = buf[pos + 1]
-    if n < _LONG:
+    if n < _LONG_FORM:
         return pos + 2 + n
-    if n == _ONE:
+    if n == _ONE_OCTET:
         return pos + 3 + buf[pos + 2]
     return pos + 4 + (buf[pos + 2] << 8 | buf[pos + 3])
 
@@ -94,18 +94,18 @@ def signature(buf, pos, end, n):
 
 def room(n):
     """Octets of a tag and the length n."""
-    return 2 if n < _LONG else 3 if n < 0x100 else 4
+    return 2 if n < _LONG_FORM else 3 if n < 0x100 else 4
 
 
 def write(out, pos, tag, n):
     out[pos] = tag
-    if n < _LONG:
+    if n < _LONG_FORM:
         out[pos + 1] = n
     elif n < 0x100:
-        out[pos + 1] = _ONE
+        out[pos + 1] = _ONE_OCTET
         out[pos + 2] = n
     else:
-        out[pos + 1] = _TWO
+        out[pos + 1] = _TWO_OCTETS
         out[pos + 2] = n >> 8
         out[pos + 3] = n & 0xFF
     return pos + room(n)
