@@ -54,7 +54,7 @@ provision: ## records of meters: make provision ARGS="new --flag ABC --serial 42
 test-cortex-m3: ## the meter on an emulated Cortex-M3 with a heap of 64 KiB
 	@$(PYTHON) tools/bootstrap.py test
 	@$(PYTHON) tools/images.py --board MPS2_AN385
-	@$(VENV) -m pytest host_tests/test_cortex_m3.py $(ARGS)
+	@$(VENV) -m pytest host_tests/test_cortex_m3.py host_tests/test_cortex_m3_crypto.py $(ARGS)
 
 test-rp2040: ## the image of RPI_PICO in an emulator: read over UART0, its power cut
 	@$(PYTHON) tools/bootstrap.py test

@@ -32,7 +32,7 @@ def all_ok(vectors):
     return ["ok " + v["id"] for v in vectors]
 
 
-def _run(micropython, *args, **kwargs):
+def run(micropython, *args, **kwargs):
     r = subprocess.run(
         [micropython, str(ROOT / "host_tests/device" / args[0]), *args[1:]],
         env={**os.environ, "MICROPYPATH": "%s:%s" % (ROOT / "lib", ROOT)},
@@ -44,10 +44,10 @@ def _run(micropython, *args, **kwargs):
 
 def on_micropython(micropython, form, vectors):
     """The lines that crypto_cases.py says there."""
-    return _run(micropython, "crypto_cases.py", form, input=as_input(vectors))
+    return run(micropython, "crypto_cases.py", form, input=as_input(vectors))
 
 
 def bench(micropython, what):
     """{name: figure} of crypto_bench.py there."""
-    lines = _run(micropython, "crypto_bench.py", what)
+    lines = run(micropython, "crypto_bench.py", what)
     return {name: float(figure) for name, figure in map(str.split, lines)}

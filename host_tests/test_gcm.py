@@ -119,6 +119,17 @@ def test_two_keys_take_turns_between_messages():
             assert buf == AESGCM(key).encrypt(bytes(12), b"text", None)[:16]
 
 
+def test_another_key_in_the_same_place():
+    old, new = bytes(16), b"\x07" * 32
+    for g, make in ((gcm.new(Bare(old)), Bare), (gcm.new(port.aes(old)), port.aes)):
+        g.start(g.prefix(b"before"))
+        g.set_key(make(new))
+        buf = bytearray(b"text" + bytes(12))
+        g.start(g.prefix(b"aad"))
+        g.encrypt(buf, 0, 4, buf, 4, 12)
+        assert buf == AESGCM(new).encrypt(bytes(12), b"text", b"aad")[:16]
+
+
 def test_a_prefix_can_be_made_between_messages():
     g = gcm.new(Bare(bytes(16)))
     first = g.prefix(b"first")

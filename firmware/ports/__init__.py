@@ -13,6 +13,9 @@ Each port is a module of this package with one interface (positions and lengths 
                                      of the two only. May have seal(): see crypto/gcm.py
     new_hash(name) -> object | None  "md5", "sha1", "sha256": update(octets), digest(); None: the
                                      runtime has none, crypto/hashes.py has
+    elliptic(name) -> object | None  what does "P-256" or "P-384" faster than crypto/ec.py, or has
+                                     the keys: sign(), verify(), agree(), public_key(), generate()
+                                     as there, which return the result; None: nothing such
     out(text)                        a line for whoever watches; never raises
     listen(host, number) -> (listener, number)     TCP; number 0: any free port; raises OSError
     accept(listener) -> stream | None

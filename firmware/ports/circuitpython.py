@@ -122,6 +122,10 @@ def new_hash(name: "str"):
     return None
 
 
+def elliptic(name: "str"):
+    return None
+
+
 def out(text: "str"):
     try:
         print(text)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How long the primitives of lib/crypto take on the runtime that runs this.
 
-    micropython crypto_bench.py gcm
+    micropython crypto_bench.py gcm|ec
 
 Prints lines of a name and a figure: microseconds, and the same in floors, a floor being the time
 of copying one block by a primitive, taken in the same run. The heap is locked meanwhile.
@@ -74,8 +74,34 @@ class GCMBench:
             g.start(prefix)
             g.encrypt(buf, 0, end, buf, end, 12)
 
+    def received(self, n):
+        """Encrypted and decrypted."""
+        g = self.gcm
+        buf = self.buf
+        end = self.n_text
+        prefix = self.prefix
+        right = 0
+        for _ in range(n):
+            g.start(prefix)
+            g.encrypt(buf, 0, end, buf, end, 12)
+            g.start(prefix)
+            right += g.decrypt(buf, 0, end, buf, end, 12)
+        if right != n:
+            raise ValueError("a tag was refused")
+
 
 def gcm(port, n=500):
+    from crypto import gcm as module
+
+    gc.collect()
+    before = gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
+    t = ticks_us()
+    key = module.new(port.aes(bytes(range(16))))
+    key = key, key.prefix(bytes(17)), key.prefix(bytes(17))
+    print("gcm_key_us", since_us(t))
+    gc.collect()
+    print("gcm_key_heap", gc.mem_alloc() - before if hasattr(gc, "mem_alloc") else 0)
+    key = None
     bench = GCMBench(port)
     floor = least(bench.floor, n)
     print("floor_us", floor)
@@ -83,6 +109,51 @@ def gcm(port, n=500):
         us = least(bench.messages, n // (1 + bench.n_text // 64) + 1)
         print("gcm_%d_us" % bench.n_text, us)
         print("gcm_%d_floors" % bench.n_text, us / floor)
+    bench.n_text = 9
+    print("gcm_9_both_us", least(bench.received, n))
+
+
+class _Curve:
+    """Work on one curve, measured; the longest step includes what a collection takes in it."""
+
+    def __init__(self, name, port):
+        from crypto import ec
+
+        self.name = name.replace("-", "").lower()
+        self.ec = ec
+        self.size = ec.Curve(name).size
+        self.work = ec.new(name, port.new_hash)
+
+    def measure(self, what, *args):
+        gc.collect()
+        before = gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
+        getattr(self.work, what)(*args)
+        gc.collect()
+        held = gc.mem_alloc() - before if hasattr(gc, "mem_alloc") else 0
+        total = longest = 0
+        more = 1
+        while more:
+            t = ticks_us()
+            more = self.work.step()
+            us = since_us(t)
+            total += us
+            longest = max(longest, us)
+        for figure, value in (("us", total), ("step_us", longest), ("heap", held)):
+            print("%s_%s_%s" % (self.name, what, figure), value)
+        return self.work.result
+
+
+def ec(port):
+    for name in ("P-256", "P-384"):
+        curve = _Curve(name, port)
+        n = curve.size
+        private = bytes(range(1, n + 1))
+        digest = bytes(range(n, 2 * n))
+        public = curve.measure("public_key", private)
+        signature = curve.measure("sign", private, digest)
+        if not curve.measure("verify", public, digest, signature):
+            raise RuntimeError("its own signature was refused")
+        curve.measure("agree", private, public)
 
 
 def main(what, port=None):
@@ -90,7 +161,7 @@ def main(what, port=None):
         from firmware import ports
 
         port = ports.current()
-    {"gcm": gcm}[what](port)
+    {"gcm": gcm, "ec": ec}[what](port)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ package(
         "register_activation.py",
         "sap_assignment.py",
         "script_table.py",
+        "security_setup.py",
         "single_action_schedule.py",
         "slots.py",
     ),

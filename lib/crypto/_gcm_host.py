@@ -6,9 +6,12 @@ from crypto._gcm_loop import same
 
 class GCM:
     def __init__(self, aes):
-        self._seal = aes.seal
-        self.aes = aes
         self.iv = bytearray(12)
+        self.set_key(aes)
+
+    def set_key(self, aes):
+        self.aes = aes
+        self._seal = aes.seal
         self._aad = b""
 
     def prefix(self, octets):

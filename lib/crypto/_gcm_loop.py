@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The primitives of AES-GCM as plain loops that allocate nothing, except table(). See gcm.py.
+"""The primitives of AES-GCM as plain loops; only a new table is allocated. See gcm.py.
 
 A block is five numbers: 16 bits, and four times 28, so that each is a small int on boards of 32
 bits. A table is a list of 16 rows of five.
@@ -9,8 +9,11 @@ bits. A table is a list of 16 rows of five.
 _FOLD = tuple((i << 7 ^ i << 6 ^ i << 5 ^ i) << 5 for i in range(16))
 
 
-def table(h):
-    tab = [0] * 80
+def new_table():
+    return [0] * 80
+
+
+def set_table(tab, h):
     z = [h[0] << 8 | h[1]]
     half = 4  # halves of an octet: after 16 bits, seven of them make a number
     for _ in range(4):
@@ -32,7 +35,6 @@ def table(h):
         for j in range(1, i):
             for k in range(5):
                 tab[(i + j) * 5 + k] = tab[i * 5 + k] ^ tab[j * 5 + k]
-    return tab
 
 
 def ghash(tab, y, n, buf, pos, end, last):

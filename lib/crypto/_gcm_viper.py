@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# ruff: noqa: F821
 """The primitives of AES-GCM as MicroPython viper code. See gcm.py.
 
 A block is four 32-bit words, the first octet on top; z0..z3 below. A table has 16 rows of four
@@ -14,7 +15,7 @@ _FOLD = bytearray(32)
 
 
 @micropython.viper
-def _make_fold(fold: ptr16):  # noqa: F821
+def _make_fold(fold: ptr16):
     i = 0
     while i < 16:
         fold[i] = ((i << 7) ^ (i << 6) ^ (i << 5) ^ i) << 5
@@ -25,17 +26,17 @@ _make_fold(_FOLD)
 
 
 @micropython.viper
-def _fill_table(tab: ptr32, h: ptr8):  # noqa: F821
-    z0 = uint(0)  # noqa: F821
-    z1 = uint(0)  # noqa: F821
-    z2 = uint(0)  # noqa: F821
-    z3 = uint(0)  # noqa: F821
+def set_table(tab: ptr32, h: ptr8):
+    z0 = uint(0)
+    z1 = uint(0)
+    z2 = uint(0)
+    z3 = uint(0)
     i = 0
     while i < 4:
-        z0 = (z0 << 8) | uint(h[i])  # noqa: F821
-        z1 = (z1 << 8) | uint(h[i + 4])  # noqa: F821
-        z2 = (z2 << 8) | uint(h[i + 8])  # noqa: F821
-        z3 = (z3 << 8) | uint(h[i + 12])  # noqa: F821
+        z0 = (z0 << 8) | uint(h[i])
+        z1 = (z1 << 8) | uint(h[i + 4])
+        z2 = (z2 << 8) | uint(h[i + 8])
+        z3 = (z3 << 8) | uint(h[i + 12])
         tab[i] = 0
         i += 1
     i = 8
@@ -49,7 +50,7 @@ def _fill_table(tab: ptr32, h: ptr8):  # noqa: F821
         z3 = (z3 >> 1) | ((z2 & 1) << 31)
         z2 = (z2 >> 1) | ((z1 & 1) << 31)
         z1 = (z1 >> 1) | ((z0 & 1) << 31)
-        z0 = (z0 >> 1) ^ (uint(0xE1 * out) << 24)  # noqa: F821
+        z0 = (z0 >> 1) ^ (uint(0xE1 * out) << 24)
         i = i >> 1
     i = 2
     while i < 16:
@@ -63,15 +64,13 @@ def _fill_table(tab: ptr32, h: ptr8):  # noqa: F821
         i = i << 1
 
 
-def table(h):
-    tab = bytearray(256)
-    _fill_table(tab, h)
-    return tab
+def new_table():
+    return bytearray(256)
 
 
 @micropython.viper
-def ghash(tab: ptr32, y: ptr8, n: int, buf: ptr8, pos: int, end: int, last: int) -> int:  # noqa: F821
-    fold = ptr16(_FOLD)  # noqa: F821
+def ghash(tab: ptr32, y: ptr8, n: int, buf: ptr8, pos: int, end: int, last: int) -> int:
+    fold = ptr16(_FOLD)
     while True:
         while n < 16 and pos < end:
             y[n] = int(y[n]) ^ int(buf[pos])
@@ -79,33 +78,33 @@ def ghash(tab: ptr32, y: ptr8, n: int, buf: ptr8, pos: int, end: int, last: int)
             pos += 1
         if n < 16 and (last == 0 or n == 0):
             return n
-        z0 = uint(0)  # noqa: F821
-        z1 = uint(0)  # noqa: F821
-        z2 = uint(0)  # noqa: F821
-        z3 = uint(0)  # noqa: F821
+        z0 = uint(0)
+        z1 = uint(0)
+        z2 = uint(0)
+        z3 = uint(0)
         i = 15
         while i >= 0:
             b = int(y[i])
             t = (b & 15) << 2
             out = int(z3) & 15
             z3 = (z3 >> 4) | ((z2 & 15) << 28)
-            z3 ^= uint(tab[t + 3])  # noqa: F821
+            z3 ^= uint(tab[t + 3])
             z2 = (z2 >> 4) | ((z1 & 15) << 28)
-            z2 ^= uint(tab[t + 2])  # noqa: F821
+            z2 ^= uint(tab[t + 2])
             z1 = (z1 >> 4) | ((z0 & 15) << 28)
-            z1 ^= uint(tab[t + 1])  # noqa: F821
-            z0 = (z0 >> 4) ^ (uint(fold[out]) << 16)  # noqa: F821
-            z0 ^= uint(tab[t])  # noqa: F821
+            z1 ^= uint(tab[t + 1])
+            z0 = (z0 >> 4) ^ (uint(fold[out]) << 16)
+            z0 ^= uint(tab[t])
             t = (b >> 4) << 2
             out = int(z3) & 15
             z3 = (z3 >> 4) | ((z2 & 15) << 28)
-            z3 ^= uint(tab[t + 3])  # noqa: F821
+            z3 ^= uint(tab[t + 3])
             z2 = (z2 >> 4) | ((z1 & 15) << 28)
-            z2 ^= uint(tab[t + 2])  # noqa: F821
+            z2 ^= uint(tab[t + 2])
             z1 = (z1 >> 4) | ((z0 & 15) << 28)
-            z1 ^= uint(tab[t + 1])  # noqa: F821
-            z0 = (z0 >> 4) ^ (uint(fold[out]) << 16)  # noqa: F821
-            z0 ^= uint(tab[t])  # noqa: F821
+            z1 ^= uint(tab[t + 1])
+            z0 = (z0 >> 4) ^ (uint(fold[out]) << 16)
+            z0 ^= uint(tab[t])
             i -= 1
         i = 3
         while i >= 0:
@@ -124,7 +123,7 @@ def ghash(tab: ptr32, y: ptr8, n: int, buf: ptr8, pos: int, end: int, last: int)
 
 
 @micropython.viper
-def lengths(y: ptr8, n_aad: int, n_text: int):  # noqa: F821
+def lengths(y: ptr8, n_aad: int, n_text: int):
     n_aad = n_aad << 3
     n_text = n_text << 3
     i = 7
@@ -137,7 +136,7 @@ def lengths(y: ptr8, n_aad: int, n_text: int):  # noqa: F821
 
 
 @micropython.viper
-def counters(out: ptr8, iv: ptr8, first: int, n: int):  # noqa: F821
+def counters(out: ptr8, iv: ptr8, first: int, n: int):
     at = 0
     while n > 0:
         i = 0
@@ -154,7 +153,7 @@ def counters(out: ptr8, iv: ptr8, first: int, n: int):  # noqa: F821
 
 
 @micropython.viper
-def xor(dst: ptr8, dpos: int, src: ptr8, spos: int, n: int):  # noqa: F821
+def xor(dst: ptr8, dpos: int, src: ptr8, spos: int, n: int):
     i = 0
     while i < n:
         dst[dpos + i] = int(dst[dpos + i]) ^ int(src[spos + i])
@@ -162,7 +161,7 @@ def xor(dst: ptr8, dpos: int, src: ptr8, spos: int, n: int):  # noqa: F821
 
 
 @micropython.viper
-def same(a: ptr8, apos: int, b: ptr8, bpos: int, n: int) -> int:  # noqa: F821
+def same(a: ptr8, apos: int, b: ptr8, bpos: int, n: int) -> int:
     d = 0
     i = 0
     while i < n:
@@ -172,7 +171,7 @@ def same(a: ptr8, apos: int, b: ptr8, bpos: int, n: int) -> int:  # noqa: F821
 
 
 @micropython.viper
-def copy(dst: ptr8, dpos: int, src: ptr8, spos: int, n: int):  # noqa: F821
+def copy(dst: ptr8, dpos: int, src: ptr8, spos: int, n: int):
     i = 0
     while i < n:
         dst[dpos + i] = src[spos + i]

@@ -2,11 +2,13 @@
 """AES-GCM and GMAC (NIST SP 800-38D) for keys of 128 and 256 bits, in place, without allocating.
 
 IVs have 12 octets: in DLMS the system title of who protects and the invocation counter
-(IEC 62056-5-3, 5.3). AES comes from the port: an object whose encrypt(src, dst) does whole blocks
+(IEC 62056-5-3). AES comes from the port: an object whose encrypt(src, dst) does whole blocks
 in ECB mode, dst may be src. Counter mode and GHASH are made here, GHASH with a table of 16
 multiples of H (Shoup), 256 octets of heap a key (320 in the form without viper).
 
-    g = gcm.new(aes)                      what a key holds; about 700 octets, AES's own included
+    g = gcm.new(aes)                      what a key holds; with the AES object and two prefixes
+                                          900 octets on a board of 32 bits
+    g.set_key(aes)                        another key in the same place; its prefixes are made anew
     p = g.prefix(octets)                  what many messages authenticate first: security control
                                           and authentication key. Its GHASH is done here, once
     g.iv[0:12] = ...
@@ -27,10 +29,10 @@ ciphertext and tag (CPython, by OpenSSL), that; this form allocates.
 from micropython import const
 
 try:
-    from crypto._gcm_viper import counters, copy, ghash, lengths, same, table, xor
+    from crypto._gcm_viper import counters, copy, ghash, lengths, new_table, same, set_table, xor
 except (ImportError, AttributeError, SyntaxError, ValueError, NameError):
     # No viper in this runtime, or native code of another architecture.
-    from crypto._gcm_loop import counters, copy, ghash, lengths, same, table, xor
+    from crypto._gcm_loop import counters, copy, ghash, lengths, new_table, same, set_table, xor
 
 # So many blocks of key stream at a time, the first for the tag.
 _N_BLOCKS = const(16)
@@ -49,14 +51,18 @@ _blocks = tuple(memoryview(_stream)[: n * 16] for n in range(_N_BLOCKS + 1))
 
 class GCM:
     def __init__(self, aes):
-        self.aes = aes
         self.iv = bytearray(12)
         self._y = bytearray(16)
-        aes.encrypt(self._y, self._y)
-        self._table = table(self._y)
-        self._open = 0  # octets in the last block of additional data
-        self._n_aad = 0
-        self._prefix = None  # with which the additional data ends so far
+        self._table = new_table()
+        self.set_key(aes)
+
+    def set_key(self, aes):
+        y = self._y
+        self.aes = aes
+        xor(y, 0, y, 0, 16)
+        aes.encrypt(y, y)
+        set_table(self._table, y)
+        self.start(None)
 
     def prefix(self, octets):
         """At most 255 octets, with this key. Allocates, and forgets a message that was begun."""
@@ -70,9 +76,9 @@ class GCM:
         return made
 
     def start(self, prefix):
-        self._prefix = prefix
+        self._prefix = prefix  # with which the additional data ends so far, if with one
         self._n_aad = n = prefix[_LENGTH] if prefix else 0
-        self._open = n & 15
+        self._open = n & 15  # octets in its last block
 
     def aad(self, buf, pos, end):
         self._begin(0)

@@ -8,6 +8,7 @@ and 200 once. SHA-256, which nearly every hashlib has, is made of plain integers
 
 from micropython import const
 
+from crypto.gcm import copy
 from crypto._sha2_loop import compress256, octets256, state256
 
 try:
@@ -44,20 +45,24 @@ class Padded:
     def update(self, octets):
         block = self._block
         fill = self._n % self.block_len
-        self._n += len(octets)
-        for octet in octets:
-            block[fill] = octet
-            fill += 1
+        left = len(octets)
+        self._n += left
+        pos = 0
+        while left:
+            n = min(left, self.block_len - fill)
+            copy(block, fill, octets, pos, n)
+            pos += n
+            left -= n
+            fill += n
             if fill == self.block_len:
                 self._compress(block)
                 fill = 0
 
     def digest(self):
-        n = self._n
+        n_bits = self._n << 3
         self.update(b"\x80")
-        while (self._n + self.length_len) % self.block_len:
-            self.update(b"\0")
-        self.update((n << 3).to_bytes(self.length_len, self.order))
+        self.update(bytes(-(self._n + self.length_len) % self.block_len))
+        self.update(n_bits.to_bytes(self.length_len, self.order))
         return self._end()
 
 
