@@ -8,7 +8,7 @@
     work.public_key(private)                   result: x and y; None: not a private key
     work.generate(random_fill)                 result: the private key, x and y
     while work.step():
-        ...                                    whatever else there is to do
+        ...                                    whatever else there is to do; work.stop() gives up
     work.result
 
 Numbers have 32 octets (P-256) or 48, the highest first, public keys and signatures twice as many,
@@ -92,14 +92,23 @@ class Work:
         """1: there is more to do. 0: the result is there."""
         if self._job is None:
             return 0
+        more = 0
         try:
             next(self._job)
-            return 1
+            more = 1
         except StopIteration:
+            pass
+        finally:
+            if not more:
+                self.stop()
+        return more
+
+    def stop(self):
+        """Forget what is being done, and the secrets in it."""
+        if self._w is not None:
             field.clear(self._w)
-            self._w = None
-            self._job = None
-            return 0
+        self._w = None
+        self._job = None
 
     def sign(self, private, digest, extra=b""):
         self._expect(private, 1, digest, 1)
@@ -131,6 +140,7 @@ class Work:
             raise ValueError("length of a key, digest or signature")
 
     def _begin(self, n_registers, job):
+        self.stop()
         curve = self.curve
         w = field.numbers(n_registers, curve.prime)
         self._w = w
@@ -359,6 +369,9 @@ class HostWork:
 
     def step(self):
         return 0
+
+    def stop(self):
+        pass
 
     def sign(self, private, digest, extra=b""):
         self.result = self._host.sign(private, digest, extra)
