@@ -24,8 +24,8 @@ and of operations does not depend on secret numbers, and tables are read whole; 
 how a key or nonce was refused, no more. On a Cortex-M3 at 62.5 million instructions a second:
 
               sign     verify   agree    key pair  longest step  heap held meanwhile
-    P-256     0.63 s   1.45 s   1.07 s   0.52 s    12 ms         0.7 KiB; verify, agree 1.5 KiB
-    P-384     1.75 s   3.89 s   2.87 s   1.38 s    26 ms         1.0 KiB; verify, agree 2.1 KiB
+    P-256     0.70 s   1.58 s   1.16 s   0.56 s    12 ms         0.7 KiB; verify, agree 1.5 KiB
+    P-384     1.90 s   4.10 s   3.02 s   1.44 s    26 ms         1.0 KiB; verify, agree 2.1 KiB
 
 The registers are cleared in the end; octets that were made on the way (nonces) are left to the
 collector.
