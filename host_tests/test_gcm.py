@@ -121,6 +121,17 @@ def test_two_keys_take_turns_between_messages():
             assert buf == AESGCM(key).encrypt(bytes(12), b"text", None)[:16]
 
 
+def test_a_prefix_has_a_length():
+    g = gcm.new(Bare(bytes(16)))
+    aad = bytes(range(255))
+    tag = bytearray(12)
+    g.start(g.prefix(aad))
+    g.encrypt(tag, 0, 0, tag, 0, 12)
+    assert tag == AESGCM(bytes(16)).encrypt(bytes(12), b"", aad)[:12]
+    with pytest.raises(ValueError):
+        g.prefix(bytes(256))
+
+
 def test_another_key_in_the_same_place():
     old, new = bytes(16), b"\x07" * 32
     for g, make in ((gcm.new(Bare(old)), Bare), (gcm.new(port.aes(old)), port.aes)):

@@ -79,3 +79,8 @@ def test_what_the_runtime_has_is_used():
 def test_no_such_hash():
     with pytest.raises(ValueError):
         hashes.new("sha512", none)
+
+
+def test_a_key_longer_than_a_block():
+    with pytest.raises(ValueError):
+        hashes.hmac("sha256", none, bytes(65), ())

@@ -67,7 +67,10 @@ class GCM:
         self.start(None)
 
     def prefix(self, octets):
-        """At most 255 octets, with this key. Allocates, and forgets a message that was begun."""
+        """At most 255 octets, with this key. Allocates, and forgets a message that was begun.
+        ValueError: there are more."""
+        if len(octets) > 255:
+            raise ValueError("a prefix of more than 255 octets")
         self.start(None)
         self.aad(octets, 0, len(octets))
         made = bytearray(_PREFIX_LEN)
