@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec as reference
 from cryptography.hazmat.primitives.asymmetric import utils
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from firmware.ports import cpython
+from firmware.ports.ciphers import cpython
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec as reference
 from cryptography.hazmat.primitives.asymmetric import utils
-from firmware.ports import cpython
+from firmware.ports.ciphers import cpython
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ import pytest
 from crypto import kdf
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
-from firmware.ports import cpython
+from firmware.ports.ciphers import cpython
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -54,6 +54,8 @@ LEFT_OUT = (
     "firmware/circuitpython/code.py",
     "firmware/links/uart.py",
     "firmware/ports/board.py",
+    "firmware/ports/ciphers/cpython.py",
+    "firmware/ports/ciphers/micropython.py",
     "firmware/ports/cpython.py",
     "firmware/ports/micropython.py",
     "firmware/ports/shim/",

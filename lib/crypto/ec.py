@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """ECDSA, ECDH and key pairs on P-256 and P-384 (FIPS 186-4, SP 800-56A), cut into short steps.
 
-    work = ec.new("P-256", port.new_hash, port.elliptic("P-256"))
+    work = ec.new("P-256", ciphers.new_hash, ciphers.elliptic("P-256"))
     work.sign(private, digest)                 result: r and s; see extra below
     work.verify(public, digest, signature)     result: 1, or 0: wrong
     work.agree(private, public)                result: x of the shared point; None: a wrong key
@@ -31,7 +31,7 @@ The registers are cleared in the end; octets that were made on the way (nonces) 
 collector.
 
 The third argument is what the port has instead, with the same four functions, of OpenSSL or in a
-chip that keeps the keys; its work is done in one step. See firmware/ports/__init__.py.
+chip that keeps the keys; its work is done in one step. See firmware/ports/ciphers.
 """
 
 from micropython import const
