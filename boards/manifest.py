@@ -16,10 +16,11 @@ def stack(base, name):
                 module(os.path.relpath(path, base), base_path=base, opt=2)
 
 
-stack("../lib", "crypto")
 stack("../lib", "dlms")
 stack("../lib", "cosem")
 stack("../lib", "profiles")
 stack("..", "firmware")
 module("definition.py", base_path="$(DEFINITION)", opt=2)
 module("names.py", base_path="$(DEFINITION)", opt=2)
+# Last: an import looks through all of them, and few ask for these.
+stack("../lib", "crypto")

@@ -181,7 +181,9 @@ def pyright(stubs, tmp_path_factory):
 def test_types(pyright):
     folder = os.path.join(ROOT, "firmware")
     assert not pyright(
-        os.path.join(folder, "ports", "circuitpython.py"), os.path.join(folder, "circuitpython")
+        os.path.join(folder, "ports", "circuitpython.py"),
+        os.path.join(folder, "ports", "ciphers", "circuitpython.py"),
+        os.path.join(folder, "circuitpython"),
     )
 
 

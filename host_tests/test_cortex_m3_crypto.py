@@ -20,15 +20,15 @@ TOLERANCE = 1.05
 CASES = """
 import gc
 from device import crypto_cases
-from firmware.ports import board
+from firmware.ports import ciphers
 gc.threshold(8192)
-crypto_cases.main(%r, board)
+crypto_cases.main(%r, ciphers)
 """
 BENCH = """
 from device import crypto_bench
-from firmware.ports import board
+from firmware.ports import ciphers
 for what in ("gcm", "ec"):
-    crypto_bench.main(what, board)
+    crypto_bench.main(what, ciphers)
 """
 
 

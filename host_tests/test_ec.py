@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec as reference
 from cryptography.hazmat.primitives.asymmetric import utils
-from firmware.ports import cpython
+from firmware.ports.ciphers import cpython
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -321,6 +321,28 @@ def test_registers_are_cleared(name):
     assert any(w)
     done(work)
     assert not any(w) and work._w is None
+
+
+@CURVES
+def test_work_that_is_given_up_or_fails(name):
+    work = ours(name)
+    for give_up in (work.stop, lambda: work.public_key(octets(name, 4))):
+        work.public_key(octets(name, 3))
+        work.step()
+        w = work._w
+        give_up()
+        assert not any(w)
+    assert done(work) == raw(name, key_of(name, octets(name, 4)).public_key())
+
+    def failing(name):
+        raise MemoryError
+
+    work = ec.new(name, failing)
+    work.sign(octets(name, 3), digest(name, b""))
+    w = work._w
+    with pytest.raises(MemoryError):
+        done(work)
+    assert not any(w) and work.step() == 0 and work.result is None
 
 
 @CURVES

@@ -8,7 +8,7 @@ import crypto_vectors
 import pytest
 from crypto import _field_ints as ints
 from crypto import _p256, _p384
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "device"))
@@ -19,6 +19,7 @@ MODULI = [(octets, kind) for c in CURVES for octets, kind in ((c.PRIME, c.KIND),
 
 
 @pytest.mark.parametrize("octets, kind", MODULI)
+@settings(deadline=None)
 @given(st.integers(0, 2), st.data())
 def test_operations(octets, kind, op, data):
     n = int.from_bytes(octets, "big")

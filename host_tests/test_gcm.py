@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """lib/crypto/gcm.py: every form against vectors and against `cryptography`."""
 
+import hashlib
 import os
 import sys
+import types
 
 import crypto_vectors
 import pytest
-from crypto import _gcm_loop, gcm
+from crypto import _gcm_loop, gcm, keywrap
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from firmware.ports import cpython as port
+from firmware.ports.ciphers import cpython as port
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -119,6 +121,17 @@ def test_two_keys_take_turns_between_messages():
             assert buf == AESGCM(key).encrypt(bytes(12), b"text", None)[:16]
 
 
+def test_a_prefix_has_a_length():
+    g = gcm.new(Bare(bytes(16)))
+    aad = bytes(range(255))
+    tag = bytearray(12)
+    g.start(g.prefix(aad))
+    g.encrypt(tag, 0, 0, tag, 0, 12)
+    assert tag == AESGCM(bytes(16)).encrypt(bytes(12), b"", aad)[:12]
+    with pytest.raises(ValueError):
+        g.prefix(bytes(256))
+
+
 def test_another_key_in_the_same_place():
     old, new = bytes(16), b"\x07" * 32
     for g, make in ((gcm.new(Bare(old)), Bare), (gcm.new(port.aes(old)), port.aes)):
@@ -145,3 +158,33 @@ def test_how_long_messages_take_on_micropython(micropython):
     figures = crypto_vectors.bench(micropython, "gcm")
     assert figures["gcm_9_floors"] < 50
     assert figures["gcm_1024_floors"] < 600
+
+
+def test_circuitpythons_aes_takes_one_block_at_a_time(monkeypatch):
+    """Its port, over an aesio that is as strict as the real one."""
+
+    class Strict:
+        def __init__(self, key, mode):
+            assert mode == 1
+            self._aes = port.aes(bytes(key))
+
+        def encrypt_into(self, src, dest):
+            assert len(src) == len(dest) == 16
+            self._aes.encrypt(src, dest)
+
+        def decrypt_into(self, src, dest):
+            assert len(src) == len(dest) == 16
+            self._aes.decrypt(src, dest)
+
+    aesio = types.SimpleNamespace(AES=Strict, MODE_ECB=1)
+    monkeypatch.setitem(sys.modules, "aesio", aesio)
+    from firmware.ports.ciphers import circuitpython
+
+    for v in VECTORS:
+        assert crypto_cases.KINDS[v["kind"]](v, circuitpython) is None
+    wrapped = bytearray(8) + b"0123456789abcdef"
+    keywrap.wrap(circuitpython.aes(bytes(16)), wrapped, 0, 24)
+    assert keywrap.unwrap(circuitpython.aes(bytes(16)), wrapped, 0, 24) == 1
+    assert wrapped[8:] == b"0123456789abcdef"
+    assert circuitpython.new_hash("md5") is None
+    assert circuitpython.new_hash("sha256").digest() == hashlib.sha256().digest()

@@ -10,8 +10,8 @@ import pytest
 from crypto import kdf
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
-from firmware.ports import cpython
-from hypothesis import given
+from firmware.ports.ciphers import cpython
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "device"))
@@ -38,6 +38,7 @@ def test_published_examples_on_micropython(micropython):
 @pytest.mark.parametrize(
     "purpose", [kdf.AES_GCM_128, kdf.AES_GCM_256, kdf.AES_WRAP_128, kdf.AES_WRAP_256]
 )
+@settings(deadline=None)
 @given(st.data(), TITLES, TITLES, st.binary(max_size=9))
 def test_keys_are_those_of_cryptography(name, algorithm, n_z, n, purpose, data, u, v, nonce):
     z = data.draw(st.binary(min_size=n_z, max_size=n_z))

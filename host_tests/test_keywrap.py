@@ -8,7 +8,7 @@ import crypto_vectors
 import pytest
 from crypto import keywrap
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
-from firmware.ports import cpython as port
+from firmware.ports.ciphers import cpython as port
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

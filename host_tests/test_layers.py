@@ -29,15 +29,17 @@ FIRMWARE = {
 }  # fmt: skip
 # Only a port may know its runtime; store.py locks its folder where the host can.
 ONLY_HERE = {
-    "firmware/ports/": {"cryptolib", "hashlib", "os", "select", "socket", "time"},
+    "firmware/ports/ciphers/": {"cryptolib", "hashlib"},
+    "firmware/ports/": {"os", "select", "socket", "time"},
     "firmware/store.py": {"fcntl", "os"},
     # The constants of the board that it runs on.
     "firmware/board_main.py": {"wiring"},
     "firmware/ports/board.py": {"wiring"},
-    "firmware/ports/cpython.py": {"cryptography"},
+    "firmware/ports/ciphers/cpython.py": {"cryptography"},
+    "firmware/ports/ciphers/circuitpython.py": {"aesio"},
     # CircuitPython's own modules; typing is for type checkers only.
     "firmware/ports/circuitpython.py": {
-        "aesio", "board", "busio", "socketpool", "supervisor", "typing", "usb_cdc", "wifi",
+        "board", "busio", "socketpool", "supervisor", "typing", "usb_cdc", "wifi",
         "wiring",
     },
     "firmware/circuitpython/": {

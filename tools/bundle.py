@@ -53,6 +53,8 @@ LEFT_OUT = (
     "firmware/circuitpython/boot.py",
     "firmware/circuitpython/code.py",
     "firmware/ports/board.py",
+    "firmware/ports/ciphers/cpython.py",
+    "firmware/ports/ciphers/micropython.py",
     "firmware/ports/cpython.py",
     "firmware/ports/micropython.py",
     "firmware/ports/shim/",

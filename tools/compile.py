@@ -26,6 +26,8 @@ _DAY_S = 86400
 
 # Sources that no MicroPython board or PC needs; tools/bundle.py puts together CircuitPython's.
 _NOT_FOR_DEVICES = (
+    "firmware/ports/ciphers/circuitpython.py",
+    "firmware/ports/ciphers/cpython.py",
     "firmware/ports/cpython.py",
     "firmware/ports/shim/",
     "firmware/ports/circuitpython.py",

@@ -41,7 +41,7 @@ from remote import Remote
 
 DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 # Folders on the board that are ours: what we did not put there goes.
-OURS = ("cosem", "dlms", "firmware", "profiles")
+OURS = ("cosem", "crypto", "dlms", "firmware", "profiles")
 MAIN = "main.py"
 MAIN_TEXT = b"""# Made by tools/deploy.py of Picometer: starts the meter.
 from firmware import board_main

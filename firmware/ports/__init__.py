@@ -8,14 +8,6 @@ Each port is a module of this package with one interface (positions and lengths 
     utc() -> (minute, second)        whole minutes since 2000-01-01 00:00 UTC, and 0..59
     time_of_day() -> (h, m, s)       local time of the host, for the trace only
     random_fill(buf)                 octets nobody can guess, all of buf
-    aes(key) -> object               key of 16 or 32 octets; encrypt(src, dst), decrypt(src, dst):
-                                     whole blocks in ECB mode, dst may be src; one object does one
-                                     of the two only. May have seal(): see crypto/gcm.py
-    new_hash(name) -> object | None  "md5", "sha1", "sha256": update(octets), digest(); None: the
-                                     runtime has none, crypto/hashes.py has
-    elliptic(name) -> object | None  what does "P-256" or "P-384" faster than crypto/ec.py, or has
-                                     the keys: sign(), verify(), agree(), public_key(), generate()
-                                     as there, which return the result; None: nothing such
     out(text)                        a line for whoever watches; never raises
     listen(host, number) -> (listener, number)     TCP; number 0: any free port; raises OSError
     accept(listener) -> stream | None
@@ -30,7 +22,9 @@ Each port is a module of this package with one interface (positions and lengths 
     Poller()                         add(stream, owner), remove(stream), want_write(stream, yes),
                                      wait(ms): sets owner.ready on each owner that has something
 
-readinto, write, ticks_ms, wait, and AES's encrypt and decrypt allocate nothing on MicroPython.
+readinto, write, ticks_ms and wait allocate nothing on MicroPython.
+
+What security needs of a runtime is apart, in ciphers/, for meters that have it.
 """
 
 import sys

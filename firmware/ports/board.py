@@ -12,7 +12,6 @@ import time
 from micropython import const
 
 _TICKS_MASK = const(0x3FFFFFFF)
-_ECB = const(1)
 # A board without a clock that runs on begins at the time of this meter's reference data.
 _FIRST_MINUTE = const(13675680)  # 2026-01-01 00:00 UTC
 _EPOCH_2000 = const(946684800)
@@ -41,23 +40,6 @@ def random_fill(buf):
     data = os.urandom(len(buf))
     for i in range(len(buf)):
         buf[i] = data[i]
-
-
-def aes(key):
-    import cryptolib
-
-    return cryptolib.aes(key, _ECB)
-
-
-def new_hash(name):
-    import hashlib
-
-    make = getattr(hashlib, name, None)
-    return make() if make else None
-
-
-def elliptic(name):
-    return None
 
 
 def out(text):

@@ -13,7 +13,6 @@ import time
 from micropython import const
 
 _TICKS_MASK = const(0x3FFFFFFF)
-_ECB = const(1)
 _EADDRINUSE = const(98)
 _EAGAIN = const(11)
 _IPPROTO_TCP = const(6)
@@ -44,23 +43,6 @@ def random_fill(buf):
     data = os.urandom(len(buf))
     for i in range(len(buf)):
         buf[i] = data[i]
-
-
-def aes(key):
-    import cryptolib
-
-    return cryptolib.aes(key, _ECB)
-
-
-def new_hash(name):
-    import hashlib
-
-    make = getattr(hashlib, name, None)
-    return make() if make else None
-
-
-def elliptic(name):
-    return None
 
 
 def out(text):

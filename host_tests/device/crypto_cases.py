@@ -343,9 +343,7 @@ def main(form, port=None):
     if form == "loop":
         use_loops()
     if port is None:
-        from firmware import ports
-
-        port = ports.current()
+        from firmware.ports import ciphers as port
     while True:
         line = sys.stdin.readline().strip()
         if line == "end":

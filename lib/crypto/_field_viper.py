@@ -7,8 +7,9 @@ Multiplication is Montgomery's. Modulo the primes of the curves, which end in 16
 of each step of the reduction is the lowest limb itself, and multiplying by the prime is a handful
 of additions. No branch and no address depends on a number's value.
 
-Loops are unrolled four times, and the first two arguments are not arguments: viper keeps its first
-two variables in registers. Where something is subtracted, the carry is kept above zero.
+Loops are unrolled, and the first two arguments are not arguments: viper keeps its first two
+variables in registers. Where something is subtracted, the carry is kept above zero. A function is
+not larger than the jumps of a Cortex-M0, 2 KiB.
 """
 
 import micropython
@@ -30,196 +31,161 @@ _scratch = bytearray(_SCRATCH_LEN)
 
 
 @micropython.viper
-def _run(
-    x: uint,
-    carry: uint,
-    program: ptr8,
-    pos: int,
-    end: int,
-    w: ptr16,
-    modulus: ptr16,
-    scratch: ptr16,
-):
+def _multiply(x: uint, carry: uint, w: ptr16, a: int, b: int, scratch: ptr16, size: int):
+    """The product of the numbers at octets a and b of w."""
+    pb = int(w) + b
+    row = int(scratch)
+    upper = row + size
+    pt = row
+    while pt < upper:
+        ptr16(pt)[0] = 0
+        ptr16(pt)[1] = 0
+        ptr16(pt)[2] = 0
+        ptr16(pt)[3] = 0
+        pt += 8
+    while row < upper:
+        y = uint(ptr16(pb)[0])
+        carry = uint(0)
+        px = int(w) + a
+        pt = row
+        end_row = row + size
+        while pt < end_row:
+            x = uint(ptr16(px)[0]) * y + uint(ptr16(pt)[0]) + carry
+            ptr16(pt)[0] = x
+            carry = x >> 16
+            x = uint(ptr16(px)[1]) * y + uint(ptr16(pt)[1]) + carry
+            ptr16(pt)[1] = x
+            carry = x >> 16
+            x = uint(ptr16(px)[2]) * y + uint(ptr16(pt)[2]) + carry
+            ptr16(pt)[2] = x
+            carry = x >> 16
+            x = uint(ptr16(px)[3]) * y + uint(ptr16(pt)[3]) + carry
+            ptr16(pt)[3] = x
+            carry = x >> 16
+            px += 8
+            pt += 8
+        ptr16(pt)[0] = carry
+        pb += 2
+        row += 2
+
+
+@micropython.viper
+def _reduce(x: uint, carry: uint, modulus: ptr16, scratch: ptr16) -> int:
+    """The product becomes its upper half, not reduced by the last modulus; what is above it."""
     size = int(modulus[0]) << 1
-    lower = int(scratch)
-    upper = lower + size
+    row = int(scratch)
+    upper = row + size
+    kind = int(modulus[_REDUCTION])
+    if kind == 0:
+        extra = uint(0)
+        while row < upper:
+            y = (uint(ptr16(row)[0]) * uint(modulus[1])) & 0xFFFF
+            carry = uint(0)
+            px = int(modulus) + _LIMBS
+            pt = row
+            end_row = row + size
+            while pt < end_row:
+                x = uint(ptr16(px)[0]) * y + uint(ptr16(pt)[0]) + carry
+                ptr16(pt)[0] = x
+                carry = x >> 16
+                x = uint(ptr16(px)[1]) * y + uint(ptr16(pt)[1]) + carry
+                ptr16(pt)[1] = x
+                carry = x >> 16
+                x = uint(ptr16(px)[2]) * y + uint(ptr16(pt)[2]) + carry
+                ptr16(pt)[2] = x
+                carry = x >> 16
+                x = uint(ptr16(px)[3]) * y + uint(ptr16(pt)[3]) + carry
+                ptr16(pt)[3] = x
+                carry = x >> 16
+                px += 8
+                pt += 8
+            x = uint(ptr16(pt)[0]) + carry + extra
+            ptr16(pt)[0] = x
+            extra = x >> 16
+            row += 2
+        return int(extra)
+    # Each factor is at px + 48; what comes of the lower half are factors.
+    px = row + _FACTORS
+    pt = row
+    end_row = upper
+    out = px + 48
+    carry = uint(4)
+    # 0x3FFFC; a constant of more than 16 bits is read from between the instructions by a
+    # Cortex-M0, where frozen code may not be aligned for that.
+    bias = uint(0xFFFF)
+    bias = bias << 2
+    while pt < upper + size:
+        if kind == _P256:
+            # p = 2**256 - 2**224 + 2**192 + 2**96 - 1
+            while pt < end_row:
+                x = uint(ptr16(pt)[0]) + carry + bias + uint(ptr16(px)[18]) + uint(ptr16(px)[12])
+                x += uint(ptr16(px)[8]) - uint(ptr16(px)[10])
+                ptr16(out)[0] = x
+                carry = x >> 16
+                x = uint(ptr16(pt)[1]) + carry + bias + uint(ptr16(px)[19]) + uint(ptr16(px)[13])
+                x += uint(ptr16(px)[9]) - uint(ptr16(px)[11])
+                ptr16(out)[1] = x
+                carry = x >> 16
+                x = uint(ptr16(pt)[2]) + carry + bias + uint(ptr16(px)[20]) + uint(ptr16(px)[14])
+                x += uint(ptr16(px)[10]) - uint(ptr16(px)[12])
+                ptr16(out)[2] = x
+                carry = x >> 16
+                x = uint(ptr16(pt)[3]) + carry + bias + uint(ptr16(px)[21]) + uint(ptr16(px)[15])
+                x += uint(ptr16(px)[11]) - uint(ptr16(px)[13])
+                ptr16(out)[3] = x
+                carry = x >> 16
+                px += 8
+                pt += 8
+                out += 8
+        else:
+            # p = 2**384 - 2**128 - 2**96 + 2**32 - 1
+            while pt < end_row:
+                x = uint(ptr16(pt)[0]) + carry + bias + uint(ptr16(px)[22]) - uint(ptr16(px)[18])
+                x += uint(ptr16(px)[0]) - uint(ptr16(px)[16])
+                ptr16(out)[0] = x
+                carry = x >> 16
+                x = uint(ptr16(pt)[1]) + carry + bias + uint(ptr16(px)[23]) - uint(ptr16(px)[19])
+                x += uint(ptr16(px)[1]) - uint(ptr16(px)[17])
+                ptr16(out)[1] = x
+                carry = x >> 16
+                x = uint(ptr16(pt)[2]) + carry + bias + uint(ptr16(px)[24]) - uint(ptr16(px)[20])
+                x += uint(ptr16(px)[2]) - uint(ptr16(px)[18])
+                ptr16(out)[2] = x
+                carry = x >> 16
+                x = uint(ptr16(pt)[3]) + carry + bias + uint(ptr16(px)[25]) - uint(ptr16(px)[21])
+                x += uint(ptr16(px)[3]) - uint(ptr16(px)[19])
+                ptr16(out)[3] = x
+                carry = x >> 16
+                px += 8
+                pt += 8
+                out += 8
+        out = upper
+        end_row = upper + size
+    return int(carry) - 4
+
+
+@micropython.viper
+def _run(x: uint, carry: uint, program: ptr8, pos: int, end: int, w, modulus, scratch):
+    limbs = int(ptr16(modulus))
+    size = int(ptr16(limbs)[0]) << 1
+    limbs += _LIMBS
+    upper = int(ptr16(scratch)) + size
     top = upper + size
-    limbs = int(modulus) + _LIMBS
+    base = int(ptr16(w))
     while pos < end:
         op = int(program[pos])
-        pd = int(w) + int(program[pos + 1]) * size
-        pa = int(w) + int(program[pos + 2]) * size
-        pb = int(w) + int(program[pos + 3]) * size
+        a = int(program[pos + 2]) * size
+        b = int(program[pos + 3]) * size
+        pd = base + int(program[pos + 1]) * size
+        pa = base + a
+        pb = base + b
         pos += 4
         carry = uint(0)
+        pt = upper
         if op == _MUL:
-            pt = lower
-            while pt < upper:
-                ptr16(pt)[0] = 0
-                ptr16(pt)[1] = 0
-                ptr16(pt)[2] = 0
-                ptr16(pt)[3] = 0
-                pt += 8
-            row = lower
-            while row < upper:
-                y = uint(ptr16(pb)[0])
-                carry = uint(0)
-                px = pa
-                pt = row
-                end_row = row + size
-                while pt < end_row:
-                    x = uint(ptr16(px)[0]) * y + uint(ptr16(pt)[0]) + carry
-                    ptr16(pt)[0] = x
-                    carry = x >> 16
-                    x = uint(ptr16(px)[1]) * y + uint(ptr16(pt)[1]) + carry
-                    ptr16(pt)[1] = x
-                    carry = x >> 16
-                    x = uint(ptr16(px)[2]) * y + uint(ptr16(pt)[2]) + carry
-                    ptr16(pt)[2] = x
-                    carry = x >> 16
-                    x = uint(ptr16(px)[3]) * y + uint(ptr16(pt)[3]) + carry
-                    ptr16(pt)[3] = x
-                    carry = x >> 16
-                    px += 8
-                    pt += 8
-                ptr16(pt)[0] = carry
-                pb += 2
-                row += 2
-            kind = int(modulus[_REDUCTION])
-            if kind == 0:
-                row = lower
-                extra = uint(0)
-                while row < upper:
-                    y = (uint(ptr16(row)[0]) * uint(modulus[1])) & 0xFFFF
-                    carry = uint(0)
-                    px = limbs
-                    pt = row
-                    end_row = row + size
-                    while pt < end_row:
-                        x = uint(ptr16(px)[0]) * y + uint(ptr16(pt)[0]) + carry
-                        ptr16(pt)[0] = x
-                        carry = x >> 16
-                        x = uint(ptr16(px)[1]) * y + uint(ptr16(pt)[1]) + carry
-                        ptr16(pt)[1] = x
-                        carry = x >> 16
-                        x = uint(ptr16(px)[2]) * y + uint(ptr16(pt)[2]) + carry
-                        ptr16(pt)[2] = x
-                        carry = x >> 16
-                        x = uint(ptr16(px)[3]) * y + uint(ptr16(pt)[3]) + carry
-                        ptr16(pt)[3] = x
-                        carry = x >> 16
-                        px += 8
-                        pt += 8
-                    x = uint(ptr16(pt)[0]) + carry + extra
-                    ptr16(pt)[0] = x
-                    extra = x >> 16
-                    row += 2
-                carry = extra
-            else:
-                # Each factor is at px + 48; what comes of the lower half are factors.
-                px = lower + _FACTORS
-                pt = lower
-                end_row = upper
-                pd_row = px + 48
-                carry = uint(4)
-                while pt < top:
-                    if kind == _P256:
-                        # p = 2**256 - 2**224 + 2**192 + 2**96 - 1
-                        while pt < end_row:
-                            x = (
-                                uint(ptr16(pt)[0])
-                                + carry
-                                + 0x3FFFC
-                                + uint(ptr16(px)[18])
-                                + uint(ptr16(px)[12])
-                            )
-                            x += uint(ptr16(px)[8]) - uint(ptr16(px)[10])
-                            ptr16(pd_row)[0] = x
-                            carry = x >> 16
-                            x = (
-                                uint(ptr16(pt)[1])
-                                + carry
-                                + 0x3FFFC
-                                + uint(ptr16(px)[19])
-                                + uint(ptr16(px)[13])
-                            )
-                            x += uint(ptr16(px)[9]) - uint(ptr16(px)[11])
-                            ptr16(pd_row)[1] = x
-                            carry = x >> 16
-                            x = (
-                                uint(ptr16(pt)[2])
-                                + carry
-                                + 0x3FFFC
-                                + uint(ptr16(px)[20])
-                                + uint(ptr16(px)[14])
-                            )
-                            x += uint(ptr16(px)[10]) - uint(ptr16(px)[12])
-                            ptr16(pd_row)[2] = x
-                            carry = x >> 16
-                            x = (
-                                uint(ptr16(pt)[3])
-                                + carry
-                                + 0x3FFFC
-                                + uint(ptr16(px)[21])
-                                + uint(ptr16(px)[15])
-                            )
-                            x += uint(ptr16(px)[11]) - uint(ptr16(px)[13])
-                            ptr16(pd_row)[3] = x
-                            carry = x >> 16
-                            px += 8
-                            pt += 8
-                            pd_row += 8
-                    else:
-                        # p = 2**384 - 2**128 - 2**96 + 2**32 - 1
-                        while pt < end_row:
-                            x = (
-                                uint(ptr16(pt)[0])
-                                + carry
-                                + 0x3FFFC
-                                + uint(ptr16(px)[22])
-                                - uint(ptr16(px)[18])
-                            )
-                            x += uint(ptr16(px)[0]) - uint(ptr16(px)[16])
-                            ptr16(pd_row)[0] = x
-                            carry = x >> 16
-                            x = (
-                                uint(ptr16(pt)[1])
-                                + carry
-                                + 0x3FFFC
-                                + uint(ptr16(px)[23])
-                                - uint(ptr16(px)[19])
-                            )
-                            x += uint(ptr16(px)[1]) - uint(ptr16(px)[17])
-                            ptr16(pd_row)[1] = x
-                            carry = x >> 16
-                            x = (
-                                uint(ptr16(pt)[2])
-                                + carry
-                                + 0x3FFFC
-                                + uint(ptr16(px)[24])
-                                - uint(ptr16(px)[20])
-                            )
-                            x += uint(ptr16(px)[2]) - uint(ptr16(px)[18])
-                            ptr16(pd_row)[2] = x
-                            carry = x >> 16
-                            x = (
-                                uint(ptr16(pt)[3])
-                                + carry
-                                + 0x3FFFC
-                                + uint(ptr16(px)[25])
-                                - uint(ptr16(px)[21])
-                            )
-                            x += uint(ptr16(px)[3]) - uint(ptr16(px)[19])
-                            ptr16(pd_row)[3] = x
-                            carry = x >> 16
-                            px += 8
-                            pt += 8
-                            pd_row += 8
-                    pd_row = upper
-                    end_row = top
-                carry -= 4
+            _multiply(0, 0, w, a, b, scratch, size)
+            carry = uint(_reduce(0, 0, modulus, scratch))
         elif op == _ADD:
-            pt = upper
             while pt < top:
                 x = uint(ptr16(pa)[0]) + uint(ptr16(pb)[0]) + carry
                 ptr16(pt)[0] = x
@@ -239,7 +205,6 @@ def _run(
         else:
             # The difference, and if it is below zero, the modulus once more.
             carry = uint(1)
-            pt = upper
             while pt < top:
                 x = uint(ptr16(pa)[0]) + 0xFFFF - uint(ptr16(pb)[0]) + carry
                 ptr16(pt)[0] = x

@@ -3,7 +3,8 @@
 """SHA-384's compression as MicroPython viper code; it allocates nothing. See sha2.py.
 
 A 64-bit word is two of 32 bits, the upper one first. Sums are made of 16-bit pieces, and only
-what is stored is cut to 32 bits, so that the same code is right where integers have 64.
+what is stored is cut to 32 bits, so that the same code is right where integers have 64. No
+function is larger than the jumps of a Cortex-M0, 2 KiB.
 """
 
 import micropython
@@ -15,53 +16,68 @@ _work = bytearray(192)
 
 
 @micropython.viper
-def _compress(state: ptr32, w: ptr32, k: ptr8, block: ptr8, pos: int):
+def _begin(state: ptr32, w: ptr32, block: ptr8, pos: int):
+    """The state, and 16 words of the message."""
     i = 0
     while i < 16:
         w[32 + i] = state[i]
         i += 1
+    i = 0
+    while i < 32:
+        w[i] = (
+            (uint(block[pos]) << 24)
+            | (uint(block[pos + 1]) << 16)
+            | (uint(block[pos + 2]) << 8)
+            | uint(block[pos + 3])
+        )
+        pos += 4
+        i += 1
+
+
+@micropython.viper
+def _next_words(w: ptr32):
+    """The next 16 words: t0 and t1 gather the lower half, hi the upper one."""
     t = 0
-    while t < 80:
+    while t < 16:
+        at = t << 1
+        i = ((t + 1) & 15) << 1
+        h = uint(w[i])
+        l = uint(w[i + 1])
+        x = ((l >> 1) | (h << 31)) ^ ((l >> 8) | (h << 24)) ^ ((l >> 7) | (h << 25))
+        hi = ((h >> 1) | (l << 31)) ^ ((h >> 8) | (l << 24)) ^ (h >> 7)
+        t0 = x & 0xFFFF
+        t1 = (x >> 16) & 0xFFFF
+        i = ((t + 14) & 15) << 1
+        h = uint(w[i])
+        l = uint(w[i + 1])
+        x = ((l >> 19) | (h << 13)) ^ ((h >> 29) | (l << 3)) ^ ((l >> 6) | (h << 26))
+        hi += ((h >> 19) | (l << 13)) ^ ((l >> 29) | (h << 3)) ^ (h >> 6)
+        t0 += x & 0xFFFF
+        t1 += (x >> 16) & 0xFFFF
+        i = ((t + 9) & 15) << 1
+        hi += uint(w[i])
+        x = uint(w[i + 1])
+        t0 += x & 0xFFFF
+        t1 += x >> 16
+        hi += uint(w[at])
+        x = uint(w[at + 1])
+        t0 += x & 0xFFFF
+        t1 += x >> 16
+        t1 += t0 >> 16
+        w[at] = hi + (t1 >> 16)
+        w[at + 1] = (t1 << 16) | (t0 & 0xFFFF)
+        t += 1
+
+
+@micropython.viper
+def _rounds(w: ptr32, k: ptr8, t: int):
+    """Sixteen rounds from t on."""
+    end = t + 16
+    # This way round, since conditional jumps of Xtensa do not reach over all of it.
+    while True:
+        if t == end:
+            return
         at = (t & 15) << 1
-        # The message's word: t0 and t1 gather the lower half, hi the upper one.
-        if t < 16:
-            i = 0
-            while i < 2:
-                w[at + i] = (
-                    (uint(block[pos]) << 24)
-                    | (uint(block[pos + 1]) << 16)
-                    | (uint(block[pos + 2]) << 8)
-                    | uint(block[pos + 3])
-                )
-                pos += 4
-                i += 1
-        else:
-            i = ((t + 1) & 15) << 1
-            h = uint(w[i])
-            l = uint(w[i + 1])
-            x = ((l >> 1) | (h << 31)) ^ ((l >> 8) | (h << 24)) ^ ((l >> 7) | (h << 25))
-            hi = ((h >> 1) | (l << 31)) ^ ((h >> 8) | (l << 24)) ^ (h >> 7)
-            t0 = x & 0xFFFF
-            t1 = (x >> 16) & 0xFFFF
-            i = ((t + 14) & 15) << 1
-            h = uint(w[i])
-            l = uint(w[i + 1])
-            x = ((l >> 19) | (h << 13)) ^ ((h >> 29) | (l << 3)) ^ ((l >> 6) | (h << 26))
-            hi += ((h >> 19) | (l << 13)) ^ ((l >> 29) | (h << 3)) ^ (h >> 6)
-            t0 += x & 0xFFFF
-            t1 += (x >> 16) & 0xFFFF
-            i = ((t + 9) & 15) << 1
-            hi += uint(w[i])
-            x = uint(w[i + 1])
-            t0 += x & 0xFFFF
-            t1 += x >> 16
-            hi += uint(w[at])
-            x = uint(w[at + 1])
-            t0 += x & 0xFFFF
-            t1 += x >> 16
-            t1 += t0 >> 16
-            w[at] = hi + (t1 >> 16)
-            w[at + 1] = (t1 << 16) | (t0 & 0xFFFF)
         # T1 = h + S1(e) + ch(e, f, g) + K + W
         hi = uint(w[at])
         x = uint(w[at + 1])
@@ -116,6 +132,10 @@ def _compress(state: ptr32, w: ptr32, k: ptr8, block: ptr8, pos: int):
         w[last] = hi + (t1 >> 16)
         w[last + 1] = (t1 << 16) | (t0 & 0xFFFF)
         t += 1
+
+
+@micropython.viper
+def _finish(state: ptr32, w: ptr32):
     i = 0
     while i < 16:
         l = uint(state[i + 1])
@@ -143,7 +163,13 @@ def state384(initial):
 
 
 def compress512(state, block, pos):
-    _compress(state, _work, K, block, pos)
+    w = _work
+    _begin(state, w, block, pos)
+    for t in range(0, 80, 16):
+        if t:
+            _next_words(w)
+        _rounds(w, K, t)
+    _finish(state, w)
 
 
 def octets384(state):

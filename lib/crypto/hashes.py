@@ -3,7 +3,7 @@
 
     new(name, handed_in)               an object: update(octets), digest() once; ValueError: no
                                        such name. "md5", "sha1", "sha256", "sha384"
-    hmac(name, handed_in, key, parts)  octets; key not longer than a block
+    hmac(name, handed_in, key, parts)  octets; ValueError: the key is longer than a block
 
 `handed_in` is the port's new_hash(name), which gives what the runtime's hashlib has, or None. Both
 allocate.
@@ -34,6 +34,8 @@ def new(name, handed_in):
 
 def hmac(name, handed_in, key, parts):
     padded = bytearray(128 if name == "sha384" else 64)
+    if len(key) > len(padded):
+        raise ValueError("a key longer than a block")
     padded[: len(key)] = key
     digest = None
     for pad in (_IPAD, _OPAD):

@@ -2,7 +2,7 @@
 """The key derivation of DLMS key agreement (IEC 62056-5-3; NIST SP 800-56A, 5.8.1): the
 concatenation KDF, one round.
 
-    key = derive("sha256", port.new_hash, z, algorithm, party_u, party_v)
+    key = derive("sha256", ciphers.new_hash, z, algorithm, party_u, party_v)
 
 The hash is that of the suite: "sha256" gives 16 octets of key (suite 1), "sha384" 32 (suite 2). z
 is the x coordinate that both sides have agreed, 32 or 48 octets. The algorithm is that of the key,
