@@ -188,6 +188,7 @@ class Record:
                 _put_assigned(model, row, sap, name)
         title = self._octets(_SYSTEM_TITLE)
         if title is not None and self.good:
+            model.system_title = title
             for row in model.rows(_SECURITY_SETUP):
                 _put(model, row, _SERVER_SYSTEM_TITLE, title)
 

@@ -127,6 +127,102 @@ def test_calling_ap_title_is_a_system_title(title, diagnostic):
     assert aare(1 if diagnostic else 0, diagnostic) in Meter().talk().say(apdu.hex())
 
 
+def with_field(tag, content, value, apdu=None):
+    """The AARQ with one more field, `content` its inner tag, where the order of tags wants it."""
+    apdu = apdu or aarq(b"12345678")
+    field = bytes([tag, len(value) + 2, content, len(value)]) + value
+    at = 2
+    while at < len(apdu) and apdu[at] & 0x1F < tag & 0x1F:
+        at += 2 + apdu[at + 1]
+    apdu = apdu[:at] + field + apdu[at:]
+    return bytes([apdu[0], len(apdu) - 2]) + apdu[2:]
+
+
+@pytest.mark.parametrize(
+    "tag, content, value, diagnostic",
+    [
+        # The system title of the small meter is made of its logical device name.
+        (0xA2, 4, "504D540000000001", 0),
+        (0xA2, 4, "504D540000000002", 7),
+        (0xA2, 4, "504D5400000000", 7),
+        (0xA2, 4, "", 7),
+        (0xA3, 4, "00", 9),
+        (0xA4, 2, "00", 8),
+        (0xA5, 2, "00", 10),
+        (0xA7, 4, "30820000", 5),
+        (0xA8, 2, "01", 4),
+    ],
+)
+def test_identifiers_that_are_not_recognised(tag, content, value, diagnostic):
+    meter = Meter()
+    apdu = with_field(tag, content, bytes.fromhex(value))
+    assert aare(1 if diagnostic else 0, diagnostic) in meter.talk().say(apdu.hex())
+    # The next one is judged by itself.
+    assert ACCEPTED in meter.talk().open()
+
+
+@pytest.mark.parametrize(
+    "tag, content", [(0xA2, 2), (0xA3, 2), (0xA4, 4), (0xA5, 4), (0xA7, 2), (0xA8, 4)]
+)
+def test_identifiers_of_another_type(tag, content):
+    assert Meter().talk().say(with_field(tag, content, b"\x01").hex()) == "D80103"
+
+
+USER_LIST = "000F0000280003FF0A00"
+CURRENT_USER = "C00141 000F0000280000FF0B00"
+
+
+def users_talk(user_id=None, meter=None):
+    """Client 33 of device two, whose association has a user_list; its AARE."""
+    t = (meter or Meter()).talk(client=33, server=17)
+    apdu = aarq(b"12345678")
+    if user_id is not None:
+        apdu = with_field(0xA9, 2, user_id, apdu)
+    return t, t.say(apdu.hex())
+
+
+@pytest.mark.parametrize("user_id, name", [(b"\x05", "reader"), (b"\x00\x07", "fitter")])
+def test_users_of_the_list_are_let_in_and_shown(user_id, name):
+    t, got = users_talk(user_id)
+    assert aare(0, 0) in got
+    name = name.encode().hex().upper()
+    assert t.say(CURRENT_USER) == "C40141000202 11%02X0A06%s".replace(" ", "") % (
+        user_id[-1],
+        name,
+    )
+
+
+@pytest.mark.parametrize("user_id", [None, b"\x06", b"\x00"])
+def test_other_users_are_not_recognised(user_id):
+    t, got = users_talk(user_id)
+    assert aare(1, 6) in got
+    assert t.say(GET_LDN) == NO_ASSOCIATION
+
+
+def test_an_empty_list_lets_everybody_in():
+    meter = Meter()
+    t, _ = users_talk(b"\x05", meter)
+    assert t.say("C10141" + USER_LIST + "0100") == "C5014100"
+    for user_id, shown in ((None, "00"), (b"\x09", "09")):
+        t, got = users_talk(user_id, meter)
+        assert aare(0, 0) in got
+        # Its own user, not that of the other association of this client, which is open as well.
+        assert t.say(CURRENT_USER) == "C4014100020211%s0A00" % shown
+
+
+def test_a_list_that_a_client_wrote():
+    meter = Meter()
+    t, _ = users_talk(b"\x05", meter)
+    assert t.say("C10141" + USER_LIST + "0102 020211010A00 020211020A0141") == "C5014100"
+    assert aare(1, 6) in users_talk(b"\x05", meter)[1]
+    t, got = users_talk(b"\x02", meter)
+    assert aare(0, 0) in got and t.say(CURRENT_USER) == "C40141000202 11020A0141".replace(" ", "")
+
+
+def test_associations_without_a_list_take_every_user():
+    assert ACCEPTED in Meter().talk().say(with_field(0xA9, 2, b"\x05").hex())
+
+
 def test_client_that_is_not_defined():
     assert aare(1, 1) in Meter().talk(client=99).open()
 
@@ -274,7 +370,7 @@ def test_more_clients_than_room():
     meter = Meter()
     full = [meter.management() for _ in range(3)]
     late = meter.talk()
-    assert aare(2, 1) in late.open()
+    assert aare(2, 1, "A2") in late.open()
     assert late.say(GET_LDN) == NO_ASSOCIATION
     assert [t.say(GET_LDN) for t in full] == [LDN] * 3
     full[0].say("6200")
@@ -286,7 +382,7 @@ def test_clients_without_a_secret_leave_room_for_management():
     crowd = [meter.talk(client=16) for _ in range(3)]
     answers = [t.open(secret=None) for t in crowd]
     assert [ACCEPTED in a for a in answers] == [True, True, False]
-    assert aare(2, 1) in answers[2]
+    assert aare(2, 1, "A2") in answers[2]
     management = meter.management()
     assert management.say(GET_LDN) == crowd[0].say(GET_LDN) == LDN
 

@@ -87,7 +87,7 @@ def test_what_a_record_has(record, module):
 
 def test_the_system_title_of_the_sheet_is_made_by_the_same_rule(module):
     name = module.DEVICES[0][3].decode()
-    assert records.new(name[:3], name[3:], module).system_title == sheets.system_title(module)
+    assert records.new(name[:3], name[3:], module).system_title == module.SYSTEM_TITLE
 
 
 def test_a_record_is_kept_as_it_was(record, tmp_path):

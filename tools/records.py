@@ -26,6 +26,7 @@ import tomllib
 
 import sheet as sheets
 from bootstrap import ROOT, Trouble
+from tables import title_of
 
 FOLDER = os.path.join(ROOT, "provisioning")
 # Names of what is written: on a board, and in a meter's folder on a PC, where a dot keeps it apart
@@ -66,7 +67,7 @@ class Record:
     def __init__(self, flag_id, serial_number):
         self.flag_id = flag_id
         self.serial_number = serial_number
-        self.system_title = sheets.title_of(flag_id, serial_number)
+        self.system_title = title_of(flag_id, serial_number)
         self.devices = {}
         self.secrets = {}
         self.keys = {}

@@ -13,8 +13,6 @@ _MECHANISMS = (
 _LLS = 1
 
 _SECRET = 7  # attribute of Association LN
-_SYSTEM_TITLE = 5  # server_system_title of Security setup
-_SECURITY_SETUP = 64
 _HDLC_SETUP = 23
 
 
@@ -89,9 +87,8 @@ def sheet(module, ports):
         ],
         "ports": [port_entry(p) for p in ports],
     }
-    title = system_title(module)
-    if title:
-        result["system_title"] = title.hex().upper()
+    if module.SYSTEM_TITLE:
+        result["system_title"] = module.SYSTEM_TITLE.hex().upper()
     row = first_row(module, _HDLC_SETUP)
     if row >= 0:
         address = stored(module, row, 9)
@@ -99,25 +96,6 @@ def sheet(module, ports):
             result["hdlc_physical_address"] = address[1] << 8 | address[2]
     result["associations"] = [association(module, a) for a in module.ASSOCIATIONS]
     return result
-
-
-def system_title(module):
-    """Eight octets: what Security setup says, else the manufacturer and the serial number of the
-    logical device name (IEC 62056-5-3, 4.1.3.4: three letters, then five octets that are unique).
-    """
-    row = first_row(module, _SECURITY_SETUP)
-    title = octets(module, row, _SYSTEM_TITLE) if row >= 0 else None
-    if title:
-        return title
-    name = module.DEVICES[0][3].decode("ascii", "replace")
-    if not name[3:].isdigit() or int(name[3:]) >= 1 << 40:
-        return None
-    return title_of(name[:3], name[3:])
-
-
-def title_of(flag_id, serial_number):
-    """The system title of a meter: its FLAG id, and its serial number (digits) in five octets."""
-    return flag_id.encode() + int(serial_number).to_bytes(5, "big")
 
 
 def port_entry(port):

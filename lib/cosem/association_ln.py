@@ -18,6 +18,7 @@ _APPLICATION_CONTEXT_NAME = const(4)
 _XDLMS_CONTEXT_INFO = const(5)
 _AUTHENTICATION_MECHANISM_NAME = const(6)
 _ASSOCIATION_STATUS = const(8)
+_USER_LIST = const(10)
 _CURRENT_USER = const(11)
 
 # Access selectors of object_list. What selector 4 returns for its one object is not settled in
@@ -55,6 +56,7 @@ _CONFORMANCE = const(4)
 _MAX_PDU = const(5)
 _ACCESS = const(6)
 
+_FIRST_WITH_USERS = const(2)  # version of the class
 _DLMS_VERSION = const(6)
 _LN_CONTEXT = const(1)
 _CONTEXT_ARC = const(1)
@@ -125,14 +127,7 @@ class Handler(Base):
             buf[pos + 1] = self._status(config)
             return pos + 2
         if attribute == _CURRENT_USER:
-            # Nobody: user identification is not in use.
-            buf[pos] = _STRUCTURE
-            buf[pos + 1] = 2
-            buf[pos + 2] = _UNSIGNED
-            buf[pos + 3] = 0
-            buf[pos + 4] = _VISIBLE_STRING
-            buf[pos + 5] = 0
-            return pos + 6
+            return self._put_current_user(s, config, buf, pos)
         return -1
 
     def check(self, row, attribute, buf, pos, end):
@@ -153,6 +148,64 @@ class Handler(Base):
                 if a.state == _PENDING:
                     status = 1
         return status
+
+    # --- Users ------------------------------------------------------------------------------
+
+    def is_user(self, row, user_id):
+        """May this user (-1: none was named) use the association? All may, where there is no
+        user_list or an empty one."""
+        model = self.model
+        if model.version(row) < _FIRST_WITH_USERS or model.value_len(row, _USER_LIST) <= 2:
+            return True
+        return self._find_user(row, user_id) >= 0
+
+    def _find_user(self, row, user_id):
+        """Position of a user in user_list, or -1. Where the list is in ROM, nobody may change it.
+
+        A user is a structure of unsigned and visible-string.
+        """
+        model = self.model
+        src = self._users(row)
+        pos = model.place(row, _USER_LIST)
+        end = pos + 2 + model.value_len(row, _USER_LIST)
+        pos += 3 + length_size(src, pos + 3)
+        while pos < end:
+            if src[pos + 3] == user_id:
+                return pos
+            pos += 5
+            pos += length_size(src, pos) + length(src, pos, end)
+        return -1
+
+    def _users(self, row):
+        return self.model.image if self.model.slot(row, _USER_LIST) >= 0 else self.model.rom
+
+    def _put_current_user(self, s, config, buf, pos):
+        """The user of the association that asks, or that is open; 0 and no name if it named none,
+        or there is none."""
+        row = s.row
+        user_id = 0
+        at = -1
+        a = s.association
+        if a is None or a.config is not config:
+            a = None
+            for other in self.model.associations:
+                if other.config is config and other.state == _OPEN:
+                    a = other
+        if a is not None and a.user >= 0:
+            user_id = a.user
+            at = self._find_user(row, user_id)
+        buf[pos] = _STRUCTURE
+        buf[pos + 1] = 2
+        buf[pos + 2] = _UNSIGNED
+        buf[pos + 3] = user_id
+        buf[pos + 4] = _VISIBLE_STRING
+        buf[pos + 5] = 0
+        if at < 0:
+            return pos + 6
+        src = self._users(row)
+        n = length_size(src, at + 5) + length(src, at + 5, len(src))
+        copy(buf, pos + 5, src, at + 5, n)
+        return pos + 5 + n
 
     def _put_oid(self, row, buf, pos, arc, last):
         if self.model.version(row) == 0:

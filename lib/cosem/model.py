@@ -64,6 +64,7 @@ class Model:
         self.limits = definition.LIMITS
         self.configs = definition.ASSOCIATIONS
         self.handler_names = definition.HANDLERS
+        self.system_title = definition.SYSTEM_TITLE
         self.image = bytearray(definition.RAM)
         self.rom = definition.ROM
         self.objects = definition.OBJECTS

@@ -12,8 +12,8 @@ from micropython import const
 # Tags of the AARQ.
 _PROTOCOL_VERSION = const(0x80)
 _APPLICATION_CONTEXT = const(0xA1)
+_CALLED_AP_TITLE = const(0xA2)
 _CALLING_AP_TITLE = const(0xA6)
-_CALLING_AE_QUALIFIER = const(0xA7)
 _CALLING_AE_INVOCATION_ID = const(0xA9)
 _SENDER_ACSE_REQUIREMENTS = const(0x8A)
 _MECHANISM_NAME = const(0x8B)
@@ -30,6 +30,11 @@ _OCTET_STRING = const(0x04)
 _INTEGER = const(0x02)
 _CHARSTRING = const(0x80)
 _BITSTRING = const(0x81)
+
+# Identifiers that only have to be well-formed: tag, tag of the content, diagnostic. Called AE
+# qualifier, AP and AE invocation identifier; calling AE qualifier, AP invocation identifier.
+_NOT_RECOGNISED = b"\xa3\x04\x09\xa4\x02\x08\xa5\x02\x0a\xa7\x04\x05\xa8\x02\x04"
+_NOT_RECOGNISED_LEN = const(15)
 
 _AARE = const(0x61)
 _RLRE = const(0x63)
@@ -59,9 +64,11 @@ class AARQ:
     """The fields of an AARQ, as positions in the buffer that it lies in.
 
     version_1 is False when the client offers no protocol version that we have;
-    context, mechanism: last arc, -1 absent, -2 unknown; authentication, title, certificate,
+    context, mechanism: last arc, -1 absent, -2 unknown; authentication, title, called_title,
     user_information: _pos and _end, both 0 when absent; user_id -1 when absent;
-    requirements True when the authentication functional unit is asked for.
+    requirements True when the authentication functional unit is asked for;
+    not_recognised: 0, or the diagnostic for the first identifier of a kind that DLMS/COSEM has no
+    use for, or that nothing here goes by: whatever it says, it names nobody that the server knows.
     """
 
     def __init__(self):
@@ -74,7 +81,8 @@ class AARQ:
         self.requirements = False
         self.authentication_pos = self.authentication_end = 0
         self.title_pos = self.title_end = 0
-        self.certificate_pos = self.certificate_end = 0
+        self.called_title_pos = self.called_title_end = 0
+        self.not_recognised = 0
         self.user_id = _ABSENT
         self.user_information_pos = self.user_information_end = 0
 
@@ -126,14 +134,21 @@ class AARQ:
         if tag == _APPLICATION_CONTEXT:
             self.context = arc(buf, at, inner, _CONTEXT_ARC)
             return inner_tag == _OBJECT_IDENTIFIER
+        if tag == _CALLED_AP_TITLE:
+            self.called_title_pos = at
+            self.called_title_end = at + inner
+            return inner_tag == _OCTET_STRING
         if tag == _CALLING_AP_TITLE:
             self.title_pos = at
             self.title_end = at + inner
             return inner_tag == _OCTET_STRING
-        if tag == _CALLING_AE_QUALIFIER:
-            self.certificate_pos = at
-            self.certificate_end = at + inner
-            return inner_tag == _OCTET_STRING
+        i = 0
+        while i < _NOT_RECOGNISED_LEN:
+            if _NOT_RECOGNISED[i] == tag:
+                if not self.not_recognised:
+                    self.not_recognised = _NOT_RECOGNISED[i + 2]
+                return inner_tag == _NOT_RECOGNISED[i + 1]
+            i += 3
         if tag == _CALLING_AE_INVOCATION_ID:
             if inner_tag != _INTEGER or inner < 1 or inner > 2:
                 return False

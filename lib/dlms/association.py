@@ -7,7 +7,7 @@ each. Everything that decides in which state what is answered stands in the two 
 
 from dlms import initiate
 from dlms.axdr import get_small_u32, length, length_size
-from dlms.prim import copy, same
+from dlms.prim import compare, copy, same
 from dlms.stream import Stream
 from micropython import const
 
@@ -82,6 +82,8 @@ _MECHANISM_NAME_REQUIRED = const(12)
 _AUTHENTICATION_FAILURE = const(13)
 _AUTHENTICATION_REQUIRED = const(14)
 _CALLING_AP_TITLE_NOT_RECOGNISED = const(3)
+_CALLING_AE_INVOCATION_ID_NOT_RECOGNISED = const(6)
+_CALLED_AP_TITLE_NOT_RECOGNISED = const(7)
 _SYSTEM_TITLE_LEN = const(8)
 _NO_COMMON_ACSE_VERSION = const(2)
 
@@ -128,6 +130,7 @@ class Association:
                   the current association, 0.0.40.0.0.255), access are taken from there
     confirmed     False: an unconfirmed association, nothing is ever answered
     conformance   negotiated; max_pdu what the client takes; limit the longest answer
+    user          calling AE invocation identifier, -1: none
     protection    bits of the request's protection (1 authenticated, 2 encrypted, 4 signed)
     transfer      _NO_TRANSFER, _LONG_GET, ...; block_number of it; iip invoke_id_and_priority
     work          request of a long GET; descriptors and raw data of a long SET or ACTION
@@ -146,6 +149,7 @@ class Association:
         self.first_row = self.n_rows = 0
         self.access = b""
         self.confirmed = True
+        self.user = -1
         self.conformance = 0
         self.max_pdu = self.limit = 0
         self.protection = 0
@@ -202,6 +206,7 @@ class Association:
             self.event(_AARQ_ACCEPTED)
             self.configure(config)
             self.confirmed = request.response_allowed
+            self.user = aarq.user_id
             self.conformance = conformance
             self.max_pdu = request.max_pdu
             self.limit = channel.max_pdu
@@ -228,8 +233,19 @@ class Association:
             return _APPLICATION_CONTEXT_NOT_SUPPORTED
         if config is None:
             return _NO_REASON_GIVEN
+        title = self.model.system_title
         if aarq.title_end and aarq.title_end - aarq.title_pos != _SYSTEM_TITLE_LEN:
             return _CALLING_AP_TITLE_NOT_RECOGNISED
+        if aarq.called_title_end and (
+            aarq.called_title_end - aarq.called_title_pos != len(title)
+            or compare(title, 0, buf, aarq.called_title_pos, len(title)) != 0
+        ):
+            return _CALLED_AP_TITLE_NOT_RECOGNISED
+        if aarq.not_recognised:
+            return aarq.not_recognised
+        row = config[_ROW]
+        if not self.model.handler_of(row).is_user(row, aarq.user_id):
+            return _CALLING_AE_INVOCATION_ID_NOT_RECOGNISED
         wanted = config[_MECHANISM]
         offered = aarq.mechanism
         if offered == -1:

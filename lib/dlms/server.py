@@ -43,7 +43,7 @@ _MECHANISM = const(3)
 _LOWEST = const(0)
 
 _REJECTED_TRANSIENT = const(2)
-_USER = const(0xA1)
+_PROVIDER = const(0xA2)
 _NO_REASON_GIVEN = const(1)
 _NORMAL_RELEASE = const(0)
 
@@ -208,7 +208,7 @@ class Server:
                 return channel.aare(
                     1,
                     _REJECTED_TRANSIENT,
-                    _USER,
+                    _PROVIDER,
                     _NO_REASON_GIVEN,
                     0,
                     -1,

@@ -12,7 +12,7 @@ command     the command line
 from .classes import load_classes
 from .definition import load_definition
 from .notation import parse_type
-from .pack import compile, expected_value
+from .pack import compile, expected_value, title_of
 from .source import TableError
 
 __all__ = (
@@ -22,4 +22,5 @@ __all__ = (
     "load_classes",
     "load_definition",
     "parse_type",
+    "title_of",
 )

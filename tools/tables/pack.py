@@ -16,6 +16,8 @@ from .notation import obis, plain
 COMPUTED, ROM, RAM, NAME, ABSENT = range(5)
 CHECK, CHANGED = 0x10, 0x20
 _MOST_SHAPES = 1 << 10  # as many as an entry can number
+_SECURITY_SETUP = 64
+_SERVER_SYSTEM_TITLE = 5
 _LENGTH_LEN = 2  # a row ends with the length of its columns
 _ITEM_MAX = (
     384  # octets of one item of a computed value: a row of a profile with its structure header
@@ -59,6 +61,12 @@ def u16(n):
     return n.to_bytes(2, "big")
 
 
+def title_of(flag_id, serial_number):
+    """The system title of a meter (IEC 62056-5-3, 4.1.3.4: three letters, then five octets that
+    are unique): its FLAG id, and its serial number (digits)."""
+    return flag_id.encode() + int(serial_number).to_bytes(5, "big")
+
+
 class Packer:
     def __init__(self, definition):
         self.definition = definition
@@ -97,6 +105,7 @@ class Packer:
         for device in d.devices:
             first = device.objects[0].row
             t.devices.append((device.sap, first, len(device.objects), device.logical_device_name))
+        t.system_title = self.system_title(t)
         t.sources = [(o.source, o.row, 2) for o in d.objects if o.source]
         t.rings = [self.ring(o) for o in d.objects if o.version.module == "profile_generic"]
         t.limits = d.limits
@@ -240,6 +249,19 @@ class Packer:
                 else 1 + (1 if asked < 128 else 2 if asked < 256 else 3) + asked * one
             )
         return None
+
+    def system_title(self, t):
+        """Eight octets: what a Security setup says, else by title_of() from the first logical
+        device name, if that is a FLAG id and digits; else none."""
+        for o in self.definition.objects:
+            if o.version.class_id == _SECURITY_SETUP:
+                title = o.cells[_SERVER_SYSTEM_TITLE].encoding()[2:]
+                if len(title) == 8:
+                    return title
+        name = t.devices[0][3].decode("ascii", "replace")
+        if name[3:].isdigit() and int(name[3:]) < 1 << 40:
+            return title_of(name[:3], name[3:])
+        return b""
 
     def slots(self, t):
         """RAM: persistent slots first, each in the order of rows. ROM: shared."""

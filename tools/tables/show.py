@@ -38,6 +38,7 @@ def module(tables):
     for name in ("objects", "attributes", "shapes", "methods", "types", "rom", "ram", "access"):
         text += literal(name.upper(), getattr(tables, name)) + "\n"
     text += "PERSISTENT = %d\n\n" % tables.persistent
+    text += "SYSTEM_TITLE = %r\n\n" % tables.system_title
     text += "# (sap, first row, rows, logical device name)\nDEVICES = (\n"
     text += "".join("    %r,\n" % (row,) for row in tables.devices) + ")\n\n"
     names = []
