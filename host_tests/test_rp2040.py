@@ -114,7 +114,7 @@ def test_a_peer_reads_everything(standing, peers, expected, fresh_twin, associat
     peer = Peer(peers, "gurux_client.py", standing, "hdlc", association, secret)
     peer.opened = peer.ask("open")
     every = 6 if association == MANAGEMENT else 1
-    n = read_everything(peer, association, expected, fresh_twin, every=every, at_once=100)
+    n = read_everything(peer, association, expected, fresh_twin, every=every, at_once=50)
     assert n > 10
     peer.ask("release")
     peer.ask("close")
