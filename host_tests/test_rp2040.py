@@ -331,7 +331,7 @@ def test_noise_and_octets_that_are_lost(new, peers, expected):
         chip.wait_for("ready")
         sent = 0
         figures = chip.order("figures")
-        limit = time.monotonic() + 120
+        limit = time.monotonic() + 300
         with socket.create_connection(chip.address) as line:
             # While a sector is erased the UART is not looked after, and its FIFO holds 32 octets.
             while sent < 2000 or not figures["overruns"]:
