@@ -60,14 +60,19 @@ TYPE_UNMATCHED, OTHER_REASON = 12, 250
 # diagnostic of an association that was refused
 NO_REASON_GIVEN, MECHANISM_NAME_REQUIRED, AUTHENTICATION_FAILURE = 1, 12, 13
 
+RUNTIMES = ("cpython", "micropython")
+
 # (client SAP, server SAP)
 PUBLIC, READING, MANAGEMENT, DISPLAY = (16, 1), (2, 1), (1, 1), (16, 17)
 ASSOCIATIONS = (PUBLIC, READING, MANAGEMENT, DISPLAY)
 _NAMES = {PUBLIC: "public", READING: "reading", MANAGEMENT: "management", DISPLAY: "display"}
 
 
-def association_name(association):
-    return _NAMES[association]
+def shown(value):
+    """What a test is called that has this parameter: an association, a text, options of a peer."""
+    if value in ASSOCIATIONS:
+        return _NAMES[value]
+    return value if isinstance(value, str) else "".join(value).replace("--", "-") or "plain"
 
 
 def missing(what):
@@ -192,6 +197,15 @@ class Peer:
     def act(self, class_id, obis, method, type_="integer", value=0):
         command = dict(class_id=class_id, obis=obis, method=method, type=type_, value=value)
         return self.ask("action", **command)
+
+    def by_entry(self, obis, first, last):
+        """Rows of a profile by their numbers."""
+        return self.ask("by_entry", obis=obis, **{"from": first, "to": last})["value"]
+
+    def has_negotiated(self, server):
+        """It has opened its association with what both it and the server (see Expected) can."""
+        assert self.opened["conformance"] == self.opened["proposed"] & server["conformance"]
+        assert self.opened["max_pdu"] == server["max_pdu"]
 
     @property
     def said(self):

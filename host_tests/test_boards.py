@@ -366,3 +366,15 @@ def test_uarts_get_the_pins_of_the_wiring(monkeypatch):
         ((6, 9600), {"timeout": 0}),
         ((1, 9600), {"timeout": 0}),
     ]
+
+
+def test_a_read_that_fails_is_counted_and_not_the_end():
+    from firmware.ports import board
+
+    class UART:
+        def readinto(self, buf):
+            raise OSError(5)
+
+    before = board.errors
+    assert board.readinto(UART(), bytearray(8)) == 0
+    assert board.errors == before + 1

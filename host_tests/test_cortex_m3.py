@@ -37,10 +37,10 @@ from peer_sessions import (
     STANDS_AT,
     Peer,
     Twin,
-    association_name,
     minute_of,
     missing,
     read_everything,
+    shown,
 )
 
 CONVERSATIONS = sorted((Path(__file__).parent / "conversations").glob("*.txt"))
@@ -86,9 +86,7 @@ def fresh_twin(history, tmp_path_factory):
     return Twin(history[0], str(tmp_path_factory.mktemp("twin") / "state"))
 
 
-@pytest.mark.parametrize(
-    "association", [PUBLIC, READING, MANAGEMENT, DISPLAY], ids=association_name
-)
+@pytest.mark.parametrize("association", [PUBLIC, READING, MANAGEMENT, DISPLAY], ids=shown)
 def test_a_peer_reads_everything(meter, peers, expected, fresh_twin, association):
     peer = Peer(peers, "gurux_client.py", meter, "hdlc", association, expected.secret(association))
     peer.opened = peer.ask("open")

@@ -27,19 +27,19 @@ from peer_sessions import (
     PUBLIC,
     READ_WRITE_DENIED,
     READING,
+    RUNTIMES,
     SERIAL_NUMBER,
     TARIFF_SCRIPTS,
     TARIFFS,
     TYPE_UNMATCHED,
-    association_name,
     encoding_of,
     plain,
     read_everything,
+    shown,
     tariff_scripts,
 )
 
 PROGRAM = "dlms_cosem_client.py"
-RUNTIMES = ("cpython", "micropython")
 
 READS = [
     ("cpython", "wrapper", PUBLIC, ()),
@@ -55,21 +55,13 @@ READS = [
 ]
 
 
-def shown(value):
-    if value in (PUBLIC, READING, MANAGEMENT, DISPLAY):
-        return association_name(value)
-    return value if isinstance(value, str) else "".join(value).replace("--", "-") or "plain"
-
-
 # --- Reading --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("runtime, link, association, options", READS, ids=shown)
 def test_every_attribute(runtime, link, association, options, standing, connect, expected, twin):
     peer = connect(PROGRAM, standing(runtime), link, association, options)
-    server = expected.associations[association]
-    assert peer.opened["conformance"] == peer.opened["proposed"] & server["conformance"]
-    assert peer.opened["max_pdu"] == server["max_pdu"]
+    peer.has_negotiated(expected.associations[association])
     read_everything(peer, association, expected, twin, ("BitStringData",))
     assert peer.ask("release")["reason"] == 0
     peer.ask("close")
@@ -93,12 +85,9 @@ def test_profile(runtime, link, standing, connect, twin):
     rows = plain(twin.value(1, 7, LOAD_PROFILE, 2))
     assert len(rows) == 104
 
-    def by_entry(first, last):
-        return peer.ask("by_entry", obis=LOAD_PROFILE, **{"from": first, "to": last})["value"]
-
-    assert by_entry(1, 0) == rows
-    assert by_entry(10, 20) == rows[9:20]
-    assert by_entry(104, 104) == rows[-1:]
+    assert peer.by_entry(LOAD_PROFILE, 1, 0) == rows
+    assert peer.by_entry(LOAD_PROFILE, 10, 20) == rows[9:20]
+    assert peer.by_entry(LOAD_PROFILE, 104, 104) == rows[-1:]
 
     def by_range(first, last):
         return peer.ask("by_range", obis=LOAD_PROFILE, **{"from": first, "to": last})["value"]

@@ -33,20 +33,20 @@ from peer_sessions import (
     PUBLIC,
     READ_WRITE_DENIED,
     READING,
+    RUNTIMES,
     ROOT,
     SERIAL_NUMBER,
     TARIFF_SCRIPTS,
     TARIFFS,
     TYPE_UNMATCHED,
-    association_name,
     encoding_of,
     plain,
     read_everything,
+    shown,
     tariff_scripts,
 )
 
 PROGRAM = "gurux_client.py"
-RUNTIMES = ("cpython", "micropython")
 
 # Runtime, link, association, options of the peer: HDLC addresses of 1, 2 and 4 octets, PDUs in one
 # piece and in blocks.
@@ -64,21 +64,13 @@ READS = [
 ]
 
 
-def shown(value):
-    if value in (PUBLIC, READING, MANAGEMENT, DISPLAY):
-        return association_name(value)
-    return value if isinstance(value, str) else "".join(value).replace("--", "-") or "plain"
-
-
 # --- Reading --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("runtime, link, association, options", READS, ids=shown)
 def test_every_attribute(runtime, link, association, options, standing, connect, expected, twin):
     peer = connect(PROGRAM, standing(runtime), link, association, options)
-    server = expected.associations[association]
-    assert peer.opened["conformance"] == peer.opened["proposed"] & server["conformance"]
-    assert peer.opened["max_pdu"] == server["max_pdu"]
+    peer.has_negotiated(expected.associations[association])
     read_everything(peer, association, expected, twin)
     peer.ask("release")
     peer.ask("close")
@@ -101,14 +93,11 @@ def test_profile(runtime, link, standing, connect, twin):
     assert len(rows) == 104
     assert peer.get(7, LOAD_PROFILE, 7)["value"] == 104
 
-    def by_entry(first, last):
-        return peer.ask("by_entry", obis=LOAD_PROFILE, **{"from": first, "to": last})["value"]
-
-    assert by_entry(1, 0) == rows
-    assert by_entry(1, 1) == rows[:1]
-    assert by_entry(10, 20) == rows[9:20]
-    assert by_entry(104, 104) == rows[-1:]
-    assert by_entry(105, 110) == []
+    assert peer.by_entry(LOAD_PROFILE, 1, 0) == rows
+    assert peer.by_entry(LOAD_PROFILE, 1, 1) == rows[:1]
+    assert peer.by_entry(LOAD_PROFILE, 10, 20) == rows[9:20]
+    assert peer.by_entry(LOAD_PROFILE, 104, 104) == rows[-1:]
+    assert peer.by_entry(LOAD_PROFILE, 105, 110) == []
 
     def by_range(first, last, columns=None):
         command = {"obis": LOAD_PROFILE, "from": first, "to": last, "columns": columns}
@@ -131,7 +120,7 @@ def test_profile(runtime, link, standing, connect, twin):
     assert some == [[row[0], row[2]] for row in rows[3:5]]
 
 
-@pytest.mark.parametrize("association", [PUBLIC, READING, DISPLAY], ids=association_name)
+@pytest.mark.parametrize("association", [PUBLIC, READING, DISPLAY], ids=shown)
 def test_nothing_else(association, standing, connect, expected):
     """What the object list does not allow is refused, attribute by attribute."""
     peer = connect(PROGRAM, standing("cpython"), "wrapper", association)

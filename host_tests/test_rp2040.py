@@ -114,7 +114,7 @@ def test_a_peer_reads_everything(standing, peers, expected, fresh_twin, associat
     peer = Peer(peers, "gurux_client.py", standing, "hdlc", association, secret)
     peer.opened = peer.ask("open")
     every = 6 if association == MANAGEMENT else 1
-    n = read_everything(peer, association, expected, fresh_twin, every=every, at_once=100)
+    n = read_everything(peer, association, expected, fresh_twin, every=every, at_once=50)
     assert n > 10
     peer.ask("release")
     peer.ask("close")
@@ -309,7 +309,7 @@ def utc_minute(octets):
 
 BUSY = """
 from firmware import board_main
-board = board_main.start(locked=True, speed=900, seed=%d, start=(%d, 0))
+board = board_main.start(locked=True, speed=1800, seed=%d, start=(%d, 0))
 while True:
     try:
         while True:
@@ -329,18 +329,24 @@ def test_noise_and_octets_that_are_lost(new, peers, expected):
         chip.prompt()
         chip.start(BUSY % (SEED, minute_of(STANDS_AT)))
         chip.wait_for("ready")
-        octets = b"".join(b"\x7e" + noise.randbytes(noise.randrange(40)) for _ in range(150))
-        with socket.create_connection(chip.address) as line:
-            line.sendall(octets)
-            limit = time.monotonic() + 60
-            while chip.order("figures")["received"] < len(octets) and time.monotonic() < limit:
-                time.sleep(0.2)
+        sent = 0
         figures = chip.order("figures")
-        print(figures)
-        assert figures["received"] == len(octets) and figures["overruns"]
+        limit = time.monotonic() + 300
+        with socket.create_connection(chip.address) as line:
+            # While a sector is erased the UART is not looked after, and its FIFO holds 32 octets.
+            while sent < 2000 or not figures["overruns"]:
+                octets = b"\x7e" + noise.randbytes(noise.randrange(60))
+                line.sendall(octets)
+                sent += len(octets)
+                # So much waits on the line that it is never idle; in the end nothing does.
+                room = 500 if sent < 2000 or not figures["overruns"] else 0
+                while sent - figures["received"] > room:
+                    assert time.monotonic() < limit, figures
+                    time.sleep(0.05)
+                    figures = chip.order("figures")
         peer = client(chip, peers, expected)
         assert peer.get(3, "1.0.1.8.0.255", 2)["value"] > 0
         peer.end()
         assert chip.said() == ""
         chip.interrupt()
-        assert int(chip.result()) > 50
+        assert int(chip.result()) > 30

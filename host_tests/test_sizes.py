@@ -53,9 +53,8 @@ def test_nothing_has_changed(repository):
     (repository / "lib" / "a.py").write_text("A = 2\n")
     git(repository, "commit", "-qam", "Two")
     (repository / "README.md").write_text("What is no code changes no figure.\n")
-    commit, words = last_commit.choose(str(repository))
-    assert commit == first
-    assert words.startswith("the commit before the last one (%s)" % first[:7])
+    before = (first, "the commit before the last one (%s)" % first[:7])
+    assert last_commit.choose(str(repository)) == before
 
 
 # --- Tables ---------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def wiring(board):
             tree = ast.parse(f.read())
     except OSError:
         raise Trouble(
-            "There is no board %r. There are: %s." % (board, ", ".join(boards()))
+            "There is no board %s. There are: %s." % (board, ", ".join(boards()))
         ) from None
     found = {}
     for node in tree.body:

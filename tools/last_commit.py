@@ -51,9 +51,7 @@ def choose(root=ROOT):
     before = git(root, "rev-parse", "--verify", "HEAD~1")
     if before is None:
         raise Trouble("Nothing has changed since the last commit, and there is none before it.")
-    return before, "the commit before the last one (%s), since which nothing has changed" % (
-        before[:7]
-    )
+    return before, "the commit before the last one (%s)" % before[:7]
 
 
 def figures(args):

@@ -117,6 +117,7 @@ class Chip(emulated.Board):
             ["node", os.path.join(HERE, "run.mjs"), json.dumps(options)],
             pass_fds=(theirs.fileno(), listener.fileno()),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,  # a Ctrl-C is for us
         )  # fmt: skip
         theirs.close()
         listener.close()

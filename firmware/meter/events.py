@@ -38,6 +38,15 @@ _COMMUNICATION = const(4)
 _N_LOGS = const(5)
 
 _MEMORY_ERROR = const(14)
+_VOLTAGE_LOW = const(76)
+_VOLTAGE_HIGH = const(79)
+_VOLTAGE_MISSING = const(82)
+_VOLTAGE_NORMAL = const(85)
+
+# Limits of the voltage in 0.1 V: ten per cent (EN 50160); missing below half.
+_LOW = const(2070)
+_HIGH = const(2530)
+_MISSING = const(1150)
 
 # Events that wait for the next second. More than that within a second are counted, not logged.
 _N_WAITING = const(16)
@@ -83,10 +92,7 @@ class Events:
         self.descriptor = -1
         # An event could not be captured.
         self.lost = 0
-
-    def has(self, log):
-        """Does the definition have this log?"""
-        return self.objects[log] >= 0
+        self._voltage = bytearray([_VOLTAGE_NORMAL] * 3)
 
     def is_log(self, row):
         """Is this profile an event log?"""
@@ -102,6 +108,23 @@ class Events:
             self._n += 1
         else:
             self.lost += 1
+
+    def supervise(self, values):
+        """Note when a voltage, one of the first three values, leaves its band or is back in it."""
+        if self.objects[_POWER_QUALITY] < 0:
+            return
+        for k in range(3):
+            u = values[k]
+            code = _VOLTAGE_NORMAL
+            if u < _MISSING:
+                code = _VOLTAGE_MISSING
+            elif u < _LOW:
+                code = _VOLTAGE_LOW
+            elif u > _HIGH:
+                code = _VOLTAGE_HIGH
+            if code != self._voltage[k]:
+                self._voltage[k] = code
+                self.later(code + k)
 
     def flush(self):
         """Note what later() has kept."""

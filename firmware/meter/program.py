@@ -72,16 +72,6 @@ _MEMORY_ERROR = const(14)
 _CONFIGURED = const(47)
 _PROFILE_CLEARED = const(254)
 _LOG_CLEARED = const(255)
-_VOLTAGE_LOW = const(76)
-_VOLTAGE_HIGH = const(79)
-_VOLTAGE_MISSING = const(82)
-_VOLTAGE_NORMAL = const(85)
-_LOG_POWER_QUALITY = const(3)
-
-# Limits of the voltage in 0.1 V: ten per cent (EN 50160); missing below half.
-_LOW = const(2070)
-_HIGH = const(2530)
-_MISSING = const(1150)
 
 
 def saved_time(kept):
@@ -159,7 +149,6 @@ class Program:
         self._failed = 0
         self._damaged = False
         self._status_bits = bytearray(2)
-        self._voltage = bytearray([_VOLTAGE_NORMAL] * 3)
         model.on_edit = self._on_edit
         model.event = self.events.later
         self.clock.on_shift = self._on_shift
@@ -351,19 +340,7 @@ class Program:
     def _measure(self):
         self._fresh = True
         self.registers.measure()
-        if self.events.has(_LOG_POWER_QUALITY):
-            for k in range(3):
-                u = self.metrology.values[k]
-                code = _VOLTAGE_NORMAL
-                if u < _MISSING:
-                    code = _VOLTAGE_MISSING
-                elif u < _LOW:
-                    code = _VOLTAGE_LOW
-                elif u > _HIGH:
-                    code = _VOLTAGE_HIGH
-                if code != self._voltage[k]:
-                    self._voltage[k] = code
-                    self.events.later(code + k)
+        self.events.supervise(self.metrology.values)
 
     # --- Events -----------------------------------------------------------------------------
 

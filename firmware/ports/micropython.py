@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
 """MicroPython: the unix port now, boards with sockets by the same calls. See ports/__init__.py.
 
-socket is imported where it is used, so that a board without a network can import this file.
+What needs no sockets is board.py's. socket is imported where it is used.
 The unix port cannot tell which port number a bind to 0 got, so free numbers are tried by lot.
 """
 
-import os
-import select
 import sys
 import time
 
+from firmware.ports.board import Poller, out, random_fill, ticks_ms, utc
 from micropython import const
 
-_TICKS_MASK = const(0x3FFFFFFF)
+__all__ = ("Poller", "out", "random_fill", "ticks_ms", "utc")
+
 _EADDRINUSE = const(98)
 _EAGAIN = const(11)
 _IPPROTO_TCP = const(6)
@@ -24,32 +24,8 @@ _TRIES = const(64)
 NAME = "MicroPython " + ".".join([str(n) for n in sys.implementation.version[:3]])
 
 
-def ticks_ms():
-    return time.ticks_ms() & _TICKS_MASK
-
-
-def utc():
-    seconds = time.time()
-    if time.gmtime(0)[0] == 1970:
-        seconds -= 946684800
-    return int(seconds) // 60, int(seconds) % 60
-
-
 def time_of_day():
     return time.localtime()[3:6]
-
-
-def random_fill(buf):
-    data = os.urandom(len(buf))
-    for i in range(len(buf)):
-        buf[i] = data[i]
-
-
-def out(text):
-    try:
-        print(text)
-    except OSError:
-        pass  # nobody reads any more; the meter goes on
 
 
 def _bound(kind, host, number):
@@ -151,31 +127,3 @@ def close(stream):
         stream.close()
     except OSError:
         pass
-
-
-class Poller:
-    def __init__(self):
-        self.poll = select.poll()
-        self.streams = []
-        self.owners = []
-
-    def add(self, stream, owner):
-        self.streams.append(stream)
-        self.owners.append(owner)
-        self.poll.register(stream, select.POLLIN)
-
-    def remove(self, stream):
-        self.poll.unregister(stream)
-        i = self.streams.index(stream)
-        self.streams.pop(i)
-        self.owners.pop(i)
-
-    def want_write(self, stream, yes):
-        self.poll.modify(stream, select.POLLOUT if yes else select.POLLIN)
-
-    def wait(self, timeout_ms):
-        for item in self.poll.ipoll(timeout_ms):
-            i = 0
-            while self.streams[i] is not item[0]:
-                i += 1
-            self.owners[i].ready = True

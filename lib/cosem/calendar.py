@@ -128,6 +128,29 @@ def day_of(buf, pos):
     return day_number(year, buf[pos + 2], buf[pos + 3])
 
 
+def bound_of(buf, pos, high):
+    """First (or, if high, last) day that fits a date with wildcards in a year 2000 to 2999."""
+    year = buf[pos] << 8 | buf[pos + 1]
+    month = buf[pos + 2]
+    if month > 12:
+        month = 12 if high else 1
+    day = buf[pos + 3]
+    last = month_len(year, month)
+    if day == 0xFF:
+        day = last if high else 1
+    elif day > 31:
+        day = last - (0xFE - day)
+    return day_number(year, month, day)
+
+
+def is_unspecified(buf, pos):
+    """A date-time that says nothing: no daylight saving."""
+    for i in range(9):
+        if buf[pos + i] != 0xFF:
+            return False
+    return True
+
+
 def never():
     """The number that stands for no day."""
     return _NEVER

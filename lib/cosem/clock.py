@@ -235,22 +235,13 @@ class Handler(handler.Handler):
             return _LAST if high or year != 0xFFFF else _FIRST
         if year < 2000:
             return _FIRST
-        month = buf[pos + 2]
-        if month > 12:
-            month = 12 if high else 1
-        day = buf[pos + 3]
-        last = calendar.month_len(year, month)
-        if day == 0xFF:
-            day = last if high else 1
-        elif day > 31:
-            day = last - (0xFE - day)
         hour = buf[pos + 5]
         if hour > 23:
             hour = 23 if high else 0
         minute = buf[pos + 6]
         if minute > 59:
             minute = 59 if high else 0
-        day = calendar.day_number(year, month, day)
+        day = calendar.bound_of(buf, pos, high)
         return self._utc(buf, pos, day, hour * 60 + minute, high)
 
     def dst_day(self, end, year):
@@ -361,7 +352,7 @@ class Handler(handler.Handler):
             if n > _MAX_DST_DEVIATION and n < 0x100 - _MAX_DST_DEVIATION:
                 return _OTHER_REASON
         elif attribute == _BEGIN or attribute == _END:
-            if calendar.check_rule(buf, pos + 2) and not _is_unspecified(buf, pos + 2):
+            if calendar.check_rule(buf, pos + 2) and not calendar.is_unspecified(buf, pos + 2):
                 return _OTHER_REASON
         return _SUCCESS
 
@@ -443,11 +434,3 @@ class Handler(handler.Handler):
                 if n and n <= 86400 and 86400 % n == 0:
                     return n
         return 900
-
-
-def _is_unspecified(buf, pos):
-    """A date-time that says nothing: no daylight saving."""
-    for i in range(9):
-        if buf[pos + i] != 0xFF:
-            return False
-    return True
