@@ -13,6 +13,10 @@ import sys
 from firmware.meter.running import Meter, random_of
 from micropython import const
 
+# Fields of a row of ASSOCIATIONS in the definition.
+_MECHANISM = const(3)
+_SECURITY = const(8)
+_LLS = const(1)
 _MEMORY_ERROR = const(14)  # event code, see meter/events.py
 _DOUBTFUL = const(0x02)  # clock status, see cosem/clock.py
 
@@ -35,6 +39,14 @@ class Tables:
             if not key.startswith("_"):
                 setattr(self, key, getattr(module, key))
         del sys.modules[name]
+
+
+def needs_ciphers(configs):
+    """Does an association of the definition cipher, or have high level security?"""
+    for config in configs:
+        if config[_MECHANISM] > _LLS or config[_SECURITY] >= 0:
+            return True
+    return False
 
 
 def build(
@@ -73,8 +85,11 @@ def build(
     model.storage = storage
     model.random = random_of(port)
     model.random_fill = port.random_fill
-    model.aes = port.aes
-    model.new_hash = port.new_hash
+    if needs_ciphers(model.configs):
+        from firmware.ports import ciphers
+
+        model.aes = ciphers.aes
+        model.new_hash = ciphers.new_hash
     model.save = lambda: storage.save(model.image)
     storage.load(model.image)
     if record is not None:

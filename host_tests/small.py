@@ -8,6 +8,7 @@ from pathlib import Path
 import tables
 from cosem.model import Model
 from dlms.server import Server
+from firmware.ports import ciphers
 from firmware.ports import cpython as port
 
 HERE = Path(__file__).parent
@@ -61,8 +62,8 @@ class Meter:
             definition.HANDLERS = tuple(h if h in handlers else "" for h in definition.HANDLERS)
         self.model = Model(definition)
         self.saved = []
-        self.model.aes = port.aes
-        self.model.new_hash = port.new_hash
+        self.model.aes = ciphers.aes
+        self.model.new_hash = ciphers.new_hash
         self.model.random_fill = port.random_fill
         self.model.save = self.save
         self.server = Server(self.model)

@@ -6,7 +6,7 @@ wrong is what the AARE says. Where an association ciphers, the user-information 
 first, and goes out protected as it came. Nothing is allocated.
 """
 
-from dlms import acse, ciphering, hls, initiate
+from dlms import acse, initiate
 from dlms.prim import compare, copy, same
 from micropython import const
 
@@ -87,8 +87,10 @@ def judge(a, config, aarq, request, buf):
     pos = aarq.user_information_pos
     end = aarq.user_information_end
     if not diagnostic and context is not None and pos < end:
-        if ciphering.is_protected(buf[pos]):
-            wrong = ciphering.unprotect(a, context, buf, aarq.title_pos, buf, pos, end)
+        if a.server.secured.ciphering.is_protected(buf[pos]):
+            wrong = a.server.secured.ciphering.unprotect(
+                a, context, buf, aarq.title_pos, buf, pos, end
+            )
             if wrong < 0:
                 return -1
             if wrong:
@@ -150,7 +152,7 @@ def judge(a, config, aarq, request, buf):
             pos = acse.put_title(tx, pos, a.model.system_title)
         if by_hls:
             pos = acse.put_mechanism(tx, pos, config[_MECHANISM], a.n_stoc)
-            pos = hls.put_challenge(a, tx, pos)
+            pos = a.server.secured.hls.put_challenge(a, tx, pos)
     pos = _put_user_information(
         a,
         tx,
@@ -192,7 +194,7 @@ def _put_user_information(a, tx, pos, initiate_error, qos, conformance, max_pdu)
         end = initiate.put_error(tx, pos, _INITIATE_ERROR_CLASS, initiate_error)
     else:
         end = initiate.put_response(tx, pos, qos, conformance, max_pdu)
-    head = ciphering.protect(
+    head = a.server.secured.ciphering.protect(
         a, context, a.model.system_title, kinds | context.needs_response, tx, pos, end
     )
     if head < 0:
@@ -249,9 +251,9 @@ def _authentication(a, config, aarq, buf):
         if _is_secret(a, config[_ROW], buf, aarq.authentication_pos, n):
             return 0
         return _failed(a, config)
-    if not hls.exists(wanted):
+    if not a.server.secured.hls.exists(wanted):
         return _MECHANISM_NAME_NOT_RECOGNISED
-    if not hls.challenge_is_good(n):
+    if not a.server.secured.hls.challenge_is_good(n):
         return _failed(a, config)
     return 0
 

@@ -15,7 +15,7 @@ allocate, or to be saved before the answer, is done by work(). In front of tx_po
 octets for headers.
 """
 
-from dlms import acse, exceptions, hls, initiate, opening, secured
+from dlms import acse, exceptions, initiate, opening
 from dlms.action import request as _action
 from dlms.association import Association
 from dlms.get import request as _get
@@ -45,6 +45,7 @@ _CLIENT_SAP = const(0)
 _DEVICE = const(1)
 _MECHANISM = const(3)
 _LOWEST = const(0)
+_LLS = const(1)
 _SECURITY = const(8)
 
 _REJECTED_TRANSIENT = const(2)
@@ -129,9 +130,16 @@ class Server:
         model.later = self._later
         # One place is kept for clients that have a secret.
         self._reserved = 0
+        # dlms.secured, where some association ciphers or has high level security; else it is not
+        # even imported.
+        self.secured = None
         for config in model.configs:
             if config[_MECHANISM] != _LOWEST and len(self.associations) > 1:
                 self._reserved = 1
+            if config[_MECHANISM] > _LLS or config[_SECURITY] >= 0:
+                from dlms import secured
+
+                self.secured = secured
         self.todo = 0
         self._random = bytearray(_LONGEST_CHALLENGE)
         self._has_random = False
@@ -176,7 +184,7 @@ class Server:
                 a = self._lookup(channel, client_sap, server_sap)
             tag = buf[pos]
             if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
-                n = secured.request(self, channel, a, buf, pos, end)
+                n = self.secured.request(self, channel, a, buf, pos, end)
                 return n if n < 0 or confirmed and a.confirmed else 0
             if tag >= _GET_REQUEST and a is not None and a.state == _OPEN:
                 if tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
@@ -286,7 +294,9 @@ class Server:
 
     def challenge(self, a, buf, aarq):
         """Begin the four passes in an association that has been configured."""
-        hls.begin(a, buf, aarq.authentication_pos, aarq.authentication_end, self._random)
+        self.secured.hls.begin(
+            a, buf, aarq.authentication_pos, aarq.authentication_end, self._random
+        )
         self._has_random = False
         self.todo |= _RANDOM
         if not a.ready:
@@ -323,7 +333,7 @@ class Server:
             model.handler_of(context.row).rekey(context)
         for a in self.associations:
             if todo & _HASHES and a.state == _PENDING and not a.ready:
-                hls.compute(a, a.secret(), model.system_title, model.new_hash)
+                self.secured.hls.compute(a, a.secret(), model.system_title, model.new_hash)
             if todo & _DEDICATED and a.n_dedicated:
                 a.make_dedicated_key()
         self.todo = 0
