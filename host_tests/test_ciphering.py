@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: MIT
 """lib/dlms/ciphering.py with the server: protected APDUs of suite 0. The client is secure.py."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
+import tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from secure import AE, GBEK, TITLE, A, Client, E
+from secure import AE, GBEK, SERVER_TITLE, TITLE, A, Client, E
 from small import Meter
+from tables import show
+
+HERE = Path(__file__).parent
 
 FREE = 40  # client of Security setup 1: policy 0
 STRICT = 41  # of Security setup 2: requests and answers authenticated and encrypted
@@ -294,3 +301,42 @@ def test_power_failures_between_any_two_messages():
         # Nothing that any meter of before has taken is taken again.
         for request in taken[-20:]:
             assert c.talk.say(request.hex()).startswith("D80106")
+
+
+# --- On MicroPython, with the heap locked ---------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["glo", "ded"])
+def test_nothing_is_allocated(micropython, tmp_path, kind):
+    """GMAC and suite 0 on MicroPython: every request is served under a locked heap."""
+    t = tables.compile(str(HERE / "definitions/small.toml"))
+    (tmp_path / "definition.py").write_text(show.module(t))
+    long = "0982012C" + "5A" * 300
+    requests = [
+        "C001410001000060" + "3C01FF0200",
+        "C101410001000060" + "3C01FF0200" + "0904CAFE0102",
+        "C00341020001000060" + "3C01FF0200" + "0001000060" + "3C01FF0200",
+        "C102410001000060" + "3C01FF0200" + "00" + "00000001" + "50" + long[:160],
+        "C1034100" + "00000002" + "50" + long[160:320],
+        "C1034101" + "00000003" + "8190" + long[320:],
+        "C001410001000060" + "3C01FF0200",
+        "C0024100000001",
+        "C30141004000002B0002FF01011600",
+        "C00141004000002B0002FF0500",
+    ]
+    done = subprocess.run(
+        [micropython, str(HERE / "device/ciphered.py"), str(tmp_path), kind],
+        input="\n".join(requests) + "\n", capture_output=True, text=True, timeout=60,
+        env={"MICROPYPATH": ":".join(str(HERE.parent / p) for p in ("lib", ".")) + ":.frozen"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    answers = done.stdout.split()
+    assert answers[0] == "c7014100"
+    assert answers[1:5] == [
+        "c401410009020102", "c5014100", "c4034102000904cafe0102000904cafe0102",
+        "c5024100000001",
+    ]  # fmt: skip
+    assert answers[5:7] == ["c5024100000002", "c503410000000003"]
+    assert answers[7].startswith("c4024100") and answers[8].startswith("c40241")
+    assert answers[9] == "c701410300"  # a weaker policy
+    assert answers[10] == "c40141000908" + SERVER_TITLE.hex()

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""An association with GMAC and suite 0, served under a locked heap. Runs on MicroPython.
+
+    micropython ciphered.py FOLDER KIND
+
+FOLDER holds definition.py of small.toml; KIND is glo or ded.
+
+The client is in here: it makes its requests with crypto.gcm before the heap is locked. Prints what
+was answered, one line a request.
+"""
+
+import sys
+
+sys.path.append(sys.argv[1])
+
+import definition  # noqa: E402
+from cosem.model import Model  # noqa: E402
+from crypto import gcm  # noqa: E402
+from dlms.server import Server  # noqa: E402
+from firmware.ports import ciphers  # noqa: E402
+from firmware.ports import micropython as port  # noqa: E402
+from micropython import heap_lock, heap_unlock  # noqa: E402
+
+GUEK = bytes(range(16))
+GAK = bytes(range(0xD0, 0xE0))
+DEDICATED = bytes(range(16, 32))
+TITLE = b"CLI\0\0\0\0\7"
+SERVER_TITLE = b"PMT\0\0\0\0\1"
+CLIENT = 41
+
+model = Model(definition)
+model.aes = ciphers.aes
+model.new_hash = ciphers.new_hash
+model.random_fill = port.random_fill
+model.save = lambda: True
+server = Server(model)
+model.start()
+channel = server.channel()
+
+
+class Side:
+    """A key as the client has it."""
+
+    def __init__(self, key):
+        self.gcm = gcm.new(ciphers.aes(key))
+        self.both = self.gcm.prefix(b"\x30" + GAK)
+        self.proof = self.gcm.prefix(b"\x10" + GAK)
+        self.ic = 0
+
+    def seal(self, tag, apdu):
+        ic = self.ic.to_bytes(4, "big")
+        self.ic += 1
+        out = bytearray(apdu + bytes(12))
+        self.gcm.iv[:] = TITLE + ic
+        self.gcm.start(self.both)
+        self.gcm.encrypt(out, 0, len(apdu), out, len(apdu), 12)
+        n = len(out) + 5
+        return (
+            bytes((tag,))
+            + (bytes((n,)) if n < 128 else b"\x82" + n.to_bytes(2, "big"))
+            + b"\x30"
+            + ic
+            + out
+        )
+
+    def opened(self, octets):
+        at = 2 if octets[1] < 128 else 3 if octets[1] == 0x81 else 4
+        body = bytearray(octets[at + 5 :])
+        self.gcm.iv[:] = SERVER_TITLE + bytes(octets[at + 1 : at + 5])
+        self.gcm.start(self.both)
+        n = len(body) - 12
+        if not self.gcm.decrypt(body, 0, n, body, n, 12):
+            return b"wrong tag"
+        return bytes(body[:n])
+
+
+def ask(apdu):
+    """As the firmware does it: the request under a locked heap, work between two requests."""
+    buf = bytearray(apdu)
+    n = -1
+    while n < 0:
+        heap_lock()
+        n = server.request(channel, CLIENT, 17, buf, 0, len(buf), 1)
+        heap_unlock()
+        if server.fault is not None:
+            raise server.fault
+        while server.todo:
+            server.work()
+    return bytes(channel.tx[channel.tx_pos : channel.tx_pos + n])
+
+
+unicast = Side(GUEK)
+dedicated = Side(DEDICATED)
+initiate = b"\x01\x01\x10" + DEDICATED + bytes.fromhex("0000065F1F04007EFF1F0080")
+information = unicast.seal(0x21, initiate)
+challenge = bytes(range(8))
+body = bytes.fromhex("A109060760857405080103A60A0408") + TITLE
+body += bytes.fromhex("8A0207808B0760857405080205AC0A8008") + challenge
+body += bytes((0xBE, len(information) + 2, 4, len(information))) + information
+aare = ask(bytes((0x60, len(body))) + body)
+at = aare.index(b"\xaa\x12\x80\x10") + 4
+stoc = aare[at : at + 16]
+ic = unicast.ic.to_bytes(4, "big")
+unicast.ic += 1
+unicast.gcm.iv[:] = TITLE + ic
+unicast.gcm.start(unicast.proof)
+unicast.gcm.aad(stoc, 0, 16)
+proof = bytearray(12)
+unicast.gcm.encrypt(b"", 0, 0, proof, 0, 12)
+request = bytes.fromhex("C30141000F0000280000FF01010911") + b"\x10" + ic + proof
+print(unicast.opened(ask(unicast.seal(0xCB, request)))[:4].hex())
+
+key, first = (dedicated, 0x10) if sys.argv[2] == "ded" else (unicast, 0x08)
+for line in sys.stdin:
+    apdu = bytes.fromhex(line.strip())
+    print(key.opened(ask(key.seal(apdu[0] + first, apdu))).hex())
