@@ -6,7 +6,7 @@ each. Everything that decides in which state what is answered stands in the two 
 """
 
 from dlms.axdr import get_small_u32, length, length_size
-from dlms.prim import copy, fill
+from dlms.prim import copy
 from dlms.stream import Stream
 from micropython import const
 
@@ -50,18 +50,12 @@ _DATA_BLOCK_NUMBER_INVALID = const(19)
 
 # --- Codes ------------------------------------------------------------------------------------
 
-_SYSTEM_TITLE_LEN = const(8)
-
-
-# In the work buffer, behind what hls.py keeps there.
-_DEDICATED_KEY = const(192)
 
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
 _OBJECT_CLASS_INCONSISTENT = const(9)
 _SCOPE_VIOLATED = const(13)
 
-_SECRET = const(7)
 
 _CONFORMANCE_SELECTIVE_ACCESS = const(0x000004)
 _CONFORMANCE_ATTRIBUTE_0_GET = const(0x002000)
@@ -71,7 +65,6 @@ _NOT_VISIBLE = const(-1)
 _DEVICE = const(1)
 _ROW = const(2)
 _ACCESS = const(6)
-_SECURITY = const(8)
 
 
 class Association:
@@ -84,11 +77,8 @@ class Association:
     confirmed     False: an unconfirmed association, nothing is ever answered
     conformance   negotiated; max_pdu what the client takes; limit the longest answer
     user          calling AE invocation identifier, -1: none
-    context       ciphering.Context, or None: nothing is ciphered; dedicated: a Key or None
-    title         the client's system title
+    context       ciphering.Context, or None: nothing is ciphered (see secured.py)
     protection    bits of the request's protection (1 authenticated, 2 encrypted, 4 signed)
-    form, plain_pos, plain_end   see ciphering.py; n_ctos, n_stoc, n_digest, ready   see hls.py
-    n_dedicated   octets of a dedicated key that has come, and is to be made a Key
     transfer      _NO_TRANSFER, _LONG_GET, ...; block_number of it; iip invoke_id_and_priority
     work          request of a long GET; descriptors and raw data of a long SET or ACTION
     """
@@ -110,13 +100,7 @@ class Association:
         self.conformance = 0
         self.max_pdu = self.limit = 0
         self.context = None
-        self.dedicated = None
-        self.title = bytearray(_SYSTEM_TITLE_LEN)
         self.protection = 0
-        self.form = self.plain_pos = self.plain_end = 0
-        self.n_ctos = self.n_stoc = self.n_digest = self.n_dedicated = 0
-        self.ready = False
-        self.full_limit = 0
         self.transfer = _NO_TRANSFER
         self.block_number = 0
         self.iip = 0
@@ -130,7 +114,6 @@ class Association:
             self.channel = None
             self.config = None
             self.context = None
-            self.dedicated = None
         self.transfer = _NO_TRANSFER
 
     # --- Opening ----------------------------------------------------------------------------
@@ -144,25 +127,6 @@ class Association:
         self.first_row = self.model.devices[self.device][1]
         self.n_rows = self.model.devices[self.device][2]
         self.access = config[_ACCESS]
-
-    # --- Secrets and keys, between two requests ---------------------------------------------
-
-    def secret(self):
-        """The octets of attribute 7; allocates, and is for hls.compute() alone."""
-        model = self.model
-        n = model.value_len(self.config[_ROW], _SECRET)
-        at = model.slot(self.config[_ROW], _SECRET)
-        return bytes(model.image[at + 2 : at + n]) if at >= 0 else b""
-
-    def make_dedicated_key(self):
-        """A Key of the octets that came in the AARQ, which are forgotten. Allocates."""
-        end = _DEDICATED_KEY + self.n_dedicated
-        handler = self.model.handler_of(self.config[_SECURITY])
-        self.dedicated = handler.make_key(
-            self.config[_SECURITY], bytes(self.work[_DEDICATED_KEY:end])
-        )
-        fill(self.work, _DEDICATED_KEY, self.n_dedicated, 0)
-        self.n_dedicated = 0
 
     # --- Rights -----------------------------------------------------------------------------
 

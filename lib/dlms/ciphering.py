@@ -242,7 +242,7 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
         # As it came: counter mode is its own inverse.
         if kinds & _ENCRYPTED:
             key.gcm.crypt(buf, body, end)
-        a.server.wants_counters(context, key, buf, at + 1)
+        a.server.secured.wants_counters(context, key, buf, at + 1)
         return _LATER
     copy(key.rx_before, 0, key.rx, 0, _COUNTER_LEN)
     key.took(a.model.image, buf, at + 1)

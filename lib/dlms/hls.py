@@ -113,7 +113,7 @@ def passes(a, key, buf, pos, end):
         return 0
     if compare(buf, pos + 1, key.rx, 0, _COUNTER_LEN) >= 0:
         if compare(buf, pos + 1, key.rx_end, 0, _COUNTER_LEN) >= 0:
-            a.server.wants_counters(a.context, key, buf, pos + 1)
+            a.server.secured.wants_counters(a.context, key, buf, pos + 1)
             return -1
         key.took(a.model.image, buf, pos + 1)
     return 1

@@ -53,8 +53,6 @@ _SYSTEM_TITLE_LEN = const(8)
 _GLO = const(1)  # of ciphering.py
 # Header of a protected APDU of less than 128 octets, at most.
 _HEADER_ROOM = const(16)
-# In the work buffer, behind what hls.py keeps there.
-_DEDICATED_KEY = const(192)
 
 _SECRET = const(7)  # attribute of Association LN
 _OCTET_STRING = const(9)
@@ -75,12 +73,13 @@ def judge(a, config, aarq, request, buf):
     """
     channel = a.channel
     a.protection = 0
-    context = a.server.context_of(config)
+    security = a.server.secured
+    context = security.context_of(config) if security is not None else None
     # Whatever has to be done first is asked for before anything is deciphered.
     by_hls = config is not None and config[_MECHANISM] > _MECHANISM_LLS
-    if by_hls and not a.server.has_random():
+    if by_hls and not security.has_random():
         return -1
-    if context is not None and not a.server.has_counters(context):
+    if context is not None and not security.has_counters(context):
         return -1
     source = _USER
     diagnostic = _acse_diagnostic(a, config, aarq, buf)
@@ -120,21 +119,17 @@ def judge(a, config, aarq, request, buf):
     else:
         a.event(_AARQ_PENDING if by_hls else _AARQ_ACCEPTED)
         a.configure(config)
-        a.context = context
         a.confirmed = request.response_allowed
         a.user = aarq.user_id
         a.conformance = conformance
         a.max_pdu = request.max_pdu
-        a.full_limit = channel.max_pdu
-        if request.max_pdu and request.max_pdu < a.full_limit:
-            a.full_limit = request.max_pdu
-        a.limit = a.full_limit
-        if aarq.title_end:
-            copy(a.title, 0, buf, aarq.title_pos, _SYSTEM_TITLE_LEN)
-        _take_dedicated_key(a, request, buf)
+        a.limit = channel.max_pdu
+        if request.max_pdu and request.max_pdu < a.limit:
+            a.limit = request.max_pdu
+        if security is not None:
+            a.opened(context, by_hls, aarq, request, buf)
         if by_hls:
             diagnostic = _AUTHENTICATION_REQUIRED
-            a.server.challenge(a, buf, aarq)
     if parsed and not request.response_allowed:
         return 0
     # The AARE: what has a fixed place, what only some have, and the user-information.
@@ -166,17 +161,6 @@ def judge(a, config, aarq, request, buf):
         a.event(_ABORTED)
         return 0
     return channel.reply(acse.put_aare(tx, _HEADROOM, pos), pos)
-
-
-def _take_dedicated_key(a, request, buf):
-    """Keep it until the server makes a Key of it; one that was not protected is ignored."""
-    a.dedicated = None
-    a.n_dedicated = 0
-    n = request.dedicated_key_end - request.dedicated_key_pos
-    if n and a.protection & 2:
-        a.n_dedicated = n
-        copy(a.work, _DEDICATED_KEY, buf, request.dedicated_key_pos, n)
-        a.server.wants_key()
 
 
 def _put_user_information(a, tx, pos, initiate_error, qos, conformance, max_pdu):

@@ -19,7 +19,7 @@ from dlms import acse, exceptions, initiate, opening
 from dlms.action import request as _action
 from dlms.association import Association
 from dlms.get import request as _get
-from dlms.prim import copy, find
+from dlms.prim import find
 from dlms.set import request as _set
 from micropython import const
 
@@ -53,14 +53,6 @@ _PROVIDER = const(0xA2)
 _NO_REASON_GIVEN = const(1)
 _NORMAL_RELEASE = const(0)
 
-# todo: what work() does.
-_RANDOM = const(1)
-_COUNTERS = const(2)
-_HASHES = const(4)
-_DEDICATED = const(8)
-_KEYS = const(16)
-
-_LONGEST_CHALLENGE = const(64)
 
 # The ACTION of pass 3: reply_to_HLS_authentication of the current association, with a parameter.
 
@@ -123,28 +115,26 @@ class Server:
         self.aliases = [
             find(model.objects, d[1], d[2], _CURRENT_ASSOCIATION, 0) for d in model.devices
         ]
-        self.associations = [
-            Association(self, work_len or limits[1]) for _ in range(n_associations or limits[0])
-        ]
-        model.associations = self.associations
-        model.later = self._later
-        # One place is kept for clients that have a secret.
-        self._reserved = 0
-        # dlms.secured, where some association ciphers or has high level security; else it is not
-        # even imported.
+        # Of dlms.secured, where some association ciphers or has high level security; a meter
+        # without does not even import it.
         self.secured = None
+        self.todo = 0
+        make = Association
+        reserved = 0
         for config in model.configs:
-            if config[_MECHANISM] != _LOWEST and len(self.associations) > 1:
-                self._reserved = 1
+            if config[_MECHANISM] != _LOWEST:
+                reserved = 1
             if config[_MECHANISM] > _LLS or config[_SECURITY] >= 0:
                 from dlms import secured
 
-                self.secured = secured
-        self.todo = 0
-        self._random = bytearray(_LONGEST_CHALLENGE)
-        self._has_random = False
-        self._counters_of = self._counter_of = None
-        self._counter = bytearray(4)
+                self.secured = self.secured or secured.Security(self)
+                make = secured.SecuredAssociation
+        self.associations = [
+            make(self, work_len or limits[1]) for _ in range(n_associations or limits[0])
+        ]
+        model.associations = self.associations
+        # One place is kept for clients that have a secret.
+        self._reserved = reserved if len(self.associations) > 1 else 0
         # Handed in: called with the row of ASSOCIATIONS when a client fails to authenticate.
         self.on_authentication_failed = None
         # The last exception that request() has caught, for the log; None if there was none.
@@ -184,7 +174,7 @@ class Server:
                 a = self._lookup(channel, client_sap, server_sap)
             tag = buf[pos]
             if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
-                n = self.secured.request(self, channel, a, buf, pos, end)
+                n = self.secured.request(channel, a, buf, pos, end)
                 return n if n < 0 or confirmed and a.confirmed else 0
             if tag >= _GET_REQUEST and a is not None and a.state == _OPEN:
                 if tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
@@ -266,77 +256,9 @@ class Server:
             channel.last = None
         return n
 
-    # --- Security ---------------------------------------------------------------------------
-
-    def context_of(self, config):
-        """The ciphering.Context of an association of the definition, or None."""
-        if config is None or config[_SECURITY] < 0:
-            return None
-        row = config[_SECURITY]
-        return self.model.handler_of(row).context(row)
-
-    # --- Work between requests ----------------------------------------------------------------
-
-    def has_random(self):
-        """Are there octets for a challenge? If not, they are on their way."""
-        if not self._has_random:
-            self.todo |= _RANDOM
-        return self._has_random
-
-    def has_counters(self, context):
-        """Are there counters for an answer, or none at all any more? If not, they are on their
-        way."""
-        key = context.unicast
-        if key is None or context.failed or not key.exhausted() or key.worn():
-            return True
-        self.wants_counters(context, key, key.rx, 0)
-        return False
-
-    def challenge(self, a, buf, aarq):
-        """Begin the four passes in an association that has been configured."""
-        self.secured.hls.begin(
-            a, buf, aarq.authentication_pos, aarq.authentication_end, self._random
-        )
-        self._has_random = False
-        self.todo |= _RANDOM
-        if not a.ready:
-            self.todo |= _HASHES
-
-    def wants_counters(self, context, key, buf, pos):
-        """The counter at buf[pos:] is beyond those that have been saved."""
-        self._counters_of = context
-        self._counter_of = key
-        copy(self._counter, 0, buf, pos, 4)
-        self.todo |= _COUNTERS
-
-    def _later(self, context):
-        """Keys have come; they are in force after the answer."""
-        self._counters_of = context
-        self.todo |= _KEYS
-
-    def wants_key(self):
-        self.todo |= _DEDICATED
-
     def work(self):
-        """Do what requests are waiting for. It may allocate, and save the state."""
-        todo = self.todo
-        model = self.model
-        if todo & _RANDOM:
-            model.random_fill(self._random)
-            self._has_random = True
-        if todo & _COUNTERS:
-            context = self._counters_of
-            handler = model.handler_of(context.row)
-            handler.reserve(context, self._counter_of, self._counter)
-        if todo & _KEYS:
-            context = self._counters_of
-            model.handler_of(context.row).rekey(context)
-        for a in self.associations:
-            if todo & _HASHES and a.state == _PENDING and not a.ready:
-                self.secured.hls.compute(a, a.secret(), model.system_title, model.new_hash)
-            if todo & _DEDICATED and a.n_dedicated:
-                a.make_dedicated_key()
-        self.todo = 0
+        """Do what requests are waiting for, if todo. It may allocate, and save the state."""
+        self.secured.work()
 
     def _free(self, config):
         """Room for an association, or None.
