@@ -28,10 +28,10 @@ from peer_sessions import (
     STANDS_AT,
     Peer,
     Twin,
-    association_name,
     minute_of,
     missing,
     read_everything,
+    shown,
 )
 
 DOUBTFUL = 0x02  # clock status
@@ -108,7 +108,7 @@ def fresh_twin(history, tmp_path_factory):
     return Twin(history[0], str(tmp_path_factory.mktemp("twin") / "state"))
 
 
-@pytest.mark.parametrize("association", [PUBLIC, MANAGEMENT, DISPLAY], ids=association_name)
+@pytest.mark.parametrize("association", [PUBLIC, MANAGEMENT, DISPLAY], ids=shown)
 def test_a_peer_reads_everything(standing, peers, expected, fresh_twin, association):
     secret = expected.secret(association)
     peer = Peer(peers, "gurux_client.py", standing, "hdlc", association, secret)
