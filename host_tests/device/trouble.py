@@ -79,10 +79,10 @@ class Life:
             1,
             _MINUTE + _QUARTER * quarter,
             speed=0,
-            n_associations=2,
+            n_associations=1,
         )
         self.model = self.meter.model
-        self.channel = self.meter.server.channel()
+        self.channel = self.meter.server.channel(256)
         self.ring = self._ring(_LOAD)
         if self.storage.message:
             print("says", self.storage.message)
