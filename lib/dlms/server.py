@@ -173,15 +173,15 @@ class Server:
             if a is None or a.client_sap != client_sap or a.server_sap != server_sap:
                 a = self._lookup(channel, client_sap, server_sap)
             tag = buf[pos]
-            if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
-                n = self.secured.request(channel, a, buf, pos, end)
-                return n if n < 0 or confirmed and a.confirmed else 0
-            if tag >= _GET_REQUEST and a is not None and a.state == _OPEN:
+            if tag >= _GET_REQUEST and a is not None and a.state == _OPEN and a.context is None:
                 if tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
                     n = _get(a, buf, pos, end)
                 else:
                     n = self.service(channel, a, buf, pos, end)
                 return n if confirmed and a.confirmed else 0
+            if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
+                n = self.secured.request(channel, a, buf, pos, end)
+                return n if n < 0 or confirmed and a.confirmed else 0
             n = self._without(channel, a, client_sap, server_sap, buf, pos, end, confirmed)
             return n if n < 0 or confirmed else 0
         except Exception as e:
