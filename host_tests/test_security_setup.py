@@ -43,6 +43,12 @@ def test_attributes():
     assert c.ask(ask % 6) == "C40141000100"
 
 
+def test_the_association_says_its_context():
+    assert (
+        client().open().ask("C00141 000F 0000280000FF 04 00") == "C401410009076085740508" + "0103"
+    )
+
+
 def test_keys_are_no_attributes():
     """Nothing that a client can read holds a key; nor does a repr, nor the words of an error."""
     meter = Meter()
@@ -193,7 +199,12 @@ def test_a_power_failure_skips_counters_and_repeats_none():
     sent = c.protect(bytes.fromhex(GET))
     c.talk.say(sent.hex())
     again = restarted(meter.saved[-1])
-    d = client(again, ic=c.ic + 64).open()
+    # What anybody may read says where to go on.
+    value = bytearray(600)
+    row = again.model.find_any(b"\0\1\0\0\x2b\1\1\xff", 0)
+    assert again.model.read(row, 2, value, 0, 16) == 5
+    d = client(again, ic=int.from_bytes(value[1:5], "big")).open()
+    assert c.ic < d.ic <= c.ic + 70
     assert d.talk.say(sent.hex()).startswith("D80106")
     assert not set(c.server_ics) & set(d.server_ics)
 

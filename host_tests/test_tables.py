@@ -506,6 +506,17 @@ def test_access_is_a_profile_an_object(classes):
     assert module["ACCESS"][at : at + 4] == bytes((1, 3, 0, 1))
     association = find(module, 15, "0.0.40.0.1")[0]
     assert module["ASSOCIATIONS"][0][:6] == (16, 0, association, 0, 0x000018, 512)
+    assert module["ASSOCIATIONS"][0][7:] == (1, -1, 0)
+
+
+def test_an_association_with_keys_that_is_open_from_the_start(classes):
+    text = minimal('{class = "Security setup", obis = "0.0.43.0.1"},').replace(
+        "mechanism = 0",
+        'mechanism = 0\napplication_context = 3\nsecurity_setup = "0.0.43.0.1"\n'
+        "pre_established = true",
+    )
+    module = generated(show.module(build(text, classes)))
+    assert module["ASSOCIATIONS"][0][7:] == (3, find(module, 64, "0.0.43.0.1")[0], 1)
 
 
 def test_a_line_stands_for_many(classes):
@@ -628,6 +639,8 @@ BAD_PLACES = [
     ("sap = 1", "sap = ", "not TOML: Invalid value; expected TOML 1.0", "sap = "),
     ("sap = 1", "sap = 1\nsap = 2", "not TOML: Cannot overwrite a value; expected", "sap = 2"),
     ("mechanism = 0", "mechanism = 8", "mechanism 8; expected 0 to 7", "mechanism"),
+    ("mechanism = 0", "mechanism = 1\npre_established = true", "expected 0: nobody", "mechanism"),
+    ("mechanism = 0", "mechanism = 7", "no security_setup; expected", "[[association]]"),
     ('"0.0.40.0.1"', '"0.0.40.0.2"', "has no Association LN 0.0.40.0.2; expected", "object ="),
     ('"0.0.40.0.1"', '"ln"', "'ln' is no logical name; expected", "object ="),
     ('role = "everybody"', 'role = "x"', "role x is unknown; expected", "role ="),

@@ -55,10 +55,10 @@ _MECHANISM = const(3)
 _CONFORMANCE = const(4)
 _MAX_PDU = const(5)
 _ACCESS = const(6)
+_CONTEXT = const(7)
 
 _FIRST_WITH_USERS = const(2)  # version of the class
 _DLMS_VERSION = const(6)
-_LN_CONTEXT = const(1)
 _CONTEXT_ARC = const(1)
 _MECHANISM_ARC = const(2)
 
@@ -116,7 +116,7 @@ class Handler(Base):
             buf[pos + 3] = config[_CLIENT_SAP] & 0xFF
             return _put_long_unsigned(buf, pos + 4, self.model.devices[config[_DEVICE]][0])
         if attribute == _APPLICATION_CONTEXT_NAME:
-            return self._put_oid(s.row, buf, pos, _CONTEXT_ARC, _LN_CONTEXT)
+            return self._put_oid(s.row, buf, pos, _CONTEXT_ARC, config[_CONTEXT])
         if attribute == _AUTHENTICATION_MECHANISM_NAME:
             return self._put_oid(s.row, buf, pos, _MECHANISM_ARC, config[_MECHANISM])
         if attribute == _XDLMS_CONTEXT_INFO:

@@ -98,6 +98,8 @@ class Handler(Base):
                     copy(key.tx, 0, model.image, counters + _TX, 4)
                     copy(key.tx_end, 0, key.tx, 0, 4)
                     key.shown = self._counter_slot(context.row)
+                    if key.shown >= 0:
+                        copy(model.image, key.shown, key.rx, 0, 4)
             made.append(key)
         context.unicast, context.broadcast = made
         kek = self._octets(context, _KEK)

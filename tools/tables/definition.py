@@ -6,7 +6,10 @@
     [[device]]                         a logical device: name, sap
     [access]                           group of objects -> {role = rights}
     [[association]]                    device, client_sap, object (its Association LN), mechanism,
-                                       role, conformance (names), max_pdu
+                                       role, conformance (names), max_pdu, application_context
+                                       (1 LN, 3 LN with ciphering), security_setup (logical name
+                                       of the object with its keys), pre_established (true: open
+                                       from the start, and never released)
     [[objects]]                        keys common to the lines of `list`; a line is an object
 
 Keys of an object beside the names of its attributes (which give their initial values):
@@ -46,7 +49,7 @@ _DEVICE = {"name": (str, True), "sap": (int, True)}
 _ASSOCIATION = {"device": (str, True), "client_sap": (int, True), "object": (str, True),
                 "mechanism": (int, True), "role": (str, True), "conformance": (list, True),
                 "max_pdu": (int, False), "note": (str, False), "application_context": (int, False),
-                "security_setup": (str, False)}  # fmt: skip
+                "security_setup": (str, False), "pre_established": (bool, False)}  # fmt: skip
 _KEYS = {"class": (int, str), "version": int, "device": (str, list), "obis": str, "access": str,
          "data_type": str, "data_types": dict, "scaler": int, "unit": str, "source": str,
          "capacity": dict, "volatile": bool, "ram": list, "row_len": int, "base_name": int,
@@ -56,7 +59,7 @@ _SOURCES = {"energy": (3,), "inst": (1, 3), "demand": (5,), "max": (4,), "count"
             "event": (1,), "status": (1, 3, 63)}  # fmt: skip
 _LN = 1  # application contexts
 _LN_CIPHERED = 3
-_GMAC = 5
+_WITH_KEYS = (5, 7)  # mechanisms that need a Security setup: GMAC, ECDSA
 _SECURITY_SETUP = 64
 _KEY_NAMES = ("guek", "gbek", "gak", "kek")  # in the order of the hidden state `keys`
 _KEY_ROOM = 32
@@ -69,7 +72,7 @@ class Device:
 
 class Association:
     """device, client_sap, object, mechanism, role, conformance (24 bits, bit 0 first), max_pdu,
-    application_context, security (Security setup, or None)."""
+    application_context, security (Security setup, or None), pre_established."""
 
 
 class Cell:
@@ -204,11 +207,15 @@ class Loader:
             a.object_name = table["object"]
             a.application_context = table.get("application_context", _LN)
             a.security_name = table.get("security_setup")
+            a.pre_established = table.get("pre_established", False)
+            if a.pre_established and a.mechanism:
+                message = "mechanism %d of a pre-established association; expected 0: nobody asks"
+                raise self.error((*path, "mechanism"), message % a.mechanism)
             if a.application_context not in (_LN, _LN_CIPHERED):
                 message = "application_context %d; expected 1 (LN) or 3 (LN with ciphering)"
                 raise self.error((*path, "application_context"), message % a.application_context)
             if a.security_name is None and (
-                a.application_context == _LN_CIPHERED or a.mechanism == _GMAC
+                a.application_context == _LN_CIPHERED or a.mechanism in _WITH_KEYS
             ):
                 raise self.error(
                     path, "no security_setup; expected the logical name of one, for its keys"

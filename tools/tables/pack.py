@@ -361,6 +361,7 @@ class Packer:
                     table,
                     a.application_context,
                     a.security.row if a.security else -1,
+                    int(a.pre_established),
                 )
             )
 

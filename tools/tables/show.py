@@ -47,11 +47,11 @@ def module(tables):
         text += literal(names[-1], a[6]) + "\n"
     text += (
         "# (client_sap, device, row, mechanism, conformance, max_pdu, access offsets,\n"
-        "# application context, row of Security setup or -1)\n"
+        "# application context, row of Security setup or -1, 1: pre-established)\n"
     )
     text += "ASSOCIATIONS = (\n"
     for name, a in zip(names, tables.associations):
-        text += "    (%d, %d, %d, %d, 0x%06X, %d, %s, %d, %d),\n" % (*a[:6], name, *a[7:])
+        text += "    (%d, %d, %d, %d, 0x%06X, %d, %s, %d, %d, %d),\n" % (*a[:6], name, *a[7:])
     text += ")\n\nHANDLERS = %r\n\n" % (tuple(tables.handlers),)
     text += "# (source, row, attribute)\nSOURCES = (\n"
     text += "".join("    %r,\n" % (row,) for row in tables.sources) + ")\n\n"
@@ -101,7 +101,10 @@ def as_json(tables):
                 "server_sap": a.device.sap,
                 "client_sap": a.client_sap,
                 "object": obis(a.object.name),
+                "application_context": a.application_context,
                 "mechanism": a.mechanism,
+                "security_setup": obis(a.security.name) if a.security else None,
+                "pre_established": a.pre_established,
                 "role": a.role,
                 "conformance": a.conformance,
                 "max_pdu": a.max_pdu,
