@@ -17,6 +17,7 @@ from micropython import const
 _MECHANISM = const(3)
 _SECURITY = const(8)
 _LLS = const(1)
+_SECURITY_SETUP = const(64)  # its ring is the vault's
 _MEMORY_ERROR = const(14)  # event code, see meter/events.py
 _DOUBTFUL = const(0x02)  # clock status, see cosem/clock.py
 
@@ -92,6 +93,11 @@ def build(
         model.new_hash = ciphers.new_hash
     model.save = lambda: storage.save(model.image)
     storage.load(model.image)
+    for ring in definition.RINGS:
+        if model.class_id(ring[0]) == _SECURITY_SETUP:
+            from firmware.vault import Vault
+
+            model.vault = Vault(storage.ring(ring[0], ring[1], ring[2]))
     if record is not None:
         record.apply(model)
     model.start()

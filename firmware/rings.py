@@ -17,8 +17,9 @@ from dlms.axdr import get_u32
 from dlms.prim import copy, crc16
 from micropython import const
 
-# A ring in RAM grows by so many rows at a time.
+# A ring in RAM grows by so many rows at a time, fewer if they are longer than this together.
 _CHUNK_SHIFT = const(4)
+_CHUNK_LEN = const(1024)
 
 # A ring file: two headers in turn (the second one at 32), rows from 64.
 #   "PMR1", generation u32, sequence number of the first row that counts u32, row_len u16,
@@ -52,7 +53,10 @@ class RAMRing:
         self.n = 0
         self.first = 0
         self._oldest = 0
-        self._chunks = [None] * ((capacity + (1 << _CHUNK_SHIFT) - 1) >> _CHUNK_SHIFT)
+        self._shift = _CHUNK_SHIFT
+        while self._shift and row_len << self._shift > _CHUNK_LEN:
+            self._shift -= 1
+        self._chunks = [None] * ((capacity + (1 << self._shift) - 1) >> self._shift)
         self._spare = None
         self.prepare()
 
@@ -60,13 +64,13 @@ class RAMRing:
         """Take the piece that will be needed next, unless there is one."""
         if self._spare is None and self._chunks[-1] is None:
             try:
-                self._spare = bytearray(self.row_len << _CHUNK_SHIFT)
+                self._spare = bytearray(self.row_len << self._shift)
             except MemoryError:
                 pass  # append() will say so if it is needed
 
     def append(self, buf, pos):
         at = (self._oldest + self.n) % self.capacity
-        chunk = self._chunks[at >> _CHUNK_SHIFT]
+        chunk = self._chunks[at >> self._shift]
         if chunk is None:
             if self._spare is None:
                 self.prepare()
@@ -75,8 +79,8 @@ class RAMRing:
                 self._storage.failed += 1
                 return False
             self._spare = None
-            self._chunks[at >> _CHUNK_SHIFT] = chunk
-        copy(chunk, (at & (1 << _CHUNK_SHIFT) - 1) * self.row_len, buf, pos, self.row_len)
+            self._chunks[at >> self._shift] = chunk
+        copy(chunk, (at & (1 << self._shift) - 1) * self.row_len, buf, pos, self.row_len)
         if self.n < self.capacity:
             self.n += 1
         else:
@@ -88,8 +92,8 @@ class RAMRing:
         if k < 0 or k >= self.n:
             return False
         at = (self._oldest + k) % self.capacity
-        row = (at & (1 << _CHUNK_SHIFT) - 1) * self.row_len
-        copy(buf, pos, self._chunks[at >> _CHUNK_SHIFT], row, self.row_len)
+        row = (at & (1 << self._shift) - 1) * self.row_len
+        copy(buf, pos, self._chunks[at >> self._shift], row, self.row_len)
         return True
 
     def clear(self):

@@ -25,6 +25,8 @@ from cosem.model import Model
 from dlms.stream import Stream
 from tables import definition, source
 
+from firmware.vault import Vault
+
 HEAD = """
 name = "test"
 limits = {associations = 1, work_len = 512, max_send_pdu = 512, max_receive_pdu = 512}
@@ -211,6 +213,11 @@ class Storage:
         if row not in self.rings:
             self.rings[row] = Ring(row_len, capacity)
         return self.rings[row]
+
+
+def vault(row_len=19 + 48 + 768, rows=24):
+    """The firmware's vault over a ring in a list."""
+    return Vault(Ring(row_len, rows))
 
 
 # --- The meter ------------------------------------------------------------------------------

@@ -86,6 +86,7 @@ class Model:
         self.aes = None  # see crypto/gcm.py
         self.new_hash = None  # see crypto/hashes.py
         self.random_fill = None
+        self.vault = None  # certificates and private keys, see firmware/vault.py
         # By the server: later(context) when keys have come.
         self.later = None
         # The server's pool, for association_status.

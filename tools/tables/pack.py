@@ -17,6 +17,11 @@ COMPUTED, ROM, RAM, NAME, ABSENT = range(5)
 CHECK, CHANGED = 0x10, 0x20
 _MOST_SHAPES = 1 << 10  # as many as an entry can number
 _LENGTH_LEN = 2  # a row ends with the length of its columns
+# The ring of a vault (firmware/vault.py): a head, the longest private key and certificate; more
+# rows than there are records.
+_SECURITY_SETUP = 64
+_VAULT_ROW_LEN = 19 + 48 + 768
+_VAULT_ROWS = 24
 _ITEM_MAX = (
     384  # octets of one item of a computed value: a row of a profile with its structure header
 )
@@ -106,6 +111,7 @@ class Packer:
         t.system_title = self.system_title(t)
         t.sources = [(o.source, o.row, 2) for o in d.objects if o.source]
         t.rings = [self.ring(o) for o in d.objects if o.version.module == "profile_generic"]
+        t.rings += self.vault()
         t.limits = d.limits
         for name in ("types", "rom", "ram", "attributes", "access"):
             if len(getattr(t, name)) > 0xFFFF:
@@ -394,6 +400,13 @@ class Packer:
             path = o.origin.get("profile_entries", at_obis(o))
             raise self.error(path, "profile_entries is %d; expected 1 or more" % capacity)
         return (o.row, row_len, capacity)
+
+    def vault(self):
+        """The ring for certificates: of the first Security setup whose suite has some, for all."""
+        for o in self.definition.objects:
+            if o.version.class_id == _SECURITY_SETUP and o.cell("security_suite").value:
+                return [(o.row, _VAULT_ROW_LEN, _VAULT_ROWS)]
+        return []
 
 
 def slot(encoding, capacity):
