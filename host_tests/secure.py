@@ -57,14 +57,16 @@ def take_length(octets, at):
 
 
 class Client:
-    """kind: "glo", "ded", "general-glo", "general-ded", or None for plain text; sc: A, E or AE."""
+    """kind: "glo", "ded", "general-glo", "general-ded", or None for plain text; sc: A, E or AE;
+    suite: 0, 1, or 2 with keys of 32 octets."""
 
     def __init__(self, talk, mechanism=5, context=3, kind="glo", sc=AE, secret=b"", guek=GUEK,
-                 gak=GAK, title=TITLE, ic=0, dedicated=None, challenge=None):  # fmt: skip
+                 gak=GAK, title=TITLE, ic=0, dedicated=None, challenge=None, suite=0):  # fmt: skip
         self.talk, self.mechanism, self.context, self.kind, self.sc = (
             talk, mechanism, context, kind, sc,
         )  # fmt: skip
         self.secret, self.guek, self.gak, self.title, self.ic = secret, guek, gak, title, ic
+        self.suite = suite
         self.dedicated, self.dedicated_ic = dedicated, 0
         self.challenge = challenge or os.urandom(16)
         self.server_title = self.stoc = b""
@@ -83,7 +85,7 @@ class Client:
 
     def protect(self, apdu, kind=None, sc=None, key=None, ic=None):
         kind = kind or self.kind
-        sc = self.sc if sc is None else sc
+        sc = (self.sc if sc is None else sc) | self.suite
         ded = "ded" in kind
         if ic is None:
             ic = self.dedicated_ic if ded else self.ic
@@ -115,6 +117,7 @@ class Client:
         iv = SERVER_TITLE + ic
         body = octets[at + 5 :]
         self.answer_sc = sc
+        assert sc & 0x0F == self.suite
         if sc & AE == E:
             text = gcm(key, iv, b"", body)[0]
         elif sc & AE == A:
@@ -202,7 +205,8 @@ class Client:
             return hashlib.sha256(self.secret + titles[0] + titles[1] + first + second).digest()
         ic = self.ic.to_bytes(4, "big")
         self.ic += 1
-        return b"\x10" + ic + gcm(self.guek, self.title + ic, b"\x10" + self.gak + first)[1][:12]
+        sc = bytes([A | self.suite])
+        return sc + ic + gcm(self.guek, self.title + ic, sc + self.gak + first)[1][:12]
 
     def finish(self, proof=None):
         """Pass 3 and 4; the answer as hex, after f(CtoS) has been checked if there is one."""
@@ -212,9 +216,9 @@ class Client:
             return got
         answer = bytes.fromhex(got)[8:]
         if self.mechanism == 5:
-            assert answer[0] == 0x10 and len(answer) == 17
+            assert answer[0] == A | self.suite and len(answer) == 17
             self.server_ics.append((False, answer[1:5]))
-            aad = b"\x10" + self.gak + self.challenge
+            aad = answer[:1] + self.gak + self.challenge
             assert answer[5:] == gcm(self.guek, SERVER_TITLE + answer[1:5], aad)[1][:12]
         else:
             assert answer == self.f(to_server=False)
