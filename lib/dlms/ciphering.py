@@ -218,6 +218,10 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
         or (by_ded and sc & _BROADCAST)
     ):
         return _WRONG
+    if context.needs_request & ~kinds & 3:
+        # Before its counter counts: without a tag anybody could have made it, and with the highest
+        # counter it would be the last request that this key ever takes.
+        return _NOT_POSSIBLE
     body = at + _HEAD_LEN
     if kinds & _AUTHENTICATED:
         end -= _TAG_LEN
