@@ -86,7 +86,7 @@ def compute(a, secret, title, new_hash):
     a.ready = True
 
 
-def passes(a, key, buf, pos, end):
+def passes(a, key, suite, buf, pos, end):
     """1: buf[pos:end] is f(StoC); 0: it is not; -1: counters have to be saved first.
 
     key: the Key of GMAC, else None. Its counter may be that of the request around it, or one in
@@ -99,7 +99,7 @@ def passes(a, key, buf, pos, end):
         return 0
     if a.config[3] != _GMAC:
         return 1 if n == a.n_digest and same(work, _EXPECTED, buf, pos, n) else 0
-    if key is None or n != _GMAC_LEN or buf[pos] & 0xF0 != _AUTHENTICATED:
+    if key is None or n != _GMAC_LEN or buf[pos] != _AUTHENTICATED | suite:
         return 0
     before = key.rx_before if a.protection else key.rx
     if compare(buf, pos + 1, before, 0, _COUNTER_LEN) < 0:

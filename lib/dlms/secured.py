@@ -189,7 +189,8 @@ class Security:
             return exceptions.no_association(channel, buf[pos])
         context = a.context or self.context_of(a.config)
         key = context.unicast if context is not None else None
-        good = hls.passes(a, key, buf, at + 1, end)
+        suite = context.suite if context is not None else 0
+        good = hls.passes(a, key, suite, buf, at + 1, end)
         if good < 0:
             return -1
         tx = channel.tx
@@ -199,7 +200,6 @@ class Security:
         tx[start + 2] = buf[pos + 2]
         after = -1
         if good:
-            suite = context.suite if context is not None else 0
             after = hls.put_reply(a, key, suite, self.server.model.system_title, tx, start + 8)
         if after < 0:
             self.server.authentication_failed(a.config)
