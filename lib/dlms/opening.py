@@ -150,6 +150,8 @@ def judge(a, config, aarq, request, buf):
             pos = a.server.secured.hls.put_challenge(a, tx, pos)
     pos = _put_user_information(
         a,
+        # A refusal is plain, and takes no counter: anybody can ask for any number of them.
+        None if result else a.context,
         tx,
         pos,
         initiate_error,
@@ -163,9 +165,8 @@ def judge(a, config, aarq, request, buf):
     return channel.reply(acse.put_aare(tx, _HEADROOM, pos), pos)
 
 
-def _put_user_information(a, tx, pos, initiate_error, qos, conformance, max_pdu):
+def _put_user_information(a, context, tx, pos, initiate_error, qos, conformance, max_pdu):
     """Write the user-information of an AARE, protected as the request's was; its end or -1."""
-    context = a.context
     kinds = a.protection
     if context is None or not kinds | context.needs_response:
         return put_user_information(tx, pos, initiate_error, qos, conformance, max_pdu)
