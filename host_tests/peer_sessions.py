@@ -90,9 +90,10 @@ def minute_of(moment):
 
 
 class RunningMeter:
-    """tools/meter.py run, until stop()."""
+    """tools/meter.py run, until stop(); printed is then what it has said after it was ready."""
 
     def __init__(self, runtime, *options, start=STANDS_AT, speed=0):
+        self.printed = ""
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [sys.executable, os.path.join(ROOT, "tools", "meter.py"), "run",
@@ -121,6 +122,7 @@ class RunningMeter:
         self.process.send_signal(signal.SIGINT)
         try:
             code = self.process.wait(_READY_S)
+            self.printed = self.process.stdout.read()
         finally:
             self.process.stdout.close()
         return code

@@ -1,0 +1,845 @@
+# SPDX-License-Identifier: MIT
+"""Attacks on protected APDUs and on the four passes, whatever form they have. The client is
+secure.py.
+
+What holds for each: nothing is done, the answer does not say which part was wrong, and the
+association is as before: the next good request is served, under the counter that it has.
+"""
+
+import ast
+import gc
+import socket
+import types
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import keywrap
+from firmware.links.trace import Trace
+from peer_sessions import RunningMeter
+from secure import AE, GAK, GBEK, GUEK, KEK, TITLE, A, Client, E, gcm
+from small import Meter, that_runs
+
+from dlms.prim import crc16
+
+ROOT = Path(__file__).parents[1]
+
+FREE = 40  # client of Security setup 1: policy 0
+STRICT = 41  # of Security setup 2: requests and answers authenticated and encrypted
+LLS = 48  # of Security setup 1 as well
+DEDICATED = bytes(range(16, 32))
+
+OBJECT = "0001 0000603C01FF 02"
+GET = "C00141 " + OBJECT + " 00"
+SET = "C10141 " + OBJECT + " 00 0904CAFE0102"
+# security_activate, of a policy that would keep this client out.
+ACTION = "C30141 0040 00002B0001FF 01 01 16EC"
+VALUE = "C401410009020102"
+ANSWERS = {GET: VALUE, SET: "C5014100", ACTION: "C701410300"}
+
+DECIPHERING = "D80105"
+REPLAYED = "D80106"
+REFUSED = "D80101"
+KINDS = ("glo", "ded", "general-glo", "general-ded")
+
+
+def opened(kind="glo", sc=AE, sap=FREE, meter=None, **how):
+    """An open association, whose client then protects as kind and sc say."""
+    talk = (meter or Meter()).talk(client=sap, server=17)
+    c = Client(talk, dedicated=DEDICATED if "ded" in kind else None, **how).open()
+    c.kind, c.sc = kind, sc
+    return c
+
+
+def context(c):
+    return c.talk.channel.last.context
+
+
+def keys(c):
+    a = c.talk.channel.last
+    return [k for k in (a.context.unicast, a.context.broadcast, a.dedicated) if k is not None]
+
+
+def standing(c):
+    """All that a request could have changed: image, counters, and the association."""
+    model = c.talk.meter.model
+    a = c.talk.channel.last
+    counters = [(bytes(k.rx), bytes(k.tx), bytes(k.rx_end), bytes(k.tx_end)) for k in keys(c)]
+    state = (a.state, a.config, a.transfer, a.block_number, a.conformance, bytes(a.title))
+    return bytes(model.image), counters, state, len(c.talk.meter.saved), model.edits
+
+
+def flips(octets, first=0):
+    """(place, the octets with one bit of that place turned), for each bit."""
+    for at in range(first, len(octets)):
+        for bit in range(8):
+            bad = bytearray(octets)
+            bad[at] ^= 1 << bit
+            yield at, bit, bad.hex()
+
+
+# --- One bit --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("request_", [GET, SET, ACTION], ids=["get", "set", "action"])
+@pytest.mark.parametrize("sc", [A, AE], ids=["authenticated", "both"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_bit_of_a_request(kind, sc, request_):
+    """One answer to them all; but another tag is another service, and is refused as that."""
+    c = opened(kind, sc)
+    request = c.protect(bytes.fromhex(request_))
+    control = len(request) - len(bytes.fromhex(request_)) - 12 - 5
+    before = standing(c)
+    for at, bit, bad in flips(request):
+        if at == control and bit == 4 and sc == AE:
+            continue  # now it says that it has no tag: see "Encrypted only"
+        got = c.talk.say(bad)
+        if at == 0:
+            # Silence: what is now a plain request says that it wants no answer.
+            assert got in (DECIPHERING, "D80102", "D80103", "D80202", ""), (bit, got)
+        else:
+            assert got == DECIPHERING, (at, bit, got)
+        assert standing(c) == before, (at, bit)
+    got = c.unprotect(bytes.fromhex(c.talk.say(request.hex())))
+    assert got.hex().upper() == ANSWERS[request_]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_bit_where_the_policy_asks_for_both(kind):
+    """The answer says no more than what anybody sees: that the request claims too little."""
+    c = opened(kind, sap=STRICT)
+    request = c.protect(bytes.fromhex(SET))
+    control = len(request) - len(bytes.fromhex(SET)) - 12 - 5
+    before = standing(c)
+    for at, bit, bad in flips(request):
+        got = c.talk.say(bad)
+        if at == 0:
+            assert got in (DECIPHERING, REFUSED), (bit, got)
+        elif at == control and bit in (4, 5):
+            assert got == REFUSED
+        else:
+            assert got == DECIPHERING, (at, bit, got)
+        assert standing(c) == before, (at, bit)
+    assert c.unprotect(bytes.fromhex(c.talk.say(request.hex()))).hex().upper() == "C5014100"
+
+
+@pytest.mark.parametrize("sc", [A, AE], ids=["authenticated", "both"])
+@pytest.mark.parametrize("kind", ["glo", "general-glo"])
+def test_every_bit_of_an_initiate_request(kind, sc):
+    """In an AARQ; who has an association open keeps it, and can open another one."""
+    meter = Meter()
+    failures = []
+    meter.server.on_authentication_failed = failures.append
+    c = opened(kind, sc, meter=meter)
+    aarq = c.aarq()
+    control = len(aarq) - 14 - 12 - 5
+    before = standing(c)
+    for at, bit, bad in flips(aarq, first=len(aarq) - 14 - 12 - 5 - (11 if kind != "glo" else 2)):
+        if at == control and bit == 4 and sc == AE:
+            continue
+        got = c.talk.say(bad)
+        if got.startswith("61"):
+            assert "A203020101" in got, (at, bit, got)
+        else:
+            assert got.startswith("D801"), (at, bit, got)
+        assert standing(c) == before, (at, bit)
+    assert len(failures) > 8 * 17
+    assert c.ask(GET) == VALUE
+    c.open()
+    assert c.ask(GET) == VALUE
+
+
+@pytest.mark.parametrize("sc", [A, AE], ids=["authenticated", "both"])
+def test_every_bit_of_a_release(sc):
+    """Nobody else can end the association: the user-information has to be right."""
+    c = opened(sc=sc, sap=STRICT if sc == AE else FREE)
+    inner = c.protect(bytes.fromhex("01000000065F1F04007EFF1FFFFF"))
+    rlrq = bytes([0x62, len(inner) + 7, 0x80, 1, 0, 0xBE, len(inner) + 2, 4, len(inner)]) + inner
+    before = standing(c)
+    for at, bit, bad in flips(rlrq, first=9):
+        if at == 9 or (at == 11 and bit in (4, 5)):
+            continue  # what is not protected is another question, asked in test_symsec.py
+        assert c.talk.say(bad) == DECIPHERING, (at, bit)
+        assert standing(c) == before, (at, bit)
+    assert c.talk.say(rlrq.hex()).startswith("63")
+
+
+@pytest.mark.parametrize("mechanism, sap", [(3, 43), (4, 44), (5, 47), (6, 46)])
+def test_every_bit_of_a_proof(mechanism, sap):
+    meter = Meter()
+    talk = meter.talk(client=sap, server=17)
+    c = Client(talk, mechanism, context=1, kind=None, secret=b"secret of small")
+    c.begin()
+    n = len(c.f())
+    for at in range(n):
+        for bit in range(8):
+            c.begin()
+            proof = bytearray(c.f())
+            proof[at] ^= 1 << bit
+            assert c.finish(bytes(proof)) == "C701410300", (at, bit)
+            assert c.ask(GET).startswith("D801")
+    assert c.open().ask("C00141 0001 00002A0000FF 02 00").startswith("C40141")
+
+
+# --- Encrypted only: there is no tag --------------------------------------------------------
+# Whoever asks for no more than that has no proof of who sent what: the Book's mode, for policies
+# that let anybody send plain requests too. What is defined then: the octets in front of the
+# ciphertext have to be right, the first octet of the plain text has to be that of the service, a
+# counter counts once; and whatever comes out is a request like any other, with all its answers.
+
+
+def test_every_bit_of_what_is_encrypted_only():
+    for at in range(2 + 5 + len(bytes.fromhex(GET))):
+        c = opened(sc=E)
+        for bit in range(8):
+            request = c.protect(bytes.fromhex(GET))
+            bad = bytearray(request)
+            bad[at] ^= 1 << bit
+            before = standing(c)
+            got = c.talk.say(bad.hex())
+            if at < 8:
+                # In front of the ciphertext, or the first octet of what comes out.
+                assert got == DECIPHERING or (at == 0 and got[:3] == "D80"), (at, bit, got)
+                assert standing(c) == before, (at, bit)
+                assert c.unprotect(bytes.fromhex(c.talk.say(request.hex())))[0] == 0xC4
+            else:
+                # Another request under the same counter: the right one comes too late.
+                if got[:2] not in ("D8", ""):
+                    assert c.unprotect(bytes.fromhex(got))[0] == 0xC4
+                assert c.talk.say(request.hex())[:6] == REPLAYED
+        assert c.ask(GET) == VALUE
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_request_that_was_both_is_made_one_that_is_encrypted_only(kind):
+    """Its tag cut off, and its control octet and lengths made to fit: the same key stream."""
+
+    def weaker(c):
+        request = bytearray(c.protect(bytes.fromhex(SET)))
+        control = len(request) - len(bytes.fromhex(SET)) - 12 - 5
+        request[control] = E
+        request[control - 1] -= 12
+        return request, control
+
+    # Where the policy asks for both it is refused, and the counter is free for the right one.
+    c = opened(kind, sap=STRICT)
+    before = standing(c)
+    request, control = weaker(c)
+    assert c.talk.say(request[:-12].hex()) == REFUSED
+    assert standing(c) == before
+    # Where it asks for nothing, this is one of the requests that anybody may send.
+    c = opened(kind)
+    request, control = weaker(c)
+    assert c.unprotect(bytes.fromhex(c.talk.say(request[:-12].hex())))[0] == 0xC5
+
+
+@pytest.mark.parametrize("sc", [A, E], ids=["authenticated", "encrypted"])
+def test_nobody_without_the_key_wears_it_out(sc):
+    """The highest counter, in a request that claims too little: nothing was checked, so nothing
+    counts."""
+    c = opened(sap=STRICT)
+    before = standing(c)
+    for kind in ("glo", "general-glo"):
+        for first in range(256):
+            body = bytes([sc]) + b"\xff\xff\xff\xfe" + bytes([first]) + bytes(24)
+            head = b"\xc8" if kind == "glo" else b"\xdb\x08" + TITLE
+            assert c.talk.say((head + bytes([len(body)]) + body).hex()) == REFUSED
+            inner = b"\x21" + bytes([len(body)]) + body
+            aarq = bytes.fromhex("A109060760857405080103A60A0408") + TITLE
+            aarq += bytes.fromhex("8A0207808B0760857405080205AC0A8008") + bytes(8)
+            aarq += bytes([0xBE, len(inner) + 2, 4, len(inner)]) + inner
+            got = c.talk.say((bytes([0x60, len(aarq)]) + aarq).hex())
+            assert "A203020101A305A10302010D" in got
+    assert standing(c) == before
+    assert c.ask(GET) == VALUE
+
+
+# --- Again, in another order, of somebody else ----------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_again_and_in_another_order(kind):
+    c = opened(kind)
+    first, second = (c.protect(bytes.fromhex(text)) for text in (SET, GET))
+    got = c.unprotect(bytes.fromhex(c.talk.say(second.hex())))
+    assert got.hex().upper() == VALUE
+    before = standing(c)
+    for request in (first, second, first):
+        assert c.talk.say(request.hex())[:6] == REPLAYED
+        assert standing(c) == before
+    assert c.ask(GET) == VALUE
+
+
+def test_again_after_another_association():
+    """Nor of the other associations of the same key, nor after a release."""
+    meter = Meter()
+    c = opened(meter=meter)
+    request = c.protect(bytes.fromhex(SET))
+    c.talk.say(request.hex())
+    other = Client(meter.talk(client=LLS, server=17), 1, secret=b"secret of small", ic=c.ic)
+    other.open()
+    assert other.talk.say(request.hex())[:6] == REPLAYED
+    c.ic = other.ic
+    assert c.ask(GET) == "C40141000904CAFE0102"
+    assert c.talk.say("6200").startswith("63")
+    c.open()
+    assert c.talk.say(request.hex())[:6] == REPLAYED
+    # An AARQ that was heard opens nothing.
+    d = Client(meter.talk(client=LLS, server=17), 1, secret=b"secret of small", ic=c.ic)
+    aarq = d.aarq().hex()
+    assert "A203020100" in d.talk.say(aarq)
+    assert "A203020101A305A10302010D" in d.talk.say(aarq)
+
+
+def test_blocks_again_and_in_another_order():
+    """A block that is heard and repeated does not get in twice, nor ends the transfer."""
+    c = opened()
+    data = "0982012C" + "5A" * 300
+    apdus = ["C10241 " + OBJECT + " 00 00 00000001 50" + data[:160]]
+    apdus.append("C1034100 00000002 50" + data[160:320])
+    apdus.append("C1034101 00000003 8190" + data[320:])
+    sent = [c.protect(bytes.fromhex(text)) for text in apdus]
+    for request, answer in zip(sent, ("C5024100000001", "C5024100000002", "C503410000000003")):
+        got = c.unprotect(bytes.fromhex(c.talk.say(request.hex())))
+        assert got.hex().upper() == answer
+        for old in sent[: sent.index(request) + 1]:
+            assert c.talk.say(old.hex())[:6] == REPLAYED
+    assert c.ask(GET)[:8] == "C4014100"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_meter_says_is_nothing_to_say_to_it(kind):
+    """Its own answers, as they are and under the tags of requests: the titles differ."""
+    c = opened(kind)
+    answer = bytes.fromhex(c.talk.say(c.protect(bytes.fromhex(GET)).hex()))
+    before = standing(c)
+    tags = (0xC8, 0xC9, 0xCB, 0xCC, 0xD0, 0xD1, 0xD3, 0xD4)
+    for tag in tags if not kind.startswith("general") else (0xDB, 0xDC):
+        got = c.talk.say((bytes([tag]) + answer[1:]).hex())
+        assert got == DECIPHERING
+        assert standing(c) == before
+    assert c.ask(GET) == VALUE
+
+
+def test_a_service_in_the_clothes_of_another():
+    """Right in all that is protected; the tag in front, which is not, says another service."""
+    for kind, tags in (("glo", (0xC8, 0xC9, 0xCB, 0xCA, 0xCC)), ("ded", (0xD0, 0xD1, 0xD3))):
+        c = opened(kind)
+        for request_ in (GET, SET, ACTION):
+            request = c.protect(bytes.fromhex(request_))
+            before = standing(c)
+            for tag in tags:
+                if tag != request[0]:
+                    assert c.talk.say((bytes([tag]) + request[1:]).hex()) == DECIPHERING
+                    assert standing(c) == before
+        assert c.ask(GET) == VALUE
+
+
+def test_glo_and_ded_do_not_mix():
+    """An APDU under one key, in the form that stands for the other."""
+    c = opened("ded")
+    before = standing(c)
+    for kind, key in (("glo", DEDICATED), ("general-glo", DEDICATED), ("ded", GUEK)):
+        assert c.ask(GET, kind=kind, key=key, ic=50)[1:] == DECIPHERING
+    assert c.ask(GET, kind="general-ded", key=GUEK, ic=50)[1:] == DECIPHERING
+    # The broadcast key is none of a dedicated form.
+    assert c.ask(GET, kind="ded", sc=0x70, ic=50)[1:] == DECIPHERING
+    assert standing(c) == before
+    assert c.ask(GET) == VALUE
+
+
+# --- One answer, whichever part was wrong ---------------------------------------------------
+
+
+def test_one_answer_whichever_part_was_wrong():
+    c = opened("general-glo")
+    good = c.protect(bytes.fromhex(GET))
+    c.ic -= 1
+    other = {
+        "key": dict(key=bytes(16)),
+        "suite": dict(sc=0x31),
+        "no protection": dict(sc=0x00),
+        "compressed": dict(sc=0xB0),
+        "broadcast key": dict(sc=0x70),
+        "counter of before": dict(key=bytes(16), ic=0),
+        "highest counter": dict(key=bytes(16), ic=0xFFFFFFFF),
+    }
+    before = standing(c)
+    for what, how in other.items():
+        how.setdefault("ic", c.ic)
+        assert c.ask(GET, **how)[1:] == DECIPHERING, what
+    for title in (b"OTHER..\0", bytes(8), TITLE[::-1], b"PMT\0\0\0\0\1"):
+        c.title = title
+        assert c.ask(GET, ic=c.ic)[1:] == DECIPHERING, title
+    c.title = TITLE
+    c.gak = bytes(16)
+    assert c.ask(GET, ic=c.ic)[1:] == DECIPHERING
+    c.gak = GAK
+    for cut in range(1, len(good)):
+        assert c.talk.say(good[:cut].hex()) == DECIPHERING
+        assert c.talk.say((good + bytes(cut)).hex()) == DECIPHERING
+    for at in (1, 10):  # lengths that do not fit, in all their forms
+        for n in (
+            "00",
+            "7F",
+            "80",
+            "81",
+            "8100",
+            "81FF",
+            "82FFFF",
+            "83FFFFFF",
+            "84FFFFFFFF",
+            "FF",
+        ):
+            bad = good[:at] + bytes.fromhex(n) + good[at + 1 :]
+            assert c.talk.say(bad.hex()) == DECIPHERING, (at, n)
+    for size in range(12):  # a shorter tag, honestly said
+        bad = bytearray(good[: len(good) - 12 + size])
+        bad[10] -= 12 - size
+        assert c.talk.say(bad.hex()) == DECIPHERING, size
+    assert standing(c) == before
+    assert c.unprotect(bytes.fromhex(c.talk.say(good.hex()))).hex().upper() == VALUE
+
+
+@pytest.mark.parametrize("title", [None, b"", b"CLI\0\0\0\7", b"CLI\0\0\0\0\0\7"])
+def test_system_titles_that_are_none(title):
+    c = Client(Meter().talk(client=FREE, server=17), title=TITLE)
+    aarq = c.aarq()
+    at = aarq.index(b"\xa6\x0a\x04\x08")
+    field = b"" if title is None else bytes([0xA6, len(title) + 2, 4, len(title)]) + title
+    body = aarq[2:at] + field + aarq[at + 12 :]
+    got = c.talk.say((b"\x60" + bytes([len(body)]) + body).hex())
+    assert "A203020101A305A103020103" in got
+
+
+# --- Counters at their limits ---------------------------------------------------------------
+
+
+def set_counter(c, which, value):
+    """As after so many requests: in force, and saved."""
+    key = context(c).unicast
+    getattr(key, which)[:] = value.to_bytes(4, "big")
+    getattr(key, which + "_end")[:] = value.to_bytes(4, "big")
+
+
+def test_the_last_counters_of_a_client():
+    c = opened()
+    set_counter(c, "rx", 0xFFFFFFFD)
+    assert c.ask(GET, ic=0xFFFFFFFD) == VALUE
+    assert c.ask(GET, ic=0xFFFFFFFE) == VALUE
+    for ic in (0xFFFFFFFF, 0xFFFFFFFE, 0, 1):
+        assert c.ask(GET, ic=ic) == "!" + REPLAYED + "FFFFFFFF"
+    # That holds after a restart too.
+    meter = Meter()
+    meter.model.image[:] = c.talk.meter.saved[-1]
+    for row in meter.model.rows(64):
+        meter.model.handler_of(row).start(row)
+    again = Client(meter.talk(client=FREE, server=17), ic=0xFFFFFFFE)
+    assert again.begin()["diagnostic"] == 13
+
+
+def test_the_last_counters_of_the_meter():
+    """No answer is made with a counter that was used; there is none left, so there is none."""
+    c = opened()
+    set_counter(c, "tx", 0xFFFFFFF0)
+    c.server_ics = []
+    answers = [c.ask(GET) for _ in range(30)]
+    n = len(c.server_ics)
+    assert answers == [VALUE] * n + ["!" + REFUSED] * (30 - n)
+    assert 0 < n < 15 and len(set(c.server_ics)) == n
+    assert max(ic for _, ic in c.server_ics) < b"\xff\xff\xff\xff"
+    # Nor does a client get in that could not be answered.
+    c.talk.channel.release()
+    for _ in range(3):
+        assert "A203020100" not in c.talk.say(c.aarq().hex())
+    # Without protection the meter goes on.
+    other = c.talk.meter.talk(client=1)
+    assert "A203020100" in other.open()
+
+
+def test_the_last_counters_of_the_meter_in_pass_4():
+    meter = Meter()
+    c = Client(meter.talk(client=47, server=17), 5, context=1, kind=None)
+    c.begin()
+    set_counter(c, "tx", 0xFFFFFFFF)
+    assert c.finish() == "C701410300"
+    assert c.ask("C00141 0001 00002A0000FF 02 00") == REFUSED
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 63, 64, 65, 1000, 1 << 31, (1 << 31) + 1])
+def test_counters_beyond_those_that_are_saved(n):
+    """One that is taken is saved before it counts; a wrong one saves nothing."""
+    c = opened()
+    meter = c.talk.meter
+    c.ic += n
+    request = bytearray(c.protect(bytes.fromhex(GET)))
+    saved = len(meter.saved)
+    request[-1] ^= 1
+    assert c.talk.say(request.hex()) == DECIPHERING
+    assert len(meter.saved) == saved
+    request[-1] ^= 1
+    got = c.unprotect(bytes.fromhex(c.talk.say(request.hex())))
+    assert got.hex().upper() == VALUE
+    row = context(c).row
+    at = meter.model.state(row, 1) + 4
+    assert int.from_bytes(meter.saved[-1][at : at + 4], "big") > c.ic - 1
+
+
+# --- Four passes ----------------------------------------------------------------------------
+
+
+def test_two_associations_do_not_prove_each_other():
+    """Who knows no secret opens a second association with the meter's challenge of the first as
+    its own, to hear the proof: it hears nothing before it has proved something."""
+    for mechanism, sap in ((3, 43), (4, 44), (5, 47), (6, 46)):
+        meter = Meter()
+        first, second = (
+            Client(meter.talk(client=sap, server=17), mechanism, context=1, kind=None)
+            for _ in range(2)
+        )
+        first.begin()
+        second.challenge = first.stoc
+        second.begin()
+        n = {3: 16, 4: 20, 5: 17, 6: 32}[mechanism]
+        assert second.finish(bytes(n)) == "C701410300"
+        assert first.finish(first.challenge + bytes(n - 16)) == "C701410300"
+
+
+@pytest.mark.parametrize("mechanism, sap", [(3, 43), (4, 44), (5, 47), (6, 46)])
+def test_the_clients_challenge_is_not_ours(mechanism, sap):
+    """StoC = CtoS, in a meter whose random numbers somebody foresees; of all lengths."""
+    for n in (16, 17, 32, 64):
+        meter = Meter()
+        meter.model.random_fill = lambda buf: [buf.__setitem__(i, 7) for i in range(len(buf))]
+        c = Client(
+            meter.talk(client=sap, server=17), mechanism, context=1, kind=None,
+            secret=b"secret of small", challenge=bytes([7]) * n,
+        )  # fmt: skip
+        c.begin()
+        assert c.stoc == c.challenge
+        assert c.finish() == "C701410300"
+
+
+def test_a_proof_under_a_key_of_zeros_or_none():
+    """What somebody has who knows the formula, and no key."""
+    c = Client(Meter().talk(client=47, server=17), 5, context=1, kind=None)
+    for key, gak in ((bytes(16), bytes(16)), (bytes(16), GAK), (GBEK, GAK), (GUEK, b"")):
+        c.begin()
+        ic = c.ic.to_bytes(4, "big")
+        tag = gcm(key, TITLE + ic, b"\x10" + gak + c.stoc)[1][:12]
+        assert c.finish(b"\x10" + ic + tag) == "C701410300"
+    assert c.open()
+
+
+# --- Constant time --------------------------------------------------------------------------
+# Not by a clock, which would prove little and fail now and then, but by what is written: octets
+# that are secret, or a tag, meet octets of a peer in same() alone.
+
+# Functions that may compare() octets of a peer, for neither side is a secret there.
+_NOT_SECRET = {
+    ("lib/dlms/opening.py", "_acse_diagnostic"),  # system titles
+    ("lib/dlms/secured.py", "_pass_3"),  # a method descriptor
+    ("lib/dlms/ciphering.py", "unprotect"),  # system titles, counters after the tag
+    ("lib/dlms/ciphering.py", "worn"),
+    ("lib/dlms/ciphering.py", "exhausted"),
+    ("lib/dlms/ciphering.py", "up"),
+    ("lib/dlms/hls.py", "passes"),  # two challenges, counters
+}
+_SECURITY_MODULES = ("lib/dlms/opening.py", "lib/dlms/secured.py", "lib/dlms/ciphering.py",
+                     "lib/dlms/hls.py", "lib/crypto/gcm.py", "lib/crypto/keywrap.py")  # fmt: skip
+
+
+def calls(tree, name):
+    """Functions of a module that call `name`."""
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == name:
+                    yield function.name
+
+
+@pytest.mark.parametrize("path", _SECURITY_MODULES)
+def test_compare_is_for_what_is_no_secret(path):
+    tree = ast.parse((ROOT / path).read_text())
+    assert {(path, name) for name in calls(tree, "compare")} <= _NOT_SECRET
+
+
+@pytest.mark.parametrize(
+    "path, function",
+    [
+        ("lib/dlms/opening.py", "_is_secret"),
+        ("lib/dlms/hls.py", "passes"),
+        ("lib/crypto/gcm.py", "decrypt"),
+        ("lib/crypto/keywrap.py", "unwrap"),
+    ],
+)
+def test_secrets_and_tags_are_compared_by_same(path, function):
+    assert function in set(calls(ast.parse((ROOT / path).read_text()), "same"))
+
+
+@pytest.mark.parametrize("form", ["_prim_loop", "_prim_viper"])
+def test_same_looks_at_every_octet(form):
+    """No way out of its loop, and no condition in it."""
+    path = ROOT / "lib/dlms" / (form + ".py")
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "same":
+            inside = [type(n) for n in ast.walk(node)]
+            assert ast.Break not in inside and ast.If not in inside
+            for loop in ast.walk(node):
+                if isinstance(loop, (ast.For, ast.While)):
+                    assert not [n for n in ast.walk(loop) if isinstance(n, ast.Return)]
+            return
+    pytest.fail("%s has no same()" % form)
+
+
+# --- Nothing shows a key --------------------------------------------------------------------
+
+SECRET = b"secret of small"
+NEW_KEY = bytes(range(0x40, 0x50))
+NEW_SECRET = b"another secret!!"
+_OURS = ("dlms", "cosem", "crypto", "profiles", "firmware")
+# What has to do with keys, and may not say a word that is not written in it.
+_SILENT = ("lib/crypto", "lib/dlms", "lib/cosem", "firmware/provisioning.py", "firmware/vault.py",
+           "firmware/ports/ciphers")  # fmt: skip
+
+
+def shown(text):
+    """Names of the keys and secrets that a text has in it, as octets, hex, or numbers."""
+    packed = "".join(c for c in text.upper() if c in "0123456789ABCDEF")
+    found = []
+    for name, octets in {
+        "guek": GUEK, "gak": GAK, "gbek": GBEK, "kek": KEK, "dedicated": DEDICATED,
+        "new key": NEW_KEY, "secret": SECRET, "new secret": NEW_SECRET,
+    }.items():  # fmt: skip
+        some = octets[:8]  # half a key is too much
+        if (
+            some.hex().upper() in packed
+            or repr(some)[2:-1] in text
+            or (some.isascii() and some.decode("latin-1") in text)
+            or str(list(some))[1:-1] in text
+        ):
+            found.append(name)
+    return found
+
+
+def test_shown_finds_what_it_looks_for():
+    for text in (GAK.hex(), GAK.hex(" ").upper(), repr(GAK), str(list(GAK)), "x%sx" % repr(GAK)):
+        assert shown("RX: %s" % text) == ["gak"]
+    assert shown("the secret of small is out") == ["secret"]
+    assert shown("RX: 00 01 00 02 and nothing else") == []
+
+
+def reachable(start):
+    """All objects that can be got at from some, but for modules and what is not the program's."""
+    seen, todo = {}, list(start)
+    while todo:
+        thing = todo.pop()
+        if id(thing) in seen or isinstance(thing, (type, types.ModuleType)):
+            continue
+        seen[id(thing)] = thing
+        todo += gc.get_referents(thing)
+    return seen.values()
+
+
+def everything(c):
+    """A client that does all that can be done with keys, and much that cannot."""
+    c.open()
+    for sc in (A, E, AE):
+        c.ask(GET, sc=sc)
+    c.ask(SET)
+    c.ask("C00141 0040 00002B0001FF 00 00")
+    c.ask(GET, key=bytes(16))
+    for kind in KINDS:
+        c.ask(GET, kind=kind)
+    secret = "C10141 000F 0000280000FF 07 00 0910" + NEW_SECRET.hex()
+    c.ask(secret)
+    c.ask("C00141 000F 0000280000FF 07 00")
+    wrapped = keywrap.aes_key_wrap(KEK, NEW_KEY).hex()
+    c.ask("C30141 0040 00002B0001FF 02 01 0101 0202 1602 0918" + wrapped)
+    c.gak = NEW_KEY
+    assert c.ask(GET)[:8] == "C4014100"
+    wrapped = keywrap.aes_key_wrap(bytes(16), NEW_KEY).hex()
+    c.ask("C30141 0040 00002B0001FF 02 01 0101 0202 1600 0918" + wrapped)
+    # A key that nobody has wrapped, by mistake.
+    c.ask("C30141 0040 00002B0001FF 02 01 0101 0202 1600 0910" + NEW_KEY.hex())
+
+
+def passes(talk, mechanism, secret=SECRET):
+    c = Client(talk, mechanism, context=1, kind=None, secret=secret, ic=1000)
+    c.begin()
+    c.finish()
+    c.ask("C10141 000F 0000280000FF 07 00 0910" + NEW_SECRET.hex())
+    return c
+
+
+def test_no_object_shows_a_key():
+    """The repr of everything that the program has made, in the middle of what it does."""
+    meter = Meter()
+    everything(Client(meter.talk(client=FREE, server=17), dedicated=DEDICATED))
+    for mechanism, sap in ((3, 43), (6, 46)):
+        passes(meter.talk(client=sap, server=17), mechanism)
+    n = 0
+    for thing in reachable([meter.server, meter.model, *meter.server.associations]):
+        if type(thing).__module__.partition(".")[0] in _OURS:
+            n += 1
+            assert not shown(repr(thing) + str(thing)), type(thing)
+    assert n > 30
+
+
+def outside_of_len(node):
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "len":
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from outside_of_len(child)
+
+
+def sources():
+    for path in _SILENT:
+        whole = ROOT / path
+        yield from sorted(whole.rglob("*.py")) if whole.is_dir() else [whole] * whole.exists()
+
+
+@pytest.mark.parametrize("path", list(sources()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_errors_are_said_in_words_that_are_written_there(path):
+    """Nothing is put into the text of an exception, nothing printed, no __repr__ written."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            for argument in node.exc.args:
+                # Of octets their length at most; else numbers and names of what has a name.
+                names = {n.id for n in outside_of_len(argument) if isinstance(n, ast.Name)}
+                names -= {"name", "obis", "row", "d"} | {n for n in names if n.isupper()}
+                assert not names, (node.lineno, names)
+        if isinstance(node, ast.Call):
+            assert getattr(node.func, "id", "") != "print", node.lineno
+        if isinstance(node, ast.FunctionDef):
+            assert node.name not in ("__repr__", "__str__"), node.lineno
+
+
+class Heard:
+    """Stands in for the port of a trace: what it would print."""
+
+    def __init__(self):
+        self.text = []
+        self.out = self.text.append
+
+    def time_of_day(self):
+        return 1, 2, 3
+
+
+class Traced:
+    """A way to talk whose trace is kept: each APDU in a frame of HDLC, or in a wpdu."""
+
+    def __init__(self, talk, hdlc):
+        self.talk, self.channel, self.meter = talk, talk.channel, talk.meter
+        self.heard = Heard()
+        self.trace = Trace(self.heard, hdlc)
+        self.hdlc = hdlc
+        self.n = 0
+
+    def unit(self, apdu, sent):
+        if not self.hdlc:
+            return bytes.fromhex("0001 0028 0011 %04X" % len(apdu)) + apdu
+        head = b"\x51\x23" if not sent else b"\x23\x51"
+        info = (b"\xe6\xe7\x00" if sent else b"\xe6\xe6\x00") + apdu
+        n = len(info) + 2 + len(head) + 1 + 2 + 2
+        octets = bytes([0xA0 | n >> 8, n & 0xFF]) + head + b"\x10"
+        hcs = crc16(octets, 0, len(octets), 0xFFFF) ^ 0xFFFF
+        octets += hcs.to_bytes(2, "little") + info
+        fcs = crc16(octets, 0, len(octets), 0xFFFF) ^ 0xFFFF
+        return b"\x7e" + octets + fcs.to_bytes(2, "little") + b"\x7e"
+
+    def say(self, request, confirmed=1):
+        unit = self.unit(bytes.fromhex(request.replace(" ", "")), False)
+        self.trace.received(unit, 0, len(unit))
+        got = self.talk.say(request, confirmed)
+        if got:
+            unit = self.unit(bytes.fromhex(got), True)
+            self.trace.sent(unit, 0, len(unit))
+        return got
+
+
+@pytest.mark.parametrize("hdlc", [False, True], ids=["wrapper", "hdlc"])
+def test_no_trace_shows_a_key(hdlc):
+    """Of a session with everything, and of a client that says its secrets in plain text."""
+    meter = Meter()
+    talks = [Traced(meter.talk(client=FREE, server=17), hdlc)]
+    everything(Client(talks[0], dedicated=DEDICATED))
+    talks.append(Traced(meter.talk(client=FREE, server=17), hdlc))
+    plain = Client(talks[1], dedicated=DEDICATED, gak=NEW_KEY, ic=500)
+    plain.begin(protect=False)
+    plain.finish()
+    plain.kind = None
+    plain.ask(SET)
+    plain.ask("C10141 000F 0000280000FF 07 00 0910" + NEW_SECRET.hex())
+    for mechanism, sap in ((1, LLS), (3, 43), (4, 44), (5, 47), (6, 46)):
+        talks.append(Traced(meter.talk(client=sap, server=17), hdlc))
+        if mechanism == 1:
+            c = Client(talks[-1], 1, secret=SECRET, gak=NEW_KEY, ic=2000)
+            c.begin()
+            c.begin(protect=False)
+        else:
+            passes(talks[-1], mechanism)
+    for talk in talks:
+        lines = talk.heard.text
+        assert len(lines) >= 4 and not [text for text in lines if "octets that are no" in text]
+        for line in lines:
+            assert not shown(line), line
+
+
+class TCPTalk:
+    """A client of a meter that runs: APDUs in wpdus over a connection."""
+
+    def __init__(self, address, client, server=17):
+        self.socket = socket.create_connection(address, 20)
+        self.saps = client.to_bytes(2, "big") + server.to_bytes(2, "big")
+
+    def say(self, request):
+        apdu = bytes.fromhex(request)
+        self.socket.sendall(b"\0\1" + self.saps + len(apdu).to_bytes(2, "big") + apdu)
+        head = self.take(8)
+        assert head[:6] == b"\0\1" + self.saps[2:] + self.saps[:2]
+        return self.take(int.from_bytes(head[6:], "big")).hex().upper()
+
+    def take(self, n):
+        got = b""
+        while len(got) < n:
+            part = self.socket.recv(n - len(got))
+            assert part, "closed"
+            got += part
+        return got
+
+
+@pytest.mark.parametrize("runtime", ["cpython", "micropython"])
+def test_a_meter_that_runs_shows_no_key(runtime, request, tmp_path):
+    """tools/meter.py with --trace and --state: what it prints, and who may read what it keeps."""
+    if runtime == "micropython":
+        request.getfixturevalue("micropython")
+    definition = tmp_path / "small.toml"
+    definition.write_text(that_runs())
+    state = tmp_path / "state"
+    meter = RunningMeter(
+        runtime, "--definition", str(definition), "--trace", "--state", str(state), speed=1
+    )
+    try:
+        address = meter.ports["wrapper"]
+        c = Client(TCPTalk(address, FREE), dedicated=DEDICATED)
+        c.server_title = b""
+        everything(c)
+        passes(TCPTalk(address, 46), 6)
+        with pytest.raises(AssertionError):
+            Client(TCPTalk(address, 47), 5, context=1, kind=None, guek=bytes(16)).open()
+        talk = TCPTalk(address, FREE)
+        talk.socket.sendall(b"\0\1\0" + GUEK + GAK)
+        talk.socket.close()
+        kept = [path for path in state.rglob("*") if path.is_file()]
+        assert state.stat().st_mode & 0o077 == 0
+        assert [path for path in kept if path.stat().st_mode & 0o077] == []
+        # They are where they should be, and nowhere else.
+        assert [path.name for path in kept if KEK in path.read_bytes()]
+    finally:
+        code = meter.stop()
+    printed = meter.printed
+    assert code == 0
+    assert "RX: " in printed and "TX: " in printed
+    for line in printed.splitlines() + meter.said.splitlines():
+        assert not shown(line), line
