@@ -5,7 +5,7 @@ Keys at rest are hidden states of these objects, and nothing but this module rea
 get a ciphering.Context, whose keys work and cannot be seen. A board with a secure element hands
 in another model.aes. States: `keys`, 32 octets each for GUEK, GBEK, GAK, KEK (suites 0 and 1 use
 the first 16); `counters`, 4 octets each: the first that the meter, and the first that a client,
-may use after a power failure; and the latter of the broadcast key.
+may use after a power failure; and the latter of the broadcast key; `marks`: see dlms/marks.py.
 
 What is saved of a counter is always ahead of what is used (see dlms/ciphering.py): settle() makes
 it exact before an orderly end. Contexts are made at the start, and anew when a key has come.
@@ -84,7 +84,7 @@ class Handler(Base):
         """Keys as they are in the image. A key of zeros is none."""
         model = self.model
         counters = model.state(context.row, _COUNTERS)
-        gak = self._octets(context, _GAK)
+        gak = context.gak = self._octets(context, _GAK)
         made = []
         for key_id, flag, rx in ((_GUEK, 0, _RX), (_GBEK, _BROADCAST, _RX_BROADCAST)):
             octets = self._octets(context, key_id)
@@ -156,6 +156,8 @@ class Handler(Base):
                     copy(model.image, at + rx, key.rx, 0, 4)
             if context.unicast is not None:
                 copy(model.image, at + _TX, context.unicast.tx, 0, 4)
+            if context.marks is not None:
+                context.marks.settle()
 
     # --- Attributes and methods -------------------------------------------------------------
 

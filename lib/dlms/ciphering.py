@@ -135,7 +135,8 @@ class Context:
     """What protects the APDUs of the clients of one Security setup object.
 
     row; suite; needs_request, needs_response: the least that security_policy asks for (bit 0
-    authenticated, 1 encrypted, 2 signed); unicast, broadcast: Key or None; kek: AES or None
+    authenticated, 1 encrypted, 2 signed); unicast, broadcast: Key or None; kek: AES or None;
+    gak: octets of the authentication key in force
     """
 
     def __init__(self, row, suite):
@@ -145,6 +146,8 @@ class Context:
         self.unicast = None
         self.broadcast = None
         self.kek = None
+        self.gak = b""
+        self.marks = None  # see marks.py
         # Counters could not be saved; they are not asked for before the next second.
         self.failed = False
         self.changed = 0  # keys that have come and are not in force yet, a bit each
@@ -236,25 +239,34 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
             tag -= _DED_TO_PLAIN if by_ded else _GLO_TO_PLAIN
         if buf[body] != tag:
             return _WRONG
-    if compare(buf, at + 1, key.rx, 0, _COUNTER_LEN) < 0:
+    wrong = take(a, context, key, kinds, buf, at + 1, body, end)
+    if wrong:
+        return wrong
+    if general:
+        a.form = _GENERAL_BY_DED if by_ded else _GENERAL_BY_GLO
+    else:
+        a.form = _DED if by_ded else _GLO
+    return _DONE
+
+
+def take(a, context, key, kinds, buf, counter, body, end):
+    """Judge the counter buf[counter:] of an APDU buf[body:end] that is right otherwise, and has
+    been deciphered; as unprotect(), but for a.form."""
+    if compare(buf, counter, key.rx, 0, _COUNTER_LEN) < 0:
         return _REPLAYED
-    if compare(buf, at + 1, key.rx_end, 0, _COUNTER_LEN) >= 0:
-        if compare(buf, at + 1, _NEVER, 0, _COUNTER_LEN) == 0:
+    if compare(buf, counter, key.rx_end, 0, _COUNTER_LEN) >= 0:
+        if compare(buf, counter, _NEVER, 0, _COUNTER_LEN) == 0:
             return _REPLAYED
         if context.failed:
             return _NOT_POSSIBLE
         # As it came: counter mode is its own inverse.
         if kinds & _ENCRYPTED:
             key.gcm.crypt(buf, body, end)
-        a.server.secured.wants_counters(context, key, buf, at + 1)
+        a.server.secured.wants_counters(context, key, buf, counter)
         return _LATER
     copy(key.rx_before, 0, key.rx, 0, _COUNTER_LEN)
-    key.took(a.model.image, buf, at + 1)
-    if general:
-        a.form = _GENERAL_BY_DED if by_ded else _GENERAL_BY_GLO
-    else:
-        a.form = _DED if by_ded else _GLO
-    a.protection = kinds
+    key.took(a.model.image, buf, counter)
+    a.protection |= kinds
     a.plain_pos = body
     a.plain_end = end
     return _DONE

@@ -68,6 +68,7 @@ class SecuredAssociation(Association):
     full_limit    the longest answer; limit is what protection leaves of that
     form, plain_pos, plain_end   see ciphering.py; n_ctos, n_stoc, n_digest, ready   see hls.py
     n_dedicated   octets of a dedicated key that has come, and is to be made a Key
+    fields, fields_pos, layer   see identified.py, general.py
     """
 
     def __init__(self, server, work_len):
@@ -78,6 +79,8 @@ class SecuredAssociation(Association):
         self.n_ctos = self.n_stoc = self.n_digest = self.n_dedicated = 0
         self.ready = False
         self.full_limit = 0
+        self.fields = self.layer = None
+        self.fields_pos = 0
 
     def opened(self, context, by_hls, aarq, request, buf):
         """An AARQ was accepted: take over what security needs of it."""
