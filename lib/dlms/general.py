@@ -56,7 +56,8 @@ _STATIC = const(8)
 
 _HEAD_LEN = const(5)
 _TAG_LEN = const(12)
-_FIELDS_LEN = const(21)  # but for the transaction-id itself
+_FIELDS_LEN = const(20)  # but for the transaction-id
+_KEY_LEN = b"\0\x40\x60"  # of a public key, and of a signature, by the suite
 _HEADERS = const(32)
 
 _REFUSED = (_WRONG, b"")
@@ -117,10 +118,15 @@ def _peel_signing(a, context, buf):
     n = length(buf, at, end)
     if n < 0 or at + length_size(buf, at) + n != end or buf[content] == _GENERAL_SIGNING:
         return _REFUSED
-    from dlms import agreed
+    from dlms import certificates
 
-    good = yield from agreed.verify(
-        model, context, bytes(a.title), _signed(buf, at), bytes(buf[end - n :])
+    good = yield from certificates.is_signed(
+        model,
+        context.row,
+        bytes(a.title),
+        _signed(buf, at),
+        bytes(buf[end - n :]),
+        a.certificate,
     )
     if not good:
         return _REFUSED
@@ -221,26 +227,25 @@ def _agreed(a, context, form, transaction, data):
     client = bytes(a.title)
     if form == _ONE_PASS:
         transaction = b""
-        z = yield from agreed.receive(model, context, client, data)
+        z = yield from agreed.receive(model, context.row, client, data, a.certificate)
     elif data:
         return None
     else:
-        z = a.layer.shared = yield from agreed.shared(model, context, client)
+        z = a.layer.shared = yield from agreed.shared(model, context.row, client)
     if z is None:
         return None
-    return agreed.derive(model, context, z, client, transaction, bytes(model.system_title))
+    return agreed.derive(model, context.row, z, client, transaction, bytes(model.system_title))
 
 
 # --- Answers --------------------------------------------------------------------------------
 
 
 def overhead(a, kinds):
-    """Octets that seal() adds at most."""
+    """Octets that seal() adds at most. Nothing is allocated."""
     n = 0
+    n_key = _KEY_LEN[a.context.suite]
     if kinds & _SIGNED:
-        from dlms import agreed
-
-        n = 1 + _FIELDS_LEN + len(_transaction(a)) + 3 + 1 + 2 * agreed.size(a.context)
+        n = 1 + _FIELDS_LEN + _transaction_len(a) + 3 + 1 + n_key
     kinds &= _CIPHERED
     form = a.form
     if not kinds:
@@ -253,9 +258,7 @@ def overhead(a, kinds):
     elif form == _STATIC:
         n += 2
     elif form == _ONE_PASS:
-        from dlms import agreed
-
-        n += 4 + 4 * agreed.size(a.context)
+        n += 4 + 2 * n_key
     return n
 
 
@@ -265,31 +268,40 @@ def _form(a, signed):
     return form + 2 if signed and form < _GENERAL_BY_GLO else form
 
 
+def _transaction_len(a):
+    if a.protection & _SIGNED:
+        return len(a.layer.transaction)
+    return 1 + a.fields[a.fields_pos] if a.form >= _IDENTIFIED else 1
+
+
 def _transaction(a):
     """The transaction-id for a general-signing, with its length."""
     if a.protection & _SIGNED:
         return a.layer.transaction
     if a.form >= _IDENTIFIED:
-        return bytes(a.fields[a.fields_pos : a.fields_pos + 1 + a.fields[a.fields_pos]])
+        return bytes(a.fields[a.fields_pos : a.fields_pos + _transaction_len(a)])
     return b"\0"
 
 
 def seal(a, context, octets, kinds):
-    """Protect the plain answer as the request was, with these kinds; None: it cannot be done."""
+    """Protect the plain answer as the request was, with these kinds.
+
+    Returns 0 and the octets; or operation-not-possible and nothing: no counter is left, or a key
+    is missing.
+    """
+    made = octets
     if kinds & _SIGNED:
-        octets = yield from _seal_signing(a, context, octets)
-        if octets is None:
-            return None
+        made = yield from _seal_signing(a, context, octets)
     signed = kinds & _SIGNED
     kinds &= _CIPHERED
-    if not kinds:
-        made = octets
+    if made is None or not kinds:
+        pass
     elif a.form <= _IDENTIFIED:
-        made = _seal_in_place(a, context, octets, kinds, signed)
+        made = _seal_in_place(a, context, made, kinds, signed)
     else:
-        made = yield from _seal_ciphering(a, context, octets, kinds)
+        made = yield from _seal_ciphering(a, context, made, kinds)
     a.layer = None
-    return made
+    return (0, made) if made is not None else (_NOT_POSSIBLE, b"")
 
 
 def _fields(a, transaction):
@@ -305,10 +317,10 @@ def _with_length(octets):
 def _seal_signing(a, context, octets):
     if not context.suite:
         return None
-    from dlms import agreed
+    from dlms import certificates
 
     made = b"\xdf" + _fields(a, _transaction(a)) + _with_length(octets)
-    signature = yield from agreed.sign(a.model, context, _signed(made, len(made)))
+    signature = yield from certificates.sign(a.model, context.row, _signed(made, len(made)))
     return None if signature is None else made + _with_length(signature)
 
 
@@ -344,13 +356,14 @@ def _seal_ciphering(a, context, octets, kinds):
         nonce = transaction
         if a.form == _ONE_PASS:
             nonce = b""
-            begun = yield from agreed.begin(model, context, bytes(a.title))
+            begun = yield from agreed.begin(model, context.row, bytes(a.title))
             if begun is None:
                 return None
             z, data = begun
             info = info[:4] + _with_length(data)
         own = bytes(model.system_title)
-        g = gcm.new(model.aes(agreed.derive(model, context, z, own, nonce, bytes(a.title))))
+        key = agreed.derive(model, context.row, z, own, nonce, bytes(a.title))
+        g = gcm.new(model.aes(key))
     counter = marks(model, context).next()
     if counter is None:
         return None

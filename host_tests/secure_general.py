@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: MIT
+"""General-ciphering and general-signing of a client, for tests: written from the rules with the
+package `cryptography`, and with nothing of lib/. A General is a secure.Client whose kind may also
+be one of KINDS; sign: its requests are signed first. Answers are taken apart strictly."""
+
+import hashlib
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
+from secure import AE, GBEK, KEK, SERVER_TITLE, A, Client, E, gcm, length, take_length
+
+KINDS = ("identified", "broadcast", "wrapped", "one-pass", "static")
+CURVES = {1: ec.SECP256R1(), 2: ec.SECP384R1()}
+HASHES = {1: hashes.SHA256(), 2: hashes.SHA384()}
+SIZES = {1: 32, 2: 48}
+
+
+def private_key(suite, number):
+    return ec.derive_private_key(number, CURVES[suite])
+
+
+def private_octets(suite, key):
+    return key.private_numbers().private_value.to_bytes(SIZES[suite], "big")
+
+
+def public_octets(suite, key):
+    numbers = key.public_key().public_numbers()
+    n = SIZES[suite]
+    return numbers.x.to_bytes(n, "big") + numbers.y.to_bytes(n, "big")
+
+
+def public_key(suite, octets):
+    n = SIZES[suite]
+    x, y = int.from_bytes(octets[:n], "big"), int.from_bytes(octets[n:], "big")
+    return ec.EllipticCurvePublicNumbers(x, y, CURVES[suite]).public_key()
+
+
+def sign(suite, key, text):
+    r, s = utils.decode_dss_signature(key.sign(text, ec.ECDSA(HASHES[suite])))
+    n = SIZES[suite]
+    return r.to_bytes(n, "big") + s.to_bytes(n, "big")
+
+
+def verify(suite, public, text, signature):
+    """Raises InvalidSignature."""
+    n = SIZES[suite]
+    assert len(signature) == 2 * n
+    r, s = int.from_bytes(signature[:n], "big"), int.from_bytes(signature[n:], "big")
+    public.verify(utils.encode_dss_signature(r, s), text, ec.ECDSA(HASHES[suite]))
+
+
+def derive(suite, z, u, v):
+    """The key for AES-GCM, of the suite's length."""
+    name, algorithm, n = {
+        1: ("sha256", "60857405080300", 16),
+        2: ("sha384", "60857405080301", 32),
+    }[suite]
+    text = b"\0\0\0\1" + z + bytes.fromhex(algorithm) + u + v
+    return hashlib.new(name, text).digest()[:n]
+
+
+def field(octets):
+    return length(len(octets)) + octets
+
+
+class General(Client):
+    """signing, agreement: private keys; server_signing, server_agreement: public keys."""
+
+    def __init__(self, talk, sign=False, kek=KEK, gbek=GBEK, signing=None, agreement=None,
+                 server_signing=None, server_agreement=None, transaction=1, **how):  # fmt: skip
+        kind = how.pop("kind", "identified")
+        Client.__init__(self, talk, **how)
+        self.kind, self.sign, self.kek, self.gbek = kind, sign, kek, gbek
+        self.signing, self.agreement = signing, agreement
+        self.server_signing, self.server_agreement = server_signing, server_agreement
+        self.transaction = transaction
+        self.fresh_ic = 0
+        self.content_key = bytes(range(0xA0, 0xB0)) * (2 if self.suite == 2 else 1)
+        self.last_transaction = b""
+        self.seen = []  # (key, counter) of all answers
+
+    # --- Requests
+
+    def fields(self, originator=None, recipient=None, date=b"", other=b"", transaction=None):
+        if transaction is None:
+            transaction = self.transaction.to_bytes(8, "big")
+            self.transaction += 1
+        self.last_transaction = transaction
+        originator = self.title if originator is None else originator
+        recipient = SERVER_TITLE if recipient is None else recipient
+        return b"".join(field(x) for x in (transaction, originator, recipient, date, other))
+
+    def signed(self, apdu, fields=None):
+        made = (fields or self.fields()) + field(apdu)
+        return b"\xdf" + made + field(sign(self.suite, self.signing, made))
+
+    def key_info(self, kind, transaction):
+        """(key-info, key)"""
+        if kind == "identified":
+            return b"\1\0\0", self.guek
+        if kind == "broadcast":
+            return b"\1\0\1", self.gbek
+        if kind == "wrapped":
+            return b"\1\1\0" + field(aes_key_wrap(self.kek, self.content_key)), self.content_key
+        nonce = b""
+        data = b""
+        if kind == "one-pass":
+            ephemeral = ec.generate_private_key(CURVES[self.suite])
+            data = public_octets(self.suite, ephemeral)
+            data += sign(self.suite, self.signing, data)
+            z = ephemeral.exchange(ec.ECDH(), self.server_agreement)
+        else:
+            nonce = field(transaction)
+            z = self.agreement.exchange(ec.ECDH(), self.server_agreement)
+        info = b"\1\2\1" + (b"\1" if kind == "one-pass" else b"\2") + field(data)
+        return info, derive(self.suite, z, self.title + nonce, SERVER_TITLE)
+
+    def ciphered(self, apdu, kind, sc, ic, fields=None, info=None):
+        fields = fields or self.fields()
+        key_info, key = info or self.key_info(kind, self.last_transaction)
+        iv = self.title + ic.to_bytes(4, "big")
+        aad = bytes([sc]) + self.gak + fields
+        body = apdu
+        if sc & AE == E:
+            body = gcm(key, iv, b"", apdu)[0]
+        elif sc & AE == A:
+            body += gcm(key, iv, aad + apdu)[1][:12]
+        else:
+            body, tag = gcm(key, iv, aad, apdu)
+            body += tag[:12]
+        content = bytes([sc]) + ic.to_bytes(4, "big") + body
+        return b"\xdd" + fields + key_info + field(content)
+
+    def protect(self, apdu, kind=None, sc=None, key=None, ic=None, sign=None, **how):
+        """sc 0: not ciphered; kind None: as the client."""
+        kind = kind or self.kind
+        sc = self.sc if sc is None else sc
+        if self.sign if sign is None else sign:
+            apdu = self.signed(apdu)
+        if not sc:
+            return apdu
+        if kind not in KINDS:
+            return Client.protect(self, apdu, kind, sc, key, ic)
+        if ic is None:
+            if kind in ("identified", "broadcast"):
+                ic, self.ic = self.ic, self.ic + 1
+            else:
+                ic, self.fresh_ic = self.fresh_ic, self.fresh_ic + 1
+        return self.ciphered(apdu, kind, sc | self.suite, ic, **how)
+
+    # --- Answers
+
+    def take_fields(self, octets, at):
+        """(transaction-id, end): an answer's fields from transaction-id on."""
+        got = []
+        for _ in range(5):
+            n, at = take_length(octets, at)
+            got.append(octets[at : at + n])
+            at += n
+        assert got[1:] == [SERVER_TITLE, self.title, b"", b""]
+        return got[0], at
+
+    def answer_key(self, octets, at, transaction):
+        """(key, end) of the key-info at octets[at:]."""
+        assert octets[at] == 1
+        choice = octets[at + 1]
+        at += 2
+        if choice == 0:
+            assert octets[at] == 0
+            return self.guek, at + 1
+        if choice == 1:
+            assert octets[at] == 0
+            n, at = take_length(octets, at + 1)
+            return aes_key_unwrap(self.kek, octets[at : at + n]), at + n
+        assert choice == 2 and octets[at] == 1
+        scheme = octets[at + 1]
+        n, at = take_length(octets, at + 2)
+        data, at = octets[at : at + n], at + n
+        nonce = b""
+        if scheme == 1:
+            n = 2 * SIZES[self.suite]
+            verify(self.suite, self.server_signing, data[:n], data[n:])
+            z = self.agreement.exchange(ec.ECDH(), public_key(self.suite, data[:n]))
+        else:
+            assert scheme == 2 and not data
+            nonce = field(transaction)
+            z = self.agreement.exchange(ec.ECDH(), self.server_agreement)
+        return derive(self.suite, z, SERVER_TITLE + nonce, self.title), at
+
+    def unprotect(self, octets):
+        """The plain answer; answer_kinds: how it was protected, outermost first."""
+        self.answer_kinds = []
+        if octets[0] == 0xDD:
+            octets = self._deciphered(octets)
+        elif octets[0] != 0xDF:
+            self.answer_kinds.append("%02X" % octets[0])
+            octets = Client.unprotect(self, octets)
+        if octets[0] == 0xDF:
+            octets = self._verified(octets)
+        assert octets[0] not in (0xDD, 0xDF)
+        return octets
+
+    def _verified(self, octets):
+        transaction, at = self.take_fields(octets, 1)
+        self.answer_transaction = transaction
+        n, at = take_length(octets, at)
+        content = octets[at : at + n]
+        end = at + n
+        n, at = take_length(octets, end)
+        assert at + n == len(octets)
+        verify(self.suite, self.server_signing, octets[1:end], octets[at:])
+        self.answer_kinds.append("signed")
+        return content
+
+    def _deciphered(self, octets):
+        transaction, at = self.take_fields(octets, 1)
+        assert transaction == self.last_transaction
+        fields = octets[1:at]
+        start = at
+        key, at = self.answer_key(octets, at, transaction)
+        self.answer_info = octets[start:at]
+        n, at = take_length(octets, at)
+        assert at + n == len(octets)
+        sc, ic, body = octets[at], octets[at + 1 : at + 5], octets[at + 5 :]
+        assert sc & 0xCF == self.suite
+        assert (key, ic) not in self.seen
+        self.seen.append((key, ic))
+        self.answer_sc = sc & AE
+        iv = SERVER_TITLE + ic
+        aad = bytes([sc]) + self.gak + fields
+        if sc & AE == E:
+            text = gcm(key, iv, b"", body)[0]
+        elif sc & AE == A:
+            text = body[:-12]
+            assert gcm(key, iv, aad + text)[1][:12] == body[-12:]
+        else:
+            text = gcm(key, iv, b"", body[:-12])[0]
+            assert gcm(key, iv, aad, text)[1][:12] == body[-12:]
+        self.answer_kinds.append("ciphered")
+        return text
