@@ -160,6 +160,9 @@ def _peel_ciphering(a, context, buf):
     content = content_of(context, buf, after, end) if form else -1
     if content < 0:
         return _REFUSED
+    kinds = buf[content] >> 4
+    if context.needs_request & ~kinds & _CIPHERED:
+        return _NOT_POSSIBLE, b""  # see ciphering.py
     layer = a.layer
     transaction = bytes(buf[1 : 2 + buf[1]])
     key = None
@@ -169,7 +172,6 @@ def _peel_ciphering(a, context, buf):
         key = yield from _agreed(a, context, form, transaction, data)
     if key is None:
         return _REFUSED
-    kinds = buf[content] >> 4
     g = gcm.new(model.aes(key))
     layer.key_info = bytes(buf[at:after])
     body = content + _HEAD_LEN

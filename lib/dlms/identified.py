@@ -31,7 +31,7 @@ _BROADCAST = const(1)
 # Of ciphering.py: kinds, and what unprotect() says.
 _AUTHENTICATED = const(1)
 _ENCRYPTED = const(2)
-_DONE = const(0)
+_NOT_POSSIBLE = const(1)
 _WRONG = const(5)
 
 # form, after those of ciphering.py.
@@ -75,6 +75,8 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
     if key is None or content < 0:
         return _WRONG
     kinds = buf[content] >> 4
+    if context.needs_request & ~kinds & 3:
+        return _NOT_POSSIBLE  # see ciphering.py
     body = content + _HEAD_LEN
     if kinds & _AUTHENTICATED:
         end -= _TAG_LEN
