@@ -542,10 +542,13 @@ _NOT_SECRET = {
     ("lib/dlms/ciphering.py", "worn"),
     ("lib/dlms/ciphering.py", "exhausted"),
     ("lib/dlms/ciphering.py", "up"),
+    ("lib/dlms/ciphering.py", "take"),  # counters
+    ("lib/dlms/identified.py", "_titled"),
     ("lib/dlms/hls.py", "passes"),  # two challenges, counters
 }
 _SECURITY_MODULES = ("lib/dlms/opening.py", "lib/dlms/secured.py", "lib/dlms/ciphering.py",
-                     "lib/dlms/hls.py", "lib/crypto/gcm.py", "lib/crypto/keywrap.py")  # fmt: skip
+                     "lib/dlms/identified.py", "lib/dlms/general.py", "lib/dlms/marks.py",
+                     "lib/dlms/agreed.py", "lib/dlms/hls.py", "lib/crypto/gcm.py", "lib/crypto/keywrap.py")  # fmt: skip
 
 
 def calls(tree, name):
