@@ -548,7 +548,8 @@ _NOT_SECRET = {
 }
 _SECURITY_MODULES = ("lib/dlms/opening.py", "lib/dlms/secured.py", "lib/dlms/ciphering.py",
                      "lib/dlms/identified.py", "lib/dlms/general.py", "lib/dlms/marks.py",
-                     "lib/dlms/agreed.py", "lib/dlms/hls.py", "lib/crypto/gcm.py", "lib/crypto/keywrap.py")  # fmt: skip
+                     "lib/dlms/agreed.py", "lib/dlms/hls.py", "lib/crypto/gcm.py",
+                     "lib/crypto/keywrap.py")  # fmt: skip
 
 
 def calls(tree, name):
