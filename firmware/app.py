@@ -91,7 +91,6 @@ def build(
 
         model.aes = ciphers.aes
         model.new_hash = ciphers.new_hash
-    model.save = lambda: storage.save(model.image)
     storage.load(model.image)
     for ring in definition.RINGS:
         if model.class_id(ring[0]) == _SECURITY_SETUP:
@@ -118,6 +117,7 @@ def build(
     program = Program(model, Household(1 if seed is None else seed))
     # Fast time has no peers that would notice.
     program.in_parts = speed == 1
+    model.save = program.save_now
     server = Server(model, n_associations)
     # What is needed of it later the model has.
     model.definition = None

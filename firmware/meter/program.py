@@ -470,11 +470,19 @@ class Program:
         self._finish()
         self._feed()
         self.event("standard", _POWER_DOWN)
+        security = self.model.handler("security_setup")
+        if security is not None:
+            security.settle()
         return self._save(_WAS_SAVED | _WAS_POWERED_DOWN)
 
     def save(self):
         """Save the state; False if that failed. It is tried again with the next reason to."""
         return self._save(_WAS_SAVED)
+
+    def save_now(self):
+        """For what has to be saved before an answer: an instant that has begun is ended first."""
+        self._finish()
+        return self.save()
 
     def _save_once(self):
         """At most one save an instant, before the first of its captures."""

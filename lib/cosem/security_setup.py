@@ -146,7 +146,8 @@ class Handler(Base):
             self._contexts[row].failed = False
 
     def settle(self):
-        """The orderly end: what the image says of counters is made exact."""
+        """The orderly end: what the image says of counters is made exact. None is used after
+        that, unless it is reserved again."""
         model = self.model
         for row in self._contexts:
             context = self._contexts[row]
@@ -154,8 +155,11 @@ class Handler(Base):
             for key, rx in ((context.unicast, _RX), (context.broadcast, _RX_BROADCAST)):
                 if key is not None:
                     copy(model.image, at + rx, key.rx, 0, 4)
-            if context.unicast is not None:
-                copy(model.image, at + _TX, context.unicast.tx, 0, 4)
+                    copy(key.rx_end, 0, key.rx, 0, 4)
+            key = context.unicast
+            if key is not None:
+                copy(model.image, at + _TX, key.tx, 0, 4)
+                copy(key.tx_end, 0, key.tx, 0, 4)
             if context.marks is not None:
                 context.marks.settle()
 
