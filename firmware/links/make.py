@@ -9,6 +9,7 @@ from firmware.links.settings import first
 from micropython import const
 
 _HDLC_SETUP = const(23)
+_TCP_UDP_SETUP = const(41)
 _MAX_INFO_TX = const(5)
 _MAX_INFO_RX = const(6)
 
@@ -32,7 +33,20 @@ def make_links(wanted, meter, port, trace=False, info_len=_INFO_LEN):
         for i, want in enumerate(wanted):
             if want[0] == kind:
                 made[i] = _MAKERS[kind](want, meter, port, trace, info_len)
-    return [made[i] for i in range(len(wanted))]
+    links = [made[i] for i in range(len(wanted))]
+    for link in links:
+        _guard(link, meter)
+    return links
+
+
+def _guard(link, meter):
+    """Make a link a communication port, as dlms/guard.py has them."""
+    hdlc = link.name[:4] == "hdlc"
+    gate = meter.server.guard.gate(first(meter.model, _HDLC_SETUP if hdlc else _TCP_UDP_SETUP))
+    link.gate = gate
+    for profile in link.profiles():
+        for channel in [x.channel for x in profile.links] if hdlc else [profile.channel]:
+            channel.gate = gate
 
 
 def _traces(port, hdlc, n, trace):

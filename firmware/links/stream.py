@@ -15,6 +15,10 @@ _ROUNDS = const(16)  # turns for one stream before the others have theirs
 
 
 class Stream:
+    # The communication port that this stream is, see dlms/guard.py; None: part of a link that is
+    # one, or none.
+    gate = None
+
     def __init__(self, port, profile, chunk_len, timed, trace=None):
         """timed: the profile has time-outs between octets and frames (HDLC)."""
         self.port = port
@@ -98,6 +102,8 @@ class Stream:
                     self.ready = n == len(self.chunk)
                     if self.trace is not None:
                         self.trace.received(self.chunk, 0, n)
+                    if self.gate is not None and self.gate.shut():
+                        self._pos = self._end = 0
             else:
                 break
             rounds -= 1

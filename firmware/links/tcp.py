@@ -3,12 +3,15 @@
 
 One connection more than there are places for, or than `limit` allows, is closed at once. Peers
 that vanished do not keep their places: the profile asks to close after its inactivity time-out.
+While the port is locked nobody new comes in, see dlms/guard.py.
 """
 
 from firmware.links.stream import Stream
 
 
 class Listener:
+    gate = None
+
     def __init__(self, port, name, host, number, profiles, chunk_len, timed, traces=None):
         """profiles: one a place. traces: one a place, or None."""
         self.port = port
@@ -39,6 +42,10 @@ class Listener:
         if self.ready:
             self.ready = False
             self._accept(now_ms)
+        if self.gate is not None and self.gate.shut():
+            for place in self.places:
+                place.detach()
+            return
         for place in self.places:
             if place.stream is not None:
                 place.poll(now_ms)
@@ -55,6 +62,8 @@ class Listener:
                 n += 1
             elif free is None:
                 free = place
+        if self.gate is not None and self.gate.status:
+            free = None
         if free is not None and n < self.limit:
             free.attach(stream, self._poller, now_ms)
         else:

@@ -2,7 +2,8 @@
 """The wrapper over UDP (IEC 62056-4-7): a datagram is a wpdu, and so is its answer.
 
 An association belongs to the peer's address and port. There are a few places for peers: a new one
-gets a place without an open association, and silence if there is none.
+gets a place without an open association, and silence if there is none. All get silence while the
+port is locked, see dlms/guard.py.
 """
 
 from micropython import const
@@ -21,6 +22,8 @@ class Place:
 
 
 class Endpoint:
+    gate = None
+
     def __init__(self, port, name, host, number, profiles, traces=None):
         self.port = port
         self.name = name
@@ -56,6 +59,8 @@ class Endpoint:
         self.ready = False
         got = self.port.recvfrom(self._endpoint, self._longest)
         if got is None or not got[0]:
+            return
+        if self.gate is not None and self.gate.shut():
             return
         place = self._place(got[1], got[0], now_ms)
         if place is None:

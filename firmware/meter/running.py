@@ -9,6 +9,7 @@ _STEP_MS = const(60000)
 _SECOND_MS = const(1000)
 _MOST_WORK = const(4)  # times in one turn
 _AUTHENTICATION_FAILED = const(46)  # event code, see meter/events.py
+_FAILED_AUTHENTICATIONS = const(6)  # counter, see meter/sources.py
 
 
 class Meter:
@@ -32,6 +33,7 @@ class Meter:
         self.setup_changed = True
 
     def _refused(self, association):
+        self.program.registers.count(_FAILED_AUTHENTICATIONS, 1)
         self.model.event(_AUTHENTICATION_FAILED)
 
     def work(self, links, now_ms):
@@ -59,6 +61,7 @@ class Meter:
         self._owed_ms -= step_ms
         if step_ms or self.program.work is not None:
             self.program.tick(step_ms)
+            self.server.guard.tick(step_ms)
 
     def wait_ms(self):
         """How long nothing happens if nobody asks: until the next second of the meter."""

@@ -11,6 +11,7 @@ not have is not fed.
     max.X      Extended register: the highest demand.X of the billing period, with capture_time
     inst.X     a value of metrology.py, or unix: seconds since 1970 UTC
     count.X    power_failures boots events program_changes billing_periods clock_changes
+               failed_authentications
     status.profile1, status.profile2    status octet of the profile that captures the object
     event.X, status.error, status.alarm    see events.py
 
@@ -30,7 +31,10 @@ from micropython import const
 
 _LOGS = "standard fraud disconnect power_quality communication"
 _DEMANDS = "a_plus a_minus r_plus r_minus"
-_COUNTS = "power_failures boots events program_changes billing_periods clock_changes"
+_COUNTS = (
+    "power_failures boots events program_changes billing_periods clock_changes "
+    "failed_authentications"
+)
 _BILLING_PERIODS = const(4)
 
 _VALUE = const(2)

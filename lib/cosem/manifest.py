@@ -21,6 +21,7 @@ package(
         "handler.py",
         "link_setup.py",
         "model.py",
+        "port_protection.py",
         "profile_columns.py",
         "profile_generic.py",
         "profile_order.py",

@@ -24,6 +24,7 @@ package(
         "exceptions.py",
         "general.py",
         "get.py",
+        "guard.py",
         "hls.py",
         "identified.py",
         "initiate.py",

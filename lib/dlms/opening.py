@@ -22,6 +22,7 @@ _ABORTED = const(6)
 # Result, source and diagnostic of the AARE.
 _ACCEPTED = const(0)
 _REJECTED_PERMANENT = const(1)
+_REJECTED_TRANSIENT = const(2)
 _USER = const(0xA1)
 _PROVIDER = const(0xA2)
 _NO_REASON_GIVEN = const(1)
@@ -50,7 +51,9 @@ _MECHANISM_LLS = const(1)
 _SYSTEM_TITLES = const(5)  # mechanisms from here on need those of both sides
 _SYSTEM_TITLE_LEN = const(8)
 
-_GLO = const(1)  # of ciphering.py
+# Of ciphering.py.
+_GLO = const(1)
+_NOT_POSSIBLE = const(1)
 # Header of a protected APDU of less than 128 octets, at most.
 _HEADER_ROOM = const(16)
 
@@ -85,6 +88,7 @@ def judge(a, config, aarq, request, buf):
     diagnostic = _acse_diagnostic(a, config, aarq, buf)
     pos = aarq.user_information_pos
     end = aarq.user_information_end
+    wrong = 0
     if not diagnostic and context is not None and pos < end:
         if a.server.secured.ciphering.is_protected(buf[pos]):
             wrong = a.server.secured.ciphering.unprotect(
@@ -92,14 +96,22 @@ def judge(a, config, aarq, request, buf):
             )
             if wrong < 0:
                 return -1
-            if wrong:
-                diagnostic = _failed(a, config)
-            else:
+            if not wrong:
                 pos = a.plain_pos
                 end = a.plain_end
         elif context.needs_request:
             diagnostic = _AUTHENTICATION_REQUIRED
-    if not diagnostic:
+    result = _REJECTED_PERMANENT
+    if not diagnostic and a.server.guard.is_locked(a, config):
+        # The same for the right and the wrong ones, and as when there is no room.
+        result = _REJECTED_TRANSIENT
+        diagnostic = _NO_REASON_GIVEN
+        source = _PROVIDER
+    elif wrong == _NOT_POSSIBLE and context.failed:
+        diagnostic = _NO_REASON_GIVEN
+    elif wrong:
+        diagnostic = _failed(a, config)
+    elif not diagnostic:
         diagnostic = _authentication(a, config, aarq, buf)
     elif diagnostic < 0:
         diagnostic = _NO_COMMON_ACSE_VERSION
@@ -112,11 +124,12 @@ def judge(a, config, aarq, request, buf):
             diagnostic = _NO_REASON_GIVEN
     conformance = request.conformance & config[_CONFORMANCE] if config else 0
     size = config[_MAX_PDU] if config else channel.max_receive_pdu
-    result = _ACCEPTED
     if diagnostic:
-        result = _REJECTED_PERMANENT
         a.event(_AARQ_REJECTED)
     else:
+        result = _ACCEPTED
+        if not by_hls:
+            a.server.guard.passed(a, config)
         a.event(_AARQ_PENDING if by_hls else _AARQ_ACCEPTED)
         a.configure(config)
         a.confirmed = request.response_allowed
@@ -244,7 +257,7 @@ def _authentication(a, config, aarq, buf):
 
 
 def _failed(a, config):
-    a.server.authentication_failed(config)
+    a.server.authentication_failed(a, config)
     return _AUTHENTICATION_FAILURE
 
 

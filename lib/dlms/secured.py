@@ -205,13 +205,14 @@ class Security:
         if good:
             after = hls.put_reply(a, key, suite, self.server.model.system_title, tx, start + 8)
         if after < 0:
-            self.server.authentication_failed(a.config)
+            self.server.authentication_failed(a, a.config)
             a.event(_HLS_FAILED)
             if a.state == _IDLE:
                 channel.last = None
             tx[start + 3] = _READ_WRITE_DENIED
             tx[start + 4] = 0
             return channel.reply(start, start + 5)
+        self.server.guard.passed(a, a.config)
         a.event(_HLS_PASSED)
         tx[start + 3] = 0
         tx[start + 4] = 1

@@ -19,6 +19,7 @@ from dlms import acse, exceptions, initiate, opening
 from dlms.action import request as _action
 from dlms.association import Association
 from dlms.get import request as _get
+from dlms.guard import Guard
 from dlms.prim import find
 from dlms.set import request as _set
 from micropython import const
@@ -67,6 +68,7 @@ class Channel:
 
     tx, tx_pos       the reply; max_pdu: the longest
     max_receive_pdu  the longest request, for the profile to make its buffer
+    gate             the communication port that it is part of, see guard.py
     """
 
     def __init__(self, server, max_pdu, max_receive_pdu, tx=None):
@@ -76,6 +78,7 @@ class Channel:
         self.tx = tx or bytearray(_HEADROOM + max_pdu)
         self.tx_pos = _HEADROOM
         self.last = None
+        self.gate = server.guard.anywhere
 
     def in_use(self):
         """Has a client an association here?"""
@@ -133,6 +136,7 @@ class Server:
             make(self, work_len or limits[1]) for _ in range(n_associations or limits[0])
         ]
         model.associations = self.associations
+        self.guard = Guard(self)
         # One place is kept for clients that have a secret.
         self._reserved = reserved if len(self.associations) > 1 else 0
         # Handed in: called with the row of ASSOCIATIONS when a client fails to authenticate.
@@ -152,7 +156,8 @@ class Server:
                 return True
         return False
 
-    def authentication_failed(self, config):
+    def authentication_failed(self, a, config):
+        self.guard.failed(a, config)
         if self.on_authentication_failed is not None:
             self.on_authentication_failed(config)
 
@@ -173,6 +178,8 @@ class Server:
             if a is None or a.client_sap != client_sap or a.server_sap != server_sap:
                 a = self._lookup(channel, client_sap, server_sap)
             tag = buf[pos]
+            if channel.gate.status and not channel.gate.admits(a, tag):
+                return 0
             if tag >= _GET_REQUEST and a is not None and a.state == _OPEN and a.context is None:
                 if tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
                     n = _get(a, buf, pos, end)

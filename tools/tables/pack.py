@@ -154,6 +154,12 @@ class Packer:
                         path,
                         "script %d is not in %s; expected one of its" % (selector, target.text),
                     )
+        elif version.class_id == 124:
+            name = o.cell("port_reference").value
+            if any(name) and all(name != x.name for x in o.device.objects):
+                message = "port_reference names %s; expected an object of device %s, or zeros"
+                path = o.origin.get("port_reference", o.path)
+                raise self.error(path, message % (obis(name), o.device.name))
         elif version.class_id == 6:
             for value in o.cells[2].value:
                 self.target(
