@@ -104,8 +104,14 @@ list = [
 
 
 def that_runs():
-    """The definition of the small meter with what tools/meter.py needs more: a clock. Its text."""
-    return (HERE / "definitions/small.toml").read_text() + _CLOCK
+    """Text of the small meter's definition with what tools/meter.py needs more: a clock. And
+    with what peers do not use unless it is negotiated: general protection, and blocks."""
+    text = (HERE / "definitions/small.toml").read_text() + _CLOCK
+    for some in ('"get", "set", "action", "block', '"get", "set", "action"'):
+        more = "" if "block" in some else '"block-transfer-with-get-or-read", '
+        end = "" if "block" in some else "]"
+        text = text.replace("[" + some + end, '["general-protection", ' + more + some + end)
+    return text
 
 
 def aarq(

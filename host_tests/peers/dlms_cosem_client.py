@@ -146,7 +146,19 @@ class Client:
         authentication = security.NoSecurityAuthentication()
         if secret:
             authentication = security.LowLevelSecurityAuthentication(secret)
-        self.client = Watched(transport, authentication, max_pdu_size=o.max_pdu)
+        ciphering = {}
+        if o.title:
+            if not secret:
+                authentication = security.HighLevelSecurityGmacAuthentication(o.challenge)
+            ciphering = {
+                "encryption_key": bytes.fromhex(c.get("guek", o.guek)),
+                "authentication_key": bytes.fromhex(c.get("gak", o.gak)),
+                "client_system_title": bytes.fromhex(o.title),
+                "client_initial_invocation_counter": c.get("counter", o.counter),
+                # The last that it has seen; a meter with a new key begins at 0.
+                "meter_initial_invocation_counter": -1,
+            }
+        self.client = Watched(transport, authentication, max_pdu_size=o.max_pdu, **ciphering)
         self.client.connect()
         return self.associate()
 
@@ -165,11 +177,33 @@ class Client:
                 }
             )
         content = aare.user_information.content
+        if self.client.should_send_hls_reply():
+            self.prove()
         return {
             "max_pdu": content.server_max_receive_pdu_size,
             "conformance": conformance(content.negotiated_conformance),
             "proposed": proposed,
         }
+
+    def prove(self):
+        """Pass 3 and 4 of high level security."""
+        connection = self.client.dlms_connection
+        try:
+            data = self.client.send_hls_reply()
+        except ActionError:
+            raise Refused(
+                {"kind": "action_result", "code": int(self.client.last.status)}
+            ) from None
+        proof = utils.parse_as_dlms_data(data)
+        if not connection.authentication.hls_meter_data_is_valid(proof, connection):
+            raise Refused({"kind": "peer", "text": "the proof of the meter is wrong"})
+
+    def do_counter(self, c):
+        """The invocation counter that is used next; another one if the command has it."""
+        connection = self.client.dlms_connection
+        if "counter" in c:
+            connection.client_invocation_counter = c["counter"]
+        return {"counter": connection.client_invocation_counter}
 
     def do_associate(self, c):
         raise Refused({"kind": "peer", "text": "its states have no second AARQ"})
@@ -369,6 +403,11 @@ def parser():
     p.add_argument("--lower", type=int, help="lower HDLC address")
     p.add_argument("--address-size", type=int, default=0, help="octets of an HDLC address")
     p.add_argument("--secret", default="", help="of LLS, hexadecimal; without: no authentication")
+    p.add_argument("--title", help="system title, hexadecimal; with it the client ciphers")
+    p.add_argument("--guek", default="", help="hexadecimal, as --gak")
+    p.add_argument("--gak", default="")
+    p.add_argument("--counter", type=int, default=1, help="invocation counter")
+    p.add_argument("--challenge", type=int, default=32, help="octets of the challenge")
     p.add_argument("--max-pdu", type=int, default=1024)
     p.add_argument("--timeout", type=float, default=10, help="seconds")
     return p

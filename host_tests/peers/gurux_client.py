@@ -28,12 +28,26 @@ from gurux_dlms import (
     GXDLMSExceptionResponse,
     GXReplyData,
 )
-from gurux_dlms.enums import Authentication, Conformance, DataType, InterfaceType, ObjectType
+from gurux_dlms.enums import (
+    Authentication,
+    Conformance,
+    DataType,
+    InterfaceType,
+    ObjectType,
+    Security,
+)
 from gurux_dlms.GXBitString import GXBitString
 from gurux_dlms.GXDLMSLNParameters import GXDLMSLNParameters
 from gurux_dlms.internal._GXCommon import _GXCommon
 from gurux_dlms.internal._GXDataInfo import _GXDataInfo
-from gurux_dlms.objects import GXDLMSCaptureObject, GXDLMSObject, GXDLMSProfileGeneric
+from gurux_dlms.objects import (
+    GXDLMSCaptureObject,
+    GXDLMSObject,
+    GXDLMSProfileGeneric,
+    GXDLMSSecuritySetup,
+)
+from gurux_dlms.objects.enums import SecuritySuite
+from gurux_dlms.secure import GXDLMSSecureClient
 
 _NAMES = {
     "null-data": DataType.NONE,
@@ -51,6 +65,21 @@ _NAMES = {
     "enum": DataType.ENUM,
 }
 _GET_WITH_LIST_MOST = 10
+_MECHANISMS = {
+    "none": Authentication.NONE,
+    "lls": Authentication.LOW,
+    "md5": Authentication.HIGH_MD5,
+    "sha1": Authentication.HIGH_SHA1,
+    "gmac": Authentication.HIGH_GMAC,
+    "sha256": Authentication.HIGH_SHA256,
+    "ecdsa": Authentication.HIGH_ECDSA,
+}
+_PROTECT = {
+    "none": Security.NONE,
+    "authenticated": Security.AUTHENTICATION,
+    "encrypted": Security.ENCRYPTION,
+    "both": Security.AUTHENTICATION_ENCRYPTION,
+}
 
 
 class Refused(Exception):
@@ -146,14 +175,17 @@ class Client:
         if o.lower is not None:
             server = GXDLMSClient.getServerAddress(o.server, o.lower, o.address_size)
         secret = bytes.fromhex(c.get("secret", o.secret))
-        self.client = GXDLMSClient(
+        mechanism = o.mechanism or ("lls" if secret else "none")
+        self.client = (GXDLMSSecureClient if o.title else GXDLMSClient)(
             True,
             o.client,
             server,
-            Authentication.LOW if secret else Authentication.NONE,
+            _MECHANISMS[mechanism],
             secret or None,
             InterfaceType.WRAPPER if wrapper else InterfaceType.HDLC,
         )
+        if o.title:
+            self.secure(c)
         self.client.autoIncreaseInvokeID = True
         self.client.maxReceivePDUSize = o.max_pdu
         # General block transfer, which the meter may not have, would take the place of blocks.
@@ -176,6 +208,22 @@ class Client:
             self.client.parseUAResponse(reply.data)
         return self.associate()
 
+    def secure(self, c):
+        """Keys, counter and system title, of the options or of the command."""
+        o = self.options
+        cipher = self.client.ciphering
+        cipher.systemTitle = bytearray.fromhex(o.title)
+        cipher.security = _PROTECT[o.protect]
+        cipher.securitySuite = SecuritySuite(o.suite)
+        cipher.blockCipherKey = bytearray.fromhex(c.get("guek", o.guek))
+        cipher.authenticationKey = bytearray.fromhex(c.get("gak", o.gak))
+        cipher.invocationCounter = c.get("counter", o.counter)
+        if o.dedicated:
+            cipher.dedicatedKey = bytearray.fromhex(o.dedicated)
+        self.client.useProtectedRelease = o.protect != "none"
+        if o.general:
+            self.client.proposedConformance |= Conformance.GENERAL_PROTECTION
+
     def associate(self):
         reply = self.request(self.client.aarqRequest())
         aare = bytes(reply.data.array())
@@ -191,7 +239,7 @@ class Client:
                 }
             ) from e
         if self.client.isAuthenticationRequired:
-            raise Refused({"kind": "association", "text": "HLS is wanted", "raw": aare.hex()})
+            self.prove()
         answer = {
             "raw": aare.hex(),
             "max_pdu": self.client.maxReceivePDUSize,
@@ -205,6 +253,42 @@ class Client:
         if self.options.max_send:
             self.client.settings.maxPduSize = self.options.max_send
         return answer
+
+    def prove(self):
+        """Pass 3 and 4 of high level security."""
+        reply = self.action(self.client.getApplicationAssociationRequest())
+        self.client.parseApplicationAssociationResponse(reply.data)
+
+    def do_counter(self, c):
+        """The invocation counter that is used next; another one if the command has it."""
+        cipher = self.client.ciphering
+        if "counter" in c:
+            cipher.invocationCounter = c["counter"]
+        return {"counter": cipher.invocationCounter}
+
+    def do_transfer(self, c):
+        """key_transfer of Security setup: keys [[key_id, key]] under a KEK."""
+        setup = GXDLMSSecuritySetup(c["obis"])
+        keys = [(key_id, bytearray.fromhex(key)) for key_id, key in c["keys"]]
+        messages = setup.globalKeyTransfer(self.client, bytearray.fromhex(c["kek"]), keys)
+        return self.value(self.action(messages))
+
+    def do_keys(self, c):
+        """The client's own keys are others from now on."""
+        cipher = self.client.ciphering
+        cipher.blockCipherKey = bytearray.fromhex(
+            c.get("guek") or bytes(cipher.blockCipherKey).hex()
+        )
+        cipher.authenticationKey = bytearray.fromhex(
+            c.get("gak") or bytes(cipher.authenticationKey).hex()
+        )
+        cipher.invocationCounter = c.get("counter", cipher.invocationCounter)
+        return {}
+
+    def do_activate(self, c):
+        """security_activate of Security setup."""
+        setup = GXDLMSSecuritySetup(c["obis"])
+        return self.value(self.action(setup.activate(self.client, c["policy"])))
 
     def do_associate(self, c):
         """AARQ once more, over the same connection."""
@@ -378,17 +462,21 @@ class Client:
             value_of(c),
             _NAMES[c.get("type", "integer")],
         )
+        answer = self.value(self.action(messages))
+        answer["packets"] = self.sent - sent
+        return answer
+
+    def action(self, messages):
         try:
-            reply = self.request(messages)
+            return self.request(messages)
         except Refused as e:
             if "code" in e.args[0]:
                 e.args[0]["kind"] = "action_result"
             raise
-        answer = self.value(reply)
-        answer["packets"] = self.sent - sent
-        return answer
 
     def do_release(self, c):
+        if "protected" in c:
+            self.client.useProtectedRelease = c["protected"]
         messages = self.client.releaseRequest()
         reply = self.request(messages)
         return {"raw": bytes(reply.data.array()).hex()}
@@ -458,6 +546,15 @@ def parser():
     p.add_argument("--lower", type=int, help="lower HDLC address")
     p.add_argument("--address-size", type=int, default=0, help="octets of an HDLC address")
     p.add_argument("--secret", default="", help="of LLS, hexadecimal; without: no authentication")
+    p.add_argument("--mechanism", choices=sorted(_MECHANISMS), help="else by --secret")
+    p.add_argument("--protect", choices=sorted(_PROTECT), default="none")
+    p.add_argument("--suite", type=int, default=0)
+    p.add_argument("--title", help="system title, hexadecimal; with it the client may cipher")
+    p.add_argument("--guek", default="", help="hexadecimal, as --gak and --dedicated")
+    p.add_argument("--gak", default="")
+    p.add_argument("--dedicated", help="a dedicated key")
+    p.add_argument("--counter", type=int, default=1, help="invocation counter")
+    p.add_argument("--general", action="store_true", help="propose general protection")
     p.add_argument("--max-pdu", type=int, default=1024)
     p.add_argument("--max-send", type=int, help="octets of a PDU that is sent in one piece")
     p.add_argument("--max-info", type=int, default=128)
