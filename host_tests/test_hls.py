@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """lib/dlms/hls.py with the server: the four passes of every mechanism. The client is secure.py."""
 
+import hmac
+
 import pytest
-from secure import SERVER_TITLE, Client
+from secure import SERVER_TITLE, TITLE, Client
 from small import Meter
 
 SECRET = b"secret of small"
@@ -184,3 +186,68 @@ def test_secrets_are_in_no_repr():
     c.begin()
     for thing in (meter.model, meter.server, *meter.server.associations, *meter.model.handlers):
         assert "secret" not in repr(thing)
+
+
+# --- The manufacturer's mechanism -------------------------------------------------------------
+
+
+def rotated(secret, first, second):
+    """An example of a mechanism: nothing that anybody should use."""
+    return hmac.new(secret, first + b"!" + second, "sha256").digest()[:24]
+
+
+EXAMPLE = (
+    lambda secret, client, server, stoc, ctos: rotated(secret, client + stoc, server + ctos),
+    lambda secret, client, server, stoc, ctos: rotated(secret, server + ctos, client + stoc),
+)
+
+
+class Own(Client):
+    def f(self, to_server=True):
+        one, other = (self.title or bytes(8)) + self.stoc, SERVER_TITLE + self.challenge
+        return rotated(self.secret, *((one, other) if to_server else (other, one)))
+
+
+def own(meter, **how):
+    talk = meter.talk(client=42, server=17)
+    return Own(talk, 2, context=1, kind=None, secret=SECRET, **how)
+
+
+def meter_with(hook):
+    meter = Meter()
+    meter.model.manufacturer_hls = hook
+    return meter
+
+
+def test_mechanism_2_is_not_there_unless_the_manufacturer_brings_it():
+    got = own(Meter()).begin()
+    assert (got["result"], got["diagnostic"]) == (1, 11)
+
+
+@pytest.mark.parametrize("title", [TITLE, None], ids=["with a title", "without one"])
+def test_mechanism_2_by_the_manufacturer(title):
+    c = own(meter_with(EXAMPLE), title=title).open()
+    assert c.ask(GET_LDN).startswith("C4014100")
+
+
+def test_mechanism_2_without_a_title_knows_nothing_of_who_was_there_before():
+    meter = meter_with(EXAMPLE)
+    for title in (TITLE, None):
+        c = own(meter, title=title).open()
+        c.talk.say("6200")
+
+
+def test_mechanism_2_with_a_wrong_proof():
+    c = own(meter_with(EXAMPLE))
+    for proof in (bytes(24), b"", bytes(32)):
+        c.begin()
+        assert c.finish(proof) == "C701410300"
+        assert c.ask(GET_LDN) == NO_ASSOCIATION
+    c.open()
+
+
+@pytest.mark.parametrize("n, m", [(0, 0), (33, 33), (8, 9), (9, 8)])
+def test_mechanism_2_whose_functions_do_not_keep_the_rule_opens_nothing(n, m):
+    c = own(meter_with((lambda *_: bytes(n), lambda *_: bytes(m))))
+    c.begin()
+    assert c.finish(bytes(n)) == "C701410300"

@@ -85,6 +85,7 @@ class Model:
         self.save = None  # () -> bool: the image is saved
         self.aes = None  # see crypto/gcm.py
         self.new_hash = None  # see crypto/hashes.py
+        self.manufacturer_hls = None  # see dlms/hls.py
         self.random_fill = None
         self.vault = None  # certificates and private keys, see firmware/vault.py
         # By the server: later(context) when keys have come.

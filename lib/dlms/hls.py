@@ -8,12 +8,17 @@ What each mechanism computes is a row of _HASHES, or GMAC below. Challenges, and
 in advance, lie at the start of the association's work buffer: an association that is not open yet
 has no long transfers. Hashes allocate, so they are computed between two requests (compute());
 GMAC does not.
+
+Mechanism 2 is the manufacturer's: model.manufacturer_hls is a pair of functions (expected, reply)
+of (secret, client's system title or zeros, server's, StoC, CtoS), which give f(StoC) and f(CtoS),
+one as long as the other, 1 to 32 octets; None: this meter has no such mechanism.
 """
 
 from crypto import hashes
 from dlms.prim import compare, copy, same
 from micropython import const
 
+_MANUFACTURERS = const(2)
 _MD5 = const(3)
 _SHA1 = const(4)
 _GMAC = const(5)
@@ -28,6 +33,7 @@ _REPLY = const(160)
 _SHORTEST = const(8)
 _LONGEST = const(64)
 _SHORTEST_OF_OURS = const(16)
+_LONGEST_DIGEST = const(32)
 
 _TITLE_LEN = const(8)
 _COUNTER_LEN = const(4)
@@ -38,7 +44,9 @@ _AUTHENTICATED = const(0x10)
 _NAMES = {_MD5: "md5", _SHA1: "sha1", _SHA256: "sha256"}
 
 
-def exists(mechanism):
+def exists(mechanism, model):
+    if mechanism == _MANUFACTURERS:
+        return model.manufacturer_hls is not None
     return _MD5 <= mechanism <= _SHA256
 
 
@@ -69,8 +77,18 @@ def compute(a, secret, title, new_hash):
     ctos = bytes(work[_CTOS : _CTOS + a.n_ctos])
     stoc = bytes(work[_STOC : _STOC + a.n_stoc])
     mechanism = a.config[3]
+    client = bytes(a.title)
+    if mechanism == _MANUFACTURERS:
+        expected, reply = [f(secret, client, title, stoc, ctos) for f in a.model.manufacturer_hls]
+        n = len(expected)
+        good = n == len(reply) and n <= _LONGEST_DIGEST
+        a.n_digest = n if good else 0
+        if good:
+            work[_EXPECTED : _EXPECTED + n] = expected
+            work[_REPLY : _REPLY + n] = reply
+        a.ready = True
+        return
     if mechanism == _SHA256:
-        client = bytes(a.title)
         expected = (secret, client, title, stoc, ctos)
         reply = (secret, title, client, ctos, stoc)
     else:
@@ -98,7 +116,7 @@ def passes(a, key, suite, buf, pos, end):
     if a.n_ctos == a.n_stoc and compare(work, _CTOS, work, _STOC, a.n_ctos) == 0:
         return 0
     if a.config[3] != _GMAC:
-        return 1 if n == a.n_digest and same(work, _EXPECTED, buf, pos, n) else 0
+        return 1 if 0 < n == a.n_digest and same(work, _EXPECTED, buf, pos, n) else 0
     if key is None or n != _GMAC_LEN or buf[pos] != _AUTHENTICATED | suite:
         return 0
     before = key.rx_before if a.protection else key.rx

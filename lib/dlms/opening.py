@@ -249,7 +249,7 @@ def _authentication(a, config, aarq, buf):
         if _is_secret(a, config[_ROW], buf, aarq.authentication_pos, n):
             return 0
         return _failed(a, config)
-    if not a.server.secured.hls.exists(wanted):
+    if not a.server.secured.hls.exists(wanted, a.model):
         return _MECHANISM_NAME_NOT_RECOGNISED
     if not a.server.secured.hls.challenge_is_good(n):
         return _failed(a, config)

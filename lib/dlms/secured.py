@@ -88,6 +88,8 @@ class SecuredAssociation(Association):
         self.full_limit = self.limit
         if aarq.title_end:
             copy(self.title, 0, buf, aarq.title_pos, _SYSTEM_TITLE_LEN)
+        else:
+            fill(self.title, 0, _SYSTEM_TITLE_LEN, 0)
         # A dedicated key is kept until work() makes a Key of it; one that was not protected is
         # ignored.
         self.dedicated = None
