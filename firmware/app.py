@@ -91,6 +91,7 @@ def build(
 
         model.aes = ciphers.aes
         model.new_hash = ciphers.new_hash
+        model.elliptic = ciphers.work
     storage.load(model.image)
     for ring in definition.RINGS:
         if model.class_id(ring[0]) == _SECURITY_SETUP:

@@ -543,6 +543,7 @@ _NOT_SECRET = {
     ("lib/dlms/opening.py", "_acse_diagnostic"),  # system titles
     ("lib/dlms/secured.py", "_pass_3"),  # a method descriptor
     ("lib/dlms/ciphering.py", "unprotect"),  # system titles, counters after the tag
+    ("lib/dlms/secured.py", "has_certificate"),
     ("lib/dlms/ciphering.py", "worn"),
     ("lib/dlms/ciphering.py", "exhausted"),
     ("lib/dlms/ciphering.py", "up"),

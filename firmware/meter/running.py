@@ -65,7 +65,7 @@ class Meter:
 
     def wait_ms(self):
         """How long nothing happens if nobody asks: until the next second of the meter."""
-        if self._owed_ms >= _SECOND_MS or self.program.work is not None:
+        if self._owed_ms >= _SECOND_MS or self.program.work is not None or self.server.todo:
             return 0
         if not self.speed:
             return _SECOND_MS

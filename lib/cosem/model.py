@@ -87,6 +87,7 @@ class Model:
         self.new_hash = None  # see crypto/hashes.py
         self.manufacturer_hls = None  # see dlms/hls.py
         self.random_fill = None
+        self.elliptic = None  # (name of a curve) -> new work of crypto/ec.py
         self.vault = None  # certificates and private keys, see firmware/vault.py
         # By the server: later(context) when keys have come.
         self.later = None

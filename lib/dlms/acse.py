@@ -6,6 +6,7 @@ once; nothing is allocated per APDU.
 """
 
 from dlms import ber
+from dlms.axdr import put_length
 from dlms.prim import copy
 from micropython import const
 
@@ -14,6 +15,7 @@ _PROTOCOL_VERSION = const(0x80)
 _APPLICATION_CONTEXT = const(0xA1)
 _CALLED_AP_TITLE = const(0xA2)
 _CALLING_AP_TITLE = const(0xA6)
+_CALLING_AE_QUALIFIER = const(0xA7)
 _CALLING_AE_INVOCATION_ID = const(0xA9)
 _SENDER_ACSE_REQUIREMENTS = const(0x8A)
 _MECHANISM_NAME = const(0x8B)
@@ -32,9 +34,9 @@ _CHARSTRING = const(0x80)
 _BITSTRING = const(0x81)
 
 # Identifiers that only have to be well-formed: tag, tag of the content, diagnostic. Called AE
-# qualifier, AP and AE invocation identifier; calling AE qualifier, AP invocation identifier.
-_NOT_RECOGNISED = b"\xa3\x04\x09\xa4\x02\x08\xa5\x02\x0a\xa7\x04\x05\xa8\x02\x04"
-_NOT_RECOGNISED_LEN = const(15)
+# qualifier, AP and AE invocation identifier; calling AP invocation identifier.
+_NOT_RECOGNISED = b"\xa3\x04\x09\xa4\x02\x08\xa5\x02\x0a\xa8\x02\x04"
+_NOT_RECOGNISED_LEN = const(12)
 
 _AARE = const(0x61)
 _RLRE = const(0x63)
@@ -65,7 +67,8 @@ class AARQ:
 
     version_1 is False when the client offers no protocol version that we have;
     context, mechanism: last arc, -1 absent, -2 unknown; authentication, title, called_title,
-    user_information: _pos and _end, both 0 when absent; user_id -1 when absent;
+    certificate (calling AE qualifier), user_information: _pos and _end, both 0 when absent;
+    user_id -1 when absent;
     requirements True when the authentication functional unit is asked for;
     not_recognised: 0, or the diagnostic for the first identifier of a kind that DLMS/COSEM has no
     use for, or that nothing here goes by: whatever it says, it names nobody that the server knows.
@@ -82,6 +85,7 @@ class AARQ:
         self.authentication_pos = self.authentication_end = 0
         self.title_pos = self.title_end = 0
         self.called_title_pos = self.called_title_end = 0
+        self.certificate_pos = self.certificate_end = 0
         self.not_recognised = 0
         self.user_id = _ABSENT
         self.user_information_pos = self.user_information_end = 0
@@ -142,6 +146,10 @@ class AARQ:
             self.title_pos = at
             self.title_end = at + inner
             return inner_tag == _OCTET_STRING
+        if tag == _CALLING_AE_QUALIFIER:
+            self.certificate_pos = at
+            self.certificate_end = at + inner
+            return inner_tag == _OCTET_STRING
         i = 0
         while i < _NOT_RECOGNISED_LEN:
             if _NOT_RECOGNISED[i] == tag:
@@ -184,6 +192,7 @@ _AARE_HEAD_LEN = const(23)
 _AARE_MECHANISM = b"\x88\x02\x07\x80\x89\x07\x60\x85\x74\x05\x08\x02\x00\xaa\x00\x80\x00"
 _AARE_MECHANISM_LEN = const(17)
 _RESPONDING_AP_TITLE = const(0xA4)
+_RESPONDING_AE_QUALIFIER = const(0xA5)
 
 
 def put_aare_head(tx, pos, context, result, source, diagnostic):
@@ -208,6 +217,17 @@ def put_title(tx, pos, title):
     tx[pos + 3] = n
     copy(tx, pos + 4, title, 0, n)
     return pos + 4 + n
+
+
+def put_certificate(tx, pos, src, src_pos, src_end):
+    """Write a certificate, src[src_pos:src_end], as responding-AE-qualifier; returns its end."""
+    n = src_end - src_pos
+    tx[pos] = _RESPONDING_AE_QUALIFIER
+    pos = put_length(tx, pos + 1, n + 1 + (1 if n < 0x80 else 2 if n < 0x100 else 3))
+    tx[pos] = _OCTET_STRING
+    pos = put_length(tx, pos + 1, n)
+    copy(tx, pos, src, src_pos, n)
+    return pos + n
 
 
 def put_mechanism(tx, pos, mechanism, n):

@@ -4,6 +4,9 @@
 Methods run once, in the order of the list, before the first octet of the answer leaves. Their
 results and return data are gathered in the work buffer; a class module may instead offer its
 return data as items of the stream (a single ACTION only).
+
+A method that needs time or memory is a job (secured.py): it says _LATER, the same request comes
+again until the job is done, and the answer is the job's. That is for a single ACTION, too.
 """
 
 from dlms import exceptions
@@ -31,6 +34,7 @@ _RESPONSE_WITH_PBLOCK = const(2)
 _RESPONSE_WITH_LIST = const(3)
 _RESPONSE_NEXT_PBLOCK = const(4)
 
+_TEMPORARY_FAILURE = const(2)
 _LONG_ACTION_ABORTED = const(15)
 _DATA_BLOCK_NUMBER_INVALID = const(19)
 _OTHER_REASON = const(250)
@@ -55,6 +59,8 @@ _MALFORMED = const(-2)
 _NO_ROOM = const(1)
 
 _CONFIRMED = const(0x40)
+
+_LATER = const(-1)
 
 
 def request(a, buf, pos, end):
@@ -81,7 +87,7 @@ def request(a, buf, pos, end):
         else:
             n = exceptions.choice(a.channel)
     # Service class unconfirmed: done, and nothing said.
-    return n if iip & _CONFIRMED else 0
+    return n if n < 0 or iip & _CONFIRMED else 0
 
 
 # --- One method -------------------------------------------------------------------------------
@@ -104,6 +110,8 @@ def _answer_one(a, names, at, buf, pos, end, out):
     s = a.stream
     s.n = 0
     result = invoke(a, names, at, buf, pos, end, out + 3)
+    if result < 0:
+        return _LATER
     work = a.work
     channel = a.channel
     if not result and s.n:
@@ -123,7 +131,8 @@ def _answer_one(a, names, at, buf, pos, end, out):
 
 
 def invoke(a, names, at, buf, pos, end, out):
-    """ACTION on the method that names[at:] names, with parameter buf[pos:end]; action_result.
+    """ACTION on the method that names[at:] names, with parameter buf[pos:end]; action_result, or
+    _LATER.
 
     Return data go to work[out:]; a.stream.out_pos is their end.
     """
@@ -147,7 +156,12 @@ def invoke(a, names, at, buf, pos, end, out):
     s.out = a.work
     if len(a.work) < out:
         return _OTHER_REASON
-    result = handler.invoke(s, method, buf, pos, end)
+    if a.asks:
+        result = a.method_done(s)
+    else:
+        result = handler.invoke(s, method, buf, pos, end)
+        if result < 0:
+            result = a.ask_method(row, method, buf, pos, end)
     if not result:
         a.model.edited(row, 0)
     return result
@@ -202,6 +216,9 @@ def _answer_list(a, names, at, buf, pos, end, out):
         s.n = 0
         # Keep room for the results that follow.
         result = invoke(a, names, at, buf, first, data_end, after + 3)
+        if result < 0:
+            a.forget_job()
+            result = _TEMPORARY_FAILURE
         if not result and (s.n or s.out_pos + 3 * n > len(work)):
             result = _OTHER_REASON
             s.out_pos = after + 3
@@ -311,6 +328,7 @@ def _request_block(a, iip, buf, pos, end):
 
 
 def _take_block(a, buf, pos, end):
+    before = a.raw_end
     taken = a.take_block(buf, pos, end)
     channel = a.channel
     if taken == _MALFORMED:
@@ -331,4 +349,10 @@ def _take_block(a, buf, pos, end):
         return _failed(a, _TYPE_UNMATCHED)
     if work[first] == _NULL_DATA:
         first = last
-    return _answer_one(a, work, 0, work, first, last, last)
+    n = _answer_one(a, work, 0, work, first, last, last)
+    if n < 0:
+        # This block comes again.
+        a.transfer = _LONG_ACTION_REQUEST
+        a.block_number -= 1
+        a.raw_end = before
+    return n

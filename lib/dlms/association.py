@@ -55,6 +55,7 @@ _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
 _OBJECT_CLASS_INCONSISTENT = const(9)
 _SCOPE_VIOLATED = const(13)
+_OTHER_REASON = const(250)
 
 
 _CONFORMANCE_SELECTIVE_ACCESS = const(0x000004)
@@ -79,6 +80,7 @@ class Association:
     user          calling AE invocation identifier, -1: none
     context       ciphering.Context, or None: nothing is ciphered (see secured.py)
     protection    bits of the request's protection (1 authenticated, 2 encrypted, 4 signed)
+    asks          what is to be done between requests, 0: nothing (see secured.py)
     transfer      _NO_TRANSFER, _LONG_GET, ...; block_number of it; iip invoke_id_and_priority
     work          request of a long GET; descriptors and raw data of a long SET or ACTION
     """
@@ -101,6 +103,7 @@ class Association:
         self.max_pdu = self.limit = 0
         self.context = None
         self.protection = 0
+        self.asks = 0
         self.transfer = _NO_TRANSFER
         self.block_number = 0
         self.iip = 0
@@ -115,6 +118,13 @@ class Association:
             self.config = None
             self.context = None
         self.transfer = _NO_TRANSFER
+
+    def ask_method(self, row, method, buf, pos, end):
+        """A method needs time or memory: here is nobody who would give it any."""
+        return _OTHER_REASON
+
+    def drop(self):
+        """A request does not come again, though it was to: nothing of it is kept."""
 
     # --- Opening ----------------------------------------------------------------------------
 

@@ -95,11 +95,11 @@ def too_long(channel):
     return put(channel, _SERVICE_NOT_ALLOWED, _PDU_TOO_LONG)
 
 
-def protection(channel, error, key):
-    """error: deciphering-error, or invocation-counter-error with the lowest that `key` takes."""
+def protection(channel, error, lowest):
+    """error: deciphering-error, or invocation-counter-error with the lowest that is taken."""
     n = put(channel, _SERVICE_NOT_ALLOWED, error)
     if error == _INVOCATION_COUNTER_ERROR:
-        copy(channel.tx, channel.tx_pos + n, key.rx, 0, 4)
+        copy(channel.tx, channel.tx_pos + n, lowest, 0, 4)
         n += 4
     return n
 

@@ -7,7 +7,7 @@
 What each mechanism computes is a row of _HASHES, or GMAC below. Challenges, and what is computed
 in advance, lie at the start of the association's work buffer: an association that is not open yet
 has no long transfers. Hashes allocate, so they are computed between two requests (compute());
-GMAC does not.
+GMAC does not. Signatures are a job (ecdsa()).
 
 Mechanism 2 is the manufacturer's: model.manufacturer_hls is a pair of functions (expected, reply)
 of (secret, client's system title or zeros, server's, StoC, CtoS), which give f(StoC) and f(CtoS),
@@ -23,6 +23,7 @@ _MD5 = const(3)
 _SHA1 = const(4)
 _GMAC = const(5)
 _SHA256 = const(6)
+_ECDSA = const(7)
 
 # Places in the work buffer.
 _CTOS = const(0)
@@ -34,6 +35,7 @@ _SHORTEST = const(8)
 _LONGEST = const(64)
 _SHORTEST_OF_OURS = const(16)
 _LONGEST_DIGEST = const(32)
+_SHORTEST_SIGNED = const(32)
 
 _TITLE_LEN = const(8)
 _COUNTER_LEN = const(4)
@@ -44,14 +46,17 @@ _AUTHENTICATED = const(0x10)
 _NAMES = {_MD5: "md5", _SHA1: "sha1", _SHA256: "sha256"}
 
 
-def exists(mechanism, model):
+def exists(mechanism, model, context):
+    """Is it a mechanism that the meter, and the association's suite, has?"""
     if mechanism == _MANUFACTURERS:
         return model.manufacturer_hls is not None
+    if mechanism == _ECDSA:
+        return context is not None and context.suite > 0
     return _MD5 <= mechanism <= _SHA256
 
 
-def challenge_is_good(n):
-    return _SHORTEST <= n <= _LONGEST
+def challenge_is_good(mechanism, n):
+    return (_SHORTEST_SIGNED if mechanism == _ECDSA else _SHORTEST) <= n <= _LONGEST
 
 
 def begin(a, buf, pos, end, random):
@@ -62,7 +67,7 @@ def begin(a, buf, pos, end, random):
     a.n_ctos = n
     a.n_stoc = n if n > _SHORTEST_OF_OURS else _SHORTEST_OF_OURS
     copy(work, _STOC, random, 0, a.n_stoc)
-    a.ready = a.config[3] == _GMAC
+    a.ready = a.config[3] == _GMAC or a.config[3] == _ECDSA
 
 
 def put_challenge(a, tx, pos):
@@ -102,6 +107,27 @@ def compute(a, secret, title, new_hash):
         work[at : at + len(digest)] = digest
         a.n_digest = len(digest)
     a.ready = True
+
+
+def ecdsa(a, setup, title, signature):
+    """Generator: (1, f(CtoS)) if signature is f(StoC), or (0, b""). setup: row of the Security
+    setup object, title: ours. Allocates."""
+    from dlms import certificates
+
+    work = a.work
+    model = a.model
+    client = bytes(a.title)
+    ctos = bytes(work[_CTOS : _CTOS + a.n_ctos])
+    stoc = bytes(work[_STOC : _STOC + a.n_stoc])
+    good = ctos != stoc and (
+        yield from certificates.is_signed(
+            model, setup, client, (client, title, stoc, ctos), signature, a.certificate
+        )
+    )
+    reply = None
+    if good:
+        reply = yield from certificates.sign(model, setup, (title, client, ctos, stoc))
+    return (1, reply) if reply else (0, b"")
 
 
 def passes(a, key, suite, buf, pos, end):

@@ -28,6 +28,7 @@ _PROVIDER = const(0xA2)
 _NO_REASON_GIVEN = const(1)
 _APPLICATION_CONTEXT_NOT_SUPPORTED = const(2)
 _CALLING_AP_TITLE_NOT_RECOGNISED = const(3)
+_CALLING_AE_QUALIFIER_NOT_RECOGNISED = const(5)
 _CALLING_AE_INVOCATION_ID_NOT_RECOGNISED = const(6)
 _CALLED_AP_TITLE_NOT_RECOGNISED = const(7)
 _MECHANISM_NAME_NOT_RECOGNISED = const(11)
@@ -48,6 +49,7 @@ _LN_CONTEXT = const(1)
 _LN_CIPHERED_CONTEXT = const(3)
 _MECHANISM_LOWEST = const(0)
 _MECHANISM_LLS = const(1)
+_MECHANISM_ECDSA = const(7)
 _SYSTEM_TITLES = const(5)  # mechanisms from here on need those of both sides
 _SYSTEM_TITLE_LEN = const(8)
 
@@ -83,6 +85,8 @@ def judge(a, config, aarq, request, buf):
     if by_hls and not security.has_random():
         return -1
     if context is not None and not security.has_counters(context):
+        return -1
+    if by_hls and not security.has_certificate(config, aarq, buf):
         return -1
     source = _USER
     diagnostic = _acse_diagnostic(a, config, aarq, buf)
@@ -158,9 +162,12 @@ def judge(a, config, aarq, request, buf):
     if result == _ACCEPTED:
         if config[_CONTEXT] == _LN_CIPHERED_CONTEXT or config[_MECHANISM] >= _SYSTEM_TITLES:
             pos = acse.put_title(tx, pos, a.model.system_title)
+            if by_hls and a.certificate:
+                # Who sends a certificate hears ours.
+                pos = security.put_certificate(a, tx, pos)
         if by_hls:
             pos = acse.put_mechanism(tx, pos, config[_MECHANISM], a.n_stoc)
-            pos = a.server.secured.hls.put_challenge(a, tx, pos)
+            pos = security.hls.put_challenge(a, tx, pos)
     pos = _put_user_information(
         a,
         # A refusal is plain, and takes no counter: anybody can ask for any number of them.
@@ -220,6 +227,8 @@ def _acse_diagnostic(a, config, aarq, buf):
         or compare(title, 0, buf, aarq.called_title_pos, len(title)) != 0
     ):
         return _CALLED_AP_TITLE_NOT_RECOGNISED
+    if aarq.certificate_end and config[_MECHANISM] != _MECHANISM_ECDSA:
+        return _CALLING_AE_QUALIFIER_NOT_RECOGNISED
     if aarq.not_recognised:
         return aarq.not_recognised
     row = config[_ROW]
@@ -249,9 +258,10 @@ def _authentication(a, config, aarq, buf):
         if _is_secret(a, config[_ROW], buf, aarq.authentication_pos, n):
             return 0
         return _failed(a, config)
-    if not a.server.secured.hls.exists(wanted, a.model):
+    hls = a.server.secured.hls
+    if not hls.exists(wanted, a.model, a.server.secured.context_of(config)):
         return _MECHANISM_NAME_NOT_RECOGNISED
-    if not a.server.secured.hls.challenge_is_good(n):
+    if not hls.challenge_is_good(wanted, n):
         return _failed(a, config)
     return 0
 

@@ -8,9 +8,9 @@ A meter without security does not load this, nor what it imports: server.py and 
 ciphering and hls through it.
 """
 
-from dlms import acse, ciphering, exceptions, hls
-from dlms.association import Association
-from dlms.prim import compare, copy, fill
+from dlms import acse, ciphering, exceptions, hls, identified
+from dlms.prim import compare, copy
+from dlms.secured_association import SecuredAssociation
 from micropython import const
 
 _RLRQ = const(0x62)
@@ -27,10 +27,29 @@ _PENDING = const(1)
 _RLRQ_RECEIVED = const(3)
 _HLS_PASSED = const(4)
 _HLS_FAILED = const(5)
+_ABORTED = const(6)
 
 # Forms of ciphering.py; from _GENERAL on there is a tag for any APDU.
 _GLO = const(1)
 _GENERAL = const(3)
+_IDENTIFIED = const(5)  # of identified.py
+_BY_JOB = const(6)  # and those of general.py
+
+# What jobs are about, see secured_association.py.
+_PEEL = const(2)
+_SEAL = const(3)
+_PASS_3 = const(4)
+
+_GENERAL_GLO = const(0xDB)
+_GENERAL_CIPHERING = const(0xDD)
+_GENERAL_SIGNING = const(0xDF)
+_CIPHERED = const(3)
+_SIGNED = const(4)
+_DECIPHERING_ERROR = const(5)
+# Of the AARE, what comes behind a certificate in it.
+_AARE_REST = const(192)
+_DIGITAL_SIGNATURE = const(0)
+_SERVER = const(0)
 
 # The ACTION of pass 3: reply_to_HLS_authentication of the current association, with a parameter.
 _ACTION_NORMAL = const(1)
@@ -42,14 +61,14 @@ _OCTET_STRING = const(9)
 _NORMAL_RELEASE = const(0)
 _NOT_FINISHED = const(1)
 
-# In the work buffer, behind what hls.py keeps there.
-_DEDICATED_KEY = const(192)
-_SYSTEM_TITLE_LEN = const(8)
-_SECRET = const(7)  # attribute of Association LN
+__all__ = ("Security", "SecuredAssociation")
 
 # Fields of a row of ASSOCIATIONS in the definition.
-_ROW = const(2)
+_MECHANISM = const(3)
 _SECURITY = const(8)
+_PRE_ESTABLISHED = const(9)
+_SYSTEM_TITLE_LEN = const(8)
+_ECDSA = const(7)  # mechanism
 
 # todo: what work() does.
 _RANDOM = const(1)
@@ -57,67 +76,11 @@ _COUNTERS = const(2)
 _HASHES = const(4)
 _DEDICATED = const(8)
 _KEYS = const(16)
+_CERTIFICATE = const(32)
+_JOBS = const(64)
+_GENERAL_LOAD = const(256)
+_STEPS = const(128)  # requests of other associations are served meanwhile
 _LONGEST_CHALLENGE = const(64)
-
-
-class SecuredAssociation(Association):
-    """An association of a meter that has security.
-
-    dedicated     a Key, or None
-    title         the client's system title
-    full_limit    the longest answer; limit is what protection leaves of that
-    form, plain_pos, plain_end   see ciphering.py; n_ctos, n_stoc, n_digest, ready   see hls.py
-    n_dedicated   octets of a dedicated key that has come, and is to be made a Key
-    fields, fields_pos, layer   see identified.py, general.py
-    """
-
-    def __init__(self, server, work_len):
-        Association.__init__(self, server, work_len)
-        self.dedicated = None
-        self.title = bytearray(_SYSTEM_TITLE_LEN)
-        self.form = self.plain_pos = self.plain_end = 0
-        self.n_ctos = self.n_stoc = self.n_digest = self.n_dedicated = 0
-        self.ready = False
-        self.full_limit = 0
-        self.fields = self.layer = None
-        self.fields_pos = 0
-
-    def opened(self, context, by_hls, aarq, request, buf):
-        """An AARQ was accepted: take over what security needs of it."""
-        self.context = context
-        self.full_limit = self.limit
-        if aarq.title_end:
-            copy(self.title, 0, buf, aarq.title_pos, _SYSTEM_TITLE_LEN)
-        else:
-            fill(self.title, 0, _SYSTEM_TITLE_LEN, 0)
-        # A dedicated key is kept until work() makes a Key of it; one that was not protected is
-        # ignored.
-        self.dedicated = None
-        self.n_dedicated = 0
-        n = request.dedicated_key_end - request.dedicated_key_pos
-        if n and self.protection & 2:
-            self.n_dedicated = n
-            copy(self.work, _DEDICATED_KEY, buf, request.dedicated_key_pos, n)
-            self.server.todo |= _DEDICATED
-        if by_hls:
-            self.server.secured.challenge(self, buf, aarq)
-
-    def secret(self):
-        """The octets of attribute 7; allocates, and is for hls.compute() alone."""
-        model = self.model
-        n = model.value_len(self.config[_ROW], _SECRET)
-        at = model.slot(self.config[_ROW], _SECRET)
-        return bytes(model.image[at + 2 : at + n]) if at >= 0 else b""
-
-    def make_dedicated_key(self):
-        """A Key of the octets that came in the AARQ, which are forgotten. Allocates."""
-        end = _DEDICATED_KEY + self.n_dedicated
-        handler = self.model.handler_of(self.config[_SECURITY])
-        self.dedicated = handler.make_key(
-            self.config[_SECURITY], bytes(self.work[_DEDICATED_KEY:end])
-        )
-        fill(self.work, _DEDICATED_KEY, self.n_dedicated, 0)
-        self.n_dedicated = 0
 
 
 class Security:
@@ -127,10 +90,16 @@ class Security:
         self.server = server
         self.ciphering = ciphering
         self.hls = hls
+        self.general = None  # see load_general()
+        self._lowest = b"\0\0\0\0"  # counter that an invocation-counter-error tells
         self._random = bytearray(_LONGEST_CHALLENGE)
         self._has_random = False
         self._counters_of = self._counter_of = None
         self._counter = bytearray(4)
+        # The certificate that came in the last AARQ that had one.
+        self.certificate = b""
+        self._src = None
+        self._src_pos = self._src_end = 0
         server.model.later = self._later
 
     def context_of(self, config):
@@ -142,34 +111,56 @@ class Security:
 
     def request(self, channel, a, buf, pos, end):
         """A request in an association that ciphers, or that waits for pass 3."""
-        context = a.context
-        a.form = a.protection = 0
-        tag = buf[pos]
-        if context is not None and not self.has_counters(context):
+        if a.asks and not a.done:
             return -1
-        if tag == _RLRQ:
-            return self._release(channel, a, buf, pos, end)
-        if context is not None and ciphering.is_protected(tag):
-            wrong = ciphering.unprotect(a, context, a.title, 0, buf, pos, end)
-            if wrong < 0:
+        if a.asks == _SEAL:
+            return self._sealed(channel, a)
+        context = a.context
+        at = pos
+        if a.kept:
+            at += a.kept_pos
+            end = pos + a.kept_end
+            a.kept = False
+        else:
+            a.form = a.protection = 0
+            if context is not None and not self.has_counters(context):
                 return -1
-            if wrong:
-                return exceptions.protection(channel, wrong, context.unicast)
-            pos = a.plain_pos
-            end = a.plain_end
-            tag = buf[pos]
+            if buf[pos] == _RLRQ:
+                return self._release(channel, a, buf, pos, end)
+        kinds = 0
         if context is not None:
+            if context.unicast is not None:
+                self._lowest = context.unicast.rx
+            while _is_protected(buf[at]):
+                wrong = self._peel(a, context, buf, at, end)
+                if wrong < 0:
+                    a.comes_again(pos, at, end)
+                    return -1
+                if wrong:
+                    self._give_up(channel, a)
+                    return exceptions.protection(channel, wrong, self._lowest)
+                at = a.plain_pos
+                end = a.plain_end
             if context.needs_request & ~a.protection:
+                self._give_up(channel, a)
                 return exceptions.failed(channel)
             kinds = a.protection | context.needs_response
-            a.limit = a.full_limit - ciphering.overhead(a.form, kinds)
+            overhead = self._overhead(a, kinds)
+            if overhead < 0:
+                a.comes_again(pos, at, end)
+                return -1
+            a.limit = a.full_limit - overhead
+        tag = buf[at]
         if a.state == _PENDING:
-            n = self._pass_3(channel, a, buf, pos, end)
+            n = self._pass_3(channel, a, buf, at, end)
         elif tag >= _GET_REQUEST:
-            n = self.server.service(channel, a, buf, pos, end)
+            n = self.server.service(channel, a, buf, at, end)
         else:
             n = exceptions.not_supported(channel, tag)
-        if n <= 0 or context is None or not kinds:
+        if n < 0:
+            a.comes_again(pos, at, end)
+            return n
+        if n == 0 or not kinds:
             return n
         # There is no protected exception-response but in the general forms.
         if channel.tx[channel.tx_pos] == _EXCEPTION_RESPONSE and a.form < _GENERAL:
@@ -177,9 +168,80 @@ class Security:
         if not a.form:
             a.form = _GLO
         start = channel.tx_pos
+        if kinds & _SIGNED or a.form >= _BY_JOB:
+            a.kinds = kinds
+            return a.ask(_SEAL, channel.tx, start, start + n)
         title = self.server.model.system_title
-        start = ciphering.protect(a, context, title, kinds, channel.tx, start, start + n)
+        protect = identified.protect if a.form == _IDENTIFIED else ciphering.protect
+        start = protect(a, context, title, kinds, channel.tx, start, start + n)
         return channel.reply(start, a.plain_end) if start >= 0 else exceptions.failed(channel)
+
+    def _peel(self, a, context, buf, at, end):
+        """Take one layer of protection off buf[at:end], as ciphering.unprotect() does."""
+        tag = buf[at]
+        if a.asks == _PEEL:
+            wrong = a.code
+            octets = a.octets
+            a.forget_job()
+            n = len(octets)
+            if not wrong:
+                copy(buf, at, octets, 0, n)
+                a.plain_pos = at
+                a.plain_end = at + n
+            elif n:
+                self._lowest = octets
+            return wrong
+        # Signed once and ciphered once, in either order.
+        if a.protection & (_SIGNED if tag == _GENERAL_SIGNING else _CIPHERED):
+            return _DECIPHERING_ERROR
+        if tag == _GENERAL_SIGNING:
+            return a.ask(_PEEL, buf, at, end)
+        if tag == _GENERAL_CIPHERING:
+            if identified.is_here(buf, at, end):
+                return identified.unprotect(a, context, a.title, 0, buf, at, end)
+            return a.ask(_PEEL, buf, at, end)
+        if a.config[_PRE_ESTABLISHED] and tag == _GENERAL_GLO and at + 10 < end:
+            # Nobody has said yet who the client is.
+            copy(a.title, 0, buf, at + 2, _SYSTEM_TITLE_LEN)
+        return ciphering.unprotect(a, context, a.title, 0, buf, at, end)
+
+    def _overhead(self, a, kinds):
+        """Octets that the protection of the answer takes; -1: who knows is not there yet."""
+        if not kinds & _SIGNED:
+            if a.form < _IDENTIFIED:
+                return ciphering.overhead(a.form, kinds)
+            if a.form == _IDENTIFIED:
+                return identified.overhead(a, kinds)
+        if self.general is None:
+            self.server.todo |= _GENERAL_LOAD
+            return -1
+        return self.general.overhead(a, kinds)
+
+    def load_general(self):
+        """Only who signs, or has keys that are wrapped or agreed, needs this much code."""
+        from dlms import general
+
+        self.general = general
+
+    def _give_up(self, channel, a):
+        """What cannot be read takes no place: a pre-established association is opened anew by a
+        request that can."""
+        if a.config[_PRE_ESTABLISHED]:
+            a.event(_ABORTED)
+            channel.last = None
+
+    def _sealed(self, channel, a):
+        """The answer that a job has protected."""
+        failed = a.code
+        octets = a.octets
+        a.forget_job()
+        n = len(octets)
+        if failed:
+            return exceptions.failed(channel)
+        if n > a.full_limit:
+            return exceptions.too_long(channel)
+        copy(channel.tx, _HEADROOM, octets, 0, n)
+        return channel.reply(_HEADROOM, _HEADROOM + n)
 
     def _pass_3(self, channel, a, buf, pos, end):
         """Nothing but reply_to_HLS_authentication is served until it has been done right."""
@@ -195,7 +257,11 @@ class Security:
         context = a.context or self.context_of(a.config)
         key = context.unicast if context is not None else None
         suite = context.suite if context is not None else 0
-        good = hls.passes(a, key, suite, buf, at + 1, end)
+        by_job = a.config[_MECHANISM] == _ECDSA
+        if by_job:
+            good = a.code if a.asks else a.ask(_PASS_3, buf, at + 1, end)
+        else:
+            good = hls.passes(a, key, suite, buf, at + 1, end)
         if good < 0:
             return -1
         tx = channel.tx
@@ -204,7 +270,10 @@ class Security:
         tx[start + 1] = _ACTION_NORMAL
         tx[start + 2] = buf[pos + 2]
         after = -1
-        if good:
+        if good and by_job:
+            after = start + 8 + len(a.octets)
+            copy(tx, start + 8, a.octets, 0, len(a.octets))
+        elif good:
             after = hls.put_reply(a, key, suite, self.server.model.system_title, tx, start + 8)
         if after < 0:
             self.server.authentication_failed(a, a.config)
@@ -235,7 +304,7 @@ class Security:
             if wrong < 0:
                 return -1
             if wrong:
-                return exceptions.protection(channel, wrong, context.unicast)
+                return exceptions.protection(channel, wrong, context.unicast.rx)
         tx = channel.tx
         reason = _NORMAL_RELEASE
         if context is not None and context.needs_request & ~a.protection:
@@ -261,6 +330,30 @@ class Security:
             return True
         self.wants_counters(context, key, key.rx, 0)
         return False
+
+    def has_certificate(self, config, aarq, buf):
+        """Have we the certificate that came in an AARQ, if one is used? If not, it is taken."""
+        n = aarq.certificate_end - aarq.certificate_pos
+        if not n or config[_MECHANISM] != _ECDSA:
+            return True
+        held = self.certificate
+        if len(held) == n and compare(held, 0, buf, aarq.certificate_pos, n) == 0:
+            return True
+        self._src = buf
+        self._src_pos = aarq.certificate_pos
+        self._src_end = aarq.certificate_end
+        self.server.todo |= _CERTIFICATE
+        return False
+
+    def put_certificate(self, a, tx, pos):
+        """Our certificate in an AARE, if there is one, and room for it."""
+        vault = a.model.vault
+        if vault is None or not vault.find(a.config[_SECURITY], _SERVER, _DIGITAL_SIGNATURE, None):
+            return pos
+        n = vault.end - vault.pos
+        if not n or pos + n + _AARE_REST > len(tx):
+            return pos
+        return acse.put_certificate(tx, pos, vault.record, vault.pos, vault.end)
 
     def challenge(self, a, buf, aarq):
         """Begin the four passes in an association that has been configured."""
@@ -296,9 +389,22 @@ class Security:
         if todo & _KEYS:
             context = self._counters_of
             model.handler_of(context.row).rekey(context)
+        if todo & _GENERAL_LOAD:
+            self.load_general()
+        if todo & _CERTIFICATE:
+            self.certificate = bytes(self._src[self._src_pos : self._src_end])
+            self._src = None
+        self.server.todo = 0
         for a in self.server.associations:
             if todo & _HASHES and a.state == _PENDING and not a.ready:
                 hls.compute(a, a.secret(), model.system_title, model.new_hash)
             if todo & _DEDICATED and a.n_dedicated:
                 a.make_dedicated_key()
-        self.server.todo = 0
+            if a.asks and not a.done:
+                a.step()
+                if not a.done:
+                    self.server.todo |= _STEPS
+
+
+def _is_protected(tag):
+    return tag == _GENERAL_CIPHERING or tag == _GENERAL_SIGNING or ciphering.is_protected(tag)

@@ -38,6 +38,7 @@ _CONFORMANCE_ACTION = const(0x000001)
 _IDLE = const(0)
 _PENDING = const(1)
 _OPEN = const(2)
+_AARQ_ACCEPTED = const(0)
 _RLRQ_RECEIVED = const(3)
 _ABORTED = const(6)
 
@@ -45,11 +46,16 @@ _ABORTED = const(6)
 _CLIENT_SAP = const(0)
 _DEVICE = const(1)
 _MECHANISM = const(3)
+_CONFORMANCE = const(4)
 _LOWEST = const(0)
 _LLS = const(1)
 _SECURITY = const(8)
+_PRE_ESTABLISHED = const(9)
+_STEPS = const(128)  # todo: others are served meanwhile, see secured.py
 
+_REJECTED_PERMANENT = const(1)
 _REJECTED_TRANSIENT = const(2)
+_USER = const(0xA1)
 _PROVIDER = const(0xA2)
 _NO_REASON_GIVEN = const(1)
 _NORMAL_RELEASE = const(0)
@@ -125,7 +131,7 @@ class Server:
         make = Association
         reserved = 0
         for config in model.configs:
-            if config[_MECHANISM] != _LOWEST:
+            if _has_secret(config):
                 reserved = 1
             if config[_MECHANISM] > _LLS or config[_SECURITY] >= 0:
                 from dlms import secured
@@ -171,8 +177,9 @@ class Server:
             return 0
         if confirmed > 1:
             return exceptions.too_long(channel) if confirmed & 1 else 0
-        if self.todo:
+        if self.todo and self.todo != _STEPS:
             return -1
+        a = None
         try:
             a = channel.last
             if a is None or a.client_sap != client_sap or a.server_sap != server_sap:
@@ -185,14 +192,20 @@ class Server:
                     n = _get(a, buf, pos, end)
                 else:
                     n = self.service(channel, a, buf, pos, end)
-                return n if confirmed and a.confirmed else 0
+                    if n < 0 and not confirmed:
+                        a.drop()
+                return n if n < 0 or confirmed and a.confirmed else 0
             if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
                 n = self.secured.request(channel, a, buf, pos, end)
+                if n < 0 and not confirmed:
+                    a.drop()
                 return n if n < 0 or confirmed and a.confirmed else 0
             n = self._without(channel, a, client_sap, server_sap, buf, pos, end, confirmed)
             return n if n < 0 or confirmed else 0
         except Exception as e:
             self.fault = e
+            if a is not None:
+                a.drop()
             return exceptions.failed(channel) if confirmed else 0
 
     def service(self, channel, a, buf, pos, end):
@@ -235,25 +248,45 @@ class Server:
             return channel.reply(_HEADROOM, acse.put_rlre(channel.tx, _HEADROOM, _NORMAL_RELEASE))
         if a is not None and a.state == _OPEN:
             return exceptions.not_supported(channel, tag)
+        config = self._config(client_sap, server_sap)
+        if config is not None and config[_PRE_ESTABLISHED]:
+            a = self._establish(channel, config)
+            if a is not None:
+                if a.context is not None:
+                    return self.secured.request(channel, a, buf, pos, end)
+                return self.service(channel, a, buf, pos, end)
         return exceptions.no_association(channel, tag)
+
+    def _establish(self, channel, config):
+        """The place of an association that needs no AARQ, or None: all are taken. It has what an
+        AARQ would have asked for at best."""
+        a = self._free(config)
+        if a is not None:
+            a.channel = channel
+            a.client_sap = config[_CLIENT_SAP]
+            a.server_sap = self.model.devices[config[_DEVICE]][0]
+            a.event(_AARQ_ACCEPTED)
+            a.configure(config)
+            a.confirmed = True
+            a.user = -1
+            a.conformance = config[_CONFORMANCE]
+            a.max_pdu = 0
+            a.limit = channel.max_pdu
+            if self.secured is not None:
+                a.established(self.secured.context_of(config))
+            channel.last = a
+        return a
 
     def _open(self, channel, a, client_sap, server_sap, buf, pos, end):
         if not self._aarq.parse(buf, pos, end):
             return exceptions.malformed(channel)
         config = self._config(client_sap, server_sap)
+        if config is not None and config[_PRE_ESTABLISHED]:
+            return self._refuse(channel, _REJECTED_PERMANENT, _USER)
         if a is None:
             a = self._free(config)
             if a is None:
-                return channel.aare(
-                    1,
-                    _REJECTED_TRANSIENT,
-                    _PROVIDER,
-                    _NO_REASON_GIVEN,
-                    0,
-                    -1,
-                    0,
-                    channel.max_receive_pdu,
-                )
+                return self._refuse(channel, _REJECTED_TRANSIENT, _PROVIDER)
             a.channel = channel
             a.client_sap = client_sap
             a.server_sap = server_sap
@@ -262,6 +295,10 @@ class Server:
         if a.state == _IDLE:
             channel.last = None
         return n
+
+    def _refuse(self, channel, result, source):
+        size = channel.max_receive_pdu
+        return channel.aare(1, result, source, _NO_REASON_GIVEN, 0, -1, 0, size)
 
     def work(self):
         """Do what requests are waiting for, if todo. It may allocate, and save the state."""
@@ -284,9 +321,9 @@ class Server:
                 # Nobody has proved anything yet: who comes later may have its place.
                 n += 1
                 pending = a
-            elif a.config is not None and a.config[_MECHANISM] != _LOWEST:
+            elif a.config is not None and _has_secret(a.config):
                 reserved -= 1
-        if config is not None and config[_MECHANISM] == _LOWEST and n <= reserved:
+        if config is not None and not _has_secret(config) and n <= reserved:
             return None
         if free is None and pending is not None:
             pending.channel.last = None
@@ -303,3 +340,7 @@ class Server:
             ):
                 return config
         return None
+
+
+def _has_secret(config):
+    return config[_MECHANISM] != _LOWEST or config[_SECURITY] >= 0

@@ -42,6 +42,7 @@ class Frames:
 
         # The control octet, with F = 1, of the answer that is due; 0 = none. Input waits for it.
         self.reply = 0
+        self._known = False
 
         # What was no frame although it began with a flag, since the start (30 bits): noise on the
         # line, octets that were lost.
@@ -67,6 +68,7 @@ class Frames:
         self._skip = 0
         self._left = False
         self._late = False
+        self._known = False
 
     # Octets to frames
 
@@ -140,8 +142,9 @@ class Frames:
             if n < length + 1:
                 self._need = length + 1
                 return
-            if rx[length] != _FLAG or (
-                length > head + 2 and crc16(rx, head + 2, length, _GOOD) != _GOOD
+            if not self._known and (
+                rx[length] != _FLAG
+                or (length > head + 2 and crc16(rx, head + 2, length, _GOOD) != _GOOD)
             ):
                 if not self._resync():
                     return
@@ -150,7 +153,9 @@ class Frames:
             self.info = head + 2
             self.info_end = length - 2 if length > head + 2 else head + 2
             self._frame(now_ms)
-            if self.reply == _AGAIN:
+            # Asked again, the server wants it as it has left it: deciphered, perhaps.
+            self._known = self.reply == _AGAIN
+            if self._known:
                 return
             self._shift(length + 1)
 

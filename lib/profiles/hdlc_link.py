@@ -107,9 +107,9 @@ class Link:
         self._end = 0
         self._begun = False
         self._whole = False
-        # The request with its LLC header: _buf[0:_n].
+        # The request with its LLC header: _buf[0:_n]. _again: its end when it comes again.
         self._buf = bytearray(max_pdu + 3)
-        self._n = 0
+        self._n = self._again = 0
         self._cut = False
         # Information field of FRMR
         self._rejected = 0
@@ -171,7 +171,7 @@ class Link:
         self.outstanding = 0
         self.cursor = 0
         self._end = 0
-        self._n = 0
+        self._n = self._again = 0
         self._cut = False
 
     # Mode setting
@@ -280,7 +280,12 @@ class Link:
         buf = h.rx
         pos = h.info
         end = h.info_end
-        if kept or h.segmented:
+        if self._again:
+            # They are all there, and as they were left.
+            buf = self._buf
+            pos = 0
+            end = self._again
+        elif kept or h.segmented:
             buf = self._buf
             room = len(buf) - kept
             if n > room:
@@ -300,8 +305,10 @@ class Link:
                 n = h.server.request(self.channel, self.client, self.sap, buf, pos + 3, end, flags)
                 if n < 0:
                     self._cut = cut
+                    self._again = end if kept else 0
                     self.state = _RECEIVING if kept else _IDLE
                     return False
+            self._again = 0
             self._n = 0
             self._cut = False
             self.state = _IDLE
@@ -390,7 +397,7 @@ class Link:
         self._variables = self.vr << 5 | (self.va + self.outstanding & 7) << 1
         self._reason = reason
         self._end = 0
-        self._n = 0
+        self._n = self._again = 0
         self._cut = False
         self.state = _REJECTED
         if poll:

@@ -12,6 +12,8 @@ Apart from the ports, so that only meters that have security load it.
                                      the keys: sign(), verify(), agree(), public_key(), generate()
                                      as there, which return the result; None: nothing such
 
+    work(name) -> object             new work of crypto/ec.py on that curve
+
 encrypt and decrypt allocate nothing on MicroPython and CircuitPython. On CPython
 ImportError says that the package `cryptography` is not installed.
 """
@@ -25,4 +27,11 @@ elif sys.implementation.name == "micropython":
 else:
     from firmware.ports.ciphers.cpython import aes, elliptic, new_hash
 
-__all__ = ("aes", "elliptic", "new_hash")
+__all__ = ("aes", "elliptic", "new_hash", "work")
+
+
+def work(name):
+    # Imported by the first one who needs it: meters of suite 0 do not.
+    from crypto import ec
+
+    return ec.new(name, new_hash, elliptic(name))

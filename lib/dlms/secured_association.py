@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""An association of a meter that has security, and the job that its request may need.
+
+The request path allocates nothing and takes no time. What cannot be had that way, elliptic curves
+and the parsing of certificates above all, is a job: a generator that work() of the server makes
+and steps between two requests. Meanwhile the request stays with its profile, which asks again;
+requests of other associations are served. A job is made of octets, and ends with (code, octets):
+
+    _METHOD    a method: (action_result, return data); Handler.job(association, row, method, data)
+    _PEEL      a protected request: (service-error or 0, plain octets); general.peel()
+    _SEAL      an answer: (0 or 1, protected octets); general.seal()
+    _PASS_3    f(StoC) of ECDSA: (1 good or 0, f(CtoS)); hls.ecdsa()
+"""
+
+from dlms.association import Association
+from dlms.prim import copy, fill
+from micropython import const
+
+_IDLE = const(0)  # state of association.py
+
+# In the work buffer, behind what hls.py keeps there.
+_DEDICATED_KEY = const(192)
+_SYSTEM_TITLE_LEN = const(8)
+_SECRET = const(7)  # attribute of Association LN
+
+# Fields of a row of ASSOCIATIONS in the definition.
+_ROW = const(2)
+_SECURITY = const(8)
+
+# todo, see secured.py.
+_DEDICATED = const(8)
+_JOBS = const(64)
+
+# asks, and the code of a job that has failed.
+_METHOD = const(1)
+_PEEL = const(2)
+_SEAL = const(3)
+_PASS_3 = const(4)
+_FAILED = b"\x00\xfa\x05\x01\x00"
+
+_OTHER_REASON = const(250)
+_LATER = const(-1)
+
+
+class SecuredAssociation(Association):
+    """
+    dedicated     a Key, or None
+    title         the client's system title
+    certificate   the one that the client has sent, b"": none
+    full_limit    the longest answer; limit is what protection leaves of that
+    form, plain_pos, plain_end   see ciphering.py; n_ctos, n_stoc, n_digest, ready   see hls.py
+    fields, fields_pos, layer   see identified.py, general.py
+    n_dedicated   octets of a dedicated key that has come, and is to be made a Key
+    kept          the request that comes again is plain already, from kept_pos to kept_end of it
+    done          the job that asks is about has ended, with code and octets
+    """
+
+    def __init__(self, server, work_len):
+        self.done = False
+        self.code = 0
+        self.octets = b""
+        self.kinds = 0
+        self._job = self._src = None
+        self._src_pos = self._src_end = 0
+        self._method_row = self._method = 0
+        Association.__init__(self, server, work_len)
+        self.dedicated = None
+        self.title = bytearray(_SYSTEM_TITLE_LEN)
+        self.certificate = b""
+        self.form = self.plain_pos = self.plain_end = 0
+        self.n_ctos = self.n_stoc = self.n_digest = self.n_dedicated = 0
+        self.ready = False
+        self.full_limit = 0
+        self.fields = self.layer = None
+        self.fields_pos = 0
+        self.kept = False
+        self.kept_pos = self.kept_end = 0
+
+    def event(self, what):
+        Association.event(self, what)
+        self.drop()
+        if self.state == _IDLE:
+            self.certificate = b""
+
+    def opened(self, context, by_hls, aarq, request, buf):
+        """An AARQ was accepted: take over what security needs of it."""
+        secured = self.server.secured
+        self.context = context
+        self.full_limit = self.limit
+        self.certificate = secured.certificate if aarq.certificate_end else b""
+        if aarq.title_end:
+            copy(self.title, 0, buf, aarq.title_pos, _SYSTEM_TITLE_LEN)
+        else:
+            fill(self.title, 0, _SYSTEM_TITLE_LEN, 0)
+        # A dedicated key is kept until work() makes a Key of it; one that was not protected is
+        # ignored.
+        self.dedicated = None
+        self.n_dedicated = 0
+        n = request.dedicated_key_end - request.dedicated_key_pos
+        if n and self.protection & 2:
+            self.n_dedicated = n
+            copy(self.work, _DEDICATED_KEY, buf, request.dedicated_key_pos, n)
+            self.server.todo |= _DEDICATED
+        if by_hls:
+            secured.challenge(self, buf, aarq)
+
+    def drop(self):
+        self.kept = False
+        self.forget_job()
+
+    def established(self, context):
+        """A pre-established association is opened: whose it is, its requests will say."""
+        self.context = context
+        self.full_limit = self.limit
+        self.dedicated = None
+        self.n_dedicated = 0
+        fill(self.title, 0, _SYSTEM_TITLE_LEN, 0)
+
+    def comes_again(self, pos, at, end):
+        """The request at pos is plain from at to end, and comes again."""
+        self.kept = True
+        self.kept_pos = at - pos
+        self.kept_end = end - pos
+
+    def secret(self):
+        """The octets of attribute 7; allocates, and is for hls.compute() alone."""
+        model = self.model
+        n = model.value_len(self.config[_ROW], _SECRET)
+        at = model.slot(self.config[_ROW], _SECRET)
+        return bytes(model.image[at + 2 : at + n]) if at >= 0 else b""
+
+    def make_dedicated_key(self):
+        """A Key of the octets that came in the AARQ, which are forgotten. Allocates."""
+        end = _DEDICATED_KEY + self.n_dedicated
+        handler = self.model.handler_of(self.config[_SECURITY])
+        self.dedicated = handler.make_key(
+            self.config[_SECURITY], bytes(self.work[_DEDICATED_KEY:end])
+        )
+        fill(self.work, _DEDICATED_KEY, self.n_dedicated, 0)
+        self.n_dedicated = 0
+
+    # --- Jobs -------------------------------------------------------------------------------
+
+    def ask(self, what, src, pos, end):
+        """A job is to be made of src[pos:end]; these octets stay until then: the server takes no
+        other request before."""
+        self.asks = what
+        self.done = False
+        self._job = None
+        self._src = src
+        self._src_pos = pos
+        self._src_end = end
+        self.server.todo |= _JOBS
+        return _LATER
+
+    def ask_method(self, row, method, buf, pos, end):
+        self._method_row = row
+        self._method = method
+        return self.ask(_METHOD, buf, pos, end)
+
+    def method_done(self, s):
+        """What a method that was asked for gives: action_result, its data behind s.out_pos; or
+        _LATER."""
+        if not self.done:
+            return _LATER
+        code = self.code
+        octets = self.octets
+        self.forget_job()
+        n = len(octets)
+        if not code and n:
+            if n > len(self.work) - s.out_pos:
+                return _OTHER_REASON
+            copy(self.work, s.out_pos, octets, 0, n)
+            s.out_pos += n
+        return code
+
+    def forget_job(self):
+        self.asks = 0
+        self.done = False
+        self.octets = b""
+        self._job = self._src = None
+
+    def step(self):
+        """Go on with the job, making it first. Allocates."""
+        try:
+            if self._job is None:
+                octets = bytes(self._src[self._src_pos : self._src_end])
+                self._src = None
+                self._job = self._make(octets)
+            next(self._job)
+        except StopIteration as e:
+            self.code, self.octets = e.value
+            self.done = True
+        except Exception as e:
+            self.server.fault = e
+            self.code = _FAILED[self.asks]
+            self.done = True
+        if self.done:
+            self._job = None
+
+    def _make(self, octets):
+        secured = self.server.secured
+        if self.asks == _METHOD:
+            handler = self.model.handler_of(self._method_row)
+            return handler.job(self, self._method_row, self._method, octets)
+        if self.asks == _PASS_3:
+            title = self.model.system_title
+            return secured.hls.ecdsa(self, self.config[_SECURITY], title, octets)
+        secured.load_general()
+        if self.asks == _PEEL:
+            return secured.general.peel(self, self.context, octets)
+        return secured.general.seal(self, self.context, octets, self.kinds)
