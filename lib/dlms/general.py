@@ -30,6 +30,7 @@ from micropython import const
 
 _GENERAL_CIPHERING = const(0xDD)
 _GENERAL_SIGNING = const(0xDF)
+_FIRST_CIPHERED = const(0xC8)
 _PRESENT = const(1)
 _IDENTIFIED_KEY = const(0)
 _WRAPPED_KEY = const(1)
@@ -131,7 +132,11 @@ def _peel_signing(a, context, buf):
     if not good:
         return _REFUSED
     transaction = bytes(buf[1 : 2 + buf[1]])
-    ciphered = buf[content] == _GENERAL_CIPHERING or ciphering.is_protected(buf[content])
+    # Of what is not an APDU (see cosem/protected.py), no first octet is that of one that is.
+    tag = buf[content]
+    ciphered = tag >= _FIRST_CIPHERED and (
+        tag == _GENERAL_CIPHERING or ciphering.is_protected(tag)
+    )
     if not a.protection & _CIPHERED and not ciphered:
         wrong = marks(model, context).take(-1, number(transaction))
         if wrong:
@@ -165,14 +170,13 @@ def _peel_ciphering(a, context, buf):
         return _NOT_POSSIBLE, b""  # see ciphering.py
     layer = a.layer
     transaction = bytes(buf[1 : 2 + buf[1]])
-    key = None
+    g = None
     if form == _WRAPPED:
-        key = _unwrapped(context, data)
+        g = wrapped(model, context, data)
     elif context.suite:
-        key = yield from _agreed(a, context, form, transaction, data)
-    if key is None:
+        g = yield from _agreed(a, context, form, transaction, data)
+    if g is None:
         return _REFUSED
-    g = gcm.new(model.aes(key))
     layer.key_info = bytes(buf[at:after])
     body = content + _HEAD_LEN
     if kinds & _AUTHENTICATED:
@@ -215,11 +219,12 @@ def _key_info(buf, at, end):
     return (form, at + n, bytes(buf[at : at + n])) if at + n < end else nothing
 
 
-def _unwrapped(context, data):
+def wrapped(model, context, data):
+    """AES-GCM of a wrapped key, or None."""
     if context.kek is None or len(data) != context.key_len() + 8:
         return None
     key = bytearray(data)
-    return bytes(key[8:]) if unwrap(context.kek, key, 0, len(key)) else None
+    return gcm.new(model.aes(bytes(key[8:]))) if unwrap(context.kek, key, 0, len(key)) else None
 
 
 def _agreed(a, context, form, transaction, data):
@@ -236,7 +241,9 @@ def _agreed(a, context, form, transaction, data):
         z = a.layer.shared = yield from agreed.shared(model, context.row, client)
     if z is None:
         return None
-    return agreed.derive(model, context.row, z, client, transaction, bytes(model.system_title))
+    own = bytes(model.system_title)
+    key = agreed.derive(model, context.row, z, client, transaction, own)
+    return gcm.new(model.aes(key))
 
 
 # --- Answers --------------------------------------------------------------------------------
@@ -348,7 +355,7 @@ def _seal_ciphering(a, context, octets, kinds):
     """With a key of its own."""
     model = a.model
     layer = a.layer
-    transaction = bytes(a.fields[1 : 2 + a.fields[1]])
+    transaction = bytes(a.fields[a.fields_pos : a.fields_pos + 1 + a.fields[a.fields_pos]])
     g = layer.gcm
     info = layer.key_info
     if a.form != _WRAPPED:
