@@ -1,53 +1,24 @@
 # SPDX-License-Identifier: MIT
 """General-ciphering and general-signing of a client, for tests: written from the rules with the
-package `cryptography`, and with nothing of lib/. A General is a secure.Client whose kind may also
-be one of KINDS; sign: its requests are signed first. Answers are taken apart strictly."""
+package `cryptography`, and with nothing of lib/. Their kind may also be one of KINDS; signs: their
+requests are signed first. Answers are taken apart strictly."""
 
 import hashlib
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
 from secure import AE, GBEK, KEK, SERVER_TITLE, A, Client, E, gcm, length, take_length
+from suites import CURVES, SIZES, SigningClient, key, public, sign, verify
 
 KINDS = ("identified", "broadcast", "wrapped", "one-pass", "static")
-CURVES = {1: ec.SECP256R1(), 2: ec.SECP384R1()}
-HASHES = {1: hashes.SHA256(), 2: hashes.SHA384()}
-SIZES = {1: 32, 2: 48}
+KEKS = {0: KEK, 1: KEK, 2: KEK + bytes.fromhex("112233445566778899AABBCCDDEEFF00")}
 
 
-def private_key(suite, number):
-    return ec.derive_private_key(number, CURVES[suite])
-
-
-def private_octets(suite, key):
-    return key.private_numbers().private_value.to_bytes(SIZES[suite], "big")
-
-
-def public_octets(suite, key):
-    numbers = key.public_key().public_numbers()
-    n = SIZES[suite]
-    return numbers.x.to_bytes(n, "big") + numbers.y.to_bytes(n, "big")
-
-
-def public_key(suite, octets):
+def point(suite, octets):
+    """The public key of x and y."""
     n = SIZES[suite]
     x, y = int.from_bytes(octets[:n], "big"), int.from_bytes(octets[n:], "big")
     return ec.EllipticCurvePublicNumbers(x, y, CURVES[suite]).public_key()
-
-
-def sign(suite, key, text):
-    r, s = utils.decode_dss_signature(key.sign(text, ec.ECDSA(HASHES[suite])))
-    n = SIZES[suite]
-    return r.to_bytes(n, "big") + s.to_bytes(n, "big")
-
-
-def verify(suite, public, text, signature):
-    """Raises InvalidSignature."""
-    n = SIZES[suite]
-    assert len(signature) == 2 * n
-    r, s = int.from_bytes(signature[:n], "big"), int.from_bytes(signature[n:], "big")
-    public.verify(utils.encode_dss_signature(r, s), text, ec.ECDSA(HASHES[suite]))
 
 
 def derive(suite, z, u, v):
@@ -64,21 +35,24 @@ def field(octets):
     return length(len(octets)) + octets
 
 
-class General(Client):
-    """signing, agreement: private keys; server_signing, server_agreement: public keys."""
+class General:
+    """Mixed into a client of suite 0 (General0) or of the others (General12)."""
 
-    def __init__(self, talk, sign=False, kek=KEK, gbek=GBEK, signing=None, agreement=None,
-                 server_signing=None, server_agreement=None, transaction=1, **how):  # fmt: skip
-        kind = how.pop("kind", "identified")
-        Client.__init__(self, talk, **how)
-        self.kind, self.sign, self.kek, self.gbek = kind, sign, kek, gbek
-        self.signing, self.agreement = signing, agreement
-        self.server_signing, self.server_agreement = server_signing, server_agreement
-        self.transaction = transaction
+    def prepare(self):
+        self.signs = False
+        self.kek = KEKS[self.suite]
+        self.gbek = GBEK
+        self.transaction = 1
         self.fresh_ic = 0
         self.content_key = bytes(range(0xA0, 0xB0)) * (2 if self.suite == 2 else 1)
         self.last_transaction = b""
         self.seen = []  # (key, counter) of all answers
+
+    def agrees(self):
+        return key(self.suite, "client agree")
+
+    def server_agrees(self):
+        return key(self.suite, "server agree").public_key()
 
     # --- Requests
 
@@ -93,7 +67,7 @@ class General(Client):
 
     def signed(self, apdu, fields=None):
         made = (fields or self.fields()) + field(apdu)
-        return b"\xdf" + made + field(sign(self.suite, self.signing, made))
+        return b"\xdf" + made + field(sign(self.suite, self.signer, made))
 
     def key_info(self, kind, transaction):
         """(key-info, key)"""
@@ -107,36 +81,36 @@ class General(Client):
         data = b""
         if kind == "one-pass":
             ephemeral = ec.generate_private_key(CURVES[self.suite])
-            data = public_octets(self.suite, ephemeral)
-            data += sign(self.suite, self.signing, data)
-            z = ephemeral.exchange(ec.ECDH(), self.server_agreement)
+            data = public(self.suite, ephemeral)
+            data += sign(self.suite, self.signer, data)
+            z = ephemeral.exchange(ec.ECDH(), self.server_agrees())
         else:
             nonce = field(transaction)
-            z = self.agreement.exchange(ec.ECDH(), self.server_agreement)
+            z = self.agrees().exchange(ec.ECDH(), self.server_agrees())
         info = b"\1\2\1" + (b"\1" if kind == "one-pass" else b"\2") + field(data)
         return info, derive(self.suite, z, self.title + nonce, SERVER_TITLE)
 
     def ciphered(self, apdu, kind, sc, ic, fields=None, info=None):
         fields = fields or self.fields()
-        key_info, key = info or self.key_info(kind, self.last_transaction)
+        key_info, content_key = info or self.key_info(kind, self.last_transaction)
         iv = self.title + ic.to_bytes(4, "big")
         aad = bytes([sc]) + self.gak + fields
         body = apdu
         if sc & AE == E:
-            body = gcm(key, iv, b"", apdu)[0]
+            body = gcm(content_key, iv, b"", apdu)[0]
         elif sc & AE == A:
-            body += gcm(key, iv, aad + apdu)[1][:12]
+            body += gcm(content_key, iv, aad + apdu)[1][:12]
         else:
-            body, tag = gcm(key, iv, aad, apdu)
+            body, tag = gcm(content_key, iv, aad, apdu)
             body += tag[:12]
         content = bytes([sc]) + ic.to_bytes(4, "big") + body
         return b"\xdd" + fields + key_info + field(content)
 
-    def protect(self, apdu, kind=None, sc=None, key=None, ic=None, sign=None, **how):
+    def protect(self, apdu, kind=None, sc=None, key=None, ic=None, signs=None, **how):
         """sc 0: not ciphered; kind None: as the client."""
         kind = kind or self.kind
         sc = self.sc if sc is None else sc
-        if self.sign if sign is None else sign:
+        if self.signs if signs is None else signs:
             apdu = self.signed(apdu)
         if not sc:
             return apdu
@@ -180,12 +154,12 @@ class General(Client):
         nonce = b""
         if scheme == 1:
             n = 2 * SIZES[self.suite]
-            verify(self.suite, self.server_signing, data[:n], data[n:])
-            z = self.agreement.exchange(ec.ECDH(), public_key(self.suite, data[:n]))
+            verify(self.suite, "server sign", data[:n], data[n:])
+            z = self.agrees().exchange(ec.ECDH(), point(self.suite, data[:n]))
         else:
             assert scheme == 2 and not data
             nonce = field(transaction)
-            z = self.agreement.exchange(ec.ECDH(), self.server_agreement)
+            z = self.agrees().exchange(ec.ECDH(), self.server_agrees())
         return derive(self.suite, z, SERVER_TITLE + nonce, self.title), at
 
     def unprotect(self, octets):
@@ -209,7 +183,7 @@ class General(Client):
         end = at + n
         n, at = take_length(octets, end)
         assert at + n == len(octets)
-        verify(self.suite, self.server_signing, octets[1:end], octets[at:])
+        verify(self.suite, "server sign", octets[1:end], octets[at:])
         self.answer_kinds.append("signed")
         return content
 
@@ -218,24 +192,40 @@ class General(Client):
         assert transaction == self.last_transaction
         fields = octets[1:at]
         start = at
-        key, at = self.answer_key(octets, at, transaction)
+        content_key, at = self.answer_key(octets, at, transaction)
         self.answer_info = octets[start:at]
         n, at = take_length(octets, at)
         assert at + n == len(octets)
         sc, ic, body = octets[at], octets[at + 1 : at + 5], octets[at + 5 :]
         assert sc & 0xCF == self.suite
-        assert (key, ic) not in self.seen
-        self.seen.append((key, ic))
+        assert (content_key, ic) not in self.seen
+        self.seen.append((content_key, ic))
         self.answer_sc = sc & AE
         iv = SERVER_TITLE + ic
         aad = bytes([sc]) + self.gak + fields
         if sc & AE == E:
-            text = gcm(key, iv, b"", body)[0]
+            text = gcm(content_key, iv, b"", body)[0]
         elif sc & AE == A:
             text = body[:-12]
-            assert gcm(key, iv, aad + text)[1][:12] == body[-12:]
+            assert gcm(content_key, iv, aad + text)[1][:12] == body[-12:]
         else:
-            text = gcm(key, iv, b"", body[:-12])[0]
-            assert gcm(key, iv, aad, text)[1][:12] == body[-12:]
+            text = gcm(content_key, iv, b"", body[:-12])[0]
+            assert gcm(content_key, iv, aad, text)[1][:12] == body[-12:]
         self.answer_kinds.append("ciphered")
         return text
+
+
+class General0(General, Client):
+    """Suite 0."""
+
+    def __init__(self, talk, kind="identified", **how):
+        Client.__init__(self, talk, kind=kind, **how)
+        self.prepare()
+
+
+class General12(General, SigningClient):
+    """Suites 1 and 2, mechanism 7."""
+
+    def __init__(self, meter, suite, kind="identified", **how):
+        SigningClient.__init__(self, meter, suite, kind=kind, **how)
+        self.prepare()
