@@ -95,9 +95,11 @@ def test_wrong_tags(name):
     assert e.plain == []
 
 
-def test_initiate_request_and_what_follows_under_its_dedicated_key():
+def test_initiate_request_and_what_follows_under_its_dedicated_key(monkeypatch):
     """Ciphered InitiateRequest, two requests, and the release: an association from end to end."""
-    e = Example(server=CLIENT)  # in the example of the release both have one title
+    # In the example of the release both have one title.
+    e = Example(server=CLIENT)
+    monkeypatch.setattr("secure.SERVER_TITLE", CLIENT)
     initiate = bytes.fromhex(VECTORS["sec-glo-initreq"]["hex"])
     body = bytes.fromhex("A109060760857405080103A60A0408") + CLIENT
     body += bytes.fromhex("8A0207808B0760857405080201AC128010") + SECRET

@@ -168,7 +168,7 @@ def judge(a, config, aarq, request, buf):
         if by_hls:
             pos = acse.put_mechanism(tx, pos, config[_MECHANISM], a.n_stoc)
             pos = security.hls.put_challenge(a, tx, pos)
-    pos = _put_user_information(
+    pos = put_information(
         a,
         # A refusal is plain, and takes no counter: anybody can ask for any number of them.
         None if result else a.context,
@@ -185,8 +185,9 @@ def judge(a, config, aarq, request, buf):
     return channel.reply(acse.put_aare(tx, _HEADROOM, pos), pos)
 
 
-def _put_user_information(a, context, tx, pos, initiate_error, qos, conformance, max_pdu):
-    """Write the user-information of an AARE, protected as the request's was; its end or -1."""
+def put_information(a, context, tx, pos, initiate_error, qos, conformance, max_pdu):
+    """Write the user-information of an AARE or RLRE, protected as the request's was; its end, or
+    -1: no counter is left."""
     kinds = a.protection
     if context is None or not kinds | context.needs_response:
         return put_user_information(tx, pos, initiate_error, qos, conformance, max_pdu)

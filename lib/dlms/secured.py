@@ -8,7 +8,7 @@ A meter without security does not load this, nor what it imports: server.py and 
 ciphering and hls through it.
 """
 
-from dlms import acse, ciphering, exceptions, hls, identified
+from dlms import acse, ciphering, exceptions, hls, identified, opening
 from dlms.prim import compare, copy
 from dlms.secured_association import SecuredAssociation
 from micropython import const
@@ -65,6 +65,7 @@ __all__ = ("Security", "SecuredAssociation")
 
 # Fields of a row of ASSOCIATIONS in the definition.
 _MECHANISM = const(3)
+_MAX_PDU = const(5)
 _SECURITY = const(8)
 _PRE_ESTABLISHED = const(9)
 _SYSTEM_TITLE_LEN = const(8)
@@ -306,13 +307,19 @@ class Security:
             if wrong:
                 return exceptions.protection(channel, wrong, context.unicast.rx)
         tx = channel.tx
-        reason = _NORMAL_RELEASE
         if context is not None and context.needs_request & ~a.protection:
-            reason = _NOT_FINISHED
-        else:
-            a.event(_RLRQ_RECEIVED)
-            channel.last = None
-        return channel.reply(_HEADROOM, acse.put_rlre(tx, _HEADROOM, reason))
+            return channel.reply(_HEADROOM, acse.put_rlre(tx, _HEADROOM, _NOT_FINISHED))
+        end = pos = acse.put_rlre(tx, _HEADROOM, _NORMAL_RELEASE)
+        if a.protection:
+            # The InitiateResponse once more, protected as the request.
+            size = min(a.config[_MAX_PDU], channel.max_receive_pdu)
+            end = opening.put_information(a, context, tx, pos, 0, -1, a.conformance, size)
+            if end < 0:
+                end = pos
+            tx[_HEADROOM + 1] += end - pos
+        a.event(_RLRQ_RECEIVED)
+        channel.last = None
+        return channel.reply(_HEADROOM, end)
 
     # --- Work between requests ----------------------------------------------------------------
 
