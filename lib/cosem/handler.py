@@ -44,8 +44,19 @@ class Handler:
         """A stored attribute has a new value (flag `changed` of the class file)."""
 
     def invoke(self, s, method, buf, pos, end):
-        """Run a method of s.row; its parameter is buf[pos:end], none if empty."""
+        """Run a method of s.row; its parameter is buf[pos:end], none if empty.
+
+        -1: it takes long, or needs memory, and is a job().
+        """
         return _OBJECT_UNDEFINED
+
+    def job(self, a, row, method, octets):
+        """A generator that runs a method for association a, between requests and in steps of at
+        most 50 ms on a board; it may allocate. octets: the A-XDR parameter, b"" if there is none.
+        Returns (action_result, A-XDR of the return data or b"")."""
+
+    def finish(self, a, row, method):
+        """The answer of a job() that was a success is being written: what changes with it."""
 
     def tick(self, now):
         """A second of the meter's time has passed."""

@@ -158,6 +158,8 @@ def invoke(a, names, at, buf, pos, end, out):
         return _OTHER_REASON
     if a.asks:
         result = a.method_done(s)
+        if not result:
+            handler.finish(a, row, method)
     else:
         result = handler.invoke(s, method, buf, pos, end)
         if result < 0:

@@ -52,6 +52,7 @@ class SecuredAssociation(Association):
     fields, fields_pos, layer   see identified.py, general.py
     n_dedicated   octets of a dedicated key that has come, and is to be made a Key
     kept          the request that comes again is plain already, from kept_pos to kept_end of it
+    agreed        keys that a job of Security setup has agreed with the client, see there
     done          the job that asks is about has ended, with code and octets
     """
 
@@ -75,6 +76,7 @@ class SecuredAssociation(Association):
         self.fields_pos = 0
         self.kept = False
         self.kept_pos = self.kept_end = 0
+        self.agreed = None
 
     def event(self, what):
         Association.event(self, what)
