@@ -58,15 +58,16 @@ def take_length(octets, at):
 
 class Client:
     """kind: "glo", "ded", "general-glo", "general-ded", or None for plain text; sc: A, E or AE;
-    suite: 0, 1, or 2 with keys of 32 octets."""
+    suite: 0, 1, or 2 with keys of 32 octets; meter_title: the system title of the meter."""
 
     def __init__(self, talk, mechanism=5, context=3, kind="glo", sc=AE, secret=b"", guek=GUEK,
-                 gak=GAK, title=TITLE, ic=0, dedicated=None, challenge=None, suite=0):  # fmt: skip
+                 gak=GAK, title=TITLE, ic=0, dedicated=None, challenge=None, suite=0,
+                 meter_title=SERVER_TITLE):  # fmt: skip
         self.talk, self.mechanism, self.context, self.kind, self.sc = (
             talk, mechanism, context, kind, sc,
         )  # fmt: skip
         self.secret, self.guek, self.gak, self.title, self.ic = secret, guek, gak, title, ic
-        self.suite = suite
+        self.suite, self.meter_title = suite, meter_title
         self.dedicated, self.dedicated_ic = dedicated, 0
         self.challenge = challenge or os.urandom(16)
         self.server_title = self.stoc = b""
@@ -107,14 +108,14 @@ class Client:
         ded = tag == 0xDC or 0xD4 <= tag <= 0xD7
         at = 1
         if tag in (0xDB, 0xDC):
-            assert octets[1:10] == b"\x08" + SERVER_TITLE
+            assert octets[1:10] == b"\x08" + self.meter_title
             at = 10
         n, at = take_length(octets, at)
         assert at + n == len(octets)
         sc, ic = octets[at], octets[at + 1 : at + 5]
         self.server_ics.append((ded, ic))
         key = self.dedicated if ded else self.guek
-        iv = SERVER_TITLE + ic
+        iv = self.meter_title + ic
         body = octets[at + 5 :]
         self.answer_sc = sc
         assert sc & 0x0F == self.suite
@@ -196,7 +197,7 @@ class Client:
     def f(self, to_server=True):
         """f(StoC) to say, f(CtoS) to expect."""
         first, second = (self.stoc, self.challenge) if to_server else (self.challenge, self.stoc)
-        titles = (self.title, SERVER_TITLE) if to_server else (SERVER_TITLE, self.title)
+        titles = (self.title, self.meter_title) if to_server else (self.meter_title, self.title)
         if self.mechanism == 3:
             return hashlib.md5(first + self.secret).digest()
         if self.mechanism == 4:
@@ -219,7 +220,7 @@ class Client:
             assert answer[0] == A | self.suite and len(answer) == 17
             self.server_ics.append((False, answer[1:5]))
             aad = answer[:1] + self.gak + self.challenge
-            assert answer[5:] == gcm(self.guek, SERVER_TITLE + answer[1:5], aad)[1][:12]
+            assert answer[5:] == gcm(self.guek, self.meter_title + answer[1:5], aad)[1][:12]
         else:
             assert answer == self.f(to_server=False)
         return "ok"

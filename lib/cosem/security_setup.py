@@ -9,11 +9,15 @@ may use after a power failure; and the latter of the broadcast key; `marks`: see
 
 What is saved of a counter is always ahead of what is used (see dlms/ciphering.py): settle() makes
 it exact before an orderly end. Contexts are made at the start, and anew when a key has come.
+
+Suites 1 and 2: certificates and private keys are in model.vault. Methods that need elliptic curves
+are jobs (see handler.py), in key_agreement.py and security_certificates.py, loaded when a client
+asks for one. Without a vault, and in suite 0, they are object-unavailable.
 """
 
 from cosem.handler import Handler as Base
 from crypto.keywrap import unwrap
-from dlms.axdr import length, length_size
+from dlms.axdr import length, length_size, put_length
 from dlms.ciphering import Context, Key, ahead
 from dlms.prim import compare, copy, fill
 from micropython import const
@@ -27,6 +31,7 @@ _CERTIFICATES = const(6)
 # Methods.
 _SECURITY_ACTIVATE = const(1)
 _KEY_TRANSFER = const(2)
+_KEY_AGREEMENT = const(3)
 
 # Hidden states, and places in them.
 _KEYS = const(0)
@@ -43,6 +48,7 @@ _RX_BROADCAST = const(8)
 _BROADCAST = const(0x40)
 _OCTET_STRING = const(9)
 _ARRAY = const(1)
+_LATER = const(-1)
 _SUCCESS = const(0)
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNAVAILABLE = const(11)
@@ -59,12 +65,18 @@ class Handler(Base):
         self._contexts = {}
         # A transferred key while it is unwrapped: one at a time, and not yet in force.
         self._wrapped = bytearray(8 + _KEY_ROOM)
+        # certificate_fields.py, where there are certificates.
+        self._fields = None
 
     # --- Contexts ---------------------------------------------------------------------------
 
     def start(self, row):
         suite = self.model.get_int(row, _SECURITY_SUITE)
         context = self._contexts[row] = Context(row, suite)
+        if suite and self.model.vault is not None:
+            from cosem import certificate_fields
+
+            self._fields = certificate_fields
         self._set_policy(context)
         self._make_keys(context)
 
@@ -167,14 +179,41 @@ class Handler(Base):
 
     def open(self, s):
         s.n = 1
+        if s.attribute == _CERTIFICATES:
+            # s.b, s.c: item s.c is record s.b of the vault. s.d: how many certificates.
+            n = 0
+            k = self._certificate(s.row, 0)
+            while k >= 0:
+                n += 1
+                k = self._certificate(s.row, k + 1)
+            s.b = -1
+            s.c = 0
+            s.d = n
+            s.n = n + 1
         return _SUCCESS
+
+    def _certificate(self, row, k):
+        """Go to the first certificate from record k (0..) on, and return where it is; -1: none."""
+        vault = self.model.vault
+        if vault is None or not self._contexts[row].suite:
+            return -1
+        while vault.nth(row, k):
+            # A key pair that waits for its certificate is none.
+            if vault.pos < vault.end:
+                return k
+            k += 1
+        return -1
 
     def item(self, s, buf, pos):
         if s.attribute == _CERTIFICATES:
-            # Suites 1 and 2 only, and there are none yet.
-            buf[pos] = _ARRAY
-            buf[pos + 1] = 0
-            return pos + 2
+            if s.k == 0:
+                buf[pos] = _ARRAY
+                return put_length(buf, pos + 1, s.d)
+            if s.k != s.c:
+                s.c = s.k
+                s.b += 1
+            s.b = self._certificate(s.row, s.b)
+            return self._fields.info(self.model.vault, buf, pos) if s.b >= 0 else -1
         title = self.model.system_title
         if s.attribute == _CLIENT_SYSTEM_TITLE:
             title = self._client_title(s)
@@ -201,7 +240,33 @@ class Handler(Base):
             return self._activate(context, buf[pos + 1])
         if method == _KEY_TRANSFER:
             return self._transfer(context, buf, pos, end)
-        return _OBJECT_UNAVAILABLE
+        # A script has no client to agree with.
+        if self._fields is None or not context.suite or s.association is None:
+            return _OBJECT_UNAVAILABLE
+        return _LATER
+
+    def job(self, a, row, method, octets):
+        if method == _KEY_AGREEMENT:
+            from cosem.key_agreement import agree
+
+            result, answer, a.agreed = yield from agree(self.model, row, bytes(a.title), octets)
+            return result, answer
+        from cosem import security_certificates
+
+        return (yield from security_certificates.job(self.model, row, method, octets))
+
+    def finish(self, a, row, method):
+        """The answer to key_agreement is on its way, under the old keys."""
+        if method != _KEY_AGREEMENT:
+            return
+        model = self.model
+        context = self._contexts[row]
+        for key_id, key in a.agreed:
+            place = model.state(row, _KEYS) + key_id * _KEY_ROOM
+            copy(model.image, place, key, 0, len(key))
+            context.changed |= 1 << key_id
+        a.agreed = None
+        model.later(context)
 
     def _activate(self, context, policy):
         """A policy may get stronger, never weaker."""
