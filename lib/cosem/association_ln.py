@@ -17,9 +17,13 @@ _ASSOCIATED_PARTNERS_ID = const(3)
 _APPLICATION_CONTEXT_NAME = const(4)
 _XDLMS_CONTEXT_INFO = const(5)
 _AUTHENTICATION_MECHANISM_NAME = const(6)
+_SECRET = const(7)
 _ASSOCIATION_STATUS = const(8)
 _USER_LIST = const(10)
 _CURRENT_USER = const(11)
+
+# Methods.
+_CHANGE_HLS_SECRET = const(2)
 
 # Access selectors of object_list. What selector 4 returns for its one object is not settled in
 # public sources; here it is an array of one, the type of the attribute.
@@ -32,6 +36,7 @@ _SUCCESS = const(0)
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
 _TYPE_UNMATCHED = const(12)
+_SCOPE_VIOLATED = const(13)
 _OTHER_REASON = const(250)
 _LONGEST_SECRET = const(64)
 
@@ -61,6 +66,14 @@ _FIRST_WITH_USERS = const(2)  # version of the class
 _DLMS_VERSION = const(6)
 _CONTEXT_ARC = const(1)
 _MECHANISM_ARC = const(2)
+
+# Mechanisms without a secret of their own, or with another one.
+_LLS = const(1)
+_GMAC = const(5)
+_ECDSA = const(7)
+
+# Of a request: authenticated and encrypted.
+_PROTECTED = const(3)
 
 # States of dlms.association.
 _PENDING = const(1)
@@ -135,9 +148,21 @@ class Handler(Base):
         return _SUCCESS if 1 <= buf[pos + 1] <= _LONGEST_SECRET else _OTHER_REASON
 
     def invoke(self, s, method, buf, pos, end):
+        if method == _CHANGE_HLS_SECRET:
+            return self._change_secret(s, buf, pos, end)
         # reply_to_HLS_authentication has its place in an HLS association only; objects and users
         # come from the definition.
         return _READ_WRITE_DENIED
+
+    def _change_secret(self, s, buf, pos, end):
+        """By a client that nobody can listen to; for the next association."""
+        if s.association is None or s.association.protection & _PROTECTED != _PROTECTED:
+            return _SCOPE_VIOLATED
+        i = self._config(s.row)
+        mechanism = self.model.configs[i][_MECHANISM] if i >= 0 else 0
+        if mechanism <= _LLS or mechanism == _GMAC or mechanism == _ECDSA:
+            return _READ_WRITE_DENIED
+        return self.model.write(s.row, _SECRET, buf, pos, end)
 
     def _status(self, config):
         status = 0
