@@ -506,7 +506,25 @@ def test_access_is_a_profile_an_object(classes):
     assert module["ACCESS"][at : at + 4] == bytes((1, 3, 0, 1))
     association = find(module, 15, "0.0.40.0.1")[0]
     assert module["ASSOCIATIONS"][0][:6] == (16, 0, association, 0, 0x000018, 512)
-    assert module["ASSOCIATIONS"][0][7:] == (1, -1, 0)
+    assert module["ASSOCIATIONS"][0][7:] == (1, -1, 0, 0)
+
+
+def test_rights_say_how_requests_and_responses_are_protected(classes):
+    access = 'all = {everybody = "r?a w:2!ae x:1?aes!aes", nobody = "r:3!s"}'
+    more = '{class = 3, obis = "1.0.1.8.0"},'
+    packed = build(minimal(more, access), classes)
+    module = generated(show.module(packed))
+    seen = 2 * find(module, 3, "1.0.1.8.0")[0]
+    at = int.from_bytes(module["ASSOCIATIONS"][0][6][seen : seen + 2], "big")
+    # access_mode of Association LN version 3; 2 and 3 of requests, 5 and 6 of responses, ...
+    assert module["ACCESS"][at : at + 4] == bytes((0x05, 0x67, 0x05, 0xFD))
+    assert module["ASSOCIATIONS"][0][10] == 7
+    register = [o for o in show.as_json(packed)["objects"] if o["class_id"] == 3][0]
+    assert [a["protection"] for a in register["attributes"]] == [
+        {"16": "?a"}, {"16": "?a!ae"}, {"16": "?a"},
+    ]  # fmt: skip
+    assert register["methods"][0]["protection"] == {"16": "?aes!aes"}
+    assert register["attributes"][1]["access"] == {"16": "rw"}
 
 
 def test_an_association_with_keys_that_is_open_from_the_start(classes):
@@ -516,7 +534,7 @@ def test_an_association_with_keys_that_is_open_from_the_start(classes):
         "pre_established = true",
     )
     module = generated(show.module(build(text, classes)))
-    assert module["ASSOCIATIONS"][0][7:] == (3, find(module, 64, "0.0.43.0.1")[0], 1)
+    assert module["ASSOCIATIONS"][0][7:] == (3, find(module, 64, "0.0.43.0.1")[0], 1, 0)
 
 
 def test_a_line_stands_for_many(classes):
@@ -647,6 +665,9 @@ BAD_PLACES = [
     ('"get", "set"]', '"get",\n "put"]', "'put' is unknown; expected one of", '"put"'),
     ("[[association]]", "[[assoziation]]", "unknown key assoziation; expected", "[[assoziation]]"),
     ('"r w x"', '"rwx"', "right 'rwx' is not understood; expected", "all ="),
+    ('"r w x"', '"r?ab"', "right 'r?ab' is not understood; expected", "all ="),
+    ('"r w x"', '"r!a?a"', "right 'r!a?a' is not understood; expected", "all ="),
+    ('"r w x"', '"r w!"', "right 'w!' is not understood; expected", "all ="),
     ('"r w x"', "5", "5; expected rights such as", "all ="),
     ('"0.0.42.0.0"', '"0.0.42.0.1"', "no Data object 0.0.42.0.0.255; expected", "[[device]]"),
     ("[[objects]]", '[[objects]]\nobis = "0.0.1.0.0"', "obis or each for a group", "[[objects]]"),

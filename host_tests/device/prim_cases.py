@@ -65,6 +65,14 @@ def cases(form):
     want("readable, no right", form.readable(table, 2, 1, 2, rights, access, 0), -1)
     want("readable, too weak", form.readable(table, 2, 1, 3, rights, access, 1), -1)
     want("readable, strong", form.readable(table, 2, 1, 3, rights, access, 3), 0x104 << 2)
+    answered = b"\x00\x21\x01\x81"
+    for attribute, what in ((1, "authenticated"), (3, "signed")):
+        want(
+            "readable, answered " + what,
+            form.readable(table, 2, 1, attribute, rights, answered, 7),
+            -1,
+        )
+    want("readable, among them", form.readable(table, 2, 1, 2, rights, answered, 7), 0x103 << 2)
     want("readable, attribute 0", form.readable(table, 2, 1, 0, rights, access, 0), -1)
     want("readable, no such attribute", form.readable(table, 2, 1, 4, rights, access, 0), -1)
     want("readable, not visible", form.readable(table, 2, 2, 1, rights, access, 0), -1)

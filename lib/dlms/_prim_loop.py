@@ -39,7 +39,7 @@ def readable(table, row, first, attribute, rights, access, protection):
     if at == 0xFFFF or attribute == 0 or attribute > table[row + 10]:
         return -1
     mode = access[at + attribute - 1]
-    if not mode & 1 or mode >> 2 & 7 & ~protection:
+    if not mode & 1 or mode > 0x1F or mode >> 2 & ~protection:
         return -1
     return (table[row + 12] << 8 | table[row + 13]) + attribute - 1 << 2
 

@@ -73,7 +73,7 @@ def readable(
     if at == 0xFFFF or attribute == 0 or attribute > int(table[row + 10]):
         return -1
     mode = int(access[at + attribute - 1])
-    if mode & 1 == 0 or ((mode >> 2) & 7) & ~protection != 0:
+    if mode & 1 == 0 or mode > 0x1F or (mode >> 2) & ~protection != 0:
         return -1
     return (((int(table[row + 12]) << 8) | int(table[row + 13])) + attribute - 1) << 2
 

@@ -62,6 +62,9 @@ _CONFORMANCE_SELECTIVE_ACCESS = const(0x000004)
 _CONFORMANCE_ATTRIBUTE_0_GET = const(0x002000)
 _NOT_VISIBLE = const(-1)
 
+# The lowest access_mode that asks for some protection (Association LN version 3).
+_PROTECTED = const(4)
+
 # Fields of a row of ASSOCIATIONS in the definition.
 _DEVICE = const(1)
 _ROW = const(2)
@@ -81,6 +84,8 @@ class Association:
     context       ciphering.Context, or None: nothing is ciphered (see secured.py)
     protection    bits of the request's protection (1 authenticated, 2 encrypted, 4 signed)
     asks          what is to be done between requests, 0: nothing (see secured.py)
+    response_kinds   the same bits: what the rights that this request has used ask of its answer
+    possible_kinds   what an answer here can be protected with
     transfer      _NO_TRANSFER, _LONG_GET, ...; block_number of it; iip invoke_id_and_priority
     work          request of a long GET; descriptors and raw data of a long SET or ACTION
     """
@@ -104,6 +109,7 @@ class Association:
         self.context = None
         self.protection = 0
         self.asks = 0
+        self.response_kinds = self.possible_kinds = 0
         self.transfer = _NO_TRANSFER
         self.block_number = 0
         self.iip = 0
@@ -137,6 +143,7 @@ class Association:
         self.first_row = self.model.devices[self.device][1]
         self.n_rows = self.model.devices[self.device][2]
         self.access = config[_ACCESS]
+        self.response_kinds = self.possible_kinds = 0
 
     # --- Rights -----------------------------------------------------------------------------
 
@@ -166,7 +173,7 @@ class Association:
         mode = self.model.access[at + attribute - 1]
         if not mode & right:
             return _READ_WRITE_DENIED
-        return _SCOPE_VIOLATED if mode >> 2 & 7 & ~self.protection else 0
+        return 0 if mode < _PROTECTED else self._protected(mode)
 
     def may_invoke(self, row, method):
         """action_result of the right to invoke a method."""
@@ -177,7 +184,15 @@ class Association:
         mode = model.access[at + model.n_attributes(row) + method - 1]
         if not mode & 1:
             return _READ_WRITE_DENIED
-        return _SCOPE_VIOLATED if mode >> 2 & 7 & ~self.protection else 0
+        return 0 if mode < _PROTECTED else self._protected(mode)
+
+    def _protected(self, mode):
+        """An access_mode that asks for protection: is the request's enough, and can the answer's
+        be? What the answer has to have is added to that of the others in a list."""
+        if mode >> 2 & 7 & ~self.protection or mode >> 5 & ~self.possible_kinds:
+            return _SCOPE_VIOLATED
+        self.response_kinds |= mode >> 5
+        return 0
 
     def may_attribute_0_get(self):
         return self.conformance & _CONFORMANCE_ATTRIBUTE_0_GET

@@ -11,7 +11,8 @@ same cases over all of them. Nothing here allocates, except the CPython form.
                                       among the sorted rows first..first+n-1; -1 if there is none
     readable(table, row, first, attribute, rights, access, protection)
                                       offset of the attribute's entry in the attribute table (see
-                                      cosem/model.py) if the access rights let it be read, else -1
+                                      cosem/model.py) if the access rights let it be read and ask
+                                      nothing of the answer, else -1
     compare(a, apos, b, bpos, n)      -1, 0, 1 as unsigned octets
     same(a, apos, b, bpos, n)         1 if equal, else 0, in a time that n alone decides
     xor(dst, dpos, src, spos, n)      dst ^= src

@@ -68,6 +68,7 @@ _MECHANISM = const(3)
 _MAX_PDU = const(5)
 _SECURITY = const(8)
 _PRE_ESTABLISHED = const(9)
+_RESPONSES = const(10)
 _SYSTEM_TITLE_LEN = const(8)
 _ECDSA = const(7)  # mechanism
 
@@ -146,11 +147,14 @@ class Security:
                 self._give_up(channel, a)
                 return exceptions.failed(channel)
             kinds = a.protection | context.needs_response
-            overhead = self._overhead(a, kinds)
+            # Rights may ask for more, and which are used is not known yet.
+            overhead = self._overhead(a, kinds | a.config[_RESPONSES] & a.possible_kinds)
             if overhead < 0:
                 a.comes_again(pos, at, end)
                 return -1
             a.limit = a.full_limit - overhead
+            if not a.transfer:
+                a.response_kinds = 0
         tag = buf[at]
         if a.state == _PENDING:
             n = self._pass_3(channel, a, buf, at, end)
@@ -161,6 +165,7 @@ class Security:
         if n < 0:
             a.comes_again(pos, at, end)
             return n
+        kinds |= a.response_kinds
         if n == 0 or not kinds:
             return n
         # There is no protected exception-response but in the general forms.

@@ -25,7 +25,13 @@ _SECRET = const(7)  # attribute of Association LN
 
 # Fields of a row of ASSOCIATIONS in the definition.
 _ROW = const(2)
+_CONTEXT = const(7)
 _SECURITY = const(8)
+
+_LN_CIPHERED_CONTEXT = const(3)
+# Kinds of protection: authenticated and encrypted; signed, too.
+_SYMMETRIC = const(3)
+_ALL_KINDS = const(7)
 
 # todo, see secured.py.
 _DEDICATED = const(8)
@@ -87,7 +93,7 @@ class SecuredAssociation(Association):
     def opened(self, context, by_hls, aarq, request, buf):
         """An AARQ was accepted: take over what security needs of it."""
         secured = self.server.secured
-        self.context = context
+        self._ciphers(context)
         self.full_limit = self.limit
         self.certificate = secured.certificate if aarq.certificate_end else b""
         if aarq.title_end:
@@ -106,13 +112,19 @@ class SecuredAssociation(Association):
         if by_hls:
             secured.challenge(self, buf, aarq)
 
+    def _ciphers(self, context):
+        self.context = context
+        self.possible_kinds = 0
+        if context is not None and self.config[_CONTEXT] == _LN_CIPHERED_CONTEXT:
+            self.possible_kinds = _ALL_KINDS if context.suite else _SYMMETRIC
+
     def drop(self):
         self.kept = False
         self.forget_job()
 
     def established(self, context):
         """A pre-established association is opened: whose it is, its requests will say."""
-        self.context = context
+        self._ciphers(context)
         self.full_limit = self.limit
         self.dedicated = None
         self.n_dedicated = 0

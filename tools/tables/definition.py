@@ -32,7 +32,10 @@ Keys of an object beside the names of its attributes (which give their initial v
 
 Rights: r w x, each for all (r: all attributes, w: those that the class lets be written, x: all
 methods), or for the indexes after a colon: "r:1-6,8 w:7 x". A role that is not named does not see
-the group's objects.
+the group's objects. After each, how the APDUs have to be protected at least, a authenticated,
+e encrypted, s digitally signed: the request after a question mark, the response after an
+exclamation mark. "r w?ae!a x:1?aes!aes". An attribute has one access_mode, for r and w together:
+what one asks for holds for the other.
 """
 
 import re
@@ -525,18 +528,24 @@ def fill(value, names):
     return value
 
 
+_RIGHT = re.compile(r"([rwx])(?::(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*))?(?:\?([aes]+))?(?:!([aes]+))?")
+
+
 def rights(text, version):
     """One octet an attribute then one a method, bits as Association LN version 3."""
     n = max(version.attributes)
     m = max(version.methods, default=0)
     out = bytearray(n + m)
     for word in text.split():
-        found = re.fullmatch(r"([rwx])(?::(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*))?", word)
+        found = _RIGHT.fullmatch(word)
         if not found:
             raise ValueError(
-                "right %r is not understood; expected r, w, x, or such as r:1-6,8" % word
+                "right %r is not understood; expected r, w, x, or such as r:1-6,8 or w?ae!a" % word
             )
-        letter, spans = found.groups()
+        letter, spans, request, response = found.groups()
+        mode = 2 if letter == "w" else 1
+        mode |= sum(4 << "aes".index(c) for c in set(request or ""))
+        mode |= sum(0x20 << "aes".index(c) for c in set(response or ""))
         have = version.methods if letter == "x" else version.attributes
         if spans:
             chosen = set()
@@ -547,5 +556,5 @@ def rights(text, version):
         else:
             chosen = {k for k in have if letter != "w" or "w" in have[k].access}
         for k in chosen:
-            out[(n if letter == "x" else 0) + k - 1] |= 2 if letter == "w" else 1
+            out[(n if letter == "x" else 0) + k - 1] |= mode
     return bytes(out)

@@ -360,7 +360,10 @@ class Packer:
         t.associations = []
         for a in d.associations:
             table = b""
+            responses = 0
             for o in a.device.objects:
+                for mode in o.access.get(a.role, b""):
+                    responses |= mode >> 5
                 table += u16(pool.offset(o.access[a.role]) if a.role in o.access else 0xFFFF)
             t.associations.append(
                 (
@@ -374,6 +377,7 @@ class Packer:
                     a.application_context,
                     a.security.row if a.security else -1,
                     int(a.pre_established),
+                    responses,
                 )
             )
 

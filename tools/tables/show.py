@@ -47,11 +47,12 @@ def module(tables):
         text += literal(names[-1], a[6]) + "\n"
     text += (
         "# (client_sap, device, row, mechanism, conformance, max_pdu, access offsets,\n"
-        "# application context, row of Security setup or -1, 1: pre-established)\n"
+        "# application context, row of Security setup or -1, 1: pre-established,\n"
+        "# most that rights ask of a response: 1 authenticated, 2 encrypted, 4 signed)\n"
     )
     text += "ASSOCIATIONS = (\n"
     for name, a in zip(names, tables.associations):
-        text += "    (%d, %d, %d, %d, 0x%06X, %d, %s, %d, %d, %d),\n" % (*a[:6], name, *a[7:])
+        text += "    (%d, %d, %d, %d, 0x%06X, %d, %s, %d, %d, %d, %d),\n" % (*a[:6], name, *a[7:])
     text += ")\n\nHANDLERS = %r\n\n" % (tuple(tables.handlers),)
     text += "# (source, row, attribute)\nSOURCES = (\n"
     text += "".join("    %r,\n" % (row,) for row in tables.sources) + ")\n\n"
@@ -73,6 +74,15 @@ def shown(value):
 
 def rights_text(octet, letters):
     return "".join(c for bit, c in enumerate(letters) if octet >> bit & 1)
+
+
+def protection_text(octet):
+    """As in a definition: ?aes for the request, !aes for the response; of an access_mode."""
+    text = ""
+    for mark, bits in (("?", octet >> 2), ("!", octet >> 5)):
+        letters = rights_text(bits & 7, "aes")
+        text += mark + letters if letters else ""
+    return text
 
 
 def as_json(tables):
@@ -140,6 +150,7 @@ def as_json(tables):
                 "persistent": cell.persistent,
                 "selectors": cell.attribute.selectors,
                 "access": {str(s): rights_text(b[k - 1], "rw") for s, b in clients.items()},
+                "protection": {str(s): protection_text(b[k - 1]) for s, b in clients.items()},
             }
             if cell.stored != "computed":
                 one["value"] = shown(cell.value)
@@ -156,6 +167,9 @@ def as_json(tables):
                     "parameter": parameter,
                     "returns": returns,
                     "access": {str(s): rights_text(b[n + k - 1], "x") for s, b in clients.items()},
+                    "protection": {
+                        str(s): protection_text(b[n + k - 1]) for s, b in clients.items()
+                    },
                 }
             )
         out["objects"].append(entry)
