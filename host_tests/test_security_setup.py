@@ -4,7 +4,9 @@
 import pytest
 from cryptography.hazmat.primitives import keywrap
 from secure import GAK, GBEK, GUEK, KEK, SERVER_TITLE, TITLE, A, Client
+from secure_general import KINDS, General12
 from small import Meter
+from suites import SuitesMeter
 
 SETUP = "0040 00002B0001FF"
 GET = "C00141 0001 0000603C01FF 02 00"
@@ -160,6 +162,21 @@ def test_keys_that_are_not_taken_change_nothing(request_, answer):
     before = bytes(meter.model.image[at : at + 128])
     assert c.ask(request_) == answer
     assert bytes(meter.model.image[at : at + 128]) == before
+    assert c.ask(GET) == VALUE
+
+
+@pytest.mark.parametrize(
+    "kind, signs",
+    [(kind, False) for kind in (*KINDS[:1], *KINDS[2:])]
+    + [(kind, True) for kind in (*KINDS[:1], *KINDS[2:], "general-glo")],
+)
+def test_an_answer_that_takes_a_job_comes_under_the_old_keys(kind, signs):
+    """General-ciphering and general-signing protect it between two requests."""
+    c = General12(SuitesMeter(), 1, kind=kind).open()
+    c.signs = signs
+    assert c.ask(transfer((GUEK_ID, NEW), (GAK_ID, NEW))) == DONE
+    c.guek, c.gak, c.ic = NEW, NEW, 0
+    assert c.ask(GET) == VALUE
     assert c.ask(GET) == VALUE
 
 

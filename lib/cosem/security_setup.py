@@ -83,6 +83,9 @@ class Handler(Base):
     def context(self, row):
         return self._contexts.get(row)
 
+    def contexts(self):
+        return self._contexts.values()
+
     def make_key(self, row, octets):
         """A Key of octets, with the authentication key of object row; for a dedicated key."""
         context = self._contexts[row]

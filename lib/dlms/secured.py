@@ -98,6 +98,7 @@ class Security:
         self._has_random = False
         self._counters_of = self._counter_of = None
         self._counter = bytearray(4)
+        self._waits = False  # new keys, for an answer
         # The certificate that came in the last AARQ that had one.
         self.certificate = b""
         self._src = None
@@ -241,6 +242,8 @@ class Security:
         failed = a.code
         octets = a.octets
         a.forget_job()
+        if self._waits:
+            self.server.todo |= _KEYS
         n = len(octets)
         if failed:
             return exceptions.failed(channel)
@@ -384,8 +387,20 @@ class Security:
 
     def _later(self, context):
         """Keys have come; they are in force after the answer."""
-        self._counters_of = context
         self.server.todo |= _KEYS
+
+    def _rekey(self):
+        """New keys are in force, but where an answer is still to be protected by the old ones."""
+        handler = self.server.model.handler("security_setup")
+        self._waits = False
+        for context in handler.contexts():
+            if context.changed:
+                waits = False
+                for a in self.server.associations:
+                    if a.asks == _SEAL and a.context is context:
+                        waits = self._waits = True
+                if not waits:
+                    handler.rekey(context)
 
     def work(self):
         """Do what requests are waiting for. It may allocate, and save the state."""
@@ -398,9 +413,8 @@ class Security:
             context = self._counters_of
             handler = model.handler_of(context.row)
             handler.reserve(context, self._counter_of, self._counter)
-        if todo & _KEYS:
-            context = self._counters_of
-            model.handler_of(context.row).rekey(context)
+        if todo & _KEYS or self._waits:
+            self._rekey()
         if todo & _GENERAL_LOAD:
             self.load_general()
         if todo & _CERTIFICATE:
