@@ -165,6 +165,7 @@ class General:
     def unprotect(self, octets):
         """The plain answer; answer_kinds: how it was protected, outermost first."""
         self.answer_kinds = []
+        self.heard = len(octets)
         if octets[0] == 0xDD:
             octets = self._deciphered(octets)
         elif octets[0] != 0xDF:

@@ -173,9 +173,11 @@ def content_of(context, buf, at, end):
     if n < _HEAD_LEN:
         return -1
     at += length_size(buf, at)
+    if at + n != end:
+        return -1
     kinds = buf[at] >> 4
     # Bits 2 and 3 of kinds are Key_Set and compression.
-    if at + n != end or not 1 <= kinds <= 3 or buf[at] & 0x0F != context.suite:
+    if not 1 <= kinds <= 3 or buf[at] & 0x0F != context.suite:
         return -1
     n -= _HEAD_LEN + (_TAG_LEN if kinds & _AUTHENTICATED else 0)
     return at if n > 0 else -1

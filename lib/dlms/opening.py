@@ -58,6 +58,7 @@ _GLO = const(1)
 _NOT_POSSIBLE = const(1)
 # Header of a protected APDU of less than 128 octets, at most.
 _HEADER_ROOM = const(16)
+_CIPHERED = const(3)  # authenticated and encrypted
 
 _SECRET = const(7)  # attribute of Association LN
 _OCTET_STRING = const(9)
@@ -189,7 +190,11 @@ def put_information(a, context, tx, pos, initiate_error, qos, conformance, max_p
     """Write the user-information of an AARE or RLRE, protected as the request's was; its end, or
     -1: no counter is left."""
     kinds = a.protection
-    if context is None or not kinds | context.needs_response:
+    needed = 0
+    if context is not None:
+        # Nothing here is signed: a job would have to, and there is no association yet.
+        needed = (kinds | context.needs_response) & _CIPHERED
+    if not needed:
         return put_user_information(tx, pos, initiate_error, qos, conformance, max_pdu)
     # Room for four octets of the field and the header of the protection.
     start = pos
@@ -201,7 +206,7 @@ def put_information(a, context, tx, pos, initiate_error, qos, conformance, max_p
     else:
         end = initiate.put_response(tx, pos, qos, conformance, max_pdu)
     head = a.server.secured.ciphering.protect(
-        a, context, a.model.system_title, kinds | context.needs_response, tx, pos, end
+        a, context, a.model.system_title, needed, tx, pos, end
     )
     if head < 0:
         return -1
