@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives import keywrap
 from firmware.links.trace import Trace
 from peer_sessions import RunningMeter
 from secure import AE, GAK, GBEK, GUEK, KEK, TITLE, A, Client, E, gcm
+from secure_general import General0, General12, field
 from small import Meter, that_runs
+from suites import SIZES, SuitesMeter, public, sign
 
 from dlms.prim import crc16
 
@@ -39,6 +41,15 @@ ANSWERS = {GET: VALUE, SET: "C5014100", ACTION: "C701410300"}
 DECIPHERING = "D80105"
 REPLAYED = "D80106"
 REFUSED = "D80101"
+# Of P-256 and P-384 (FIPS 186-4): the order, and the prime.
+ORDERS = {
+    1: 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+    2: 2**384 - 0x389CB27E0BC8D220A7E5F24DB74F58851313E695333AD68D,
+}
+FIELDS = {
+    1: 2**256 - 2**224 + 2**192 + 2**96 - 1,
+    2: 2**384 - 2**128 - 2**96 + 2**32 - 1,
+}
 KINDS = ("glo", "ded", "general-glo", "general-ded")
 
 
@@ -180,6 +191,156 @@ def test_every_bit_of_a_proof(mechanism, sap):
             assert c.ask(GET).startswith("D801")
             meter.forgive()
     assert c.open().ask("C00141 0001 00002A0000FF 02 00").startswith("C40141")
+
+
+# --- General-ciphering and general-signing --------------------------------------------------
+
+# (suite, kind of key, signed)
+GENERAL = [
+    (suite, kind, signs)
+    for suite in (0, 1, 2)
+    for kind in ("identified", "broadcast", "wrapped", "one-pass", "static", "signed only")
+    for signs in (False, True)
+    if (suite or not signs and kind in ("identified", "wrapped", "broadcast"))
+    and signs >= (kind == "signed only")
+    and not (suite and kind == "broadcast")
+]
+GENERALS = pytest.mark.parametrize(
+    "suite, kind, signs", GENERAL, ids=["%d %s%s" % (s, k, " signed" * g) for s, k, g in GENERAL]
+)
+
+
+def general(suite, kind, signs, sap=FREE):
+    """An open association, whose client then protects so."""
+    if suite:
+        c = General12(SuitesMeter(), suite, kind="glo")
+    else:
+        c = General0(Meter().talk(client=sap, server=17), kind="glo")
+    c.open()
+    c.kind, c.signs = kind, signs
+    if kind == "signed only":
+        c.kind, c.sc = "identified", 0
+    return c
+
+
+@GENERALS
+def test_every_bit_of_general_protection(suite, kind, signs):
+    """Of every octet: fields, key-info, wrapped and ephemeral keys, signatures, tags."""
+    c = general(suite, kind, signs)
+    request = c.protect(bytes.fromhex(SET))
+    control = bytes([AE | suite])
+    before = standing(c)
+    n = 0
+    for at, bit, bad in flips(request):
+        if bit != at % 8 and len(request) > 200:
+            continue  # with elliptic curves in it, one of each octet
+        weaker = bytes.fromhex(bad)[at] == (AE | suite) ^ 0x10 and request[at : at + 1] == control
+        if weaker and c.sc:
+            continue  # encrypted only, now: see below
+        got = c.talk.say(bad)
+        if at == 0:
+            assert got in (DECIPHERING, "D80102", "D80103", "D80202"), (bit, got)
+        else:
+            assert got == DECIPHERING, (at, bit, got)
+        assert standing(c) == before, (at, bit)
+        n += 1
+    assert n >= len(request) - 3
+    assert c.unprotect(bytes.fromhex(c.talk.say(request.hex()))).hex().upper() == "C5014100"
+    # It was taken once.
+    assert c.talk.say(request.hex())[:6] in (REPLAYED, DECIPHERING)
+    assert c.ask(GET) == "C40141000904CAFE0102"
+
+
+@GENERALS
+def test_every_truncation_of_general_protection(suite, kind, signs):
+    c = general(suite, kind, signs)
+    request = c.protect(bytes.fromhex(SET))
+    before = standing(c)
+    for n in range(1, len(request)):
+        assert c.talk.say(request[:n].hex()) == DECIPHERING, n
+    for n in (1, 2, 12, 64):
+        assert c.talk.say((request + bytes(n)).hex()) == DECIPHERING, n
+    assert standing(c) == before
+    assert c.unprotect(bytes.fromhex(c.talk.say(request.hex()))).hex().upper() == "C5014100"
+
+
+@pytest.mark.parametrize("suite", [1, 2])
+def test_signatures_that_are_none(suite):
+    """r and s of 0, of the order of the curve, above it, and of each other; another's, none."""
+    c = general(suite, "signed only", True)
+    n = SIZES[suite]
+    order = ORDERS[suite]
+    before = standing(c)
+    request = c.protect(bytes.fromhex(SET))
+    head, r, s = request[: -2 * n], request[-2 * n : -n], request[-n:]
+    zero, one = bytes(n), bytes(n - 1) + b"\1"
+    high = order.to_bytes(n, "big")
+    higher = (order + 1).to_bytes(n, "big")
+    # The mirror of a good s is a good signature of the same text: it is the counter that counts.
+    mirror = (order - int.from_bytes(s, "big")).to_bytes(n, "big")
+    for bad in (
+        zero + zero, zero + s, r + zero, high + s, r + high, high + high, one + one, s + r,
+        higher + s, r + higher, b"\xff" * 2 * n, mirror + r,
+    ):  # fmt: skip
+        assert c.talk.say((head + bad).hex()) == DECIPHERING, bad.hex()
+    # By another key, over another text.
+    fields = c.fields()
+    text = fields + bytes([len(bytes.fromhex(SET))]) + bytes.fromhex(SET)
+    tail = request[-2 * n - (2 if 2 * n >= 128 else 1) : -2 * n]
+    for key, signed in (("server sign", text), ("client agree", text), ("client sign", text[1:])):
+        bad = b"\xdf" + text + tail + sign(suite, key, signed)
+        assert c.talk.say(bad.hex()) == DECIPHERING
+    assert standing(c) == before
+    assert c.unprotect(bytes.fromhex(c.talk.say(request.hex()))).hex().upper() == "C5014100"
+    assert c.talk.say((head + r + mirror).hex()) == DECIPHERING
+
+
+@pytest.mark.parametrize("suite", [1, 2])
+def test_ephemeral_keys_that_are_no_points(suite):
+    """Signed as they should be: off the curve, the point at infinity, outside of the field."""
+    c = general(suite, "one-pass", False)
+    n = SIZES[suite]
+    good = public(suite, "client agree")
+    before = standing(c)
+    p = FIELDS[suite].to_bytes(n, "big")
+    for point in (
+        good[:-1] + bytes([good[-1] ^ 1]),
+        bytes(2 * n),
+        good[:n] + bytes(n),
+        bytes(n) + good[n:],
+        p + p,
+        b"\xff" * 2 * n,
+        good[:n] + p,
+    ):
+        data = point + sign(suite, "client sign", point)
+        info = b"\1\2\1\1" + field(data), bytes(32 if suite == 2 else 16)
+        request = c.ciphered(bytes.fromhex(SET), "one-pass", AE | suite, c.fresh_ic, info=info)
+        assert c.talk.say(request.hex()) == DECIPHERING, point.hex()
+    assert standing(c) == before
+    assert c.ask(GET) == VALUE
+
+
+@pytest.mark.parametrize("suite", [1, 2])
+def test_every_octet_of_a_signed_proof(suite):
+    """f(StoC) of ECDSA, and what is no signature at all."""
+    c = General12(SuitesMeter(), suite, kind="glo")
+    n = SIZES[suite]
+    c.begin()
+    for at in range(0, 2 * n, 5):
+        c.begin()
+        proof = bytearray(c.f())
+        proof[at] ^= 1 << at % 8
+        assert c.finish(bytes(proof)) == "C701410300", at
+        c.meter.forgive()
+    order = ORDERS[suite].to_bytes(n, "big")
+    for proof in (b"", bytes(2 * n), order * 2, bytes(n), b"\xff" * 2 * n, bytes(2 * n + 1)):
+        c.begin()
+        assert c.finish(proof) == "C701410300"
+        c.meter.forgive()
+    # A proof of the meter, for another association, or for itself.
+    c.begin()
+    assert c.finish(sign(suite, "client sign", c.f(to_server=False))) == "C701410300"
+    assert c.open().ask(GET) == VALUE
 
 
 # --- Encrypted only: there is no tag --------------------------------------------------------

@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 
 import pytest
+import suites
+from cryptography.hazmat.primitives.asymmetric import ec
 from dlms import ciphering
 from secure import GUEK, Client, gcm, length
 from small import Meter
@@ -130,6 +132,18 @@ def test_broadcast():
     assert e.plain == [v["plain"]]
 
 
+@pytest.mark.parametrize("name", ["sec-gc-identified", "sec-gc-wrapped"])
+def test_general_ciphering(name):
+    """The answer has the transaction-id and the key-info of the request."""
+    v = VECTORS[name]
+    e = Example().open()
+    got = e.say(v["hex"])
+    assert e.plain == [v["plain"]]
+    transaction, key_info = "080102030405060708", v["hex"][58 : 58 + (6 if "id" in name else 56)]
+    assert got.startswith("dd" + transaction + "08" + SERVER.hex() + "08" + CLIENT.hex())
+    assert got[58:].startswith(key_info)
+
+
 def test_suite_2():
     v = VECTORS["sec-suite2-authenc"]
     e = Example(SUITE_2, client=SERVER, server=CLIENT).open()
@@ -232,15 +246,60 @@ def test_sha256():
     assert e.say(pass_3(there)) == "c7014100010009%02x" % 32 + back["output"]
 
 
+# --- Signatures -----------------------------------------------------------------------------
+
+
+def signed(v):
+    """A meter of suite 1 that has a certificate of the signer of an example, who is its client."""
+    numbers = [int(v["keys"]["public"][i : i + 64], 16) for i in (0, 64)]
+    their = ec.EllipticCurvePublicNumbers(*numbers, ec.SECP256R1()).public_key()
+    meter = suites.SuitesMeter()
+    meter.model.system_title = SERVER
+    own = suites.certificate(1, "example", CLIENT, public_key=their)
+    assert meter.model.vault.put(suites.ROWS[1], suites.CLIENT, suites.SIGN, CLIENT, own)
+    private = ec.derive_private_key(int(v["keys"]["private"], 16), ec.SECP256R1())
+    return suites.SigningClient(meter, 1, signer=private, title=CLIENT)
+
+
+def test_ecdsa(monkeypatch):
+    """What a meter with the title of the client says in pass 4 is what the client says in pass 3,
+    if the challenges change places."""
+    v = VECTORS["sec-hls-ecdsa-pass4"]
+    assert v["hex"] == (CLIENT + SERVER + CTOS + STOC).hex()
+    monkeypatch.setattr("secure.SERVER_TITLE", SERVER)
+    c = signed(v)
+    c.begin()
+    a = c.talk.channel.last
+    a.work[0 : len(STOC)], a.n_ctos = STOC, len(STOC)
+    a.work[64 : 64 + len(CTOS)], a.n_stoc = CTOS, len(CTOS)
+    assert c.ask(pass_3(v["output"])).startswith("C7014100010009")
+
+
+def test_general_signing(monkeypatch):
+    v = VECTORS["sec-general-signing-sig"]
+    for module in ("secure", "suites"):
+        monkeypatch.setattr(module + ".SERVER_TITLE", SERVER)
+    c = signed(v).open()
+    request = "df" + v["hex"] + "40" + v["output"]
+    got = c.talk.say(request).lower()
+    fields = "080102030405060708" + "08" + SERVER.hex() + "08" + CLIENT.hex() + "0000"
+    assert got.startswith("df" + fields)
+    n = 1 + len(fields) // 2
+    octets = bytes.fromhex(got)
+    assert octets[n + 1] == 0xC4  # its length is one octet
+    suites.verify(1, "server sign", octets[1:-65], octets[-64:])
+
+
 # --- None is left out -----------------------------------------------------------------------
 
+OTHER = HERE / "vectors/general.jsonl"
 ELSEWHERE = {
-    # With keys that are agreed, or wrapped, and signatures: test_general.py.
-    "sec-gb-gc-onepass", "sec-gc-static", "sec-gc-identified", "sec-gc-wrapped",
-    "sec-general-signing-sig", "sec-hls-ecdsa-pass4",
+    # With agreed keys, of suite 1: test_general.py, which has the certificates.
+    "sec-gb-gc-onepass", "sec-gc-static",
 }  # fmt: skip
 
 
 def test_every_example_is_in_a_test():
     text = Path(__file__).read_text()
     assert [name for name in VECTORS if '"%s"' % name not in text] == []
+    assert {name for name in ELSEWHERE if '"%s"' % name in OTHER.read_text()} == ELSEWHERE
