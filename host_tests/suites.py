@@ -151,9 +151,9 @@ class SigningClient(Client):
         return tlv(0x60, head[start:] + field + octets[at:])
 
     def f(self, to_server=True):
-        parts = (self.title, SERVER_TITLE, self.stoc, self.challenge)
+        parts = (self.title, self.meter_title, self.stoc, self.challenge)
         if not to_server:
-            parts = (SERVER_TITLE, self.title, self.challenge, self.stoc)
+            parts = (self.meter_title, self.title, self.challenge, self.stoc)
         text = b"".join(parts)
         return sign(self.suite, self.signer, text) if to_server else text
 

@@ -38,8 +38,9 @@ class Example:
         self.meter.model.handler("clock").set_utc(13624680, 0)  # in 2025
         self.talk = self.meter.talk(client=sap)
         self.client = Client(
-            self.talk, mechanism, context, None, secret=SECRET, title=client, challenge=CTOS
-        )
+            self.talk, mechanism, context, None, secret=SECRET, title=client, challenge=CTOS,
+            meter_title=server,
+        )  # fmt: skip
         self.plain = []
         service = self.meter.server.service
 
@@ -97,11 +98,10 @@ def test_wrong_tags(name):
     assert e.plain == []
 
 
-def test_initiate_request_and_what_follows_under_its_dedicated_key(monkeypatch):
+def test_initiate_request_and_what_follows_under_its_dedicated_key():
     """Ciphered InitiateRequest, two requests, and the release: an association from end to end."""
     # In the example of the release both have one title.
     e = Example(server=CLIENT)
-    monkeypatch.setattr("secure.SERVER_TITLE", CLIENT)
     initiate = bytes.fromhex(VECTORS["sec-glo-initreq"]["hex"])
     body = bytes.fromhex("A109060760857405080103A60A0408") + CLIENT
     body += bytes.fromhex("8A0207808B0760857405080201AC128010") + SECRET
@@ -258,15 +258,14 @@ def signed(v):
     own = suites.certificate(1, "example", CLIENT, public_key=their)
     assert meter.model.vault.put(suites.ROWS[1], suites.CLIENT, suites.SIGN, CLIENT, own)
     private = ec.derive_private_key(int(v["keys"]["private"], 16), ec.SECP256R1())
-    return suites.SigningClient(meter, 1, signer=private, title=CLIENT)
+    return suites.SigningClient(meter, 1, signer=private, title=CLIENT, meter_title=SERVER)
 
 
-def test_ecdsa(monkeypatch):
+def test_ecdsa():
     """What a meter with the title of the client says in pass 4 is what the client says in pass 3,
     if the challenges change places."""
     v = VECTORS["sec-hls-ecdsa-pass4"]
     assert v["hex"] == (CLIENT + SERVER + CTOS + STOC).hex()
-    monkeypatch.setattr("secure.SERVER_TITLE", SERVER)
     c = signed(v)
     c.begin()
     a = c.talk.channel.last
@@ -275,10 +274,8 @@ def test_ecdsa(monkeypatch):
     assert c.ask(pass_3(v["output"])).startswith("C7014100010009")
 
 
-def test_general_signing(monkeypatch):
+def test_general_signing():
     v = VECTORS["sec-general-signing-sig"]
-    for module in ("secure", "suites"):
-        monkeypatch.setattr(module + ".SERVER_TITLE", SERVER)
     c = signed(v).open()
     request = "df" + v["hex"] + "40" + v["output"]
     got = c.talk.say(request).lower()
