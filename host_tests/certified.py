@@ -26,6 +26,7 @@ from tables import show
 
 DEFINITION = HERE / "definitions/certified.toml"
 NOW = datetime.datetime(2026, 6, 15)
+RING = (0, 1100, 16)
 EPOCH = datetime.datetime(2000, 1, 1)
 CURVES = {1: ec.SECP256R1(), 2: ec.SECP384R1()}
 HASHES = {1: hashes.SHA256(), 2: hashes.SHA384()}
@@ -149,12 +150,12 @@ class Provisioned:
 
 
 class Certified(Provisioned, Meter):
-    """own: without it the meter has no key; elliptic: of the model."""
+    """own: without it the meter has no key; elliptic: of the model; ring: of its vault."""
 
-    def __init__(self, own=True, elliptic=ciphers.work):
+    def __init__(self, own=True, elliptic=ciphers.work, ring=None):
         Meter.__init__(self, DEFINITION, ("association_ln", "security_setup", "clock"))
         self.model.elliptic = elliptic
-        self.model.vault = self.vault = Vault(RAMStorage().ring(0, 1100, 16))
+        self.model.vault = self.vault = Vault(ring or RAMStorage().ring(*RING))
         rows = self.model.rows(64)
         for row in rows:
             self.model.handler_of(row).start(row)
