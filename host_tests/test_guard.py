@@ -6,6 +6,7 @@ ciphers is secure.py.
 """
 
 import subprocess
+import types
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,13 @@ import tables
 from dlms.guard import lockout
 from hypothesis import given
 from hypothesis import strategies as st
+from fakes import obis
+from firmware import app, store
+from firmware.links import make
+from firmware.ports import cpython
 from secure import Client
-from small import Meter, aarq
-from tables import show
+from small import Meter, Talk, aarq
+from tables import definition, show, source
 from test_hls import MECHANISMS, client
 
 HERE = Path(__file__).parent
@@ -328,6 +333,107 @@ def test_its_record_is_hidden():
     fail(other, 9)
     assert [t.say("C00141 000F 0000280002FF %02X 00" % k) for k in range(1, 12)] == before
     assert before[-1] == "C401410104"
+
+
+DEFINITION = """
+name = "guarded"
+limits = {associations = 2, work_len = 512, max_send_pdu = 512, max_receive_pdu = 512}
+[[device]]
+name = "meter"
+sap = 1
+[access]
+all = {client = "r w x"}
+[[association]]
+device = "meter"
+client_sap = 1
+object = "0.0.40.0.1"
+mechanism = 1
+role = "client"
+conformance = ["get", "set", "action"]
+[[objects]]
+device = "meter"
+access = "all"
+list = [
+    {class = 15, obis = "0.0.40.0.0"},
+    {class = 15, obis = "0.0.40.0.1", secret = "12345678"},
+    {class = 1, obis = "0.0.42.0.0", data_type = "octet-string", value = "TST0000000000001"},
+    {class = 8, obis = "0.0.1.0.0"},
+    {class = 1, obis = "0.0.96.11.1", data_type = "unsigned", source = "event.fraud"},
+    {class = 1, obis = "0.0.96.15.3", data_type = "double-long-unsigned", \
+source = "count.failed_authentications"},
+    {class = 41, obis = "0.0.25.0.0"},
+    {class = 124, obis = "0.0.44.2.0", protection_mode = 1, allowed_failed_attempts = 5, \
+initial_lockout_time = 600, steepness_factor = 2, max_lockout_time = 9000, \
+port_reference = "0.0.25.0.0"},
+]
+"""
+EVENT, COUNTER = "0.0.96.11.1.255", "0.0.96.15.3.255"
+
+
+class Whole:
+    """A meter as the firmware puts it together, with its state in a folder, and a TCP link."""
+
+    def __init__(self, folder):
+        document = source.Document(DEFINITION, "guarded.toml")
+        packed = tables.compile(definition.load_definition(document))
+        packed = {k.upper(): v for k, v in vars(packed).items() if not k.startswith("_")}
+        storage = store.FileStorage(str(folder), store.Files(False))
+        self.now_ms = 0
+        port = types.SimpleNamespace(
+            ticks_ms=lambda: self.now_ms, random_fill=cpython.random_fill, Poller=None
+        )
+        self.meter = app.build(types.SimpleNamespace(**packed), storage, port, 1, 13910000)
+        self.server = self.meter.server
+        make.make_links([["wrapper-tcp", "", 0]], self.meter, port)
+        self.talk = Talk(self, self.server.channel(), 1, 1)
+        self.talk.channel.gate = self.server.guard.gates[0]
+
+    def wait(self, seconds):
+        for _ in range(seconds):
+            self.now_ms += 1000
+            self.meter.tick(self.now_ms)
+            while self.meter.program.work is not None:
+                self.meter.tick(self.now_ms)
+
+    def value(self, name):
+        model = self.meter.model
+        return model.get_int(model.find_any(b"\0\1" + obis(name), 0), 2)
+
+    def cut(self):
+        """Power fails."""
+        self.meter.storage.close()
+
+
+def test_the_whole_meter_counts_notes_saves_and_goes_on_after_a_power_failure(tmp_path):
+    whole = Whole(tmp_path)
+    for n in range(1, 5):
+        assert REFUSED in whole.talk.open(WRONG)
+        assert whole.value(COUNTER) == n
+    assert LATER in whole.talk.open(RIGHT)
+    whole.wait(1)
+    assert whole.value(EVENT) == 46
+    # The port closes with the sixth.
+    assert REFUSED in whole.talk.open(WRONG)
+    whole.wait(2)
+    assert REFUSED in whole.talk.open(WRONG)
+    assert whole.talk.open(RIGHT) == ""
+    whole.wait(1)
+    whole.cut()
+    # A second later everything is at rest.
+    again = Whole(tmp_path)
+    assert again.value(COUNTER) == 6
+    assert again.talk.open(RIGHT) == ""
+    again.wait(598)
+    assert again.talk.open(RIGHT) == ""
+    again.wait(2)
+    assert ACCEPTED in again.talk.open(RIGHT)
+    again.wait(1)
+    again.cut()
+    last = Whole(tmp_path)
+    for _ in range(3):
+        assert REFUSED in last.talk.open(WRONG)
+    assert ACCEPTED in last.talk.open(RIGHT)
+    last.cut()
 
 
 # --- On MicroPython -------------------------------------------------------------------------

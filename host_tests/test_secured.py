@@ -3,11 +3,16 @@
 client is secure.py; the objects are those of definitions/small.toml."""
 
 import itertools
+import subprocess
+from pathlib import Path
 
 import pytest
+import tables
 from secure import AE, A, Client, E
 from small import Meter
+from tables import show
 
+HERE = Path(__file__).parent
 ASKS, A_BACK, AE_BACK, E_BACK, S_BACK, FREE = ("0001 0000603E%02XFF 02" % n for n in range(1, 7))
 VALUE = "09020102"
 GET = "C00141 %s 00"
@@ -239,3 +244,36 @@ def test_security_activate_of_version_0_only_strengthens(old, new):
     assert c.ask("C00141 " + SETUP_V0 + " 02 00") == "C401410016%02X" % (new if good else old)
     if good and new:
         assert plain(c, "C00141 0001 0000603C01FF 02 00") == (REFUSED[1:], None)
+
+
+# --- On MicroPython, with the heap locked ---------------------------------------------------
+
+
+def test_nothing_is_allocated(micropython, tmp_path):
+    """Rights that ask for protection, single and in lists, under a locked heap."""
+    packed = tables.compile(str(HERE / "definitions/small.toml"))
+    (tmp_path / "definition.py").write_text(show.module(packed))
+    requests = [
+        GET % ASKS,
+        SET % ASKS,
+        GET % AE_BACK,
+        GET % S_BACK,
+        "C00341 02 %s 00 %s 00" % (A_BACK, E_BACK),
+        "C30141 007C 00002C0201FF 01 01 0F00",
+    ]
+    done = subprocess.run(
+        [micropython, str(HERE / "device/ciphered.py"), str(tmp_path), "glo", "50"],
+        input="\n".join(requests).replace(" ", "") + "\n",
+        capture_output=True, text=True, timeout=60,
+        env={"MICROPYPATH": ":".join(str(HERE.parent / p) for p in ("lib", ".")) + ":.frozen"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.upper().split() == [
+        "C7014100",
+        "C4014100" + VALUE,
+        "C5014100",
+        "C4014100" + VALUE,
+        "C4014101" + SCOPE_VIOLATED,
+        "C4034102" + ("00" + VALUE) * 2,
+        "C701410000",
+    ]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """An association with GMAC and suite 0, served under a locked heap. Runs on MicroPython.
 
-    micropython ciphered.py FOLDER KIND
+    micropython ciphered.py FOLDER KIND [CLIENT]
 
-FOLDER holds definition.py of small.toml; KIND is glo or ded.
+FOLDER holds definition.py of small.toml; KIND is glo or ded; CLIENT is 41 if it is not said.
 
 The client is in here: it makes its requests with crypto.gcm before the heap is locked. Prints what
 was answered, one line a request.
@@ -26,7 +26,7 @@ GAK = bytes(range(0xD0, 0xE0))
 DEDICATED = bytes(range(16, 32))
 TITLE = b"CLI\0\0\0\0\7"
 SERVER_TITLE = b"PMT\0\0\0\0\1"
-CLIENT = 41
+CLIENT = int(sys.argv[3]) if sys.argv[3:] else 41
 
 model = Model(definition)
 model.aes = ciphers.aes
