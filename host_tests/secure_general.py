@@ -40,6 +40,7 @@ class General:
 
     def prepare(self):
         self.signs = False
+        self.meter_title = SERVER_TITLE
         self.kek = KEKS[self.suite]
         self.gbek = GBEK
         self.transaction = 1
@@ -54,6 +55,10 @@ class General:
     def server_agrees(self):
         return key(self.suite, "server agree").public_key()
 
+    def server_signed(self, octets, signature):
+        """InvalidSignature, or nothing."""
+        verify(self.suite, "server sign", octets, signature)
+
     # --- Requests
 
     def fields(self, originator=None, recipient=None, date=b"", other=b"", transaction=None):
@@ -62,7 +67,7 @@ class General:
             self.transaction += 1
         self.last_transaction = transaction
         originator = self.title if originator is None else originator
-        recipient = SERVER_TITLE if recipient is None else recipient
+        recipient = self.meter_title if recipient is None else recipient
         return b"".join(field(x) for x in (transaction, originator, recipient, date, other))
 
     def signed(self, apdu, fields=None):
@@ -88,7 +93,7 @@ class General:
             nonce = field(transaction)
             z = self.agrees().exchange(ec.ECDH(), self.server_agrees())
         info = b"\1\2\1" + (b"\1" if kind == "one-pass" else b"\2") + field(data)
-        return info, derive(self.suite, z, self.title + nonce, SERVER_TITLE)
+        return info, derive(self.suite, z, self.title + nonce, self.meter_title)
 
     def ciphered(self, apdu, kind, sc, ic, fields=None, info=None):
         fields = fields or self.fields()
@@ -132,7 +137,7 @@ class General:
             n, at = take_length(octets, at)
             got.append(octets[at : at + n])
             at += n
-        assert got[1:] == [SERVER_TITLE, self.title, b"", b""]
+        assert got[1:] == [self.meter_title, self.title, b"", b""]
         return got[0], at
 
     def answer_key(self, octets, at, transaction):
@@ -154,13 +159,13 @@ class General:
         nonce = b""
         if scheme == 1:
             n = 2 * SIZES[self.suite]
-            verify(self.suite, "server sign", data[:n], data[n:])
+            self.server_signed(data[:n], data[n:])
             z = self.agrees().exchange(ec.ECDH(), point(self.suite, data[:n]))
         else:
             assert scheme == 2 and not data
             nonce = field(transaction)
             z = self.agrees().exchange(ec.ECDH(), self.server_agrees())
-        return derive(self.suite, z, SERVER_TITLE + nonce, self.title), at
+        return derive(self.suite, z, self.meter_title + nonce, self.title), at
 
     def unprotect(self, octets):
         """The plain answer; answer_kinds: how it was protected, outermost first."""
@@ -184,7 +189,7 @@ class General:
         end = at + n
         n, at = take_length(octets, end)
         assert at + n == len(octets)
-        verify(self.suite, "server sign", octets[1:end], octets[at:])
+        self.server_signed(octets[1:end], octets[at:])
         self.answer_kinds.append("signed")
         return content
 
@@ -202,7 +207,7 @@ class General:
         assert (content_key, ic) not in self.seen
         self.seen.append((content_key, ic))
         self.answer_sc = sc & AE
-        iv = SERVER_TITLE + ic
+        iv = self.meter_title + ic
         aad = bytes([sc]) + self.gak + fields
         if sc & AE == E:
             text = gcm(content_key, iv, b"", body)[0]

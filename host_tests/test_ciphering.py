@@ -306,7 +306,7 @@ def test_power_failures_between_any_two_messages():
 # --- On MicroPython, with the heap locked ---------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["glo", "ded"])
+@pytest.mark.parametrize("kind", ["glo", "ded", "identified"])
 def test_nothing_is_allocated(micropython, tmp_path, kind):
     """GMAC and suite 0 on MicroPython: every request is served under a locked heap."""
     t = tables.compile(str(HERE / "definitions/small.toml"))

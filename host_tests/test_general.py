@@ -5,22 +5,21 @@ Vectors: vectors/general.jsonl (sources stand there). The client is secure_gener
 """
 
 import json
+import subprocess
+import sys
 from functools import lru_cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import small
-from crypto import ec
-from dlms import certificates, general
-from dlms.ciphering import Context, Key
-from firmware.ports import ciphers
-from firmware.ports import cpython as port
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from secure import A, AE, E, gcm, take_length
-from secure_general import General0, General12, field
-from suites import AGREE, CLIENT, ROWS, SERVER, SIGN, SIZES, SuitesMeter, public, sign
+from secure import AE, A, E, gcm, take_length
+from secure_general import General, General0, General12, field
+from suites import (
+    AGREE, CLIENT, CURVES, HASHES, ROWS, SERVER, SIGN, SIZES, SuitesMeter, public, sign,
+)  # fmt: skip
 
 HERE = Path(__file__).parent
 VECTORS = {
@@ -32,102 +31,90 @@ def unhex(octets):
     return bytes.fromhex(octets)
 
 
-class Model:
-    """What the jobs need of one: keys, and sixteen octets of state."""
+class Example(General):
+    """The client of a vector."""
 
-    vault = None
+    def __init__(self, v):
+        keys = {name: unhex(octets) for name, octets in v["keys"].items()}
+        self.suite, self.title, self.keys = v["suite"], unhex(v["client"]), keys
+        self.prepare()
+        self.meter_title = unhex(v["server"])
+        self.gak, self.guek = keys.get("ak"), keys.get("ek")
+        self.kek = keys.get("kek")
+        self.last_transaction = unhex(v["hex"])[2:10]
 
-    def __init__(self, title):
-        self.system_title = title
-        self.image = bytearray(16)
-        self.saves = 0
-        self.works = True
-        self.aes = ciphers.aes
-        self.new_hash = ciphers.new_hash
-        self.random_fill = port.random_fill
+    def private(self, name):
+        return ec.derive_private_key(int.from_bytes(self.keys[name], "big"), CURVES[self.suite])
 
-    def elliptic(self, name):
-        return ec.new(name, self.new_hash, ciphers.elliptic(name))
+    def agrees(self):
+        return self.private("client_agrees_private")
 
-    def state(self, row, j):
-        return 0
+    def server_agrees(self):
+        return self.private("server_agrees").public_key()
 
-    def get_int(self, row, attribute):
-        return self.suite
-
-    def save(self):
-        self.saves += 1
-        return self.works
+    def server_signed(self, octets, signature):
+        r, s = (int.from_bytes(part, "big") for part in (signature[:32], signature[32:]))
+        made = utils.encode_dss_signature(r, s)
+        self.private("server_signs").public_key().verify(made, octets, ec.ECDSA(HASHES[1]))
 
 
-def side(v, monkeypatch):
-    """(association, context) of the meter of a vector."""
-    keys = {name: unhex(octets) for name, octets in v["keys"].items()}
-    model = Model(unhex(v["server"]))
-    model.suite = v["suite"]
-    context = Context(0, v["suite"])
-    context.gak = keys.get("ak", bytes(16))
-    if "kek" in keys:
-        context.kek = ciphers.aes(keys["kek"])
-    context.unicast = Key(ciphers.aes(keys.get("ek", bytes(16))), v["suite"], context.gak)
-    context.unicast.rx_end[:] = b"\xff" * 4
-    a = SimpleNamespace(
-        model=model, title=bytearray(unhex(v["client"])), certificate=b"", protection=0, form=0,
-        layer=None, fields=None, fields_pos=0, context=context, dedicated=None,
+PLAIN_ANSWER = bytes.fromhex("C401C100090105")
+
+
+@pytest.fixture(scope="module")
+def played(request):
+    """What the meter on CPython makes of the examples, one after the other: see the script."""
+    return play([sys.executable])
+
+
+@pytest.fixture(scope="module")
+def played_on_micropython(request):
+    return play([request.getfixturevalue("micropython")])
+
+
+def play(runtime):
+    """{id: (what the first time, what the second time, the answer)}"""
+    path = ":".join(str(HERE.parent / p) for p in ("lib", "."))
+    if runtime[0] == sys.executable:
+        path += ":" + str(HERE.parent / "firmware/ports/shim")
+    done = subprocess.run(
+        [*runtime, str(HERE / "device/general_cases.py"), str(HERE / "vectors/general.jsonl")],
+        capture_output=True, text=True, timeout=300,
+        env={"MICROPYPATH": path + ":.frozen", "PYTHONPATH": path},
     )  # fmt: skip
-    a.server = SimpleNamespace(todo=0)
-    monkeypatch.setattr(
-        certificates, "own", lambda m, row, kind: keys.get(("server_signs", "server_agrees")[kind])
-    )
-    monkeypatch.setattr(
-        certificates,
-        "public_key",
-        lambda m, row, entity, kind, title: (
-            keys.get(("client_signs", "client_agrees")[kind])
-            if entity == 1 and title == unhex(v["client"])
-            else None
-        ),
-    )
-    return a, context
-
-
-def run(job):
-    while True:
-        try:
-            next(job)
-        except StopIteration as e:
-            return e.value
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
 
 
 # --- Published examples ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name", ["sec-gc-static", "sec-gc-identified", "sec-gc-wrapped", "xdlms-general-signing"]
-)
-def test_examples(name, monkeypatch):
+@pytest.mark.parametrize("name", list(VECTORS))
+@pytest.mark.parametrize("runtime", ["played", "played_on_micropython"])
+def test_examples(name, runtime, request):
+    """Of the one-pass example the ciphertext is right and the printed tag is not: see `note`."""
     v = VECTORS[name]
-    a, context = side(v, monkeypatch)
-    assert run(general.peel(a, context, unhex(v["hex"]))) == (0, unhex(v["plain"]))
-    assert a.protection == (4 if "signing" in name else 3)
-    a.protection = 0
-    wrong, counter = run(general.peel(a, context, unhex(v["hex"])))
-    assert wrong == (5 if "signing" in name else 6), "it was taken once"
+    printed, first, second, answer = request.getfixturevalue(runtime)[name]
+    if "hex_of_the_rule" in v:
+        assert printed == "5:"
+    else:
+        assert printed == "0:" + v["plain"]
+    assert first == ("0:" + v["plain"] if "hex_of_the_rule" in v else "-")
+    lowest = "01234568" if "identified" in name else "00000001"
+    assert second == ("5:" if "signing" in name else "6:" + lowest)
+    c = Example(v)
+    assert c.unprotect(unhex(answer)) == PLAIN_ANSWER
+    assert c.answer_kinds == ["signed" if "signing" in name else "ciphered"]
 
 
-def test_the_printed_one_pass_example(monkeypatch):
-    """Its ciphertext is right, its tag is not: see `note`."""
+def test_the_tag_of_the_rule():
     v = VECTORS["sec-gb-gc-onepass"]
-    a, context = side(v, monkeypatch)
-    assert run(general.peel(a, context, unhex(v["hex"]))) == (5, b"")
-    assert a.protection == 0
-    octets = bytearray(unhex(v["hex"]))
-    iv = unhex(v["client"]) + bytes(4)
+    octets = unhex(v["hex_of_the_rule"])
     aad = b"\x31" + unhex(v["keys"]["ak"]) + octets[1:30]
-    text, tag = gcm(unhex(v["keys"]["ek"]), iv, aad, unhex(v["plain"]))
-    assert octets[-12 - len(text) : -12] == text
-    octets[-12:] = tag[:12]
-    assert run(general.peel(a, context, bytes(octets))) == (0, unhex(v["plain"]))
+    text, tag = gcm(unhex(v["keys"]["ek"]), unhex(v["client"]) + bytes(4), aad, unhex(v["plain"]))
+    assert octets[-12 - len(text) :] == text + tag[:12]
+    assert unhex(v["hex"])[-12 - len(text) : -12] == text
+    assert octets[:-12] == unhex(v["hex"])[:-12]
 
 
 # --- Conversations --------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 
     micropython ciphered.py FOLDER KIND [CLIENT]
 
-FOLDER holds definition.py of small.toml; KIND is glo or ded; CLIENT is 41 if it is not said.
+FOLDER holds definition.py of small.toml; KIND is glo, ded, or identified: general-ciphering;
+CLIENT is 41 if it is not said.
 
 The client is in here: it makes its requests with crypto.gcm before the heap is locked. Prints what
 was answered, one line a request.
@@ -63,6 +64,38 @@ class Side:
             + out
         )
 
+    def general(self, fields, title, ic, octets, encrypt):
+        """Put on or take off the protection of general-ciphering, in place."""
+        n = len(octets) - 12
+        self.gcm.iv[:] = title + ic
+        self.gcm.start(self.both)
+        self.gcm.aad(fields, 0, len(fields))
+        if encrypt:
+            return self.gcm.encrypt(octets, 0, n, octets, n, 12)
+        return self.gcm.decrypt(octets, 0, n, octets, n, 12)
+
+    def seal_general(self, apdu):
+        ic = self.ic.to_bytes(4, "big")
+        self.ic += 1
+        fields = b"\x04" + ic + b"\x08" + TITLE + b"\x08" + SERVER_TITLE + b"\x00\x00"
+        out = bytearray(apdu + bytes(12))
+        self.general(fields, TITLE, ic, out, True)
+        n = len(out) + 5
+        head = bytes((n,)) if n < 128 else b"\x82" + n.to_bytes(2, "big")
+        return b"\xdd" + fields + b"\x01\x00\x00" + head + b"\x30" + ic + out
+
+    def opened_general(self, octets):
+        ic = (self.ic - 1).to_bytes(4, "big")
+        fields = b"\x04" + ic + b"\x08" + SERVER_TITLE + b"\x08" + TITLE + b"\x00\x00"
+        if octets[: 1 + len(fields)] != b"\xdd" + fields:
+            return b"wrong fields"
+        at = 1 + len(fields) + 3
+        at += 1 if octets[at] < 128 else octets[at] - 127
+        body = bytearray(octets[at + 5 :])
+        if not self.general(fields, SERVER_TITLE, bytes(octets[at + 1 : at + 5]), body, False):
+            return b"wrong tag"
+        return bytes(body[:-12])
+
     def opened(self, octets):
         at = 2 if octets[1] < 128 else 3 if octets[1] == 0x81 else 4
         body = bytearray(octets[at + 5 :])
@@ -113,4 +146,7 @@ print(unicast.opened(ask(unicast.seal(0xCB, request)))[:4].hex())
 key, first = (dedicated, 0x10) if sys.argv[2] == "ded" else (unicast, 0x08)
 for line in sys.stdin:
     apdu = bytes.fromhex(line.strip())
-    print(key.opened(ask(key.seal(apdu[0] + first, apdu))).hex())
+    if sys.argv[2] == "identified":
+        print(key.opened_general(ask(key.seal_general(apdu))).hex())
+    else:
+        print(key.opened(ask(key.seal(apdu[0] + first, apdu))).hex())

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""The examples of vectors/general.jsonl, taken by lib/dlms/general.py. Runs on every runtime.
+
+    micropython general_cases.py VECTORS
+
+Prints for each: its id; what is made of it, with the tag that was printed; with the tag of the
+rule, where that is another; of the same again; and the answer to it, protected as it was.
+"""
+
+import json
+import sys
+
+from crypto import ec
+from dlms import certificates, general
+from dlms.ciphering import Context, Key
+from firmware.ports import ciphers
+
+ANSWER = bytes.fromhex("C401C100090105")
+
+
+class Model:
+    """What the jobs need of one: keys, and sixteen octets of state."""
+
+    vault = None
+
+    def __init__(self, title, suite):
+        self.system_title = title
+        self.suite = suite
+        self.image = bytearray(16)
+        self.aes = ciphers.aes
+        self.new_hash = ciphers.new_hash
+        self.n = 0
+
+    def elliptic(self, name):
+        return ec.new(name, self.new_hash, ciphers.elliptic(name))
+
+    def random_fill(self, buf):
+        # Nothing is to be guessed here.
+        for i in range(len(buf)):
+            self.n = self.n * 1103515245 + 12345 & 0x3FFFFFFF
+            buf[i] = self.n >> 16 & 0xFF
+
+    def state(self, row, j):
+        return 0
+
+    def get_int(self, row, attribute):
+        return self.suite
+
+    def save(self):
+        return True
+
+
+class Association:
+    certificate = b""
+    protection = form = fields_pos = 0
+    layer = fields = dedicated = None
+
+
+def run(job):
+    while True:
+        try:
+            next(job)
+        except StopIteration as e:
+            return e.value
+
+
+def said(result):
+    return "%d:%s" % (result[0], result[1].hex() if result[1] else "")
+
+
+def play(v):
+    keys = {name: bytes.fromhex(octets) for name, octets in v["keys"].items()}
+    a = Association()
+    a.model = Model(bytes.fromhex(v["server"]), v["suite"])
+    a.title = bytearray(bytes.fromhex(v["client"]))
+    a.context = context = Context(0, v["suite"])
+    context.gak = keys.get("ak", bytes(16))
+    context.unicast = Key(ciphers.aes(keys.get("ek", bytes(16))), v["suite"], context.gak)
+    context.unicast.rx_end[:] = context.unicast.tx_end[:] = b"\xff\xff\xff\xfd"
+    if "kek" in keys:
+        context.kek = ciphers.aes(keys["kek"])
+    certificates.own = lambda m, row, kind: keys.get(("server_signs", "server_agrees")[kind])
+    certificates.public_key = lambda m, row, entity, kind, title: (
+        keys.get(("client_signs", "client_agrees")[kind]) if title == bytes(a.title) else None
+    )
+
+    def take(hex_):
+        a.protection = 0
+        return said(run(general.peel(a, context, bytes.fromhex(hex_))))
+
+    right = v.get("hex_of_the_rule", v["hex"])
+    results = [take(v["hex"]), take(right) if right != v["hex"] else "-"]
+    kept = (a.protection, a.form, a.fields, a.layer)
+    results.append(take(right))
+    a.protection, a.form, a.fields, a.layer = kept
+    a.fields_pos = 1
+    wrong, octets = run(general.seal(a, context, ANSWER, a.protection))
+    return results + [octets.hex() if not wrong else "-"]
+
+
+with open(sys.argv[1]) as f:
+    for line in f:
+        v = json.loads(line)
+        print(v["id"], " ".join(play(v)))
