@@ -100,6 +100,10 @@ def build(
             model.vault = Vault(storage.ring(ring[0], ring[1], ring[2]))
     if record is not None:
         record.apply(model)
+    elif model.vault is not None and model.vault.is_empty():
+        # A demo meter has keys that everybody knows.
+        for certificate in getattr(definition, "CERTIFICATES", ()):
+            model.vault.put(*certificate)
     model.start()
     clock = model.handler("clock")
     if clock is not None:
@@ -119,6 +123,8 @@ def build(
     # Fast time has no peers that would notice.
     program.in_parts = speed == 1
     model.save = program.save_now
+    if record is not None and record.taken:
+        model.save()
     server = Server(model, n_associations)
     # What is needed of it later the model has.
     model.definition = None

@@ -4,25 +4,30 @@
     record = load(path)               a record, also if there is no file or a damaged one
     record.apply(model)               after storage.load(), before model.start()
     record.message                    "", or what is wrong with it, as a sentence
+    record.taken                      its secrets are new, and have to be saved before anybody asks
     record.name(), serial_number()    of the first logical device, as text
     record.system_title()             8 octets; None: the record has none
-    record.key("guek")                16 octets, also "gak", "gbek", "kek"; None: it has none
 
-A file of octets: "PMI1", u16 length of the entries, the entries, CRC-32 of all that. An entry is
-tag, length, content:
+A file of octets: "PMI2", u16 length of the entries, the entries, CRC-32 of all that. An entry is
+tag, u16 length, content:
 
     1 logical device name   u16 server SAP, 16 octets
     2 serial number         u16 server SAP, text
     3 system title          8 octets
-    4 LLS secret            u16 server SAP, u16 client SAP, octets
-    16 GUEK  17 GAK  18 GBEK  19 KEK      16 octets each
+    4 secret                u16 server SAP, u16 client SAP, octets: of LLS, and of HLS with one
+    5 keys                  u16 server SAP, logical name of a Security setup (6); GUEK, GBEK, GAK,
+                            KEK of 16 octets each, 32 with suite 2
+    6 certificate           u16 server SAP, logical name of a Security setup; entity, kind, system
+                            title (8) as vault.py has them; length of the private key, the private
+                            key, the certificate
 
-Names come from the record at every start. Secrets are taken once: a client may change them later,
-and what it wrote stays until another record comes; storage.extra keeps which one that was.
+Names come from the record at every start. Secrets, keys and certificates are taken once: a client
+may change them later, and what it wrote stays until another record comes; storage.extra keeps
+which one that was. When power fails before that has been saved, all of them are taken again.
 Without a record that is whole and fits, the meter says so in its names, and only lets clients in
 that need no authentication: those of the definition have secrets that everybody knows.
 
-Allocates at the start only: the record, and what a few lists take.
+Allocates at the start only: the short entries, and a certificate at a time. Later it has names.
 """
 
 from binascii import crc32
@@ -33,24 +38,33 @@ _NAME = const(1)
 _SERIAL_NUMBER = const(2)
 _SYSTEM_TITLE = const(3)
 _SECRET = const(4)
-_FIRST_KEY = const(16)
-_KEYS = ("guek", "gak", "gbek", "kek")
+_SETUP_KEYS = const(5)
+_CERTIFICATE = const(6)
 
-_MAGIC = b"PMI1"
+_MAGIC = b"PMI2"
+_MAGIC_1 = b"PMI1"
 _HEAD = const(6)
-_LONGEST = const(2048)
+_ENTRY_HEAD = const(3)
+_LONGEST = const(2048)  # of the short entries together
+_CHUNK = const(256)
 _NAME_LEN = const(16)
-_LENGTHS = {3: 8, 16: 16, 17: 16, 18: 16, 19: 16}
+_SETUP_LEN = const(8)  # SAP and logical name
+_TITLE_AT = const(10)
+_N_PRIVATE_AT = const(18)
+_PRIVATE_AT = const(19)
+_LENGTHS = {1: (18,), 3: (8,), 5: (8 + 64, 8 + 128)}
 
 # Place of the record's CRC in storage.extra, which the meter program leaves to others there.
 _APPLIED = const(60)
 
 _PUBLIC_CLIENT = const(16)
-_LLS = const(1)
+_SHARED_SECRET = (1, 2, 3, 4, 6)  # mechanisms
 _DATA = const(1)
 _SAP_ASSIGNMENT = const(17)
 _SECURITY_SETUP = const(64)
+_SECURITY_SUITE = const(3)
 _KEY_ROOM = const(32)  # in the hidden state of Security setup, see cosem/security_setup.py
+_N_KEYS = const(4)
 _VALUE = const(2)
 _SAP_ASSIGNMENT_LIST = const(2)
 _SECRET_ATTRIBUTE = const(7)
@@ -64,36 +78,59 @@ _NOT_PROVISIONED = b"unprovisioned"
 
 def load(path):
     """The record in a file; one that is not good if there is none."""
+    data = b""
+    message = ""
     try:
         with open(path, "rb") as f:
-            data = f.read(_LONGEST + 1)
+            data = _read(f)
     except OSError:
-        return Record(b"", "There is no provisioning record (%s)." % path)
-    message = ""
-    if not _is_whole(data):
-        message = "The provisioning record (%s) is damaged." % path
-        data = b""
-    return Record(data, message)
+        message = "There is no provisioning record (%s)." % path
+    except ValueError as e:
+        message = "The provisioning record (%s) is %s." % (path, e.args[0])
+    return Record(data, message, path)
 
 
-def _is_whole(data):
-    n = len(data)
-    if n < _HEAD + 4 or n > _LONGEST or data[0:4] != _MAGIC:
-        return False
-    if n != _HEAD + 4 + (data[4] << 8 | data[5]):
-        return False
-    if crc32(data[0 : n - 4]) & 0xFFFFFFFF != int.from_bytes(data[n - 4 : n], "big"):
-        return False
+def _damaged():
+    return ValueError("damaged")
+
+
+def _read(f):
+    """The short entries of a whole record, and its CRC; ValueError says what else it is."""
+    head = f.read(_HEAD)
+    if head[0:4] == _MAGIC_1:
+        raise ValueError("of an older kind, and has to be written again")
+    if len(head) < _HEAD or head[0:4] != _MAGIC:
+        raise _damaged()
+    n = head[4] << 8 | head[5]
+    crc = crc32(head)
+    left = n
+    while left:
+        chunk = f.read(min(left, _CHUNK))
+        if not chunk:
+            raise _damaged()
+        crc = crc32(chunk, crc)
+        left -= len(chunk)
+    tail = f.read(5)
+    if len(tail) != 4 or crc & 0xFFFFFFFF != int.from_bytes(tail, "big"):
+        raise _damaged()
+    short = b""
     at = _HEAD
-    while at < n - 4:
-        if at + 2 > n - 4 or at + 2 + data[at + 1] > n - 4:
-            return False
-        if data[at + 1] != _LENGTHS.get(data[at], data[at + 1]):
-            return False
-        if data[at] == _NAME and data[at + 1] != 2 + _NAME_LEN:
-            return False
-        at += 2 + data[at + 1]
-    return True
+    while at < _HEAD + n:
+        f.seek(at)
+        head = f.read(_ENTRY_HEAD)
+        k = head[1] << 8 | head[2]
+        at += _ENTRY_HEAD + k
+        if at > _HEAD + n or k not in _LENGTHS.get(head[0], (k,)):
+            raise _damaged()
+        if head[0] == _CERTIFICATE:
+            content = f.read(min(k, _PRIVATE_AT))
+            if k < _PRIVATE_AT or k < _PRIVATE_AT + content[_N_PRIVATE_AT]:
+                raise _damaged()
+        elif head[0] < _CERTIFICATE:
+            short += head + f.read(k)
+        if len(short) > _LONGEST:
+            raise _damaged()
+    return short + tail
 
 
 class Unfit(Exception):
@@ -103,19 +140,23 @@ class Unfit(Exception):
 class Record:
     """good: False if this meter is to be provisioned. The octets are nobody's to print."""
 
-    def __init__(self, data, message=""):
+    def __init__(self, data, message="", path=None):
         self.message = message
         self.good = not message
+        self.taken = False
         self._data = data
+        self._path = path
 
     def _octets(self, tag, head=b""):
         """Content of the first entry of a tag that begins with head, without it; or None."""
         data = self._data
-        at = _HEAD
+        at = 0
         while at < len(data) - 4:
-            end = at + 2 + data[at + 1]
-            if data[at] == tag and data[at + 2 : at + 2 + len(head)] == head:
-                return data[at + 2 + len(head) : end]
+            n = len(head)
+            end = at + _ENTRY_HEAD + (data[at + 1] << 8 | data[at + 2])
+            at += _ENTRY_HEAD
+            if data[at - _ENTRY_HEAD] == tag and data[at : at + n] == head:
+                return data[at + n : end]
             at = end
         return None
 
@@ -128,17 +169,18 @@ class Record:
     def system_title(self):
         return self._octets(_SYSTEM_TITLE)
 
-    def key(self, name):
-        return self._octets(_FIRST_KEY + _KEYS.index(name))
-
     def apply(self, model):
         """Write it to the model's image; storage has loaded it, and nobody asks yet."""
         if self.good:
             try:
                 self._fits(model)
+                self._apply_certificates(model)
             except Unfit as e:
                 self.good = False
                 self.message = "The provisioning record does not fit the definition: %s" % e
+            except OSError:
+                self.good = False
+                self.message = "The certificates of the provisioning record cannot be stored."
         if not self.good:
             self.message += (
                 " The meter can only be provisioned: clients that authenticate themselves are"
@@ -150,6 +192,7 @@ class Record:
         self._apply_names(model)
         if self.good:
             self._apply_secrets(model)
+        self._forget_secrets()
 
     # --- What the record must have, and the image room for
 
@@ -169,8 +212,12 @@ class Record:
         for row in model.rows(_SAP_ASSIGNMENT):
             _room(model, row, _SAP_ASSIGNMENT_LIST, None, "SAP_assignment_list")
         for a in model.configs:
-            if a[3] == _LLS:
+            if a[3] in _SHARED_SECRET:
                 _room(model, a[2], _SECRET_ATTRIBUTE, self._secret(model, a), "secret")
+        for row, setup in _setups(model):
+            keys = self._octets(_SETUP_KEYS, setup)
+            if keys is None or len(keys) != _N_KEYS * _key_len(model, row):
+                raise Unfit("it has no keys for the Security setup %s." % _text(setup[2:]))
 
     # --- Names
 
@@ -197,22 +244,89 @@ class Record:
         sap = model.devices[association[1]][0]
         return self._octets(_SECRET, _u16(sap) + _u16(association[0])) or b""
 
-    def _apply_secrets(self, model):
+    def _is_taken(self, model):
         extra = model.storage.extra
-        crc = self._data[len(self._data) - 4 :]
-        if bytes(extra[_APPLIED : _APPLIED + 4]) == crc:
+        return bytes(extra[_APPLIED : _APPLIED + 4]) == self._data[len(self._data) - 4 :]
+
+    def _apply_secrets(self, model):
+        if self._is_taken(model):
             return
         for a in model.configs:
-            if a[3] == _LLS:
+            if a[3] in _SHARED_SECRET:
                 _put(model, a[2], _SECRET_ATTRIBUTE, self._secret(model, a))
-        for row in model.rows(_SECURITY_SETUP):
+        for row, setup in _setups(model):
+            keys = self._octets(_SETUP_KEYS, setup)
+            n = _key_len(model, row)
             at = model.state(row, 0)
-            for name in ("guek", "gbek", "gak", "kek"):
-                key = self.key(name)
-                if key is not None:
-                    model.image[at : at + len(key)] = key
+            for k in range(_N_KEYS):
+                model.image[at : at + n] = keys[k * n : (k + 1) * n]
                 at += _KEY_ROOM
-        extra[_APPLIED : _APPLIED + 4] = crc
+        model.storage.extra[_APPLIED : _APPLIED + 4] = self._data[len(self._data) - 4 :]
+        self.taken = True
+
+    def _forget_secrets(self):
+        """They are in the image now, and in one place only."""
+        kept = b""
+        for tag in (_NAME, _SERIAL_NUMBER, _SYSTEM_TITLE):
+            content = self._octets(tag)
+            if content is not None:
+                kept += bytes((tag, 0, len(content))) + content
+        self._data = kept + bytes(4)
+
+    # --- Certificates
+
+    def _apply_certificates(self, model):
+        """All that the vault has makes room for those of the record. OSError: it cannot."""
+        vault = model.vault
+        # A ring that is only in RAM has lost them.
+        if vault is None or self._is_taken(model) and not vault.is_empty():
+            return
+        rows = _setups(model)
+        for row, _setup in rows:
+            while vault.nth(row, 0):
+                if not vault.remove():
+                    raise OSError
+        with open(self._path, "rb") as f:
+            head = f.read(_HEAD)
+            at = _HEAD
+            end = at + (head[4] << 8 | head[5])
+            while at < end:
+                f.seek(at)
+                head = f.read(_ENTRY_HEAD)
+                n = head[1] << 8 | head[2]
+                content = f.read(n) if head[0] == _CERTIFICATE else b""
+                for row, setup in rows:
+                    if content[0:_SETUP_LEN] == setup:
+                        _keep(vault, row, content)
+                at += _ENTRY_HEAD + n
+
+
+def _keep(vault, row, content):
+    end = _PRIVATE_AT + content[_N_PRIVATE_AT]
+    title = content[_TITLE_AT:_N_PRIVATE_AT]
+    entity = content[_SETUP_LEN]
+    kind = content[_SETUP_LEN + 1]
+    if not vault.put(row, entity, kind, title, content[end:], content[_PRIVATE_AT:end]):
+        raise OSError
+
+
+def _setups(model):
+    """(row, SAP and logical name) of the Security setup objects."""
+    found = []
+    for d in model.devices:
+        for row in range(d[1], d[1] + d[2]):
+            if model.class_id(row) == _SECURITY_SETUP:
+                at = (row << 4) + 2
+                found.append((row, _u16(d[0]) + bytes(model.objects[at : at + 6])))
+    return found
+
+
+def _key_len(model, row):
+    return 32 if model.get_int(row, _SECURITY_SUITE) == 2 else 16
+
+
+def _text(o):
+    return "%d.%d.%d.%d.%d" % (o[0], o[1], o[2], o[3], o[4])
 
 
 def _u16(n):
@@ -229,7 +343,7 @@ def _find(model, device, key):
 
 def _room(model, row, attribute, value, name):
     o = model.objects[(row << 4) + 2 : (row << 4) + 8]
-    obis = "%d.%d.%d.%d.%d" % (o[0], o[1], o[2], o[3], o[4])
+    obis = _text(o)
     if model.slot(row, attribute) < 0:
         raise Unfit('%s cannot be changed; the definition has to say ram = ["%s"].' % (obis, name))
     if value is not None and len(value) + 2 > model.capacity(row, attribute):

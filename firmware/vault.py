@@ -58,6 +58,12 @@ class Vault:
 
     # --- Looking
 
+    def is_empty(self):
+        for at in range(0, len(self._index), 4):
+            if self._index[at]:
+                return False
+        return True
+
     def nth(self, setup, k):
         index = self._index
         i = 0

@@ -19,6 +19,7 @@ import sys
 import time
 
 import bootstrap
+import tables.certificates
 from bootstrap import BUILD, ROOT, Trouble
 
 DEFINITIONS = os.path.join(BUILD, "definitions")
@@ -50,6 +51,9 @@ def definition(toml):
     sources = [toml]
     for pattern in ("lib/cosem/classes/*.toml", "tools/tables.py", "tools/tables/*.py"):
         sources += sorted(glob.glob(os.path.join(ROOT, pattern)))
+    # Its certificates lie beside it, or beside ours.
+    for folder in (os.path.dirname(os.path.abspath(toml)), tables.certificates.FOLDER):
+        sources += sorted(glob.glob(os.path.join(glob.escape(folder), "*", "*.pem")))
     stem = os.path.splitext(os.path.basename(toml))[0]
     folder = os.path.join(DEFINITIONS, "%s-%s" % (stem, _digest(sources)[:12]))
     with bootstrap.lock("definitions"):

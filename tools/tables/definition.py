@@ -28,6 +28,8 @@ Keys of an object beside the names of its attributes (which give their initial v
     values           {attribute = value} where an attribute has the name of a key above
     each             {x = [1, 2]} or {x = "1..4"}: a line for many; {x} in its texts is replaced.
                      Lists of one table go side by side; a list of tables: every combination
+    keys             of a Security setup: {guek, gak, gbek, kek = "0x..."}, for demo meters
+    certificates     of a Security setup: names of PEM files, see certificates.py
     note             for people
 
 Rights: r w x, each for all (r: all attributes, w: those that the class lets be written, x: all
@@ -56,7 +58,8 @@ _ASSOCIATION = {"device": (str, True), "client_sap": (int, True), "object": (str
 _KEYS = {"class": (int, str), "version": int, "device": (str, list), "obis": str, "access": str,
          "data_type": str, "data_types": dict, "scaler": int, "unit": str, "source": str,
          "capacity": dict, "volatile": bool, "ram": list, "row_len": int, "base_name": int,
-         "values": dict, "each": (dict, list), "note": str, "keys": dict}  # fmt: skip
+         "values": dict, "each": (dict, list), "note": str, "keys": dict,
+         "certificates": list}  # fmt: skip
 # sources of the meter program and the classes that they feed
 _SOURCES = {"energy": (3,), "inst": (1, 3), "demand": (5,), "max": (4,), "count": (1, 3),
             "event": (1,), "status": (1, 3, 63)}  # fmt: skip
@@ -356,6 +359,10 @@ class Loader:
         if o.source is not None:
             self.check_source(o)
         o.state = self.keys_of(o, table.get("keys"))
+        o.certificates = table.get("certificates", [])
+        if o.certificates and version.class_id != _SECURITY_SETUP:
+            message = "certificates for %s; expected them for Security setup"
+            raise self.error(o.origin["certificates"], message % o.text)
         o.cells = {}
         for k, a in version.attributes.items():
             cell = o.cells[k] = Cell()

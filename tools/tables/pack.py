@@ -9,6 +9,7 @@ stored once.
 
 import os
 
+from . import certificates
 from .classes import load_classes
 from .definition import at_obis, load_definition
 from .notation import obis, plain
@@ -112,6 +113,7 @@ class Packer:
         t.sources = [(o.source, o.row, 2) for o in d.objects if o.source]
         t.rings = [self.ring(o) for o in d.objects if o.version.module == "profile_generic"]
         t.rings += self.vault()
+        t.certificates = self.certificates(t)
         t.limits = d.limits
         for name in ("types", "rom", "ram", "attributes", "access"):
             if len(getattr(t, name)) > 0xFFFF:
@@ -410,6 +412,23 @@ class Packer:
             path = o.origin.get("profile_entries", at_obis(o))
             raise self.error(path, "profile_entries is %d; expected 1 or more" % capacity)
         return (o.row, row_len, capacity)
+
+    def certificates(self, t):
+        """(row, entity, kind, title, certificate, private key) of demo meters' vaults."""
+        found = []
+        for o in self.definition.objects:
+            for name in o.certificates:
+                path = certificates.find(name, self.definition.file)
+                suite = o.cell("security_suite").value
+                try:
+                    found.append((o.row, *certificates.read(path, suite, t.system_title)))
+                except (OSError, ValueError) as e:
+                    message = "certificates: %s: %s"
+                    raise self.error(
+                        o.origin["certificates"],
+                        message % (name, getattr(e, "strerror", None) or e),
+                    ) from None
+        return found
 
     def vault(self):
         """The ring for certificates: of the first Security setup whose suite has some, for all."""

@@ -58,6 +58,18 @@ def module(tables):
     text += "".join("    %r,\n" % (row,) for row in tables.sources) + ")\n\n"
     text += "# (row, row_len, capacity)\nRINGS = (\n"
     text += "".join("    %r,\n" % (row,) for row in tables.rings) + ")\n\n"
+    if tables.certificates:
+        text += "# (row of Security setup, entity, kind, system title, certificate, private key)\n"
+        text += "# Everybody knows these keys: they are of demo meters.\nCERTIFICATES = (\n"
+        for row, entity, kind, title, certificate, private in tables.certificates:
+            text += "    (\n        %d, %d, %d, %r,  # %d octets\n" % (
+                row, entity, kind, title, len(certificate),
+            )  # fmt: skip
+            for data in (certificate, private):
+                lines = [repr(data[i : i + 22]) for i in range(0, len(data), 22)] or ["b''"]
+                text += "        " + "\n        ".join(lines) + ",\n"
+            text += "    ),\n"
+        text += ")\n\n"
     return text + "# (associations, work_len, max_send_pdu, max_receive_pdu)\nLIMITS = %r\n" % (
         tables.limits,
     )
