@@ -20,7 +20,7 @@ import compile as compiling
 import images
 import pytest
 import qemu
-import records
+import identities
 import sheet as sheets
 from bootstrap import Trouble
 from running import AARQ, GET_NAME, HDLC, aarq_with
@@ -276,7 +276,7 @@ def lets_in(chip, client_sap, secret):
 
 @pytest.mark.parametrize("damaged", [False, True], ids=["missing", "damaged"])
 def test_without_a_record_it_can_only_be_provisioned(elf, damaged):
-    record = bytearray(records.new("ABC", "42", DEFINITION).octets())
+    record = bytearray(identities.new("ABC", "42", DEFINITION).octets())
     record[40] ^= 1
     with qemu.Chip(elf, live=True) as chip:
         chip.start((WRITE % bytes(record) if damaged else REQUIRED) + RUN)
@@ -290,7 +290,7 @@ def test_without_a_record_it_can_only_be_provisioned(elf, damaged):
 
 
 def test_with_a_record(elf):
-    record = records.new("ABC", "42", DEFINITION)
+    record = identities.new("ABC", "42", DEFINITION)
     with qemu.Chip(elf, live=True) as chip:
         chip.start(WRITE % record.octets() + RUN)
         chip.wait_for("ready")

@@ -15,6 +15,7 @@ import time
 
 import compile as compiling
 import pytest
+import identities
 import records
 import sheet as sheets
 from meter import DEFAULT_DEFINITION
@@ -230,7 +231,7 @@ def test_the_meter_does_not_outlive_its_launcher(runtime):
 def test_nothing_is_left_behind(runtime, tmp_path):
     """Neither rows nor secrets, even if the launcher is killed; rows are kept till then."""
     (tmp_path / "scratch").mkdir()
-    record = records.new("ABC", "42", sheets.load(compiling.definition(DEFAULT_DEFINITION)))
+    record = identities.new("ABC", "42", sheets.load(compiling.definition(DEFAULT_DEFINITION)))
     record_path = records.save(record, str(tmp_path / "records"))
     options = ("--runtime", runtime, "--wrapper-tcp", "0", "--provision", record_path)
     env = {**os.environ, "TMPDIR": str(tmp_path / "scratch")}

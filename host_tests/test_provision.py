@@ -5,6 +5,7 @@
 What a board does with a record is in test_deploy.py.
 """
 
+import binascii
 import os
 import re
 import stat
@@ -12,10 +13,12 @@ import subprocess
 import sys
 
 import compile as compiling
+import identities
 import pytest
 import records
 import sheet as sheets
 from bootstrap import Trouble
+from crypto.certificate import Certificate
 from dlms.server import Server
 from running import (
     AARQ,
@@ -29,10 +32,16 @@ from running import (
     aarq_with,
 )
 
+from secure import Client
+from small import Talk
+from test_store import MemoryFiles, PowerCut
+
 from firmware import app, provisioning, store
 from firmware.ports import cpython
 
 DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
+# Security setups of every suite.
+SECURED = os.path.join(ROOT, "host_tests", "definitions", "provisioned.toml")
 PROVISION = os.path.join(ROOT, "tools", "provision.py")
 DISPLAY_SAP = 17
 GET_SERIAL = bytes.fromhex("C001C100010000600100FF0200")
@@ -45,9 +54,19 @@ def module():
     return sheets.load(compiling.definition(DEFINITION))
 
 
+@pytest.fixture(scope="module")
+def secured():
+    return sheets.load(compiling.definition(SECURED))
+
+
 @pytest.fixture
 def record(module):
-    return records.new("ABC", "42", module)
+    return identities.new("ABC", "42", module)
+
+
+@pytest.fixture
+def full(secured):
+    return identities.new("ABC", "42", secured)
 
 
 def provision(*args):
@@ -62,7 +81,8 @@ def all_secrets(record):
     """Whatever must not show, in the forms that it could."""
     found = [s.decode() for s in record.secrets.values()]
     found += [s.hex() for s in record.secrets.values()]
-    for key in record.keys.values():
+    keys = [key for setup in record.setups.values() for key in setup.values()]
+    for key in keys + [c.private_key for c in record.certificates if c.private_key]:
         found += [key.hex(), key.hex().upper(), repr(key)]
     return found
 
@@ -78,19 +98,18 @@ def test_what_a_record_has(record, module):
     assert set(record.secrets) == {(1, READING), (1, MANAGEMENT)}
     for secret in record.secrets.values():
         assert re.fullmatch(rb"[a-km-z2-9]{26}", secret)
-    assert set(record.keys) == {"guek", "gak", "gbek", "kek"}
-    assert all(len(key) == 16 for key in record.keys.values())
-    other = records.new("ABC", "42", module)
-    assert not set(record.keys.values()) & set(other.keys.values())
+    other = identities.new("ABC", "42", module)
     assert not set(record.secrets.values()) & set(other.secrets.values())
 
 
 def test_the_system_title_of_the_sheet_is_made_by_the_same_rule(module):
     name = module.DEVICES[0][3].decode()
-    assert records.new(name[:3], name[3:], module).system_title == module.SYSTEM_TITLE
+    assert identities.new(name[:3], name[3:], module).system_title == module.SYSTEM_TITLE
 
 
-def test_a_record_is_kept_as_it_was(record, tmp_path):
+@pytest.mark.parametrize("which", ["record", "full"])
+def test_a_record_is_kept_as_it_was(which, tmp_path, request):
+    record = request.getfixturevalue(which)
     record.note = 'from the "first" bench \\ Zürich'
     path = records.save(record, str(tmp_path / "new" / "folder"))
     again = records.load(path)
@@ -103,7 +122,9 @@ def test_a_record_is_kept_as_it_was(record, tmp_path):
         records.save(record, os.path.dirname(path))
 
 
-def test_a_damaged_record_is_refused_whatever_the_damage(record, tmp_path):
+@pytest.mark.parametrize("which", ["record", "full"])
+def test_a_damaged_record_is_refused_whatever_the_damage(which, tmp_path, request):
+    record = request.getfixturevalue(which)
     path = tmp_path / "r.toml"
     text = record.toml()
     lines = text.splitlines()
@@ -142,11 +163,11 @@ def test_a_damaged_record_is_refused_whatever_the_damage(record, tmp_path):
 )
 def test_what_a_record_cannot_have(flag_id, serial, release, sentence, module):
     with pytest.raises(Trouble, match=sentence):
-        records.new(flag_id, serial, module, release)
+        identities.new(flag_id, serial, module, release)
 
 
 def test_the_largest_serial_number(module):
-    record = records.new("ABC", "1099511627775", module)
+    record = identities.new("ABC", "1099511627775", module)
     assert record.name == "ABC1099511627775"
     assert record.system_title == b"ABC" + b"\xff" * 5
     assert record.devices[DISPLAY_SAP][0] == "ABCFFFFFFFFFF-11"
@@ -167,19 +188,28 @@ def test_nothing_shows_by_itself(record, tmp_path, module):
     assert not any(secret in shown for secret in all_secrets(record))
 
 
-def test_keys_show_when_asked_for_by_name(record, tmp_path):
+def test_keys_show_when_asked_for_by_name(secured, tmp_path):
+    record = identities.new("ABC", "42", secured)
     path = records.save(record, str(tmp_path))
-    code, out, _err = provision("show", path, "--show-keys", "guek,lls:2")
+    show = "show", path, "--definition", SECURED
+    code, out, _err = provision(*show, "--show-keys", "guek,lls:2")
     assert code == 0
-    assert record.keys["guek"].hex().upper() in out
-    assert record.secrets[1, READING].decode() in out
-    for hidden in (record.keys["kek"].hex().upper(), record.secrets[1, MANAGEMENT].decode()):
-        assert hidden not in out
-    code, out, _err = provision("show", path, "--show-keys", "--json")
-    assert all(key.hex().upper() in out for key in record.keys.values())
-    code, out, err = provision("show", path, "--show-keys", "geuk")
+    setups = record.setups.values()
+    assert all(keys["guek"].hex().upper() in out for keys in setups)
+    assert record.secrets[1, 2].decode() in out
+    hidden = [keys["kek"].hex().upper() for keys in setups]
+    hidden += [c.private_key.hex().upper() for c in record.certificates if c.private_key]
+    assert not any(key in out for key in [*hidden, record.secrets[1, 3].decode()])
+    code, out, _err = provision(*show, "--show-keys", "--json")
+    assert all(key.hex().upper() in out for keys in setups for key in keys.values())
+    assert all(key in out for key in hidden)
+    assert record.secrets[1, 3].hex().upper() in out
+    code, out, err = provision(*show, "--show-keys", "geuk")
     assert (code, out) == (1, "")
-    assert err.startswith("There is no key geuk. There are: all, lls, guek, gak, gbek, kek, lls:1")
+    assert err == (
+        "There is no key geuk. There are: all, lls, hls, guek, gbek, gak, kek, private, hls:3,"
+        " lls:2."
+    )
 
 
 def test_the_command_line(tmp_path):
@@ -202,10 +232,10 @@ def test_the_command_line(tmp_path):
     code, _out, err = provision("write", "007", "--port", "/dev/no-such-port", *folder)
     assert code == 1 and err.startswith("There is no port /dev/no-such-port.")
     # Another file that is none does not stop the list.
-    (tmp_path / "x.toml").write_text("format = 2")
+    (tmp_path / "x.toml").write_text("format = 3")
     code, out, err = provision("list", *folder)
     assert (code, len(out.splitlines())) == (1, 2)
-    assert "x.toml is no provisioning record of format 1." in err
+    assert "x.toml is no provisioning record of format 2." in err
     os.chmod(tmp_path / "ABC0000000000007.toml", 0o644)
     assert "Other users of this computer can read" in provision("show", "007", *folder)[2]
 
@@ -269,10 +299,7 @@ def test_a_meter_with_a_record(module, record, tmp_path):
         assert not meter.opens(client, aarq_with(b"demo-reading"))
         assert not meter.opens(client, aarq_with(b"demo-management"))
         assert meter.opens(client, aarq_with(secret))
-    # For what needs them: ciphering.
-    assert device_record.system_title() == record.system_title
-    for name, key in record.keys.items():
-        assert device_record.key(name) == key
+    assert device_record.system_title() == meter.model.system_title == record.system_title
 
 
 def test_a_secret_that_a_client_has_changed_stays(module, record, tmp_path):
@@ -293,7 +320,7 @@ def test_a_secret_that_a_client_has_changed_stays(module, record, tmp_path):
     storage.close()
 
     # Until it gets another record.
-    other = records.new("ABC", "43", module)
+    other = identities.new("ABC", "43", module)
     storage = store.FileStorage(str(tmp_path / "state"))
     meter = Meter(module, load(tmp_path, other.octets()), storage)
     assert not meter.opens(MANAGEMENT, aarq_with(mine))
@@ -343,7 +370,8 @@ def test_the_log_says_that_there_is_no_record(module, tmp_path):
 
 def test_a_damaged_record(module, record, tmp_path):
     data = record.octets()
-    damaged = [b"", data[:5], data[:-1], data + b"\0", b"PMI2" + data[4:], bytes(len(data))]
+    assert load(tmp_path, data).good
+    damaged = [b"", data[:5], data[:-1], data + b"\0", b"PMI3" + data[4:], bytes(len(data))]
     for k in range(len(data)):
         damaged.append(data[:k] + bytes((data[k] ^ 1 << k % 8,)) + data[k + 1 :])
     damaged.append(bytes(5000))
@@ -353,16 +381,17 @@ def test_a_damaged_record(module, record, tmp_path):
 
 
 def test_a_right_crc_over_wrong_entries(record, tmp_path):
-    import binascii
-
     def sealed(body):
-        data = b"PMI1" + len(body).to_bytes(2, "big") + body
+        data = b"PMI2" + len(body).to_bytes(2, "big") + body
         return data + binascii.crc32(data).to_bytes(4, "big")
 
-    wrong = [b"\x10", b"\x10\x10", b"\x03\x07" + bytes(7), b"\x01\x05" + bytes(5), b"\x09\xff"]
+    wrong = [b"\x10", b"\x10\x00\x10", b"\x03\x00\x07" + bytes(7), b"\x01\x00\x05" + bytes(5)]
+    wrong += [b"\x09\x00\xff", b"\x05\x00\x08" + bytes(8), b"\x06\x00\x12" + bytes(18)]
+    wrong += [b"\x06\x00\x13" + bytes(18) + b"\1", b"\x04\x08\x01" + bytes(0x801)]
     for body in wrong:
         assert not load(tmp_path, sealed(body)).good
-    assert load(tmp_path, sealed(b"\x63\x01x")).good  # what a later version adds is passed over
+    # What a later version adds is passed over.
+    assert load(tmp_path, sealed(b"\x63\x00\x01x")).good
 
 
 def test_a_record_for_another_definition(module, record, tmp_path):
@@ -399,12 +428,328 @@ def test_a_definition_that_keeps_its_names_in_rom(tmp_path, record):
     assert not meter.opens(READING, aarq_with(b"demo-reading"))
 
 
+# --- Keys and certificates ------------------------------------------------------------------
+
+SETUPS = (1, "0.0.43.0.1"), (1, "0.0.43.0.4"), (1, "0.0.43.0.5")
+
+
+def test_what_a_record_has_for_security_setups(full, secured):
+    assert set(full.secrets) == {(1, 2), (1, 3)}
+    assert tuple(full.setups) == SETUPS
+    keys = [key for setup in full.setups.values() for key in setup.values()]
+    assert len(set(keys)) == 12
+    assert [len(full.setups[name]["kek"]) for name in SETUPS] == [16, 16, 32]
+    have = [(c.logical_name[-1], c.entity, c.kind, c.title.hex()) for c in full.certificates]
+    own = full.system_title.hex()
+    assert have == [
+        (setup, entity, kind, title)
+        for setup, client in (("4", "434c490000000004"), ("5", "434c490000000005"))
+        for entity, kind, title in (
+            ("authority", "sign", ""),
+            ("server", "sign", own),
+            ("server", "agree", own),
+            ("client", "sign", client),
+            ("client", "agree", client),
+        )
+    ]
+    assert [bool(c.private_key) for c in full.certificates] == [
+        c.entity == "server" for c in full.certificates
+    ]
+    # Another meter has other keys, and the same clients and authority.
+    other = identities.new("ABC", "43", secured)
+    for a, b in zip(full.certificates, other.certificates):
+        assert (a.certificate == b.certificate) == (a.entity != "server")
+
+
+def built(secured, storage, record=None):
+    """A meter as main.py makes it, at a time when all certificates are valid."""
+    definition = type("definition", (), dict(vars(secured)))
+    return app.build(definition, storage, cpython, 1, 13675680, 0, 0, record=record)
+
+
+def vault_of(meter):
+    """[(row, entity, kind, title, certificate, private key)], in the order of the vault."""
+    found = []
+    vault = meter.model.vault
+    for row in meter.model.rows(64):
+        n = 0
+        while vault.nth(row, n):
+            certificate = bytes(vault.record[vault.pos : vault.end])
+            title = vault.title() if any(vault.title()) else b""
+            found.append((row, vault.entity, vault.kind, title, certificate, vault.private()))
+            n += 1
+    return found
+
+
+def in_vault(record, secured):
+    rows = {setup.name: setup.row for setup in records.security_setups(secured)}
+    return sorted(
+        (
+            rows[c.server_sap, c.logical_name],
+            records.ENTITIES.index(c.entity),
+            records.KINDS.index(c.kind),
+            *c[4:],
+        )
+        for c in record.certificates
+    )
+
+
+def keys_of(meter):
+    model = meter.model
+    at = [model.state(row, 0) for row in model.rows(64)]
+    return [bytes(model.image[a : a + 128]) for a in at]
+
+
+def keys_in(record):
+    """As the image has them: GUEK, GBEK, GAK, KEK, 32 octets for each."""
+    order = "guek", "gbek", "gak", "kek"
+    return [
+        b"".join(keys[name].ljust(32, b"\0") for name in order) for keys in record.setups.values()
+    ]
+
+
+def test_a_meter_takes_keys_and_certificates(full, secured, tmp_path):
+    device_record = load(tmp_path, full.octets())
+    meter = built(secured, store.RAMStorage(), device_record)
+    assert device_record.good and device_record.taken
+    assert sorted(vault_of(meter)) == in_vault(full, secured)
+    assert keys_of(meter) == keys_in(full)
+    # They are in one place: the record has only names any more.
+    left = bytes(device_record._data)
+    assert device_record.system_title() == full.system_title
+    assert not any(key in left for keys in full.setups.values() for key in keys.values())
+
+
+def test_a_client_of_the_record_comes_in(full, secured, tmp_path):
+    meter = built(secured, store.RAMStorage(), load(tmp_path, full.octets()))
+    keys = full.setups[SETUPS[0]]
+
+    def client(sap, **how):
+        talk = Talk(meter, meter.server.channel(), sap, 1)
+        return Client(talk, meter_title=full.system_title, **how).open()
+
+    c = client(1, guek=keys["guek"], gak=keys["gak"])
+    assert c.ask("C00141 0001 00002A0000FF 02 00").startswith("C4014100")
+    client(3, mechanism=6, context=1, kind=None, secret=full.secrets[1, 3])
+
+
+def test_certificates_that_a_client_has_changed_stay(full, secured, tmp_path):
+    files = MemoryFiles()
+
+    def start(record):
+        return built(secured, store.FileStorage("state", files), load(tmp_path, record.octets()))
+
+    meter = start(full)
+    vault = meter.model.vault
+    row = meter.model.rows(64)[1]
+    assert vault.find(row, 1, 0, None) and vault.remove()
+    assert vault.put(row, 3, 0, b"ABCDEFGH", b"imported")
+    now = vault_of(meter)
+    meter.close()
+    meter = start(full)
+    assert not meter.record.taken and vault_of(meter) == now
+    meter.close()
+    # Until it gets another record.
+    other = identities.new("ABC", "43", secured)
+    meter = start(other)
+    assert meter.record.taken and sorted(vault_of(meter)) == in_vault(other, secured)
+
+
+def test_storage_that_forgets_certificates_gets_them_again(full, secured, tmp_path):
+    """As CircuitPython's: state in a few octets that stay, rings in RAM."""
+    storage = store.RAMStorage()
+    built(secured, storage, load(tmp_path, full.octets()))
+    again = store.RAMStorage()
+    again.extra[:] = storage.extra
+    meter = built(secured, again, load(tmp_path, full.octets()))
+    assert not meter.record.taken and sorted(vault_of(meter)) == in_vault(full, secured)
+
+
+def test_power_fails_while_a_record_is_taken(full, secured, tmp_path):
+    """After that, at any write: all of the record, or all of it at the next start."""
+    first = identities.new("ABC", "41", secured)
+    files = MemoryFiles()
+    built(secured, store.FileStorage("state", files), load(tmp_path, first.octets())).close()
+    before = {name: bytes(data) for name, data in files.data.items()}
+    cut_at = 0
+    while True:
+        for part in (0, 4, 8):
+            files = MemoryFiles({name: bytearray(data) for name, data in before.items()})
+            files.cut_at, files.part = cut_at, part
+            record = load(tmp_path, full.octets())
+            try:
+                built(secured, store.FileStorage("state", files), record)
+            except PowerCut:
+                pass
+            cut = files.off
+            files = MemoryFiles(files.data)
+            meter = built(
+                secured, store.FileStorage("state", files), load(tmp_path, full.octets())
+            )
+            assert meter.record.good
+            assert sorted(vault_of(meter)) == in_vault(full, secured)
+            assert keys_of(meter) == keys_in(full)
+        if not cut:
+            break
+        cut_at += 1
+    print("cut at each of %d writes" % cut_at)
+    assert cut_at >= 28
+
+
+class Full(store.FileStorage):
+    """There is room for rings that were there before, and no more."""
+
+    def ring(self, *args):
+        made = store.FileStorage.ring(self, *args)
+        self.files.full = True
+        return made
+
+
+def test_storage_without_room_for_certificates(full, secured, tmp_path):
+    """They are not taken in part: nobody is let in."""
+    record = load(tmp_path, full.octets())
+    meter = built(secured, Full("state", MemoryFiles()), record)
+    assert not record.good and "cannot be stored" in record.message
+    assert [a[0] for a in meter.model.configs] == [16]
+    assert keys_of(meter)[0] != keys_in(full)[0]
+
+
+def test_a_record_without_keys_for_a_security_setup(full, secured, tmp_path):
+    del full.setups[SETUPS[1]]
+    with pytest.raises(Trouble, match="no keys of 16 octets for the Security setup 0.0.43.0.4"):
+        records.fits(full, secured)
+    meter = built(secured, store.RAMStorage(), load(tmp_path, full.octets()))
+    assert not meter.record.good
+    assert "it has no keys for the Security setup 0.0.43.0.4." in meter.record.message
+    assert keys_of(meter)[0] != keys_in(full)[0]
+
+
+def test_a_record_for_less_is_completed(full, module, secured, tmp_path):
+    record = identities.new("ABC", "42", module)
+    record.setups, record.certificates = {}, []
+    with pytest.raises(Trouble, match="provision.py complete adds what it lacks"):
+        records.fits(record, secured)
+    secret = record.secrets[1, 2]
+    added = records.complete(record, secured, identities.issuer)
+    assert "keys of 0.0.43.0.4" in added and "secret of client 3" in added
+    assert len(record.certificates) == 10 and record.secrets[1, 2] == secret
+    assert records.complete(record, secured, identities.issuer) == []
+    # As a command.
+    path = records.save(record, str(tmp_path))
+    args = "complete", path, "--definition", SECURED, "--folder", str(tmp_path)
+    assert provision(*args)[1] == "It has all that it needs.\n"
+    del record.setups[SETUPS[0]]
+    records.replace(record, path)
+    assert provision(*args)[1] == "added: keys of 0.0.43.0.1\n"
+    assert SETUPS[0] in records.load(path).setups
+
+
+FORMAT_1 = """
+format = 1
+made = "2026-01-01T00:00:00+00:00"
+note = ""
+release = false
+flag_id = "ABC"
+serial_number = "42"
+system_title = "414243000000002A"
+check = "{}"
+
+[[device]]
+server_sap = 1
+logical_device_name = "ABC0000000000042"
+serial_number = "42"
+
+[[secret]]
+server_sap = 1
+client_sap = 2
+text = "abcdefghijkmnpqrstuvwxyz23"
+
+[keys]
+guek = "00112233445566778899AABBCCDDEEFF"
+gak = "11112233445566778899AABBCCDDEEFF"
+gbek = "22112233445566778899AABBCCDDEEFF"
+kek = "33112233445566778899AABBCCDDEEFF"
+"""
+
+
+def test_a_record_of_format_1(secured, tmp_path):
+    """What it has stays; its keys were never used, for there was nothing to use them."""
+    entries = b"\x01\x12\0\x01ABC0000000000042" + b"\x02\x04\0\x0142"
+    entries += b"\x03\x08ABC\0\0\0\0\x2a" + b"\x04\x1e\0\x01\0\x02abcdefghijkmnpqrstuvwxyz23"
+    for tag, first in ((16, "00"), (17, "11"), (18, "22"), (19, "33")):
+        key = bytes.fromhex(first + "112233445566778899AABBCCDDEEFF")
+        entries += bytes((tag, 16)) + key
+    data = b"PMI1" + len(entries).to_bytes(2, "big") + entries
+    data += binascii.crc32(data).to_bytes(4, "big")
+    device_record = load(tmp_path, data)
+    assert not device_record.good
+    assert device_record.message.endswith("is of an older kind, and has to be written again.")
+    path = tmp_path / "old.toml"
+    path.write_text(FORMAT_1.format(data[-4:].hex()))
+    record = records.load(str(path))
+    assert record.secrets == {(1, 2): b"abcdefghijkmnpqrstuvwxyz23"} and not record.setups
+    assert records.complete(record, secured, identities.issuer)
+    records.replace(record, str(path))
+    assert records.load(str(path)).octets() == record.octets()
+    path.write_text(FORMAT_1.format("00000000"))
+    with pytest.raises(Trouble, match="damaged"):
+        records.load(str(path))
+
+
+# --- Demo meters ----------------------------------------------------------------------------
+
+
+def test_a_demo_meter_has_the_certificates_of_its_definition(full, secured, tmp_path):
+    assert provision("demo", str(tmp_path / "d"), "--definition", SECURED)[0] == 0
+    names = sorted(os.listdir(tmp_path / "d"))
+    assert len(names) == 10
+    for name in names:
+        text = (tmp_path / "d" / name).read_text()
+        assert text.startswith("DEMO ONLY. Everybody knows this key")
+    with open(SECURED) as f:
+        text = f.read()
+    for suite, curve in ((1, "p256"), (2, "p384")):
+        files = ", ".join('"d/%s"' % name for name in names if curve in name)
+        here = "security_suite = %d" % suite
+        text = text.replace(here, "%s, certificates = [%s]" % (here, files))
+    (tmp_path / "demo.toml").write_text(text)
+    demo = sheets.load(compiling.definition(str(tmp_path / "demo.toml")))
+    assert len(demo.CERTIFICATES) == 10
+    own = bytes.fromhex("504D54") + (1000000000001).to_bytes(5, "big")
+    for _row, entity, kind, title, certificate, private in demo.CERTIFICATES:
+        c = Certificate()
+        assert c.read(certificate, 0, len(certificate)) == 0
+        assert (c.title or b"") == title and (c.title == own) == (entity == 0) == bool(private)
+        assert c.usage == 0x06 if entity == 2 else c.usage == (0x80, 0x08)[kind]
+    meter = built(demo, store.RAMStorage())
+    assert sorted(vault_of(meter)) == sorted(demo.CERTIFICATES)
+    meter = built(demo, store.RAMStorage(), load(tmp_path, full.octets()))
+    assert sorted(vault_of(meter)) == in_vault(full, demo)
+
+
+def test_certificates_that_a_definition_cannot_have(tmp_path):
+    assert provision("demo", str(tmp_path / "d"), "--definition", SECURED)[0] == 0
+    with open(SECURED) as f:
+        text = f.read()
+    path = tmp_path / "wrong.toml"
+    for here, name, sentence in (
+        ("security_suite = 1", "d/none.pem", "d/none.pem: No such file"),
+        ("security_suite = 1", "d/root-p384.pem", "has no key of the curve of security_suite 1"),
+        ("security_policy = 0, keys", "d/root-p256.pem", "the curve of security_suite 0"),
+        ("security_suite = 1", "wrong.toml", "has no certificate of at most 768 octets"),
+    ):
+        new = 'certificates = ["%s"], %s' % (name, here)
+        path.write_text(text.replace(here, new))
+        with pytest.raises(Trouble, match=sentence):
+            compiling.definition(str(path))
+
+
 # --- A meter on this PC ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("runtime", ["cpython", "micropython"])
 def test_a_running_meter(runtime, module, tmp_path):
-    record = records.new("ABC", "42", module)
+    record = identities.new("ABC", "42", module)
     path = records.save(record, str(tmp_path))
     state = str(tmp_path / "state")
     options = ("--runtime", runtime, "--wrapper-tcp", "0", "--hdlc-tcp", "0")
@@ -415,7 +760,7 @@ def test_a_running_meter(runtime, module, tmp_path):
             assert code == 0, err
             assert len(out.splitlines()) == 4
             assert "client 1 at SAP 1 reads ABC0000000000042, serial number 42" in out
-        other = records.save(records.new("ABC", "43", module), str(tmp_path))
+        other = records.save(identities.new("ABC", "43", module), str(tmp_path))
         code, _out, err = provision("check", other, "hdlc-tcp:" + meter.ports["hdlc-tcp"])
         assert code == 1
         assert err == "This is another meter: ABC0000000000042, and not ABC0000000000043."
@@ -475,8 +820,7 @@ def test_a_place_where_no_meter_is(place, sentence, record, tmp_path):
 def test_tools_and_firmware_agree_on_the_format():
     with open(os.path.join(ROOT, "firmware", "provisioning.py")) as f:
         text = f.read()
-    for name in ("NAME", "SERIAL_NUMBER", "SYSTEM_TITLE", "SECRET", "FIRST_KEY"):
+    for name in ("NAME", "SERIAL_NUMBER", "SYSTEM_TITLE", "SECRET", "SETUP_KEYS", "CERTIFICATE"):
         assert "_%s = const(%d)\n" % (name, getattr(records, name)) in text
-    assert "_KEYS = %s" % str(records.KEYS).replace("'", '"') in text
     with open(os.path.join(ROOT, "firmware", "board_main.py")) as f:
         assert '_RECORD = "%s"' % records.ON_BOARD in f.read()

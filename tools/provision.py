@@ -8,13 +8,20 @@
     python3 tools/provision.py check RECORD PLACE
     python3 tools/provision.py show RECORD [--show-keys [NAME,...]]
     python3 tools/provision.py list
+    python3 tools/provision.py complete RECORD           add what another definition needs
+    python3 tools/provision.py authority                 make one for certificates, and show it
+    python3 tools/provision.py certify REQUEST [--kind agree] [-o FILE]
+    python3 tools/provision.py demo FOLDER               public certificates of demo meters
 
 RECORD is a file, or the logical device name or serial number of a record in the folder of records
 (--folder, provisioning/ in this checkout unless said otherwise, which git ignores). PLACE is where
 the meter can be read: wrapper-tcp:HOST:PORT, hdlc-tcp:HOST:PORT, hdlc-serial:DEVICE[:BAUD].
 
 Secrets and keys are never printed unless --show-keys asks for them: all of them, or those named
-(lls, lls:CLIENT, guek, gak, gbek, kek). tools/records.py says what a record has.
+(lls, lls:CLIENT, hls, hls:CLIENT, guek, gak, gbek, kek, private). tools/records.py says what a
+record has, tools/authority.py what an authority is; its folder is `authority` in that of the
+records. A REQUEST is a PKCS#10 that a meter has made, a file of DER or PEM; the root and the
+certificate that the meter is to import are written as PEM.
 """
 
 import sys
@@ -23,6 +30,7 @@ if sys.version_info < (3, 11):
     sys.exit("Python 3.11 or later is needed; this is %d.%d." % sys.version_info[:2])
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -81,6 +89,24 @@ def parser():
 
     c = commands.add_parser("list", parents=[common], help="list the records")
     c.set_defaults(run=show_list)
+
+    c = commands.add_parser("complete", parents=[common], help="add what a record lacks")
+    c.set_defaults(run=complete)
+    c.add_argument("record")
+
+    c = commands.add_parser("authority", parents=[common], help="make a certificate authority")
+    c.set_defaults(run=make_authority)
+
+    c = commands.add_parser("certify", parents=[common], help="sign a meter's request")
+    c.set_defaults(run=certify)
+    c.add_argument("request", metavar="REQUEST")
+    c.add_argument("--authority", metavar="DIR", help="another one, such as that of demo meters")
+    c.add_argument("--kind", choices=records.KINDS, default="sign", help="what the key is for")
+    c.add_argument("-o", "--output", metavar="FILE", help="(default: standard output)")
+
+    c = commands.add_parser("demo", parents=[common], help="make certificates of demo meters")
+    c.set_defaults(run=demo)
+    c.add_argument("into", metavar="FOLDER", help="such as firmware/definitions/residential")
     return p
 
 
@@ -101,7 +127,14 @@ def record_of(options):
 def new(options):
     flag_id = records.flag(options.flag)
     serial = options.serial or next_serial(flag_id, options.folder)
-    record = records.new(flag_id, serial, module_of(options), options.release, options.note)
+    record = records.new(
+        flag_id,
+        serial,
+        module_of(options),
+        options.release,
+        options.note,
+        lambda: authority_of(options),
+    )
     for path in records.paths(options.folder):
         other = records.load(path)
         if other.system_title == record.system_title:
@@ -128,20 +161,94 @@ def next_serial(flag_id, folder):
 
 def show(options):
     record = record_of(options)
-    shown = names_of(options.show_keys, record)
-    s = records.sheet(record, module_of(options), [], shown)
+    module = module_of(options)
+    s = records.sheet(record, module, [], names_of(options.show_keys, module))
     print(json.dumps(s, indent=2) if options.json else "\n".join(records.sheet_text(s)))
     return 0
 
 
-def names_of(text, record):
+def names_of(text, module):
     names = [n for n in text.split(",") if n]
-    known = ["all", "lls", *records.KEYS]
-    known += sorted({"lls:%d" % client for _server, client in record.secrets})
+    known = ["all", "lls", "hls", *records.KEYS, "private"]
+    known += sorted({name for _server, _client, _room, name in records.shared_secrets(module)})
     for name in names:
         if name not in known:
             raise Trouble("There is no key %s. There are: %s." % (name, ", ".join(known)))
     return names
+
+
+# --- Certificates ---------------------------------------------------------------------------
+
+AUTHORITY = "authority"  # in the folder of records
+DEMO = """\
+    DEMO ONLY. Everybody knows this key: it is in the sources of Picometer.
+
+"""
+
+
+def authority_of(options, folder=None, **how):
+    """The authority in the folder of records, or in another one."""
+    try:
+        import authority
+    except ImportError:
+        # Go on where there is the package `cryptography`.
+        remote.in_venv()
+        raise
+    return authority.Authority(folder or os.path.join(options.folder, AUTHORITY), **how)
+
+
+def complete(options):
+    record = record_of(options)
+    added = records.complete(record, module_of(options), lambda: authority_of(options))
+    if added:
+        records.replace(record, records.find(options.record, options.folder))
+    print("\n".join("added: " + what for what in added) or "It has all that it needs.")
+    return 0
+
+
+def make_authority(options):
+    ca = authority_of(options)
+    for curve in records.CURVES.values():
+        root = ca.root(curve)
+        print("%s  SHA-256 %s" % (curve, hashlib.sha256(root.certificate).hexdigest()))
+    print("%s  %s" % ("made:" if ca.made else "in", ca.folder))
+    return 0
+
+
+def certify(options):
+    try:
+        with open(options.request, "rb") as f:
+            request = f.read()
+    except OSError as e:
+        raise Trouble("Cannot read %s (%s)." % (options.request, e.strerror)) from None
+    text = authority_of(options, options.authority).certify(request, options.kind)
+    if options.output:
+        records.write_private(options.output, text.encode())
+    else:
+        print(text, end="")
+    return 0
+
+
+def demo(options):
+    """What a definition names in `certificates`, all with keys that are public."""
+    module = module_of(options)
+    ca = authority_of(options, options.into, name="Picometer demo", remark=DEMO)
+    for setup in records.security_setups(module):
+        curve = records.CURVES.get(setup.suite)
+        if curve is None:
+            continue
+        ca.root(curve)
+        for kind in records.KINDS:
+            ca.meter(curve, kind, module.SYSTEM_TITLE)
+            for client in setup.clients:
+                ca.client(records.client_title(client), curve, kind)
+    for path in ca.made:
+        os.chmod(path, 0o644)
+        print(path)
+    return 0
+
+
+# --- Meters ---------------------------------------------------------------------------------
 
 
 def show_list(options):

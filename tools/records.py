@@ -1,28 +1,35 @@
 # SPDX-License-Identifier: MIT
-"""Provisioning records: identity, secrets and keys of one meter, as a file on the PC and as the
-octets that firmware/provisioning.py reads.
+"""Provisioning records: identity, secrets, keys and certificates of one meter, as a file on the PC
+and as the octets that firmware/provisioning.py reads.
 
 The file is TOML, its name the logical device name, and only its owner can read it:
 
     format, made, note, release           release = true: made for a meter that leaves the bench
     flag_id, serial_number, system_title  three letters, decimal digits, 8 octets
-    [[device]]     server_sap, logical_device_name, serial_number
-    [[secret]]     server_sap, client_sap, text             of a low level security association
-    [keys]         guek, gak, gbek, kek                     16 octets each (suite 0)
-    check          CRC-32 of all that is written to the meter
+    [[device]]          server_sap, logical_device_name, serial_number
+    [[secret]]          server_sap, client_sap, text        of an association with a shared secret
+    [[security_setup]]  server_sap, logical_name; guek, gbek, gak, kek: 16 octets, 32 with suite 2
+    [[certificate]]     server_sap, logical_name of its Security setup; entity (server, client,
+                        authority), kind (sign, agree), system_title, certificate (X.509, base64);
+                        private_key: the meter's own
+    check               CRC-32 of all that is written to the meter
 
-A Record never shows secrets or keys by itself: they are in `secrets` and `keys`.
+A Record never shows secrets or keys by itself: they are in `secrets`, `setups`, `certificates`.
+Records of format 1 had no Security setups: what they have is kept, complete() adds the rest.
 """
 
+import base64
 import binascii
 import contextlib
 import datetime
 import glob
+import hashlib
 import os
 import re
 import secrets as strong
 import stat
 import tomllib
+from typing import NamedTuple
 
 import sheet as sheets
 from bootstrap import ROOT, Trouble
@@ -34,7 +41,7 @@ FOLDER = os.path.join(ROOT, "provisioning")
 ON_BOARD = "provisioning.bin"
 IN_STATE = ".provisioning"
 DEMO_FLAG_ID = "PMT"
-KEYS = ("guek", "gak", "gbek", "kek")
+KEYS = ("guek", "gbek", "gak", "kek")  # in the order of the entry
 KEY_NAMES = {
     "guek": "global unicast encryption key",
     "gak": "global authentication key",
@@ -42,27 +49,71 @@ KEY_NAMES = {
     "kek": "key encryption key (master key)",
 }
 
-FORMAT = 1
-MAGIC = b"PMI1"
-NAME, SERIAL_NUMBER, SYSTEM_TITLE, SECRET, FIRST_KEY = 1, 2, 3, 4, 16
-KEY_LEN = 16
+FORMAT = 2
+MAGIC = b"PMI2"
+NAME, SERIAL_NUMBER, SYSTEM_TITLE, SECRET, SETUP_KEYS, CERTIFICATE = 1, 2, 3, 4, 5, 6
+# Of records of format 1: their magic, and their keys, which no meter has used.
+MAGIC_1 = b"PMI1"
+FIRST_KEY_1 = 16
+KEYS_1 = ("guek", "gak", "gbek", "kek")
 NAME_LEN = 16
+TITLE_LEN = 8
+ENTITIES = ("server", "client", "authority")
+KINDS = ("sign", "agree")
+CURVES = {1: "P-256", 2: "P-384"}  # by suite
 
 # 32 letters and digits that nobody takes for others: five bits each.
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 SECRET_LEN = 26
 _LEAST_SECRET_LEN = 8
 _MOST_SAP = 0xFF
-_LLS = 1
+# Mechanisms with a shared secret, and what --show-keys calls it.
+_SECRETS = {1: "lls", 2: "hls", 3: "hls", 4: "hls", 6: "hls"}
 _SECRET_ATTRIBUTE = 7
 _VALUE = 2
+_SECURITY_SETUP = 64
+_SECURITY_SUITE = 3
 _NAME_OBJECT = bytes.fromhex("000100002A0000FF")
 _SERIAL_OBJECT = bytes.fromhex("00010000600100FF")
 
 
+class Setup(NamedTuple):
+    """A Security setup of a definition; clients: SAPs."""
+
+    server_sap: int
+    logical_name: str
+    row: int
+    suite: int
+    clients: tuple
+
+    @property
+    def name(self):
+        return self.server_sap, self.logical_name
+
+    @property
+    def key_len(self):
+        return 32 if self.suite == 2 else 16
+
+
+class Certificate(NamedTuple):
+    """certificate: DER; private_key: b"" but of the server."""
+
+    server_sap: int
+    logical_name: str
+    entity: str
+    kind: str
+    title: bytes
+    certificate: bytes
+    private_key: bytes
+
+    def __repr__(self):
+        return "<certificate of %s %s>" % (self.entity, self.title.hex())
+
+
 class Record:
     """flag_id, serial_number, system_title (octets), devices {sap: (name, serial_number)},
-    secrets {(server_sap, client_sap): octets}, keys {name: octets}, release, made, note."""
+    secrets {(server_sap, client_sap): octets}, setups {(server_sap, logical_name): {key: octets}},
+    certificates (list), release, made, note."""
 
     def __init__(self, flag_id, serial_number):
         self.flag_id = flag_id
@@ -70,7 +121,8 @@ class Record:
         self.system_title = title_of(flag_id, serial_number)
         self.devices = {}
         self.secrets = {}
-        self.keys = {}
+        self.setups = {}
+        self.certificates = []
         self.release = False
         self.made = ""
         self.note = ""
@@ -85,21 +137,34 @@ class Record:
 
     def octets(self):
         """What is written to the meter."""
-        body = b""
+        body = b"".join(_entry(2, *entry) for entry in self._entries())
+        for name, keys in sorted(self.setups.items()):
+            octets = b"".join(keys[key] for key in KEYS)
+            body += _entry(2, SETUP_KEYS, _setup(*name) + octets)
+        for c in self.certificates:
+            head = bytes((ENTITIES.index(c.entity), KINDS.index(c.kind)))
+            head += c.title.ljust(TITLE_LEN, b"\0") + bytes((len(c.private_key),))
+            content = _setup(*c[:2]) + head + c.private_key + c.certificate
+            body += _entry(2, CERTIFICATE, content)
+        return _sealed(MAGIC, body)
+
+    def _entries(self):
         for sap, (name, serial) in sorted(self.devices.items()):
-            body += _entry(NAME, sap.to_bytes(2, "big") + name.encode())
-            body += _entry(SERIAL_NUMBER, sap.to_bytes(2, "big") + serial.encode())
-        body += _entry(SYSTEM_TITLE, self.system_title)
+            yield NAME, sap.to_bytes(2, "big") + name.encode()
+            yield SERIAL_NUMBER, sap.to_bytes(2, "big") + serial.encode()
+        yield SYSTEM_TITLE, self.system_title
         for (server, client), secret in sorted(self.secrets.items()):
-            head = server.to_bytes(2, "big") + client.to_bytes(2, "big")
-            body += _entry(SECRET, head + secret)
-        for k, name in enumerate(KEYS):
-            body += _entry(FIRST_KEY + k, self.keys[name])
-        data = MAGIC + len(body).to_bytes(2, "big") + body
-        return data + binascii.crc32(data).to_bytes(4, "big")
+            yield SECRET, server.to_bytes(2, "big") + client.to_bytes(2, "big") + secret
 
     def check(self):
         return self.octets()[-4:].hex()
+
+    def check_1(self, keys):
+        """As check() was in format 1, with these keys."""
+        body = b"".join(_entry(1, *entry) for entry in self._entries())
+        for k, name in enumerate(KEYS_1):
+            body += _entry(1, FIRST_KEY_1 + k, bytes.fromhex(keys[name]))
+        return _sealed(MAGIC_1, body)[-4:].hex()
 
     def toml(self):
         lines = [
@@ -120,13 +185,34 @@ class Record:
         for (server, client), secret in sorted(self.secrets.items()):
             lines += ["", "[[secret]]", "server_sap = %d" % server, "client_sap = %d" % client]
             lines += ['text = "%s"' % secret.decode()]
-        lines += ["", "[keys]"]
-        lines += ['%s = "%s"' % (name, self.keys[name].hex().upper()) for name in KEYS]
+        for (server, name), keys in sorted(self.setups.items()):
+            lines += ["", "[[security_setup]]", "server_sap = %d" % server]
+            lines += ['logical_name = "%s"' % name]
+            lines += ['%s = "%s"' % (key, keys[key].hex().upper()) for key in KEYS]
+        for c in self.certificates:
+            lines += ["", "[[certificate]]", "server_sap = %d" % c.server_sap]
+            lines += ['logical_name = "%s"' % c.logical_name]
+            lines += ['entity = "%s"' % c.entity, 'kind = "%s"' % c.kind]
+            lines += ['system_title = "%s"' % c.title.hex().upper()]
+            lines += ['certificate = "%s"' % base64.b64encode(c.certificate).decode()]
+            lines += ['private_key = "%s"' % c.private_key.hex().upper()]
         return "\n".join(lines) + "\n"
 
 
-def _entry(tag, content):
-    return bytes((tag, len(content))) + content
+def _entry(n, tag, content):
+    return bytes((tag,)) + len(content).to_bytes(n, "big") + content
+
+
+def _sealed(magic, body):
+    data = magic + len(body).to_bytes(2, "big") + body
+    return data + binascii.crc32(data).to_bytes(4, "big")
+
+
+def _setup(server_sap, logical_name):
+    """SAP and logical name of a Security setup as octets."""
+    return server_sap.to_bytes(2, "big") + bytes(
+        [int(part) for part in (logical_name + ".255").split(".")][:6]
+    )
 
 
 def _quoted(text):
@@ -157,8 +243,9 @@ def serial(text):
     return text
 
 
-def new(flag_id, serial_number, module, release=False, note=""):
-    """A record for a meter of this definition (its module), with fresh secrets and keys."""
+def new(flag_id, serial_number, module, release=False, note="", authority=None):
+    """A record for a meter of this definition (its module), with fresh secrets and keys.
+    authority: see complete()."""
     flag_id = flag(flag_id)
     if release and flag_id == DEMO_FLAG_ID:
         raise Trouble(
@@ -182,23 +269,90 @@ def new(flag_id, serial_number, module, release=False, note=""):
                 "%s%010X-%02X" % (flag_id, number, sap),
                 "%s-%d" % (serial_number, sap),
             )
-    for server, client, room in lls_associations(module):
-        n = min(SECRET_LEN, room)
-        text = "".join(strong.choice(ALPHABET) for _ in range(n))
-        record.secrets[server, client] = text.encode()
-    for name in KEYS:
-        record.keys[name] = strong.token_bytes(KEY_LEN)
-    fits(record, module)
+    complete(record, module, authority)
     return record
 
 
-def lls_associations(module):
-    """(server_sap, client_sap, octets of room for the secret) of those with low level security."""
+def complete(record, module, authority):
+    """Add what a meter of this definition needs and the record lacks: names of what was added.
+
+    authority: () -> authority.Authority; called only if there are certificates to be made.
+    """
+    added = []
+    for server, client, room, _name in shared_secrets(module):
+        if (server, client) not in record.secrets:
+            n = min(SECRET_LEN, room)
+            text = "".join(strong.choice(ALPHABET) for _ in range(n))
+            record.secrets[server, client] = text.encode()
+            added.append("secret of client %d" % client)
+    for setup in security_setups(module):
+        if setup.name not in record.setups:
+            record.setups[setup.name] = {k: strong.token_bytes(setup.key_len) for k in KEYS}
+            added.append("keys of %s" % setup.logical_name)
+        for entity, kind, title in _wanted(record, setup):
+            if not _has(record, setup, entity, kind, title):
+                pair = _made(authority(), CURVES[setup.suite], entity, kind, title)
+                key = pair.private_key if entity == "server" else b""
+                record.certificates.append(
+                    Certificate(*setup.name, entity, kind, title, pair.certificate, key)
+                )
+                added.append("certificate (%s, %s) of %s" % (entity, kind, setup.logical_name))
+    fits(record, module)
+    return added
+
+
+def _wanted(record, setup):
+    """(entity, kind, title) of the certificates for a Security setup."""
+    if setup.suite not in CURVES:
+        return []
+    titles = [("server", record.system_title)]
+    titles += [("client", client_title(client)) for client in setup.clients]
+    return [("authority", "sign", b"")] + [
+        (entity, kind, title) for entity, title in titles for kind in KINDS
+    ]
+
+
+def _made(authority, curve, entity, kind, title):
+    """The authority.Pair for one of these."""
+    if entity == "authority":
+        return authority.root(curve)
+    if entity == "server":
+        return authority.issue(curve, kind, title)
+    return authority.client(title, curve, kind)
+
+
+def client_title(client_sap):
+    """System title of the client that comes to a meter's test: of no manufacturer."""
+    return b"CLI" + client_sap.to_bytes(5, "big")
+
+
+def _has(record, setup, entity, kind, title):
+    wanted = (*setup.name, entity, kind, title)
+    return any(c[:5] == wanted for c in record.certificates)
+
+
+def shared_secrets(module):
+    """(server_sap, client_sap, octets of room for the secret, what --show-keys calls it) of
+    associations that share one."""
     found = []
     for a in module.ASSOCIATIONS:
-        if a[3] == _LLS:
+        if a[3] in _SECRETS:
             room = sheets.room(module, a[2], _SECRET_ATTRIBUTE) - 2
-            found.append((module.DEVICES[a[1]][0], a[0], room))
+            found.append((module.DEVICES[a[1]][0], a[0], room, "%s:%d" % (_SECRETS[a[3]], a[0])))
+    return found
+
+
+def security_setups(module):
+    """The Setups of a definition, in the order of rows."""
+    found = []
+    for sap, first, n, _name in module.DEVICES:
+        for row in range(first, first + n):
+            o = module.OBJECTS[row * 16 : row * 16 + 16]
+            if int.from_bytes(o[:2], "big") == _SECURITY_SETUP:
+                name = ".".join(str(octet) for octet in o[2:7])
+                suite = sheets.stored(module, row, _SECURITY_SUITE)[1]
+                clients = tuple(a[0] for a in module.ASSOCIATIONS if a[8] == row)
+                found.append(Setup(sap, name, row, suite, clients))
     return found
 
 
@@ -224,18 +378,34 @@ def fits(record, module):
                     "%r is too long for %s of SAP %d in the definition %s."
                     % (text, obis, sap, module.NAME)
                 )
-    for server, client, room in lls_associations(module):
+    for server, client, room, _name in shared_secrets(module):
         secret = record.secrets.get((server, client))
         if secret is None:
             raise Trouble(
-                "The record has no secret for client %d at SAP %d; it was made for another"
-                " definition than %s." % (client, server, module.NAME)
+                "The record has no secret for client %d at SAP %d; %s"
+                % (client, server, _COMPLETE % module.NAME)
             )
         if not _LEAST_SECRET_LEN <= len(secret) <= room:
             raise Trouble(
                 "The definition %s has room for secrets of %d octets for client %d; %d to %d are"
                 " needed." % (module.NAME, room, client, _LEAST_SECRET_LEN, len(secret))
             )
+    for setup in security_setups(module):
+        keys = record.setups.get(setup.name)
+        if keys is None or len(keys["guek"]) != setup.key_len:
+            raise Trouble(
+                "The record has no keys of %d octets for the Security setup %s at SAP %d; %s"
+                % (setup.key_len, setup.logical_name, setup.server_sap, _COMPLETE % module.NAME)
+            )
+        for entity, kind, title in _wanted(record, setup):
+            if entity != "client" and not _has(record, setup, entity, kind, title):
+                raise Trouble(
+                    "The record has no certificate (%s, %s) for the Security setup %s; %s"
+                    % (entity, kind, setup.logical_name, _COMPLETE % module.NAME)
+                )
+
+
+_COMPLETE = "it was made for another definition than %s: provision.py complete adds what it lacks."
 
 
 # --- Files ----------------------------------------------------------------------------------
@@ -252,6 +422,14 @@ def save(record, folder):
     except OSError as e:
         raise Trouble("Cannot write %s (%s)." % (path, e.strerror)) from None
     return path
+
+
+def replace(record, path):
+    """Write a record that has become another one over its file."""
+    try:
+        write_private(path, record.toml().encode())
+    except OSError as e:
+        raise Trouble("Cannot write %s (%s)." % (path, e.strerror)) from None
 
 
 def write_private(path, data):
@@ -298,7 +476,7 @@ def load(path):
         raise Trouble("Cannot read the record %s (%s)." % (path, e.strerror)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         raise Trouble("The record %s is damaged: it is no TOML any more." % path) from None
-    if t.get("format") != FORMAT:
+    if t.get("format") not in (1, FORMAT):
         raise Trouble("%s is no provisioning record of format %d." % (path, FORMAT))
     try:
         record = Record(t["flag_id"], t["serial_number"])
@@ -309,12 +487,25 @@ def load(path):
             record.devices[d["server_sap"]] = (d["logical_device_name"], d["serial_number"])
         for s in t.get("secret", []):
             record.secrets[s["server_sap"], s["client_sap"]] = s["text"].encode("ascii")
-        for name in KEYS:
-            record.keys[name] = bytes.fromhex(t["keys"][name])
+        for s in t.get("security_setup", []):
+            keys = {name: bytes.fromhex(s[name]) for name in KEYS}
+            record.setups[s["server_sap"], s["logical_name"]] = keys
+        for c in t.get("certificate", []):
+            record.certificates.append(
+                Certificate(
+                    c["server_sap"],
+                    c["logical_name"],
+                    c["entity"],
+                    c["kind"],
+                    bytes.fromhex(c["system_title"]),
+                    base64.b64decode(c["certificate"], validate=True),
+                    bytes.fromhex(c["private_key"]),
+                )
+            )
+        check = record.check() if t["format"] == FORMAT else record.check_1(t["keys"])
         good = (
-            record.check() == t["check"]
+            check == t["check"]
             and record.system_title == bytes.fromhex(t["system_title"])
-            and all(len(key) == KEY_LEN for key in record.keys.values())
             and all(len(d[0]) == NAME_LEN for d in record.devices.values())
         )
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError, Trouble):
@@ -338,7 +529,8 @@ def from_octets(data):
     names, serials = {}, {}
     at = 6
     while at < len(data) - 4:
-        tag, content = data[at], data[at + 2 : at + 2 + data[at + 1]]
+        tag, n = data[at], int.from_bytes(data[at + 1 : at + 3], "big")
+        content = data[at + 3 : at + 3 + n]
         sap = int.from_bytes(content[:2], "big")
         if tag == NAME:
             names[sap] = content[2:].decode("ascii", "replace")
@@ -348,9 +540,20 @@ def from_octets(data):
             record.system_title = content
         elif tag == SECRET:
             record.secrets[sap, int.from_bytes(content[2:4], "big")] = content[4:]
-        elif FIRST_KEY <= tag < FIRST_KEY + len(KEYS):
-            record.keys[KEYS[tag - FIRST_KEY]] = content
-        at += 2 + data[at + 1]
+        elif tag == SETUP_KEYS:
+            n_key = (n - 8) // len(KEYS)
+            keys = {key: content[8 + k * n_key :][:n_key] for k, key in enumerate(KEYS)}
+            record.setups[sap, _text(content[2:8])] = keys
+        elif tag == CERTIFICATE:
+            end = 19 + content[18]
+            title = content[10:18] if any(content[10:18]) else b""
+            record.certificates.append(
+                Certificate(
+                    sap, _text(content[2:8]), ENTITIES[content[8]], KINDS[content[9]], title,
+                    content[end:], content[19:end],
+                )
+            )  # fmt: skip
+        at += 3 + n
     if not names:
         return None
     record.devices = {sap: (name, serials.get(sap, "")) for sap, name in names.items()}
@@ -359,12 +562,17 @@ def from_octets(data):
     return record
 
 
+def _text(name):
+    """A logical name as text, without the last part."""
+    return ".".join(str(octet) for octet in name[:5])
+
+
 # --- The connection sheet -------------------------------------------------------------------
 
 
 def sheet(record, module, ports, shown=()):
     """The sheet of the meter with this record. shown: secrets and keys to print, by name
-    ("lls:CLIENT", "guek", ...), or "all"."""
+    ("lls:CLIENT", "guek", "private", ...), or "all"."""
     s = sheets.sheet(module, ports)
     s["logical_device_name"] = record.name
     s["system_title"] = record.system_title.hex().upper()
@@ -373,18 +581,47 @@ def sheet(record, module, ports, shown=()):
         name = record.devices.get(d["server_sap"], (d["logical_device_name"],))[0]
         d["logical_device_name"] = name
     for a in s["associations"]:
-        if a["mechanism_id"] != _LLS:
+        kind = _SECRETS.get(a["mechanism_id"])
+        if kind is None:
             continue
         secret = record.secrets.get((a["server_sap"], a["client_sap"]))
         a.pop("secret_hex", None)
-        if secret and (_is_shown("lls", shown) or _is_shown("lls:%d" % a["client_sap"], shown)):
+        name = "%s:%d" % (kind, a["client_sap"])
+        if secret and (_is_shown(kind, shown) or _is_shown(name, shown)):
             a["secret_hex"] = secret.hex().upper()
         else:
-            a["secret_note"] = "in the record (--show-keys lls:%d)" % a["client_sap"]
-    keys = {name: record.keys[name].hex().upper() for name in KEYS if _is_shown(name, shown)}
-    if keys:
-        s["keys"] = keys
+            a["secret_note"] = "in the record (--show-keys %s)" % name
+    s["security_setups"] = [
+        _setup_entry(record, setup, shown) for setup in security_setups(module)
+    ]
     return s
+
+
+def _setup_entry(record, setup, shown):
+    keys = record.setups.get(setup.name, {})
+    return {
+        "server_sap": setup.server_sap,
+        "logical_name": setup.logical_name,
+        "security_suite": setup.suite,
+        "clients": list(setup.clients),
+        "keys": {name: keys[name].hex().upper() for name in KEYS if _is_shown(name, shown)},
+        "certificates": [
+            _certificate_entry(c, shown) for c in record.certificates if c[:2] == setup.name
+        ],
+    }
+
+
+def _certificate_entry(c, shown):
+    entry = {
+        "entity": c.entity,
+        "kind": c.kind,
+        "system_title": c.title.hex().upper(),
+        "sha256": hashlib.sha256(c.certificate).hexdigest(),
+        "certificate": c.certificate.hex().upper(),
+    }
+    if c.private_key and _is_shown("private", shown):
+        entry["private_key"] = c.private_key.hex().upper()
+    return entry
 
 
 def _is_shown(name, shown):
@@ -393,9 +630,25 @@ def _is_shown(name, shown):
 
 def sheet_text(s):
     lines = sheets.text(s)
-    at = 1
     if "serial_number" in s:
-        lines.insert(at, "  serial number   %s" % s["serial_number"])
-    for name, key in s.get("keys", {}).items():
-        lines.append("  %-5s %s  %s" % (name.upper(), key, KEY_NAMES[name]))
+        lines.insert(1, "  serial number   %s" % s["serial_number"])
+    for setup in s.get("security_setups", []):
+        lines.append(
+            "  Security setup %s at SAP %d, suite %d, clients %s"
+            % (
+                setup["logical_name"],
+                setup["server_sap"],
+                setup["security_suite"],
+                " ".join(str(client) for client in setup["clients"]) or "none",
+            )
+        )
+        for name, key in setup["keys"].items():
+            lines.append("    %-5s %s  %s" % (name.upper(), key, KEY_NAMES[name]))
+        for c in setup["certificates"]:
+            lines.append(
+                "    %-9s  %-5s  %-16s  SHA-256 %s..."
+                % (c["entity"], c["kind"], c["system_title"] or "-", c["sha256"][:16])
+            )
+            if "private_key" in c:
+                lines.append("      private key %s" % c["private_key"])
     return lines
