@@ -165,3 +165,24 @@ def test_the_command_shows_fingerprints_and_no_key(tmp_path):
         curve, _, digest = line.split()
         pair = authority.Authority(str(tmp_path / "authority")).root(curve)
         assert digest == hashlib.sha256(pair.certificate).hexdigest()
+
+
+def test_the_demo_meter_s_certificates():
+    """Those that lie beside its definition: signed by the demo roots, and said to be public."""
+    folder = os.path.join(ROOT, "firmware", "definitions", "residential")
+    own = b"PMT" + (1000000000001).to_bytes(5, "big")
+    clients = {"P-256": b"CLI\0\0\0\0\4", "P-384": b"CLI\0\0\0\0\5"}
+    demo = authority.Authority(folder)
+    roots = {curve: read(demo.root(curve).certificate) for curve in CURVES}
+    assert not demo.made
+    names = sorted(os.listdir(folder))
+    assert len(names) == 10
+    for name in names:
+        path = os.path.join(folder, name)
+        with open(path) as f:
+            assert f.read().startswith("DEMO ONLY. Everybody knows this key")
+        c = read(authority.load(path).certificate)
+        assert is_signed(c, authority.load(path).certificate, roots[c.curve])
+        who, kind = name.split("-")[0], name[:-4].rsplit("-")[-1]
+        assert c.title == {"meter": own, "client": clients[c.curve], "root": None}[who]
+        assert c.usage == {"sign": 0x80, "agree": 0x08}.get(kind, 0x06)
