@@ -238,3 +238,55 @@ def test_without_room_to_save_nothing_is_answered_under_a_counter_that_may_come_
     meter.model.save = meter.save
     meter.model.handler("security_setup").tick(0)
     assert c.open().ask(GET) == VALUE
+
+
+# --- Keys that are loaded -------------------------------------------------------------------
+
+
+def loaded(meter):
+    handler = meter.model.handler("security_setup")
+    return [handler.context(row).loaded for row in meter.model.rows(64)[:2]]
+
+
+def test_keys_are_made_when_a_client_comes_and_kept_while_there_is_room():
+    meter = Meter()
+    assert loaded(meter) == [False, False]
+    c = client(meter).open()
+    assert loaded(meter) == [True, False]
+    context = c.talk.channel.last.context
+    assert context.broadcast is False, "nothing has come with it"
+    client(meter, 41).open()
+    assert loaded(meter) == [True, True]
+    assert c.ask(GET) == VALUE
+
+
+def test_keys_that_nobody_uses_make_room_and_their_counters_go_on():
+    meter = Meter()
+    del meter.server.associations[1:]
+    meter.server._reserved = 0
+    used = []
+    ics = {40: 0, 41: 0}
+    for sap in (40, 41, 40, 40, 41):
+        c = client(meter, sap, ic=ics[sap]).open()
+        assert loaded(meter) == [sap == 40, sap == 41]
+        assert c.ask(GET) == VALUE
+        request = c.protect(bytes.fromhex(GET)).hex()
+        assert c.talk.say(request)
+        assert c.talk.say(request) == "D80106%08X" % c.ic, "a repetition"
+        used += [(sap, ic) for ic in c.server_ics]
+        ics[sap] = c.ic
+        c.talk.channel.release()
+    assert len(set(used)) == len(used)
+
+
+def test_a_key_of_another_object_can_be_transferred_while_it_is_not_loaded():
+    meter = Meter()
+    other = meter.model.rows(64)[1]
+    handler = meter.model.handler("security_setup")
+    at = meter.model.state(other, 0)
+    meter.model.image[at : at + 16] = NEW
+    context = handler.context(other)
+    context.changed = 1
+    handler.rekey(context)
+    assert not context.loaded
+    assert client(meter, 41, guek=NEW).open().ask(GET) == VALUE

@@ -44,8 +44,6 @@ class Side:
 
     def __init__(self, key):
         self.gcm = gcm.new(ciphers.aes(key))
-        self.both = self.gcm.prefix(b"\x30" + GAK)
-        self.proof = self.gcm.prefix(b"\x10" + GAK)
         self.ic = 0
 
     def seal(self, tag, apdu):
@@ -53,7 +51,8 @@ class Side:
         self.ic += 1
         out = bytearray(apdu + bytes(12))
         self.gcm.iv[:] = TITLE + ic
-        self.gcm.start(self.both)
+        self.gcm.start()
+        self.gcm.aad(b"\x30" + GAK, 0, 17)
         self.gcm.encrypt(out, 0, len(apdu), out, len(apdu), 12)
         n = len(out) + 5
         return (
@@ -100,7 +99,8 @@ class Side:
         at = 2 if octets[1] < 128 else 3 if octets[1] == 0x81 else 4
         body = bytearray(octets[at + 5 :])
         self.gcm.iv[:] = SERVER_TITLE + bytes(octets[at + 1 : at + 5])
-        self.gcm.start(self.both)
+        self.gcm.start()
+        self.gcm.aad(b"\x30" + GAK, 0, 17)
         n = len(body) - 12
         if not self.gcm.decrypt(body, 0, n, body, n, 12):
             return b"wrong tag"
@@ -136,7 +136,8 @@ stoc = aare[at : at + 16]
 ic = unicast.ic.to_bytes(4, "big")
 unicast.ic += 1
 unicast.gcm.iv[:] = TITLE + ic
-unicast.gcm.start(unicast.proof)
+unicast.gcm.start()
+unicast.gcm.aad(b"\x10" + GAK, 0, 17)
 unicast.gcm.aad(stoc, 0, 16)
 proof = bytearray(12)
 unicast.gcm.encrypt(b"", 0, 0, proof, 0, 12)

@@ -75,7 +75,7 @@ def play(v):
     a.title = bytearray(bytes.fromhex(v["client"]))
     a.context = context = Context(0, v["suite"])
     context.gak = keys.get("ak", bytes(16))
-    context.unicast = Key(ciphers.aes(keys.get("ek", bytes(16))), v["suite"], context.gak)
+    context.unicast = Key(ciphers.aes(keys.get("ek", bytes(16))), context.gak)
     context.unicast.rx_end[:] = context.unicast.tx_end[:] = b"\xff\xff\xff\xfd"
     if "kek" in keys:
         context.kek = ciphers.aes(keys["kek"])

@@ -8,7 +8,8 @@ the first 16); `counters`, 4 octets each: the first that the meter, and the firs
 may use after a power failure; and the latter of the broadcast key; `marks`: see dlms/marks.py.
 
 What is saved of a counter is always ahead of what is used (see dlms/ciphering.py): settle() makes
-it exact before an orderly end. Contexts are made at the start, and anew when a key has come.
+it exact before an orderly end. The keys of a context are made when a client comes, and anew when
+one has been transferred.
 
 Suites 1 and 2: certificates and private keys are in model.vault. Methods that need elliptic curves
 are jobs (see handler.py), in key_agreement.py and security_certificates.py, loaded when a client
@@ -45,7 +46,6 @@ _TX = const(0)
 _RX = const(4)
 _RX_BROADCAST = const(8)
 
-_BROADCAST = const(0x40)
 _OCTET_STRING = const(9)
 _ARRAY = const(1)
 _LATER = const(-1)
@@ -54,6 +54,8 @@ _READ_WRITE_DENIED = const(3)
 _OBJECT_UNAVAILABLE = const(11)
 _TYPE_UNMATCHED = const(12)
 _OTHER_REASON = const(250)
+
+_SECURITY = const(8)  # of a row of ASSOCIATIONS in the definition
 
 # Instance e of Security setup 0.0.43.0.e shows its counter in Data 0.0.43.1.e.
 _COUNTER_OBJECT = b"\x00\x01\x00\x00\x2b\x01\x00\xff"
@@ -71,14 +73,15 @@ class Handler(Base):
     # --- Contexts ---------------------------------------------------------------------------
 
     def start(self, row):
-        suite = self.model.get_int(row, _SECURITY_SUITE)
+        model = self.model
+        suite = model.get_int(row, _SECURITY_SUITE)
         context = self._contexts[row] = Context(row, suite)
-        if suite and self.model.vault is not None:
+        if suite and model.vault is not None:
             from cosem import certificate_fields
 
             self._fields = certificate_fields
         self._set_policy(context)
-        self._make_keys(context)
+        self._show(row)
 
     def context(self, row):
         return self._contexts.get(row)
@@ -86,39 +89,66 @@ class Handler(Base):
     def contexts(self):
         return self._contexts.values()
 
+    def load(self, context):
+        """Make what is missing of the keys for a client that has come. Allocates.
+
+        Keys of as many contexts are kept as there are associations: then those that nobody uses
+        are dropped.
+        """
+        if context.loaded:
+            context.broadcast = self._key(context, _GBEK, _RX_BROADCAST)
+            return
+        associations = self.model.associations
+        loaded = [c for c in self._contexts.values() if c.loaded]
+        if len(loaded) >= len(associations):
+            used = [a.config[_SECURITY] for a in associations if a.config is not None]
+            for other in loaded:
+                if other.row not in used:
+                    self._settle(other)
+                    other.unload()
+        self._make_keys(context)
+
     def make_key(self, row, octets):
         """A Key of octets, with the authentication key of object row; for a dedicated key."""
-        context = self._contexts[row]
-        return Key(self.model.aes(octets), context.suite, self._octets(context, _GAK))
+        return Key(self.model.aes(octets), self._contexts[row].gak)
 
     def _octets(self, context, key_id):
         at = self.model.state(context.row, _KEYS) + key_id * _KEY_ROOM
         return bytes(self.model.image[at : at + context.key_len()])
 
     def _make_keys(self, context):
-        """Keys as they are in the image. A key of zeros is none."""
+        """Keys as they are in the image; that of broadcasts is made when one comes."""
         model = self.model
-        counters = model.state(context.row, _COUNTERS)
-        gak = context.gak = self._octets(context, _GAK)
-        made = []
-        for key_id, flag, rx in ((_GUEK, 0, _RX), (_GBEK, _BROADCAST, _RX_BROADCAST)):
-            octets = self._octets(context, key_id)
-            key = None
-            if any(octets):
-                key = Key(model.aes(octets), context.suite, gak, flag)
-                copy(key.rx, 0, model.image, counters + rx, 4)
-                copy(key.rx_before, 0, key.rx, 0, 4)
-                copy(key.rx_end, 0, key.rx, 0, 4)
-                if key_id == _GUEK:
-                    copy(key.tx, 0, model.image, counters + _TX, 4)
-                    copy(key.tx_end, 0, key.tx, 0, 4)
-                    key.shown = self._counter_slot(context.row)
-                    if key.shown >= 0:
-                        copy(model.image, key.shown, key.rx, 0, 4)
-            made.append(key)
-        context.unicast, context.broadcast = made
+        context.loaded = True
+        context.gak = self._octets(context, _GAK)
+        context.broadcast = False
+        key = context.unicast = self._key(context, _GUEK, _RX)
+        if key is not None:
+            at = model.state(context.row, _COUNTERS) + _TX
+            copy(key.tx, 0, model.image, at, 4)
+            copy(key.tx_end, 0, model.image, at, 4)
+            key.shown = self._counter_slot(context.row)
+            self._show(context.row)
         kek = self._octets(context, _KEK)
         context.kek = model.aes(kek) if any(kek) else None
+
+    def _key(self, context, key_id, rx):
+        """A key of zeros is none."""
+        octets = self._octets(context, key_id)
+        if not any(octets):
+            return None
+        key = Key(self.model.aes(octets), context.gak)
+        at = self.model.state(context.row, _COUNTERS) + rx
+        for counter in (key.rx, key.rx_before, key.rx_end):
+            copy(counter, 0, self.model.image, at, 4)
+        return key
+
+    def _show(self, row):
+        """The counter that a client has to use next, where it reads it."""
+        model = self.model
+        at = self._counter_slot(row)
+        if at >= 0:
+            copy(model.image, at, model.image, model.state(row, _COUNTERS) + _RX, 4)
 
     def _counter_slot(self, row):
         """Where the image has the four octets that a client reads as its counter, or -1."""
@@ -163,20 +193,22 @@ class Handler(Base):
     def settle(self):
         """The orderly end: what the image says of counters is made exact. None is used after
         that, unless it is reserved again."""
-        model = self.model
         for row in self._contexts:
-            context = self._contexts[row]
-            at = model.state(row, _COUNTERS)
-            for key, rx in ((context.unicast, _RX), (context.broadcast, _RX_BROADCAST)):
-                if key is not None:
-                    copy(model.image, at + rx, key.rx, 0, 4)
-                    copy(key.rx_end, 0, key.rx, 0, 4)
-            key = context.unicast
-            if key is not None:
-                copy(model.image, at + _TX, key.tx, 0, 4)
-                copy(key.tx_end, 0, key.tx, 0, 4)
-            if context.marks is not None:
-                context.marks.settle()
+            self._settle(self._contexts[row])
+
+    def _settle(self, context):
+        model = self.model
+        at = model.state(context.row, _COUNTERS)
+        for key, rx in ((context.unicast, _RX), (context.broadcast, _RX_BROADCAST)):
+            if key:
+                copy(model.image, at + rx, key.rx, 0, 4)
+                copy(key.rx_end, 0, key.rx, 0, 4)
+        key = context.unicast
+        if key is not None:
+            copy(model.image, at + _TX, key.tx, 0, 4)
+            copy(key.tx_end, 0, key.tx, 0, 4)
+        if context.marks is not None:
+            context.marks.settle()
 
     # --- Attributes and methods -------------------------------------------------------------
 
@@ -331,5 +363,8 @@ class Handler(Base):
         if context.changed & 1 << _GBEK:
             fill(model.image, at + _RX_BROADCAST, 4, 0)
         context.changed = 0
-        self._make_keys(context)
+        if context.loaded:
+            self._make_keys(context)
+        else:
+            self._show(context.row)
         model.save()

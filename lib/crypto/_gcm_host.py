@@ -5,20 +5,14 @@ from crypto._gcm_loop import same
 
 
 class GCM:
-    def __init__(self, aes):
-        self.iv = bytearray(12)
-        self.set_key(aes)
+    iv = bytearray(12)
 
-    def set_key(self, aes):
-        self.aes = aes
+    def __init__(self, aes):
         self._seal = aes.seal
         self._aad = b""
 
-    def prefix(self, octets):
-        return bytes(octets)
-
-    def start(self, prefix):
-        self._aad = prefix or b""
+    def start(self):
+        self._aad = b""
 
     def aad(self, buf, pos, end):
         self._aad += buf[pos:end]

@@ -14,23 +14,21 @@ def new_table():
 
 
 def set_table(tab, h):
-    z = [h[0] << 8 | h[1]]
+    tab[40] = h[0] << 8 | h[1]
     half = 4  # halves of an octet: after 16 bits, seven of them make a number
-    for _ in range(4):
+    for k in range(41, 45):
         limb = 0
         for _ in range(7):
             limb = limb << 4 | (h[half >> 1] >> (0 if half & 1 else 4)) & 15
             half += 1
-        z.append(limb)
-    i = 8
-    while i:
-        tab[i * 5 : i * 5 + 5] = z
-        out = z[4] & 1
-        for k in range(4, 1, -1):
-            z[k] = z[k] >> 1 | (z[k - 1] & 1) << 27
-        z[1] = z[1] >> 1 | (z[0] & 1) << 27
-        z[0] = z[0] >> 1 ^ 0xE100 * out
-        i >>= 1
+        tab[k] = limb
+    at = 40
+    while at > 5:
+        to = at >> 1
+        for k in range(4, 0, -1):
+            tab[to + k] = tab[at + k] >> 1 | (tab[at + k - 1] & 1) << 27
+        tab[to] = tab[at] >> 1 ^ 0xE100 * (tab[at + 4] & 1)
+        at = to
     for i in (2, 4, 8):
         for j in range(1, i):
             for k in range(5):

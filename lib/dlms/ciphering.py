@@ -63,14 +63,12 @@ _PORTION = const(64)
 
 
 class Key:
-    """An encryption key with an authentication key: its AES-GCM and its counters."""
+    """An encryption key with an authentication key: its AES-GCM and its counters. 600 octets on a
+    board of 32 bits, most of them the AES object."""
 
-    def __init__(self, aes, suite, gak, broadcast=0):
+    def __init__(self, aes, gak):
         self.gcm = gcm.new(aes)
-        self.authenticated = self.gcm.prefix(
-            bytes((_AUTHENTICATED << 4 | broadcast | suite,)) + gak
-        )
-        self.both = self.gcm.prefix(bytes((0x30 | broadcast | suite,)) + gak)
+        self.gak = gak
         self.rx = bytearray(_COUNTER_LEN)
         self.rx_before = bytearray(_COUNTER_LEN)  # rx, before the last request
         self.tx = bytearray(_COUNTER_LEN)
@@ -80,38 +78,47 @@ class Key:
         # Where the image shows rx to clients, -1: nowhere.
         self.shown = -1
 
-    def verify(self, title, title_pos, sc, counter, at, buf, pos, end):
-        """Check and decipher buf[pos:end] with what comes after it as tag; 0: it is wrong."""
+    def start(self, title, title_pos, head, at):
+        """Begin an APDU: security control and invocation counter are head[at:]."""
         g = self.gcm
         copy(g.iv, 0, title, title_pos, _TITLE_LEN)
-        copy(g.iv, _TITLE_LEN, counter, at, _COUNTER_LEN)
-        kinds = sc >> 4 & 3
+        copy(g.iv, _TITLE_LEN, head, at + 1, _COUNTER_LEN)
+        if head[at] >> 4 & _AUTHENTICATED:
+            g.start()
+            g.aad(head, at, at + 1)
+            g.aad(self.gak, 0, len(self.gak))
+
+    def verify(self, title, title_pos, buf, pos, end):
+        """Check and decipher buf[pos:end] with what comes after it as tag; 0: it is wrong.
+
+        In front of it are security control and invocation counter, as for seal().
+        """
+        g = self.gcm
+        head = pos - _HEAD_LEN
+        self.start(title, title_pos, buf, head)
+        kinds = buf[head] >> 4 & 3
         if kinds == _ENCRYPTED:
             g.crypt(buf, pos, end)
             return 1
         if kinds == _AUTHENTICATED:
-            g.start(self.authenticated)
             g.aad(buf, pos, end)
             pos = end
-        else:
-            g.start(self.both)
         return g.decrypt(buf, pos, end, buf, end, _TAG_LEN)
 
-    def seal(self, title, kinds, buf, pos, end):
+    def seal(self, title, buf, pos, end):
         """Protect buf[pos:end] with the next counter; returns the end of the tag."""
         g = self.gcm
-        copy(g.iv, 0, title, 0, _TITLE_LEN)
-        copy(g.iv, _TITLE_LEN, self.tx, 0, _COUNTER_LEN)
+        head = pos - _HEAD_LEN
+        copy(buf, head + 1, self.tx, 0, _COUNTER_LEN)
         up(self.tx)
+        self.start(title, 0, buf, head)
+        kinds = buf[head] >> 4 & 3
         if kinds == _ENCRYPTED:
             g.crypt(buf, pos, end)
             return end
         if kinds == _AUTHENTICATED:
-            g.start(self.authenticated)
             g.aad(buf, pos, end)
             pos = end
-        else:
-            g.start(self.both)
         g.encrypt(buf, pos, end, buf, end, _TAG_LEN)
         return end + _TAG_LEN
 
@@ -135,22 +142,26 @@ class Context:
     """What protects the APDUs of the clients of one Security setup object.
 
     row; suite; needs_request, needs_response: the least that security_policy asks for (bit 0
-    authenticated, 1 encrypted, 2 signed); unicast, broadcast: Key or None; kek: AES or None;
-    gak: octets of the authentication key in force
+    authenticated, 1 encrypted, 2 signed)
+    loaded     the keys have been made; they are when a client comes, see cosem/security_setup.py
+    unicast, broadcast   Key, or None: there is none; broadcast also False: not made yet
+    kek        AES or None; gak: octets of the authentication key in force
     """
 
     def __init__(self, row, suite):
         self.row = row
         self.suite = suite
         self.needs_request = self.needs_response = 0
-        self.unicast = None
-        self.broadcast = None
-        self.kek = None
-        self.gak = b""
-        self.marks = None  # see marks.py
+        self.unload()
         # Counters could not be saved; they are not asked for before the next second.
         self.failed = False
         self.changed = 0  # keys that have come and are not in force yet, a bit each
+
+    def unload(self):
+        self.loaded = False
+        self.unicast = self.broadcast = self.kek = None
+        self.gak = b""
+        self.marks = None  # see marks.py
 
     def key_len(self):
         return 32 if self.suite == 2 else 16
@@ -185,8 +196,8 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
     """Decipher the APDU buf[pos:end] of a client whose system title is title[title_pos:].
 
     _DONE: the plain APDU is buf[a.plain_pos:a.plain_end], a.protection and a.form say how it came;
-    _LATER: counters have to be saved first (the same octets may come again after that); else a
-    service-error of the exception-response.
+    _LATER: a key has to be made, or counters to be saved, first (the same octets may come again
+    after that); else a service-error of the exception-response.
     """
     tag = buf[pos]
     general = tag == _GENERAL_GLO or tag == _GENERAL_DED
@@ -225,12 +236,15 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
         # Before its counter counts: without a tag anybody could have made it, and with the highest
         # counter it would be the last request that this key ever takes.
         return _NOT_POSSIBLE
+    if key is False:
+        a.server.secured.wants_keys(context)
+        return _LATER
     body = at + _HEAD_LEN
     if kinds & _AUTHENTICATED:
         end -= _TAG_LEN
     if end <= body:
         return _WRONG
-    if not key.verify(title, title_pos, sc, buf, at + 1, buf, body, end):
+    if not key.verify(title, title_pos, buf, body, end):
         return _WRONG
     if not general:
         if tag == _GLO_INITIATE_REQUEST:
@@ -294,8 +308,7 @@ def protect(a, context, title, kinds, buf, pos, end):
     tag = buf[pos]
     head = pos - _HEAD_LEN
     buf[head] = kinds << 4 | context.suite
-    copy(buf, head + 1, key.tx, 0, _COUNTER_LEN)
-    end = key.seal(title, kinds, buf, pos, end)
+    end = key.seal(title, buf, pos, end)
     a.plain_end = end
     n = end - head
     head -= 1 if n < 0x80 else 2 if n < 0x100 else 3

@@ -149,9 +149,7 @@ def passes(a, key, suite, buf, pos, end):
     if compare(buf, pos + 1, before, 0, _COUNTER_LEN) < 0:
         return 0
     g = key.gcm
-    copy(g.iv, 0, a.title, 0, _TITLE_LEN)
-    copy(g.iv, _TITLE_LEN, buf, pos + 1, _COUNTER_LEN)
-    g.start(key.authenticated)
+    key.start(a.title, 0, buf, pos)
     g.aad(work, _STOC, _STOC + a.n_stoc)
     if not g.decrypt(buf, end, end, buf, pos + 5, _TAG_LEN):
         return 0
@@ -171,10 +169,9 @@ def put_reply(a, key, suite, title, tx, pos):
     if key.exhausted():
         return -1
     tx[pos] = _AUTHENTICATED | suite
-    copy(tx, pos + 1, key.tx, 0, _COUNTER_LEN)
     # As of a message of which only additional data exist: the challenge.
     end = pos + 5
     copy(tx, end, a.work, _CTOS, a.n_ctos)
-    n = key.seal(title, 1, tx, end, end + a.n_ctos)
+    n = key.seal(title, tx, end, end + a.n_ctos)
     copy(tx, end, tx, n - _TAG_LEN, _TAG_LEN)
     return end + _TAG_LEN

@@ -31,6 +31,7 @@ _BROADCAST = const(1)
 # Of ciphering.py: kinds, and what unprotect() says.
 _AUTHENTICATED = const(1)
 _ENCRYPTED = const(2)
+_LATER = const(-1)
 _NOT_POSSIBLE = const(1)
 _WRONG = const(5)
 
@@ -77,6 +78,9 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
     kinds = buf[content] >> 4
     if context.needs_request & ~kinds & 3:
         return _NOT_POSSIBLE  # see ciphering.py
+    if key is False:
+        a.server.secured.wants_keys(context)
+        return _LATER
     body = content + _HEAD_LEN
     if kinds & _AUTHENTICATED:
         end -= _TAG_LEN
@@ -219,7 +223,7 @@ def encipher(g, context, counter, title, buf, fields, fields_end, content, end):
 
 def _additional(g, context, kinds, buf, fields, fields_end, content, end):
     """What is authenticated in front of what is encrypted."""
-    g.start(None)
+    g.start()
     g.aad(buf, content, content + 1)
     g.aad(context.gak, 0, len(context.gak))
     g.aad(buf, fields, fields_end)

@@ -82,6 +82,7 @@ _CERTIFICATE = const(32)
 _JOBS = const(64)
 _GENERAL_LOAD = const(256)
 _STEPS = const(128)  # requests of other associations are served meanwhile
+_LOAD = const(512)
 _LONGEST_CHALLENGE = const(64)
 
 
@@ -338,8 +339,11 @@ class Security:
         return self._has_random
 
     def has_counters(self, context):
-        """Are there counters for an answer, or none at all any more? If not, they are on their
-        way."""
+        """Are there keys, and counters for an answer, or none at all any more? If not, they are on
+        their way."""
+        if not context.loaded:
+            self.wants_keys(context)
+            return False
         key = context.unicast
         if key is None or context.failed or not key.exhausted() or key.worn():
             return True
@@ -378,6 +382,11 @@ class Security:
         if not a.ready:
             self.server.todo |= _HASHES
 
+    def wants_keys(self, context):
+        """Keys of a client that has come are to be made."""
+        self._counters_of = context
+        self.server.todo |= _LOAD
+
     def wants_counters(self, context, key, buf, pos):
         """The counter at buf[pos:] is beyond those that have been saved."""
         self._counters_of = context
@@ -413,6 +422,9 @@ class Security:
             context = self._counters_of
             handler = model.handler_of(context.row)
             handler.reserve(context, self._counter_of, self._counter)
+        if todo & _LOAD:
+            context = self._counters_of
+            model.handler_of(context.row).load(context)
         if todo & _KEYS or self._waits:
             self._rekey()
         if todo & _GENERAL_LOAD:
