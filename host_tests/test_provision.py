@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 
+import authority
 import compile as compiling
 import identities
 import pytest
@@ -32,7 +33,7 @@ from running import (
     aarq_with,
 )
 
-from secure import Client
+from secure import Client, take_length
 from small import Talk
 from test_store import MemoryFiles, PowerCut
 
@@ -791,6 +792,75 @@ def test_a_running_meter(runtime, module, tmp_path):
         assert client.ask(GET_NAME)[6:] == b"PMT0000000000000"
         meter.stop()
         assert "is damaged. The meter can only be provisioned" in meter.errors
+
+
+class Over:
+    """secure.Client's way to a meter over a connection."""
+
+    def __init__(self, wrapper):
+        self.wrapper = wrapper
+
+    def say(self, request):
+        return self.wrapper.ask(bytes.fromhex(request)).hex().upper()
+
+
+@pytest.mark.parametrize("runtime", ["cpython", "micropython"])
+def test_the_life_of_a_key(runtime, secured, tmp_path):
+    """A running meter of suites 1 and 2 with a record: it makes a key pair and asks for a
+    certificate, provision.py certifies, the meter imports; all of it is there after a restart."""
+    record = identities.new("ABC", "42", secured)
+    path = records.save(record, str(tmp_path))
+    state = str(tmp_path / "state")
+    options = ["--runtime", runtime, "--wrapper-tcp", "0", "--state", state]
+    options += ["--definition", SECURED]
+    assert provision("write", path, "--state", state, "--definition", SECURED)[0] == 0
+
+    def client(meter, suite, ic=0):
+        keys = record.setups[SETUPS[suite]]
+        talk = Over(Wrapper(meter.connect("wrapper-tcp"), 3 + suite))
+        how = {"suite": suite, "guek": keys["guek"], "gak": keys["gak"], "ic": ic}
+        return Client(talk, meter_title=record.system_title, **how).open()
+
+    def act(c, method, parameter):
+        text = "C30141 0040 00002B000%dFF %02X 01" % (3 + c.suite, method) + parameter
+        return bytes.fromhex(c.ask(text))
+
+    def certificates(c):
+        """The attribute, in blocks."""
+        got = bytes.fromhex(c.ask("C00141 0040 00002B000%dFF 06 00" % (3 + c.suite)))
+        data = b""
+        while True:
+            assert got[:3] == b"\xc4\x02\x41" and got[8] == 0
+            n, at = take_length(got, 9)
+            data += got[at:]
+            if got[3]:
+                return data
+            got = bytes.fromhex(c.ask("C00241" + got[4:8].hex()))
+
+    with Running(*options) as meter:
+        c = client(meter, 1)
+        # Five certificates: root, the meter's two, the client's two.
+        before = certificates(c)
+        assert before.startswith(b"\x01\x05\x02\x06")
+        assert before.count(record.system_title.hex().upper().encode()) == 2
+        assert act(c, 4, "1600") == bytes.fromhex("C701410000")
+        answer = act(c, 5, "1600")
+        assert answer[:6] == bytes.fromhex("C70141000100") and answer[6:8] == b"\x09\x81"
+        (tmp_path / "request").write_bytes(answer[9:])
+        args = [str(tmp_path / "request"), "--authority", identities.issuer().folder]
+        code, out, _err = provision("certify", *args)
+        assert code == 0
+        made = authority.der_of(out)
+        imported = act(c, 6, "0982%04X" % len(made) + made.hex())
+        assert imported == bytes.fromhex("C701410000")
+        now = certificates(c)
+        assert now != before and now.startswith(b"\x01\x05\x02\x06")
+        assert certificates(client(meter, 2)).startswith(b"\x01\x05\x02\x06")
+        assert meter.stop() == 0
+        said = "\n".join(meter.lines) + meter.errors
+        assert not any(secret in said for secret in all_secrets(record))
+    with Running(*options) as meter:
+        assert certificates(client(meter, 1, c.ic)) == now
 
 
 def test_without_a_record_the_demo_meter_is_what_it_was():

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 CURVES = {"P-256": (ec.SECP256R1, hashes.SHA256, 32), "P-384": (ec.SECP384R1, hashes.SHA384, 48)}
-KINDS = ("sign", "agree")
+KINDS = ("sign", "agree", "tls")  # the last is for both
 NAME = "Picometer"
 # A meter's clock may be behind, or in a test somewhere else.
 BEGIN = datetime.datetime(2020, 1, 1)
@@ -169,7 +169,7 @@ class Authority:
     def _sign(self, curve, kind, name, public_key):
         root = self.root(curve)
         issuer = x509.load_der_x509_certificate(root.certificate)
-        usage = _usage(digital_signature=kind == "sign", key_agreement=kind == "agree")
+        usage = _usage(digital_signature=kind != "agree", key_agreement=kind != "sign")
         b = self._builder(name, None, public_key, usage).issuer_name(issuer.subject)
         identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         b = b.add_extension(

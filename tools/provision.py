@@ -10,7 +10,7 @@
     python3 tools/provision.py list
     python3 tools/provision.py complete RECORD           add what another definition needs
     python3 tools/provision.py authority                 make one for certificates, and show it
-    python3 tools/provision.py certify REQUEST [--kind agree] [-o FILE]
+    python3 tools/provision.py certify REQUEST [--kind agree|tls] [-o FILE]
     python3 tools/provision.py demo FOLDER               public certificates of demo meters
 
 RECORD is a file, or the logical device name or serial number of a record in the folder of records
@@ -101,7 +101,9 @@ def parser():
     c.set_defaults(run=certify)
     c.add_argument("request", metavar="REQUEST")
     c.add_argument("--authority", metavar="DIR", help="another one, such as that of demo meters")
-    c.add_argument("--kind", choices=records.KINDS, default="sign", help="what the key is for")
+    c.add_argument(
+        "--kind", choices=("sign", "agree", "tls"), default="sign", help="what the key is for"
+    )
     c.add_argument("-o", "--output", metavar="FILE", help="(default: standard output)")
 
     c = commands.add_parser("demo", parents=[common], help="make certificates of demo meters")

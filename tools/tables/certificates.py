@@ -22,7 +22,7 @@ _BLOCK = re.compile(r"-----BEGIN ([A-Z ]+)-----([^-]+)-----END")
 _USAGE = re.compile(rb"\x06\x03\x55\x1d\x0f(?:\x01\x01\xff)?\x04\x04\x03\x02.(.)", re.S)
 _TITLE = re.compile(rb"\x06\x03\x55\x04\x03[\x0c\x13]\x10([0-9A-Fa-f]{16})")
 _PRIVATE = re.compile(rb"\x02\x01\x01\x04(?:\x20(.{32})|\x30(.{48}))", re.S)
-_KINDS = {0x80: 0, 0x08: 1}
+_KINDS = {0x80: 0, 0x08: 1, 0x88: 2}  # sign, agree, TLS
 
 
 def find(name, file):
