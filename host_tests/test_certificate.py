@@ -113,6 +113,15 @@ def test_a_name_of_several_parts():
     assert data[slice(*c.subject)] == name.public_bytes()
 
 
+@pytest.mark.parametrize(
+    "length, path_length", [(None, -1), (0, 0), (5, 5), (127, 127), (128, -1)]
+)
+def test_how_far_an_authority_reaches(length, path_length):
+    constraints = x509.BasicConstraints(True, length)
+    code, c = read(octets(builder().add_extension(constraints, True)))
+    assert (code, c.is_authority, c.path_length) == (0, True, path_length)
+
+
 def test_no_extensions_at_all():
     code, c = read(octets(builder()))
     assert (code, c.usage, c.is_authority, c.subject_alt_name) == (0, 0, False, None)

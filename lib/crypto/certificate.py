@@ -13,6 +13,8 @@
     c.not_before, c.not_after          minutes since 2000-01-01 00:00 UTC, 0..FOREVER
     c.usage                            bits of the key usage extension, SIGNS and so on; 0: none
     c.is_authority                     basic constraints say so
+    c.path_length                      how many authorities may come between it and another, of
+                                       basic constraints; -1: they do not say
     c.subject_key_id, c.authority_key_id, c.subject_alt_name    (pos, end) of contents, or None
 
 A certificate has version 3, a named curve, an uncompressed key, and signs with the hash of its
@@ -222,6 +224,7 @@ class Certificate:
     def _rest(self):
         self.usage = 0
         self.is_authority = False
+        self.path_length = -1
         self.subject_key_id = self.authority_key_id = self.subject_alt_name = None
         for tag in (_ISSUER_ID, _SUBJECT_ID):
             if self._next_is(tag):
@@ -266,7 +269,11 @@ class Certificate:
             where = self._enter(SEQUENCE)
             self.is_authority = self._next_is(BOOLEAN) and self._boolean()
             if self._next_is(INTEGER):
-                self._take(INTEGER)
+                length = self._octets(self._take(INTEGER))
+                # More than one octet can say is as good as nothing.
+                if not length or length[0] & 0x80:
+                    raise malformed()
+                self.path_length = length[0] if len(length) == 1 else -1
             self._leave(where)
         elif kind == _SUBJECT_KEY_ID:
             self.subject_key_id = self._take(OCTET_STRING)

@@ -103,12 +103,14 @@ def verify(model, setup, octets):
         if model.vault.entity != _AUTHORITY:
             continue
         held = stored(model)
+        yield
         a = read(model, held)
         if (
             a is None
             or a.curve != name
             or not a.is_authority
             or not a.usage & SIGNS_CERTIFICATES
+            or (c.is_authority and a.path_length == 0 and octets != held)
             or held[a.subject[0] : a.subject[1]] != issuer
         ):
             continue
