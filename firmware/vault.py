@@ -11,8 +11,9 @@
 False: there is none, or it could not be stored and all is as before. What was found:
 
     vault.entity    0 server, 1 client, 2 certification authority, 3 other
-    vault.kind      0 digital signature, 1 key agreement, 2 TLS, 3 other
-    vault.record[vault.pos:vault.end]     the certificate; pos == end: a key pair that waits for it
+    vault.kind      0 digital signature, 1 key agreement, 2 TLS, 3 other; and 4 more: a key pair
+                    that waits for its certificate (see cosem/security_certificates.py)
+    vault.record[vault.pos:vault.end]     the certificate; pos == end: there is none yet
     vault.title(), vault.private()        8 octets, all zero: none; and the private key
 
 nth() and find() allocate nothing. Power may fail at any write: then put() and remove() have been

@@ -90,7 +90,7 @@ class Authority:
         self.der = (parent or self).issue(self.key, text, authority=True, **how)
 
     def issue(self, k, subject, usage=SIGNS, before=-1, after=365, authority=False, serial=None,
-              alternative=None, algorithm=None):  # fmt: skip
+              alternative=None, algorithm=None, path_length=None):  # fmt: skip
         """A certificate as DER, from NOW + before until NOW + after days. usage: SIGNS, AGREES,
         TLS (both), or None: no such extension."""
         builder = (
@@ -111,7 +111,9 @@ class Authority:
                 critical=True,
             )  # fmt: skip
         if authority:
-            builder = builder.add_extension(x509.BasicConstraints(True, None), critical=True)
+            builder = builder.add_extension(
+                x509.BasicConstraints(True, path_length), critical=True
+            )
         if alternative:
             names = x509.SubjectAlternativeName([x509.DNSName(alternative)])
             builder = builder.add_extension(names, critical=False)
@@ -132,7 +134,7 @@ class Provisioned:
             root = self.root[suite] = Authority(suite)
             theirs = self.client_key[suite] = key(suite)
             ours = self.own_key[suite] = key(suite)
-            self.put(suite, AUTHORITY, OTHER, b"", root.der)
+            self.put(suite, AUTHORITY, SIGNS, b"", root.der)
             self.put(suite, CLIENT, SIGNS, TITLE, root.issue(theirs, TITLE))
             if own:
                 made = root.issue(ours, SERVER_TITLE)

@@ -4,7 +4,7 @@
 import certified
 import pytest
 from certified import (
-    AGREES, AUTHORITY, CLIENT, NOW, OTHER, OTHER_TITLE, SIGNS, TLS, Authority,
+    AGREES, AUTHORITY, CLIENT, NOW, OTHER_TITLE, SIGNS, TLS, Authority,
     Certified, act, by_serial, enum, key, public_octets,
 )  # fmt: skip
 from cryptography import x509
@@ -57,7 +57,19 @@ def test_an_authority_between_the_root_and_a_client(suite):
     assert take(c, made) == DONE
     found = [r for r in meter.records(suite) if r[0] == AUTHORITY]
     assert [r[3] for r in found] == [meter.root[suite].der, between.der]
-    assert found[1][1:3] == (OTHER, bytes(8))
+    assert found[1][1:3] == (SIGNS, bytes(8))
+
+
+def test_an_authority_that_may_certify_no_other():
+    """pathLenConstraint 0, of RFC 5280."""
+    meter = Certified()
+    c = meter.client(1)
+    last = Authority(1, "Example last", meter.root[1], path_length=0)
+    assert take(c, last.der) == DONE
+    assert take(c, Authority(1, "Example more", last).der) == (OTHER_REASON, b"")
+    assert take(c, last.issue(key(1), OTHER_TITLE)) == DONE
+    # It is itself already.
+    assert take(c, last.der) == DONE
 
 
 def test_a_trust_anchor_comes_by_provisioning_only():

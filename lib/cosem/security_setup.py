@@ -67,7 +67,7 @@ class Handler(Base):
         self._contexts = {}
         # A transferred key while it is unwrapped: one at a time, and not yet in force.
         self._wrapped = bytearray(8 + _KEY_ROOM)
-        # certificate_fields.py, where there are certificates.
+        # certificate_fields.py, where there is a suite with certificates.
         self._fields = None
 
     # --- Contexts ---------------------------------------------------------------------------
@@ -276,7 +276,7 @@ class Handler(Base):
         if method == _KEY_TRANSFER:
             return self._transfer(context, buf, pos, end)
         # A script has no client to agree with.
-        if self._fields is None or not context.suite or s.association is None:
+        if not context.suite or self.model.vault is None or s.association is None:
             return _OBJECT_UNAVAILABLE
         return _LATER
 
