@@ -204,6 +204,18 @@ def test_a_client_that_does_not_come_back_with_pass_3_has_tried_nothing(mechanis
     c.open()
 
 
+def test_who_was_in_the_middle_of_it_may_finish_and_ends_the_delay():
+    meter = Meter()
+    right, wrong = client(6, meter), client(6, meter)
+    right.begin()
+    for _ in range(4):
+        wrong.begin()
+        wrong.finish(bytes(32))
+    assert wrong.begin()["result"] == 2
+    assert right.finish() == "ok"
+    assert wrong.begin()["result"] == 0
+
+
 @pytest.mark.parametrize("sap, mechanism", [(40, 5), (41, 5), (48, 1)])
 def test_wrong_protection_of_the_aarq(sap, mechanism):
     meter = Meter()

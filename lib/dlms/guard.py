@@ -76,7 +76,8 @@ def lockout(n, allowed, initial, steepness, longest):
 class Gate:
     """A communication port, as a link and its channels see it.
 
-    way     number of the link, for the records of associations
+    way     which of the records of associations its clients fill: from the fourth link on, one
+            that another link fills too
     setup   row of its setup object, -1: it has none
     row     row of the Communication port protection that names the setup object; -1: none does
     status  _UNLOCKED, _TEMPORARILY_LOCKED, _LOCKED
@@ -172,7 +173,7 @@ class Guard:
         image = self.model.image
         n = image[at]
         if n:
-            image[at] = 0
+            image[at] = image[at + 1] = 0
             row = a.channel.gate.row
             if row >= 0:
                 self._protection.passed(row, n)
