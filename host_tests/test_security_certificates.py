@@ -198,13 +198,14 @@ def test_export(suite):
     assert act(c, EXPORT, by_entity(AUTHORITY, SIGNS, b"")) == answer
 
 
-def test_a_serial_number_without_its_zero():
+def test_forms_of_a_serial_number():
+    """With the zero of its sign or without, and as a DER INTEGER, as peers send it."""
     meter = Certified()
     made = meter.root[1].issue(key(1), OTHER_TITLE, serial=0x80000001)
     c = meter.client(1)
     assert take(c, made) == DONE
     issuer = octet_string(certified.name("Example root").public_bytes())
-    for serial in ("80000001", "0080000001"):
+    for serial in ("80000001", "0080000001", "02050080000001"):
         names = structure(octet_string(bytes.fromhex(serial)), issuer)
         assert act(c, EXPORT, structure(enum(1), names)) == (SUCCESS, octet_string(made))
 

@@ -239,7 +239,6 @@ def _find(vault, row, octets):
             issuer = _string(octets, 7 + length_size(octets, 7) + len(serial))
         if issuer is None:
             return _TYPE_UNMATCHED
-        serial = _number(serial)
     else:
         return _TYPE_UNMATCHED
     found = -1
@@ -247,8 +246,7 @@ def _find(vault, row, octets):
     while vault.nth(row, k):
         if vault.pos < vault.end:
             if title is None:
-                same = _number(_element(vault, SERIAL, True)) == serial
-                same = same and _element(vault, ISSUER) == issuer
+                same = _is_serial(vault, serial) and _element(vault, ISSUER) == issuer
             else:
                 same = vault.entity == entity and vault.kind == kind and vault.title() == title
             if same:
@@ -263,9 +261,10 @@ def _element(vault, k, inside=False):
     return bytes(vault.record[content(vault.record, at) if inside else at : end])
 
 
-def _number(octets):
-    """Without the zeros in front."""
-    return octets.lstrip(b"\0")
+def _is_serial(vault, octets):
+    """Public sources do not settle in what form a client names it: as number, or as INTEGER."""
+    number = _element(vault, SERIAL, True).lstrip(b"\0")
+    return octets.lstrip(b"\0") == number or octets == _element(vault, SERIAL)
 
 
 def _remove(vault):
