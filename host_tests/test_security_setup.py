@@ -122,6 +122,15 @@ def test_a_new_authentication_key_keeps_the_counters():
     assert len(set(c.server_ics)) == len(c.server_ics)
 
 
+def test_a_new_authentication_key_is_that_of_a_dedicated_key_too():
+    c = client(kind="ded", dedicated=bytes(range(16))).open()
+    assert c.ask(transfer((GAK_ID, NEW))) == DONE
+    assert c.ask(GET).startswith("!D80105")
+    c.gak = NEW
+    assert c.ask(GET) == VALUE
+    assert len(set(c.server_ics)) == len(c.server_ics)
+
+
 def test_the_same_key_again_keeps_its_counters():
     c = client().open()
     assert c.ask(transfer((GUEK_ID, GUEK))) == DONE

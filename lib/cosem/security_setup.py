@@ -365,6 +365,9 @@ class Handler(Base):
         context.changed = 0
         if context.loaded:
             self._make_keys(context)
+            for a in model.associations:
+                if a.context is context and a.dedicated is not None:
+                    a.dedicated.gak = context.gak
         else:
             self._show(context.row)
         model.save()
