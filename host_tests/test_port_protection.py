@@ -5,12 +5,15 @@ In small.toml the object guards the TCP port: 5 failed attempts are allowed, the
 200 s. The delays of test_guard.py come on top: between two attempts here a minute passes.
 """
 
+import time
 import types
 
 import pytest
 from fakes import enum, octets, u8, u16, u32, value
 from firmware.links import make, stream, tcp, udp
 from small import Meter, aarq
+from running import HDLC, Running, Wrapper
+from test_guard import DEFINITION, REFUSED
 from test_links import HEAD, Line, Peered, Poller, Port, come, datagram
 
 SETUP = bytes((0, 0, 25, 0, 0, 255))
@@ -415,3 +418,49 @@ def test_links_are_tied_to_their_setup_objects():
         for profile in link.profiles():
             channels = [x.channel for x in getattr(profile, "links", [profile])]
             assert channels and all(channel.gate is link.gate for channel in channels)
+
+
+# --- The meter as it runs -------------------------------------------------------------------
+
+
+def ask_late(meter):
+    """What a new connection gets: nothing, however it is told so."""
+    try:
+        return Wrapper(meter.connect("wrapper-tcp"), client=1).ask(aarq(RIGHT))
+    except (ConnectionResetError, BrokenPipeError):
+        return b""
+
+
+@pytest.mark.parametrize("runtime", ["cpython", "micropython"])
+def test_a_running_meter_closes_the_port_that_is_attacked(runtime, tmp_path, micropython):
+    """Over TCP the sixth failure closes the connection, and nobody comes in; HDLC is served."""
+    text = DEFINITION.replace(
+        '{class = 41, obis = "0.0.25.0.0"}',
+        '{class = 41, obis = "0.0.25.0.0", nb_of_sim_conn = 4}, {class = 23, obis = "0.0.22.0.0"}',
+    )
+    text = text.replace("allowed_failed_attempts = 5", "allowed_failed_attempts = 3")
+    (tmp_path / "guarded.toml").write_text(text)
+    options = ("--runtime", runtime, "--definition", str(tmp_path / "guarded.toml"))
+    with Running(*options, "--wrapper-tcp", "0", "--hdlc-tcp", "0") as meter:
+        tcp = Wrapper(meter.connect("wrapper-tcp"), client=1)
+        for _ in range(4):
+            assert REFUSED in tcp.ask(aarq(WRONG)).hex().upper()
+        assert tcp.ask(aarq(RIGHT)) == b""
+        assert ask_late(meter) == b""
+        s = meter.connect("hdlc-tcp")
+        hdlc = HDLC(s.sendall, lambda: s.recv(4096), client=1)
+        assert hdlc.connect() == 0x73
+        assert "A203020100" in hdlc.ask(aarq(RIGHT)).hex().upper()
+        status = bytes.fromhex("C001C1 007C 00002C0200FF 08 00".replace(" ", ""))
+        assert hdlc.ask(status).hex().upper() == "C401C1001601"
+        reset = bytes.fromhex("C301C1 007C 00002C0200FF 01 01 0F00".replace(" ", ""))
+        assert hdlc.ask(reset).hex().upper() == "C701C10000"
+        # The association's own second of delay may still run.
+        for _ in range(100):
+            if "A203020100" in ask_late(meter).hex().upper():
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError("the port stays closed")
+        assert meter.stop() == 0
+        assert "failed" not in meter.errors
