@@ -10,7 +10,14 @@ import os
 _MECHANISMS = (
     "none", "lls", "hls", "hls_md5", "hls_sha1", "hls_gmac", "hls_sha256", "hls_ecdsa",
 )  # fmt: skip
-_LLS = 1
+# Those that have a secret, attribute 7 of the Association LN object.
+WITH_SECRET = (1, 2, 3, 4, 6)
+_CONTEXTS = {1: "ln", 3: "ln_ciphered"}
+_PROTECTIONS = ("authenticated", "encrypted", "signed")
+# In the order of the hidden state of Security setup; each has room for 32 octets there.
+KEYS = ("guek", "gbek", "gak", "kek")
+_KEY_ROOM = 32
+_SUITE_2 = 2
 
 _SECRET = 7  # attribute of Association LN
 _HDLC_SETUP = 23
@@ -38,6 +45,15 @@ def stored(module, row, attribute):
     slot = entry[2] << 8 | entry[3]
     n = memory[slot] << 8 | memory[slot + 1]
     return bytes(memory[slot + 2 : slot + 2 + n])
+
+
+def state(module, row, j):
+    """Octets of hidden state j of an object, as the definition has them."""
+    o = module.OBJECTS[row * 16 : row * 16 + 16]
+    at = ((o[12] << 8 | o[13]) + o[10] + j) * 4
+    slot = module.ATTRIBUTES[at + 2] << 8 | module.ATTRIBUTES[at + 3]
+    n = module.RAM[slot] << 8 | module.RAM[slot + 1]
+    return bytes(module.RAM[slot + 2 : slot + 2 + n])
 
 
 def room(module, row, attribute):
@@ -106,19 +122,65 @@ def port_entry(port):
 
 
 def association(module, a):
+    """What a client of a row of ASSOCIATIONS needs to know. Keys and secrets are those of the
+    definition: demo ones (a provisioned meter has others, see records.py)."""
     client_sap, device, row, mechanism, _conformance, max_pdu = a[:6]
+    context, setup, pre_established = a[7:10]
     entry = {
         "client_sap": client_sap,
         "server_sap": module.DEVICES[device][0],
-        "application_context": "ln",
+        "application_context": _CONTEXTS[context],
+        "application_context_id": context,
         "mechanism": _MECHANISMS[mechanism],
         "mechanism_id": mechanism,
+        "pre_established": bool(pre_established),
         "max_pdu": max_pdu,
     }
     secret = octets(module, row, _SECRET)
-    if mechanism == _LLS and secret:
+    if mechanism in WITH_SECRET and secret:
         entry["secret_hex"] = secret.hex().upper()
+    if setup >= 0:
+        entry.update(security(module, setup))
     return entry
+
+
+def security(module, row):
+    """What a Security setup object says, its keys as KEY_hex."""
+    name = module.OBJECTS[row * 16 + 2 : row * 16 + 8]
+    counter = bytes((0, 1, *name[:3], 1, *name[4:]))
+    suite = stored(module, row, 3)[1]
+    policy = stored(module, row, 2)[1]
+    found = {
+        "security_setup": obis(name),
+        "security_suite": suite,
+        "security_policy": policy,
+        "security_policy_means": meaning(policy, module.OBJECTS[row * 16 + 8]),
+        "system_title": module.SYSTEM_TITLE.hex().upper(),
+    }
+    if any(find(module, device, counter) >= 0 for device in module.DEVICES):
+        found["invocation_counter"] = obis(counter[2:])
+    keys = state(module, row, 0)
+    for k, key in enumerate(KEYS):
+        key_octets = keys[k * _KEY_ROOM : k * _KEY_ROOM + (32 if suite == _SUITE_2 else 16)]
+        if any(key_octets):
+            found[key + "_hex"] = key_octets.hex().upper()
+    # A definition has none; provisioning gives them to a meter.
+    found["certificates"] = []
+    return found
+
+
+def meaning(policy, version):
+    """{"requests": [...], "responses": [...]}: how they have to be protected."""
+    if version == 0:
+        policy = (policy & 3) << 2 | (policy & 3) << 5
+    return {
+        side: [word for k, word in enumerate(_PROTECTIONS) if policy >> first + k & 1]
+        for side, first in (("requests", 2), ("responses", 5))
+    }
+
+
+def obis(name):
+    return ".".join(str(octet) for octet in name)
 
 
 def text(s):
@@ -136,15 +198,43 @@ def text(s):
     for p in s["ports"]:
         where = p["link"] if "link" in p else "%s port %s" % (p["host"], p["port"] or "any free")
         lines.append("  %-15s %s" % (p["kind"], where))
-    lines.append("  client  server  mechanism  secret")
+    lines.append("  client  server  mechanism   secret")
     for a in s["associations"]:
         secret = bytes.fromhex(a.get("secret_hex", ""))
         shown = a.get("secret_note", "")
         if secret:
             readable = all(0x20 <= octet < 0x7F for octet in secret)
             shown = "%s%s" % ("%s  " % secret.decode() if readable else "", "hex " + secret.hex())
+        mechanism = "(always open)" if a["pre_established"] else a["mechanism"]
         lines.append(
-            "  %6d  %6d  %-9s  %s"
-            % (a["client_sap"], a["server_sap"], a["mechanism"], shown or "-")
+            "  %6d  %6d  %-10s  %s" % (a["client_sap"], a["server_sap"], mechanism, shown or "-")
+        )
+        if "security_setup" in a:
+            lines += [" " * 18 + line for line in security_text(a)]
+    return lines
+
+
+def security_text(a):
+    """How a client ciphers, as lines."""
+    means = a["security_policy_means"]
+    words = [
+        "%s %s" % (side, " and ".join(kinds) or "in plain text") for side, kinds in means.items()
+    ]
+    if means["requests"] == means["responses"]:
+        words = ["everything %s" % (" and ".join(means["requests"]) or "may be in plain text")]
+    lines = [
+        "suite %d, policy %02X: %s"
+        % (a["security_suite"], a["security_policy"], ", ".join(words)),
+        "keys in %s, counter in %s"
+        % (a["security_setup"], a.get("invocation_counter", "no object")),
+    ]
+    if "key_note" in a:
+        lines.append(a["key_note"])
+    for key in KEYS:
+        if key + "_hex" in a:
+            lines.append("%-4s  %s" % (key.upper(), a[key + "_hex"]))
+    for c in a.get("certificates", ()):
+        lines.append(
+            "certificate of %s" % ", ".join(str(c[k]) for k in c if k != "certificate_hex")
         )
     return lines

@@ -69,6 +69,8 @@ _WITH_KEYS = (5, 7)  # mechanisms that need a Security setup: GMAC, ECDSA
 _SECURITY_SETUP = 64
 _KEY_NAMES = ("guek", "gbek", "gak", "kek")  # in the order of the hidden state `keys`
 _KEY_ROOM = 32
+_SUITE, _SUITE_2 = 3, 2  # attribute security_suite, and its value with keys of 256 bits
+_SHORT_KEY, _LONG_KEY = 16, 32
 _FED = 2  # a source feeds attribute 2
 
 
@@ -100,6 +102,17 @@ class Object:
     @property
     def text(self):
         return "%s %s" % (self.version.name, obis(self.name))
+
+    def keys(self):
+        """{name: hexadecimal} of the keys of a Security setup; those of zeros are none."""
+        octets = self.state.get("keys", b"")
+        n = _LONG_KEY if self.cells[_SUITE].value == _SUITE_2 else _SHORT_KEY
+        found = {}
+        for k, name in enumerate(_KEY_NAMES):
+            key = octets[k * _KEY_ROOM : k * _KEY_ROOM + n]
+            if any(key):
+                found[name] = key.hex()
+        return found
 
     def cell(self, name):
         a = self.version.attribute(name)

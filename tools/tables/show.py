@@ -152,6 +152,8 @@ def as_json(tables):
             "attributes": [],
             "methods": [],
         }
+        if "keys" in o.state:
+            entry["keys"] = o.keys()
         for k, cell in o.cells.items():
             one = {
                 "index": k,
