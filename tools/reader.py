@@ -1,22 +1,37 @@
 # SPDX-License-Identifier: MIT
-"""As little of a DLMS client as it takes to see who a meter is, and whether secrets open it.
+"""As little of a DLMS client as it takes to see who a meter is, and whether secrets and keys open
+it. Clients with keys need the package `cryptography`; without it they are not tried.
 
     check(sheet, where)        sheet: as sheet.py makes it; where: wrapper-tcp:HOST:PORT,
                                hdlc-tcp:HOST:PORT or hdlc-serial:DEVICE[:BAUD]
 
-IEC 62056-5-3 (AARQ, AARE, GET-Normal), 62056-47 (wrapper), 62056-46 (one frame at a time). It
-knows nothing of the meter but the connection sheet.
+IEC 62056-5-3 (AARQ, AARE, GET-Normal, HLS with GMAC and SHA-256, glo-ciphering), 62056-47
+(wrapper), 62056-46 (one frame at a time). It knows nothing of the meter but the connection sheet.
 """
 
+import hashlib
+import secrets
 import socket
 import struct
 
 from bootstrap import Trouble
 
+try:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+except ImportError:
+    AESGCM = None
+
 _ANSWER_S = 10
 _NAME = bytes.fromhex("0001 00002A0000FF 02")
 _SERIAL_NUMBER = bytes.fromhex("0001 0000600100FF 02")
 _LLS = 1
+_GMAC = 5
+_SHA256 = 6
+_PUBLIC_CLIENT = 16
+_CIPHERED = 3  # application context
+_TAG_LEN = 12
+_TITLE = b"PMTOOL\0\0"  # the system title that these clients say
+_INITIATE = bytes.fromhex("01000000065F1F0400FFFFFF0400")
 
 
 class Wrapper:
@@ -107,25 +122,36 @@ def _crc(data):
 # --- The application layer ------------------------------------------------------------------
 
 
-def aarq(secret):
-    body = bytes.fromhex("A1090607608574050801 01".replace(" ", ""))
-    if secret:
-        body += bytes.fromhex("8A0207808B0760857405080201")
-        body += bytes((0xAC, 2 + len(secret), 0x80, len(secret))) + secret
-    body += bytes.fromhex("BE10040E01000000065F1F0400FFFFFF0400")
-    return bytes((0x60, len(body))) + body
+def field(tag, content):
+    n = len(content)
+    return bytes((tag,)) + (bytes((n,)) if n < 0x80 else bytes((0x81, n))) + content
+
+
+def aarq(mechanism, value, initiate=_INITIATE, context=1, title=b""):
+    """value: the secret, or the challenge."""
+    body = bytes.fromhex("A1090607608574050801") + bytes((context,))
+    if title:
+        body += field(0xA6, field(4, title))
+    if mechanism:
+        body += bytes.fromhex("8A0207808B07608574050802") + bytes((mechanism,))
+        body += field(0xAC, field(0x80, value))
+    return field(0x60, body + field(0xBE, field(4, initiate)))
+
+
+def fields(aare):
+    """{tag: content} of an AARE; {} if it is none."""
+    found = {}
+    if aare[:1] == b"\x61":
+        at = 2 if aare[1] < 0x80 else 3
+        while at + 2 <= len(aare):
+            found[aare[at]] = aare[at + 2 : at + 2 + aare[at + 1]]
+            at += 2 + aare[at + 1]
+    return found
 
 
 def accepted(aare):
     """Is this an AARE with result accepted?"""
-    if aare[:1] != b"\x61":
-        return False
-    at = 2
-    while at + 2 <= len(aare):
-        if aare[at] == 0xA2:
-            return aare[at + 2 : at + 5] == b"\x02\x01\x00"
-        at += 2 + aare[at + 1]
-    return False
+    return fields(aare).get(0xA2) == b"\x02\x01\x00"
 
 
 def get_text(link, descriptor):
@@ -134,6 +160,88 @@ def get_text(link, descriptor):
     if answer[:1] != b"\xc4" or answer[3:5] != b"\x00\x09":
         raise Trouble("The meter does not tell who it is (answer %s)." % answer[:4].hex())
     return answer[6 : 6 + answer[5]].decode("ascii", "replace")
+
+
+class HLS:
+    """A client that proves who it is, and asks the meter to; ciphers if there are keys.
+
+    a: its entry of the sheet; counter: the invocation counter to begin with
+    """
+
+    def __init__(self, link, a, server_title, counter):
+        self.link = link
+        self.mechanism = a["mechanism_id"]
+        self.secret, self.gak = (bytes.fromhex(a.get(k, "")) for k in ("secret_hex", "gak_hex"))
+        self.ciphered = a["application_context_id"] == _CIPHERED
+        self.gcm = AESGCM(bytes.fromhex(a["guek_hex"])) if "guek_hex" in a else None
+        self.server_title = server_title
+        self.counter = counter
+        self.suite = a.get("security_suite", 0)
+
+    def open(self):
+        """The four passes; False: the meter refuses, or is not who it should be."""
+        ctos = secrets.token_bytes(16)
+        initiate = self.sealed(0x21, _INITIATE) if self.ciphered else _INITIATE
+        context = _CIPHERED if self.ciphered else 1
+        aare = self.link.ask(aarq(self.mechanism, ctos, initiate, context, _TITLE))
+        if not accepted(aare):
+            return False
+        stoc = fields(aare)[0xAA][2:]
+        proof = self.proof(_TITLE, self.server_title, stoc, ctos, self.next_counter)
+        answer = self.ask(bytes.fromhex("C301C1000F0000280000FF010109") + field(9, proof)[1:])
+        if answer[:7] != bytes.fromhex("C701C100010009"):
+            return False
+        proof = answer[8:]
+        return proof == self.proof(self.server_title, _TITLE, ctos, stoc, lambda: proof[1:5])
+
+    def proof(self, title, other_title, challenge, other_challenge, counter):
+        if self.mechanism == _SHA256:
+            parts = self.secret + title + other_title + challenge + other_challenge
+            return hashlib.sha256(parts).digest()
+        head = bytes((0x10 | self.suite,))
+        ic = counter()
+        return (
+            head + ic + self.gcm.encrypt(title + ic, b"", head + self.gak + challenge)[:_TAG_LEN]
+        )
+
+    def next_counter(self):
+        self.counter += 1
+        return (self.counter - 1).to_bytes(4, "big")
+
+    def sealed(self, tag, apdu):
+        head = bytes((0x30 | self.suite,))
+        ic = self.next_counter()
+        made = self.gcm.encrypt(_TITLE + ic, apdu, head + self.gak)
+        return field(tag, head + ic + made[: len(apdu) + _TAG_LEN])
+
+    def ask(self, apdu):
+        if not self.ciphered:
+            return self.link.ask(apdu)
+        answer = self.link.ask(self.sealed(apdu[0] + 8, apdu))
+        if answer[:1] != bytes((apdu[0] + 12,)):
+            return answer
+        head, ic, body = answer[2:3], answer[3:7], answer[7:-_TAG_LEN]
+        # Counter mode is its own inverse.
+        text = self.gcm.encrypt(self.server_title + ic, body, b"")[: len(body)]
+        made = self.gcm.encrypt(self.server_title + ic, text, head + self.gak)
+        return text if made[len(body) :][:_TAG_LEN] == answer[-_TAG_LEN:] else b""
+
+    def release(self):
+        information = field(0xBE, field(4, self.sealed(0x21, _INITIATE))) if self.ciphered else b""
+        self.link.ask(field(0x62, b"\x80\x01\x00" + information))
+
+
+def counter_of(link, server, name):
+    """The invocation counter that anybody may read; 0 where there is no object."""
+    if not name:
+        return 0
+    link.open(_PUBLIC_CLIENT, server)
+    link.ask(aarq(0, b""))
+    octets = bytes(int(part) for part in name.split("."))
+    answer = link.ask(b"\xc0\x01\xc1\x00\x01" + octets + b"\x02\x00")
+    link.ask(b"\x62\x03\x80\x01\x00")
+    link.close()
+    return int.from_bytes(answer[5:9], "big") if answer[3:5] == b"\x00\x06" else 0
 
 
 # --- The check ------------------------------------------------------------------------------
@@ -172,35 +280,53 @@ def _serial(sheet, address):
         return seen(sheet, HDLC(s.write, lambda: s.read(1) + s.read(s.in_waiting)))
 
 
+def can(a):
+    """Is this a client that can be tried here, with what the sheet says?"""
+    if a["mechanism_id"] == _GMAC or a["application_context_id"] == _CIPHERED:
+        return a["mechanism_id"] == _GMAC and "guek_hex" in a and AESGCM is not None
+    if a["mechanism_id"]:
+        return a["mechanism_id"] in (_LLS, _SHA256) and "secret_hex" in a
+    return not a["pre_established"]
+
+
 def seen(sheet, link):
     """Go through all associations of the sheet."""
     names = {d["server_sap"]: d["logical_device_name"] for d in sheet["logical_devices"]}
     said = []
     for a in sheet["associations"]:
-        if a["mechanism_id"] > _LLS:
-            continue
         client, server = a["client_sap"], a["server_sap"]
-        secret = bytes.fromhex(a.get("secret_hex", ""))
-        if a["mechanism_id"] == _LLS and not secret:
+        if not can(a):
             continue
-        link.open(client, server)
-        if not accepted(link.ask(aarq(secret))):
+        secret = bytes.fromhex(a.get("secret_hex", ""))
+        asks = link
+        if a["mechanism_id"] > _LLS:
+            counter = counter_of(link, server, a.get("invocation_counter"))
+            link.open(client, server)
+            asks = HLS(link, a, bytes.fromhex(sheet["system_title"]), counter)
+            good = asks.open()
+        else:
+            link.open(client, server)
+            good = accepted(link.ask(aarq(a["mechanism_id"], secret)))
+        if not good:
             raise Trouble(
                 "The meter refuses client %d at SAP %d%s."
-                % (client, server, ", with the secret of the record" if secret else "")
+                % (client, server, ", with what the record has" if a["mechanism_id"] else "")
             )
-        name = get_text(link, _NAME)
+        name = get_text(asks, _NAME)
         if name != names[server]:
             raise Trouble("This is another meter: %s, and not %s." % (name, names[server]))
         text = "client %d at SAP %d reads %s" % (client, server, name)
         if server == sheet["logical_devices"][0]["server_sap"]:
-            number = get_text(link, _SERIAL_NUMBER)
+            number = get_text(asks, _SERIAL_NUMBER)
             if number != sheet["serial_number"]:
                 raise Trouble(
                     "Its serial number is %s, and not %s." % (number, sheet["serial_number"])
                 )
             text += ", serial number %s" % number
         said.append(text)
-        link.ask(b"\x62\x03\x80\x01\x00")
+        if asks is link:
+            link.ask(b"\x62\x03\x80\x01\x00")
+        else:
+            asks.release()
         link.close()
     return said
