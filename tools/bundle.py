@@ -40,13 +40,18 @@ CIRCUITPYTHON = os.path.join(ROOT, "firmware", "circuitpython")
 
 # Packages, and what each needs of the others.
 PACKAGES = {
-    "dlms": (),
-    "cosem": ("dlms",),
+    "crypto": (),
+    "dlms": ("crypto",),
+    "cosem": ("crypto", "dlms"),
     "profiles": ("dlms",),
-    "firmware": ("cosem", "dlms", "profiles"),
+    "firmware": ("cosem", "crypto", "dlms", "profiles"),
 }
 # Sources that CircuitPython has no use for.
 LEFT_OUT = (
+    "crypto/_field_viper.py",
+    "crypto/_gcm_host.py",
+    "crypto/_gcm_viper.py",
+    "crypto/_sha2_viper.py",
     "dlms/_prim_viper.py",
     "dlms/_prim_host.py",
     "firmware/board_main.py",
@@ -96,7 +101,7 @@ def read(path):
 def modules():
     """{name on the device: source text} of the packages."""
     found = {}
-    for base, packages in ((os.path.join(ROOT, "lib"), ("dlms", "cosem", "profiles")),
+    for base, packages in ((os.path.join(ROOT, "lib"), ("crypto", "dlms", "cosem", "profiles")),
                            (ROOT, ("firmware",))):  # fmt: skip
         for package in packages:
             for folder, _folders, files in os.walk(os.path.join(base, package)):

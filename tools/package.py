@@ -8,7 +8,7 @@ manifest.py in each of its packages.
 
     mpremote mip install --target /lib github:OWNER/REPOSITORY
     add_library("picometer", "$(PICOMETER)/lib")      in the manifest of a board ...
-    require("cosem", library="picometer")             ... freezes cosem, and dlms that it needs
+    require("cosem", library="picometer")             ... freezes cosem, and all that it needs
 
 CPython >= 3.11, standard library only.
 """
@@ -27,8 +27,8 @@ VERSION = "0.1.0"
 # Packages of lib/, what each is, and which others it imports.
 PACKAGES = {
     "crypto": ("Primitives of the DLMS security suites, without I/O", ()),
-    "dlms": ("DLMS application layer, server side, without I/O", ()),
-    "cosem": ("COSEM object model and interface classes", ("dlms",)),
+    "dlms": ("DLMS application layer, server side, without I/O", ("crypto",)),
+    "cosem": ("COSEM object model and interface classes", ("dlms", "crypto")),
     "profiles": ("HDLC and wrapper communication profiles, without I/O", ("dlms",)),
 }
 _MANIFEST = '''# SPDX-License-Identifier: MIT

@@ -9,6 +9,7 @@ metadata(
 )
 add_library("picometer", "..")
 require("dlms", library="picometer")
+require("crypto", library="picometer")
 package(
     "cosem",
     files=(

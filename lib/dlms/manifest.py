@@ -7,6 +7,8 @@ metadata(
     version="0.1.0",
     license="MIT",
 )
+add_library("picometer", "..")
+require("crypto", library="picometer")
 package(
     "dlms",
     files=(
