@@ -130,6 +130,8 @@ def run(options):
             raise Fault("The definition does not fit this meter: %s" % text_of(e))
         except MemoryError:
             raise Fault("The heap is too small for this meter.")
+        except ImportError as e:
+            raise Fault("This meter cannot be put together: %s." % e)
         if meter.storage.message:
             print(meter.storage.message.strip(), file=sys.stderr)
         record = meter.record

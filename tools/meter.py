@@ -18,10 +18,12 @@ if sys.version_info < (3, 11):
 import argparse
 import contextlib
 import datetime
+import importlib.util
 import json
 import os
 import re
 import socket
+import subprocess
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -207,7 +209,20 @@ def runtime(options, folder):
                 raise
             say("%s\nThe meter runs on CPython instead." % e)
     paths = [folder, os.path.join(ROOT, "lib"), ROOT, os.path.join(ROOT, "firmware/ports/shim")]
-    return [sys.executable, "-P", "-m", "firmware.main"], {"PYTHONPATH": ":".join(paths)}
+    return [python(folder), "-P", "-m", "firmware.main"], {"PYTHONPATH": ":".join(paths)}
+
+
+def python(folder):
+    """A Python for the meter of a definition: this one, or that of build/venv if the meter ciphers
+    and this one cannot. Neither can: the meter itself says so."""
+    ciphers = any(a[3] > 1 or a[8] >= 0 for a in sheets.load(folder).ASSOCIATIONS)
+    if not ciphers or importlib.util.find_spec("cryptography"):
+        return sys.executable
+    in_venv = os.path.join(bootstrap.VENV, "bin", "python")
+    check = [in_venv, "-c", "import cryptography"]
+    if os.path.exists(in_venv) and not subprocess.run(check, stderr=subprocess.DEVNULL).returncode:
+        return in_venv
+    return sys.executable
 
 
 def numeric(host):

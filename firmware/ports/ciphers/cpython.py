@@ -3,7 +3,11 @@
 
 import hashlib
 
-from cryptography.exceptions import InvalidSignature
+try:
+    from cryptography.exceptions import InvalidSignature
+except ImportError:
+    message = "the Python package `cryptography` is missing (pip install cryptography)"
+    raise ImportError(message) from None
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
