@@ -6,6 +6,7 @@ with Running("--runtime", "micropython", "--wrapper-tcp", "0") as meter:
     assert client.ask(AARQ)[:1] == b"\\x61"
 """
 
+import functools
 import os
 import select
 import signal
@@ -14,9 +15,13 @@ import subprocess
 import sys
 import time
 
+import compile as compiling
+import secure
+import sheet as sheets
 from dlms.prim import crc16
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+DEFAULT_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 METER = os.path.join(ROOT, "tools", "meter.py")
 PORTS = ("wrapper-tcp", "wrapper-udp", "hdlc-tcp", "hdlc-pty")
 PATIENCE_S = 60  # a machine may be busy; nothing here is measured by it
@@ -24,6 +29,7 @@ PATIENCE_S = 60  # a machine may be busy; nothing here is measured by it
 PUBLIC = 16
 READING = 2
 MANAGEMENT = 1
+HLS_READING = 3
 
 # An AARQ without authentication, and GET of the clock's time and of the logical device name.
 AARQ = bytes.fromhex("601DA109060760857405080101BE10040E01000000065F1F040000101D0400")
@@ -37,6 +43,52 @@ def aarq_with(secret):
     body += bytes((0xAC, 2 + len(secret), 0x80, len(secret))) + secret
     body += bytes.fromhex("BE10040E01000000065F1F0400FFFFFF0400")
     return bytes((0x60, len(body))) + body
+
+
+# --- Clients that prove who they are, by the connection sheet -------------------------------
+
+
+@functools.lru_cache(maxsize=None)
+def sheet():
+    """The connection sheet of the reference meter."""
+    return sheets.sheet(sheets.load(compiling.definition(DEFAULT_DEFINITION)), [])
+
+
+class Secured:
+    """A client with high level security over a link that is up: ask() protects and checks."""
+
+    def __init__(self, link, client_sap, counter=0, of=None):
+        of = of or sheet()
+        (a,) = (x for x in of["associations"] if x["client_sap"] == client_sap != PUBLIC)
+        hex_ = {k[:-4]: bytes.fromhex(v) for k, v in a.items() if k.endswith("_hex")}
+        keys = {k: hex_[k] for k in ("secret", "guek", "gak") if k in hex_}
+        context = a["application_context_id"]
+        kind = "glo" if context == 3 else None
+        self.link = link
+        self.client = secure.Client(
+            self, a["mechanism_id"], context, kind, suite=a.get("security_suite", 0), **keys
+        )
+        self.client.ic = counter
+        self.client.meter_title = bytes.fromhex(of["system_title"])
+
+    def say(self, apdu):
+        return self.link.ask(bytes.fromhex(apdu)).hex()
+
+    def open(self):
+        self.client.open()
+        return self
+
+    def lets_in(self):
+        """Does the meter take it, and does it prove itself?"""
+        try:
+            self.open()
+        except (AssertionError, IndexError):
+            return False
+        return True
+
+    def ask(self, apdu):
+        """The answer in plain text."""
+        return bytes.fromhex(self.client.ask(apdu.hex()).lstrip("!"))
 
 
 class Running:
@@ -161,7 +213,7 @@ class HDLC:
         self.send = send
         self.receive = receive
         self.address = bytes((server << 1 | 1, client << 1 | 1))
-        self._ns = 0
+        self._ns = self._nr = 0
 
     def frame(self, control, info=b""):
         n = 2 + 2 + 1 + 2 + (len(info) + 2 if info else 0)
@@ -185,15 +237,21 @@ class HDLC:
 
     def connect(self):
         """SNRM; the control octet of the answer."""
-        self._ns = 0
+        self._ns = self._nr = 0
         return self.exchange(self.frame(0x93))[5]
 
     def ask(self, apdu):
-        """An APDU in one I frame; the answer's APDU."""
+        """An APDU in one I frame; the answer's APDU, of all its segments."""
         n = self._ns
         self._ns = n + 1 & 7
-        got = self.exchange(self.frame(n << 5 | 0x10 | n << 1, b"\xe6\xe6\x00" + apdu))
-        return got[11:-3]
+        got = self.exchange(self.frame(self._nr << 5 | 0x10 | n << 1, b"\xe6\xe6\x00" + apdu))
+        answer = got[8:-3]
+        self._nr = self._nr + 1 & 7
+        while got[1] & 8:
+            got = self.exchange(self.frame(self._nr << 5 | 0x11))
+            answer += got[8:-3]
+            self._nr = self._nr + 1 & 7
+        return answer[3:]
 
     def disconnect(self):
         return self.exchange(self.frame(0x53))[5]

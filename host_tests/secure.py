@@ -60,6 +60,8 @@ class Client:
     """kind: "glo", "ded", "general-glo", "general-ded", or None for plain text; sc: A, E or AE;
     suite: 0, 1, or 2 with keys of 32 octets; meter_title: the system title of the meter."""
 
+    meter_title = SERVER_TITLE  # the meter that is talked to
+
     def __init__(self, talk, mechanism=5, context=3, kind="glo", sc=AE, secret=b"", guek=GUEK,
                  gak=GAK, title=TITLE, ic=0, dedicated=None, challenge=None, suite=0,
                  meter_title=SERVER_TITLE):  # fmt: skip

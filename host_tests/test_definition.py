@@ -22,7 +22,7 @@ from tables.notation import logical_name
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 RESIDENTIAL = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
-PUBLIC, READING, MANAGEMENT = 16, 2, 1
+PUBLIC, READING, MANAGEMENT, BROADCAST, FIRMWARE = 16, 2, 1, 6, 7
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_there_are_two_logical_devices(packed):
         (1, b"PMT1000000000001"),
         (17, b"PMT1000000000002"),
     ]
-    assert 170 <= packed.devices[0][2] <= 200
+    assert 170 <= packed.devices[0][2] <= 220
     assert packed.limits == (5, 560, 1024, 512)
 
 
@@ -92,7 +92,8 @@ def test_it_is_small(packed):
         (7, " ".join("0.0.99.98.%d" % e for e in range(5))),
         (9, "0.0.10.0.0 0.0.10.0.1 0.0.10.0.100 0.0.10.0.106"),
         (22, "0.0.15.0.0 0.0.15.0.1 0.0.15.0.128 0.0.15.0.129 0.0.15.0.130 0.0.15.0.131"),
-        (15, "0.0.40.0.0 0.0.40.0.1 0.0.40.0.2 0.0.40.0.3"),
+        (15, " ".join("0.0.40.0.%d" % e for e in (0, 1, 2, 3, 4, 7, 8))),
+        (64, "0.0.43.0.1 0.0.43.0.6 0.0.43.0.7"), (1, "0.0.43.1.1 0.0.43.1.6 0.0.43.1.7"),
         (6, "0.0.14.0.0"), (8, "0.0.1.0.0"), (17, "0.0.41.0.0"), (23, "0.0.22.0.0"),
         (41, "0.0.25.0.0"), (42, "0.0.25.1.0"), (70, "0.0.96.3.10"),
     ],
@@ -108,13 +109,74 @@ def test_versions_of_the_associations(meter):
 
 
 def test_the_clients(packed):
-    clients = [(a[0], a[1], a[3]) for a in packed.associations]
-    assert clients == [(PUBLIC, 0, 0), (READING, 0, 1), (MANAGEMENT, 0, 1), (PUBLIC, 1, 0)]
+    """client SAP, device, mechanism; context, e of Security setup 0.0.43.0.e, pre-established"""
+    rows = packed.definition.objects
+    clients = [
+        (*a[:2], a[3], a[7], rows[a[8]].name[4] if a[8] >= 0 else None, a[9])
+        for a in packed.associations
+    ]
+    assert clients == [
+        (PUBLIC, 0, 0, 1, None, 0),
+        (READING, 0, 1, 1, None, 0),
+        (MANAGEMENT, 0, 5, 3, MANAGEMENT, 0),
+        (3, 0, 6, 1, None, 0),
+        (BROADCAST, 0, 0, 3, BROADCAST, 1),
+        (FIRMWARE, 0, 5, 3, FIRMWARE, 0),
+        (PUBLIC, 1, 0, 1, None, 0),
+    ]
     get, set_, action = 1 << 23 - 19, 1 << 23 - 20, 1 << 23 - 23
     for a in packed.associations:
-        may = {get, set_, action} if a[0] == MANAGEMENT else {get}
+        may = {get} if a[0] in (PUBLIC, READING, 3) else {get, set_, action}
         assert {bit for bit in (get, set_, action) if a[4] & bit} == may
         assert a[5] == 512
+
+
+def test_security_setups(packed, meter):
+    """Of each ciphering client its own, with the counter that anybody may read."""
+    for a in packed.associations:
+        if a[8] < 0:
+            continue
+        code = "0.0.43.%%d.%d" % a[0]
+        setup = at(meter, 64, code % 0)
+        assert setup["row"] == a[8]
+        policy, suite = (setup["attributes"][k]["value"] for k in (1, 2))
+        assert policy == 0x6C  # requests and answers, authenticated and encrypted
+        assert suite == {4: 1, 5: 2}.get(a[0], 0)
+        assert access(meter, 1, code % 1, PUBLIC) == "r r"
+        assert access(meter, 64, code % 0, PUBLIC) is None
+        reference = meter[1, 15, show.obis(packed.definition.objects[a[2]].name)]
+        assert reference["attributes"][8]["value"] == logical_name(code % 0).hex()
+
+
+def test_keys_are_labelled_as_demo_keys(packed):
+    """Their octets are text that says so, and whose they are; no two are the same."""
+    seen = set()
+    for o in packed.definition.objects:
+        if o.version.class_id != 64:
+            continue
+        assert "DEMO keys" in o.note
+        room = o.state["keys"]
+        for name, k in (("GUEK", 0), ("GBEK", 32), ("GAK", 64), ("KEK", 96)):
+            key = room[k : k + 32].rstrip(b"\0")
+            if key:
+                n = 32 if o.cells[3].value == 2 else 16
+                assert len(key) == n and key not in seen
+                assert key.startswith(b"DEMO%4sCLIENT%02d" % (name.encode(), o.name[4]))
+                seen.add(key)
+            else:
+                assert name == "GBEK"
+    assert len(seen) >= 9
+
+
+def test_what_a_broadcast_and_a_firmware_update_may(meter):
+    seen = {BROADCAST: set(), FIRMWARE: set()}
+    for (sap, class_id, obis), o in meter.items():
+        for client in seen:
+            if sap == 1 and str(client) in o["attributes"][0]["access"]:
+                seen[client].add(class_id)
+    assert seen == {BROADCAST: {1, 8, 15, 17}, FIRMWARE: {1, 8, 15, 17}}
+    assert access(meter, 8, "0.0.1.0.0", BROADCAST) == "r rw r r r r r r r | - - - - - x"
+    assert access(meter, 8, "0.0.1.0.0", FIRMWARE) == "r r r r r r r r r | - - - - - -"
 
 
 @pytest.mark.parametrize(
@@ -132,9 +194,12 @@ def test_the_clients(packed):
         (22, "0.0.15.0.0", None, "r r r r", "r rw rw rw"),
         (70, "0.0.96.3.10", None, "r r r r | - -", "r r r rw | x x"),
         (15, "0.0.40.0.1", "r r r r r r - r r | - - - -", "r r r r r r - r r | - - - -",
-         "r r r r r r - r rw | x x x x"),
+         "r r r r r r - r r | x x x x"),
         (15, "0.0.40.0.3", None, "r r r r r r - r r r r | - - - - - -",
-         "r r r r r r w r rw rw r | x x x x x x"),
+         "r r r r r r - r r rw r | x x x x x x"),
+        (15, "0.0.40.0.2", None, "r r r r r r - r r | - - - -", "r r r r r r w r r | x x x x"),
+        (64, "0.0.43.0.1", None, "r r r r r r | - - - - - - - -",
+         "r r r r r r | x x x x x x x x"),
         (17, "0.0.41.0.0", "r r | -", "r r | -", "r r | -"),
         (23, "0.0.22.0.0", None, "r r r r r r r r r", "r rw rw rw rw rw rw rw rw"),
     ],
@@ -153,7 +218,7 @@ def test_nobody_can_read_a_secret(meter):
 
 def test_secrets_are_labelled_as_demo_secrets(packed):
     for a in packed.associations:
-        if a[3] == 1:
+        if a[3] in (1, 6):
             o = packed.definition.objects[a[2]]
             assert tables.expected_value(o, "secret").startswith(b"demo-")
             assert "DEMO secret" in o.note

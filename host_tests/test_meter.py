@@ -29,6 +29,7 @@ from running import (
     READING,
     ROOT,
     Running,
+    Secured,
     Wrapper,
     aarq_with,
 )
@@ -167,6 +168,9 @@ def test_associations_over_udp_belong_to_the_peer(runtime):
 def test_lines_of_the_start(runtime):
     with Running("--runtime", runtime, "--wrapper-tcp", "0", "--hdlc-tcp", "0") as meter:
         text = "\n".join(meter.lines)
+        assert "suite 0, policy 6C: everything authenticated and encrypted" in text
+        assert "keys in 0.0.43.0.1.255, counter in 0.0.43.1.1.255" in text
+        assert "GUEK  " + b"DEMOGUEKCLIENT01".hex().upper() in text
         assert "demo-reading" in text and "hex 64656d6f2d72656164696e67" in text
         assert [line.split(":")[0] for line in meter.lines[-3:-1]] == [
             "wrapper-tcp 127.0.0.1",
@@ -270,18 +274,25 @@ def test_what_was_set_is_there_after_a_restart(runtime, tmp_path):
     options = ("--runtime", runtime, "--wrapper-tcp", "0", "--state", str(tmp_path / "state"))
     value = bytes((0x09, 5)) + b"hello"
     with Running(*options) as meter:
-        client = Wrapper(meter.connect("wrapper-tcp"), MANAGEMENT)
-        assert client.ask(aarq_with(secret_of(MANAGEMENT)))[:1] == b"\x61"
+        client = management(meter)
         assert client.ask(b"\xc1\x01\xc1" + MESSAGE + value) == b"\xc5\x01\xc1\x00"
         assert meter.stop() == 0
     with Running(*options) as meter:
-        client = Wrapper(meter.connect("wrapper-tcp"), MANAGEMENT)
-        client.ask(aarq_with(secret_of(MANAGEMENT)))
-        assert client.ask(b"\xc0\x01\xc1" + MESSAGE) == b"\xc4\x01\xc1\x00" + value
+        assert (
+            management(meter, 1000).ask(b"\xc0\x01\xc1" + MESSAGE) == b"\xc4\x01\xc1\x00" + value
+        )
+        # Counters of before are not taken again.
+        assert not Secured(wrapper(meter), MANAGEMENT).lets_in()
     with Running("--runtime", runtime, "--wrapper-tcp", "0") as meter:
-        client = Wrapper(meter.connect("wrapper-tcp"), MANAGEMENT)
-        client.ask(aarq_with(secret_of(MANAGEMENT)))
-        assert client.ask(b"\xc0\x01\xc1" + MESSAGE) != b"\xc4\x01\xc1\x00" + value
+        assert management(meter).ask(b"\xc0\x01\xc1" + MESSAGE) != b"\xc4\x01\xc1\x00" + value
+
+
+def wrapper(meter):
+    return Wrapper(meter.connect("wrapper-tcp"), MANAGEMENT)
+
+
+def management(meter, counter=0):
+    return Secured(wrapper(meter), MANAGEMENT, counter).open()
 
 
 def test_two_meters_do_not_share_a_state(tmp_path):
@@ -414,6 +425,32 @@ def test_the_sheet_as_json():
     assert {"kind": "wrapper-tcp", "host": "127.0.0.1", "port": 4059} in s["ports"]
     by_client = {a["client_sap"]: a for a in s["associations"] if a["server_sap"] == 1}
     assert by_client[16]["mechanism"] == "none" and "secret_hex" not in by_client[16]
-    assert by_client[2]["mechanism"] == by_client[1]["mechanism"] == "lls"
-    assert bytes.fromhex(by_client[2]["secret_hex"])
+    assert by_client[2]["mechanism"] == "lls"
+    assert bytes.fromhex(by_client[2]["secret_hex"]) == b"demo-reading"
+    assert (by_client[3]["mechanism"], by_client[3]["mechanism_id"]) == ("hls_sha256", 6)
+    assert bytes.fromhex(by_client[3]["secret_hex"]) == b"demo-sha-256"
+    assert by_client[2]["application_context"] == "ln" and "guek_hex" not in by_client[3]
+    protected = ["authenticated", "encrypted"]
+    assert by_client[1] == {
+        "client_sap": 1,
+        "server_sap": 1,
+        "application_context": "ln_ciphered",
+        "application_context_id": 3,
+        "mechanism": "hls_gmac",
+        "mechanism_id": 5,
+        "pre_established": False,
+        "max_pdu": 512,
+        "security_setup": "0.0.43.0.1.255",
+        "security_suite": 0,
+        "security_policy": 0x6C,
+        "security_policy_means": {"requests": protected, "responses": protected},
+        "system_title": s["system_title"],
+        "invocation_counter": "0.0.43.1.1.255",
+        "guek_hex": b"DEMOGUEKCLIENT01".hex().upper(),
+        "gbek_hex": b"DEMOGBEKCLIENT01".hex().upper(),
+        "gak_hex": b"DEMO GAKCLIENT01".hex().upper(),
+        "kek_hex": b"DEMO KEKCLIENT01".hex().upper(),
+        "certificates": [],
+    }
+    assert by_client[6]["pre_established"] and by_client[6]["mechanism"] == "none"
     assert len(s["logical_devices"]) == 2

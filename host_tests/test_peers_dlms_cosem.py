@@ -36,7 +36,6 @@ from peer_sessions import (
     plain,
     read_everything,
     shown,
-    tariff_scripts,
 )
 
 PROGRAM = "dlms_cosem_client.py"
@@ -116,9 +115,6 @@ def test_set(runtime, fresh, connect):
     manager = connect(PROGRAM, meter, "hdlc", MANAGEMENT)
     assert manager.get(1, MESSAGE, 2)["value"] == b"Good morning".hex()
     assert manager.get(1, ALARM_FILTER, 2)["value"] == 0x12345678
-    # A long one: in segments of HDLC.
-    manager.set(9, TARIFF_SCRIPTS, 2, "array", tariff_scripts(11))
-    assert manager.get(9, TARIFF_SCRIPTS, 2)["raw"] == tariff_scripts(11)
 
 
 def test_set_refused(fresh, connect):
@@ -175,8 +171,8 @@ def test_actions(runtime, fresh, connect):
 def test_wrong_password(link, fresh, connect):
     meter = fresh()
     wrong = [
-        (MANAGEMENT, "00112233", AUTHENTICATION_FAILURE),
-        (MANAGEMENT, "", MECHANISM_NAME_REQUIRED),
+        (READING, "00112233", AUTHENTICATION_FAILURE),
+        (READING, "", MECHANISM_NAME_REQUIRED),
         ((99, 1), "", NO_REASON_GIVEN),
     ]
     for association, secret, diagnostic in wrong:
@@ -185,7 +181,7 @@ def test_wrong_password(link, fresh, connect):
         assert (answer["kind"], answer["result"]) == ("association", 1)
         assert answer["diagnostic"] == diagnostic
         peer.ask("close")
-    connect(PROGRAM, meter, link, MANAGEMENT).get(1, SERIAL_NUMBER, 2)
+    connect(PROGRAM, meter, link, READING).get(1, SERIAL_NUMBER, 2)
 
 
 def test_with_the_other_peer(standing, connect):

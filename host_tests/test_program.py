@@ -22,7 +22,7 @@ from firmware import app
 from firmware.meter import metrology
 from firmware.meter.household import Household
 from firmware.meter.program import Program
-from firmware.ports import cpython
+from firmware.ports import ciphers, cpython
 from firmware.store import FileStorage, RAMStorage
 
 ENERGIES = metrology.ENERGIES.split()
@@ -81,6 +81,7 @@ class Meter:
         self.storage = storage or RAMStorage()
         self.storage.prepare(definition)
         self.model = Model(definition)
+        self.model.aes = ciphers.aes
         self.model.storage = self.storage
         self.loaded = self.storage.load(self.model.image)
         self.clock = self.model.handler("clock")
@@ -769,10 +770,12 @@ from cosem import slots
 from cosem.model import Model
 from firmware.meter.household import Household
 from firmware.meter.program import Program
+from firmware.ports import ciphers
 from firmware.store import RAMStorage
 storage = RAMStorage()
 storage.prepare(definition)
 model = Model(definition)
+model.aes = ciphers.aes
 model.storage = storage
 model.handler("clock").set_utc({minute}, 0)
 model.start()

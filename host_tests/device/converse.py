@@ -10,11 +10,18 @@ LINK: wrapper or hdlc. STATE: a new folder for each conversation's storage, or -
 A conversation is a text file: `as CLIENT SERVER` says who talks, `> hex` is an APDU for the meter,
 `< hex` the APDU that must come back (`..` is any octet, a trailing `*` any rest), `< -` silence,
 `link lost` breaks the link, `tick N` lets N seconds of meter time pass, `#` is a remark.
+`open hex` opens an association with high level security (client.py): all four passes, with this
+InitiateRequest; what comes back is the InitiateResponse. From then on what the client says is
+protected, and what comes back is shown without protection; `raw hex` is said as it stands.
 Prints a line `ok FILE n` or `FAIL FILE:line: ...` for each file.
 """
 
 import sys
 
+if "." in __name__:
+    from device import client as clients
+else:
+    import client as clients
 
 try:
     from micropython import heap_lock, heap_unlock
@@ -128,7 +135,7 @@ class HDLCClient:
         return self.frame(self.nr << 5 | 0x11, b"")
 
 
-def exchange(profile, frames, now):
+def exchange(profile, frames, now, server):
     """Hand frames to the profile under a locked heap; what it sends, joined."""
     out = bytearray()
     for frame in frames:
@@ -141,7 +148,10 @@ def exchange(profile, frames, now):
             finally:
                 heap_unlock()
             if not n:
-                break
+                if not server.todo:
+                    break
+                # What requests wait for is done between them, as a link does.
+                server.work()
             while n:
                 out += profile.out[profile.out_pos : profile.out_pos + n]
                 heap_lock()
@@ -150,6 +160,26 @@ def exchange(profile, frames, now):
                 finally:
                     heap_unlock()
     return bytes(out)
+
+
+def ask(client, meter, who, link, apdu, now):
+    """The answer to an APDU, or None."""
+    out = exchange(client.profile, client.send(who[0], who[1], apdu), now, meter.server)
+    got = client.receive(out, *who) if out else b""
+    if link == "hdlc":
+        # Segments that wait for the client: ask for them.
+        while client.segmented:
+            out = exchange(client.profile, [client.more()], now, meter.server)
+            got = client.receive(out, *who)
+    return got
+
+
+def opening(secure, say, initiate):
+    """The four passes; the InitiateResponse, or the answer that was wrong."""
+    aare = say(secure.aarq(initiate))
+    reply = secure.reply(aare)
+    answer = say(reply) if reply else aare
+    return secure.initiate if reply and secure.is_open(answer) else answer
 
 
 def matches(wanted, got):
@@ -170,6 +200,8 @@ def matches(wanted, got):
 
 def play(path, make_meter, link):
     """Play one file; a list of complaints, and how many exchanges there were."""
+    from firmware.ports import ciphers
+
     meter = make_meter()
     client = WrapperClient(meter) if link == "wrapper" else HDLCClient(meter)
     who = (16, 1)
@@ -177,6 +209,11 @@ def play(path, make_meter, link):
     got = b""
     n = 0
     now = 1000
+    secured = {}  # (client SAP, server SAP) -> client.Client
+
+    def say(apdu):
+        return ask(client, meter, who, link, apdu, now)
+
     with open(path) as f:
         for number, line in enumerate(f, 1):
             line = line.split("#")[0].strip()
@@ -197,15 +234,21 @@ def play(path, make_meter, link):
                     return [], 0
             elif word == ">":
                 n += 1
-                out = exchange(client.profile, client.send(who[0], who[1], octets(rest)), now)
-                got = client.receive(out, *who) if out else b""
-                if link == "hdlc":
-                    # Segments that wait for the client: ask for them.
-                    while client.segmented:
-                        got = client.receive(exchange(client.profile, [client.more()], now), *who)
+                secure = secured.get(who)
+                if secure:
+                    got = secure.opened(say(secure.protect(octets(rest))))
+                else:
+                    got = say(octets(rest))
                 if getattr(meter.server, "fault", None):
                     complaints.append("%s:%d: fault %r" % (path, number, meter.server.fault))
                     meter.server.fault = None
+            elif word == "raw":
+                n += 1
+                got = say(octets(rest))
+            elif word == "open":
+                n += 2
+                secured[who] = clients.of(meter, who[0], who[1], ciphers)
+                got = opening(secured[who], say, octets(rest))
             elif word == "<":
                 wanted = matches("" if rest == "-" else rest, got or b"")
                 if wanted is not None:
