@@ -7,6 +7,8 @@ Each figure is taken in rounds, in turn with a floor: find an object in the tabl
 copy five octets, called from a loop. Given are the least time of the rounds in microseconds, and
 the median of the ratios to the floor of the same round. The heap is locked while time is taken,
 and `heap` is what a whole long answer leaves or takes at most (must be 0 whatever the rows).
+Ciphered requests are made before time is taken, and so are the counters that they use: these are
+saved once in 64 requests, `counters_us`.
 """
 
 import binascii
@@ -15,6 +17,10 @@ import json
 import sys
 import time
 
+if "." in __name__:
+    from device import client as clients
+else:
+    import client as clients
 
 try:
     from micropython import heap_lock, heap_unlock
@@ -38,11 +44,13 @@ except (ImportError, AttributeError):
 
     mem_alloc = None
 
-CLIENT = 1
+CLIENT = 2
+CIPHERING = 1
 DEVICE = 1
 MINUTE = 13675680  # 2026-01-01 00:00 UTC
 ROWS = (100, 3000)
 N_GETS = 2000
+N_CIPHERED = 50  # at a time: fewer than the counters that are saved at once
 
 
 def octets(text):
@@ -58,12 +66,17 @@ class Bench:
     def __init__(self, definition, storage, port):
         from dlms import prim
         from firmware import app
+        from firmware.ports import ciphers
 
         self.prim = prim
         self.meter = app.build(definition, storage, port, 1, MINUTE, 0, 0)
         self.server = self.meter.server
         self.channel = self.server.channel()
         config = [a for a in definition.ASSOCIATIONS if a[0] == CLIENT and a[1] == 0][0]
+        self.ciphered_config = [
+            a for a in definition.ASSOCIATIONS if a[0] == CIPHERING and a[1] == 0
+        ][0]
+        self.ciphers = ciphers
         model = self.meter.model
         at = model.slot(config[2], 7)
         secret = bytes(model.image[at + 2 : at + 2 + model.image[at + 1]])
@@ -84,8 +97,52 @@ class Bench:
         self.floor_args = (model.objects, d[1], d[2], bytearray(self.get[3:11]), bytearray(16))
         self.image = model.image
 
-    def say(self, apdu):
-        return self.server.request(self.channel, CLIENT, DEVICE, apdu, 0, len(apdu))
+    def say(self, apdu, client=CLIENT):
+        n = self.server.request(self.channel, client, DEVICE, apdu, 0, len(apdu))
+        while self.server.todo:
+            self.server.work()
+        if n < 0:
+            return self.say(apdu, client)
+        self.n = n
+        return n
+
+    def open_ciphered(self):
+        """The association of the client that ciphers, on the same channel."""
+        self.secure = clients.of(self.meter, CIPHERING, DEVICE, self.ciphers)
+        initiate = octets("01000000065F1F0400007E1F 0400")
+        self.say(bytearray(self.secure.aarq(initiate)), CIPHERING)
+        self.say(bytearray(self.secure.reply(self.whole_reply())), CIPHERING)
+        if not self.secure.is_open(self.whole_reply()):
+            raise RuntimeError("the ciphered association was refused")
+
+    def whole_reply(self):
+        pos = self.channel.tx_pos
+        return bytes(self.channel.tx[pos : pos + self.n])
+
+    def ciphered(self, n):
+        """(time of n ciphered GETs, time of saving the counters for them)."""
+        secure = self.secure
+        first = secure.ic
+        apdus = [bytearray(secure.protect(bytes(self.get))) for _ in range(n)]
+        server = self.server
+        channel = self.channel
+        handler = self.meter.model.handler("security_setup")
+        context = server.secured.context_of(self.ciphered_config)
+        counter = (first + n).to_bytes(4, "big")
+        t = ticks_us()
+        handler.reserve(context, context.unicast, counter)
+        saving = since_us(t)
+        end = len(apdus[0])
+        gc.collect()
+        heap_lock()
+        t = ticks_us()
+        for apdu in apdus:
+            server.request(channel, CIPHERING, DEVICE, apdu, 0, end)
+        took = since_us(t)
+        heap_unlock()
+        if channel.tx[channel.tx_pos] != 0xCC:
+            raise RuntimeError("a ciphered GET was refused")
+        return took, saving
 
     def reply(self):
         pos = self.channel.tx_pos
@@ -160,8 +217,12 @@ class Bench:
         assert self.reply()[:4] == b"\xc4\x01\xc1\x00"
         self.say(self.list)
         assert self.reply()[:5] == b"\xc4\x03\xc1\x14\x00"
-        names = ("get", "get_list_20", "association")
-        took = {"floor": [], "get": [], "get_list_20": [], "association": []}
+        names = ("get", "get_list_20", "association", "ciphered_get")
+        took = {"floor": []}
+        for name in names:
+            took[name] = []
+        counters = []
+        self.open_ciphered()
         for _ in range(rounds):
             gc.collect()
             heap_lock()
@@ -175,7 +236,12 @@ class Bench:
             took["get"].append(get / n_gets)
             took["get_list_20"].append(many * 10 / n_gets)
             took["association"].append(association * 10 / n_gets)
+            # Several portions of counters a round.
+            parts = [self.ciphered(N_CIPHERED) for _ in range(max(1, n_gets // 200))]
+            took["ciphered_get"].append(min([part[0] for part in parts]) / N_CIPHERED)
+            counters.append(min([part[1] for part in parts]))
         result["floor_us"] = min(took["floor"])
+        result["counters_us"] = min(counters)
         for name in names:
             ratios = [x / f for x, f in zip(took[name], took["floor"])]
             result[name + "_us"] = min(took[name])
