@@ -92,8 +92,9 @@ def test_it_is_small(packed):
         (7, " ".join("0.0.99.98.%d" % e for e in range(5))),
         (9, "0.0.10.0.0 0.0.10.0.1 0.0.10.0.100 0.0.10.0.106"),
         (22, "0.0.15.0.0 0.0.15.0.1 0.0.15.0.128 0.0.15.0.129 0.0.15.0.130 0.0.15.0.131"),
-        (15, " ".join("0.0.40.0.%d" % e for e in (0, 1, 2, 3, 4, 7, 8))),
-        (64, "0.0.43.0.1 0.0.43.0.6 0.0.43.0.7"), (1, "0.0.43.1.1 0.0.43.1.6 0.0.43.1.7"),
+        (15, " ".join("0.0.40.0.%d" % e for e in range(9))),
+        (64, " ".join("0.0.43.0.%d" % e for e in (1, 4, 5, 6, 7))),
+        (1, " ".join("0.0.43.1.%d" % e for e in (1, 4, 5, 6, 7))),
         (6, "0.0.14.0.0"), (8, "0.0.1.0.0"), (17, "0.0.41.0.0"), (23, "0.0.22.0.0"),
         (41, "0.0.25.0.0"), (42, "0.0.25.1.0"), (70, "0.0.96.3.10"),
     ],
@@ -120,6 +121,8 @@ def test_the_clients(packed):
         (READING, 0, 1, 1, None, 0),
         (MANAGEMENT, 0, 5, 3, MANAGEMENT, 0),
         (3, 0, 6, 1, None, 0),
+        (4, 0, 7, 3, 4, 0),
+        (5, 0, 7, 3, 5, 0),
         (BROADCAST, 0, 0, 3, BROADCAST, 1),
         (FIRMWARE, 0, 5, 3, FIRMWARE, 0),
         (PUBLIC, 1, 0, 1, None, 0),
@@ -165,7 +168,18 @@ def test_keys_are_labelled_as_demo_keys(packed):
                 seen.add(key)
             else:
                 assert name == "GBEK"
-    assert len(seen) >= 9
+    assert len(seen) == 3 * 5 + 2
+
+
+def test_certificates_of_the_suites_that_have_some(packed):
+    """A root, the meter's own pairs, and a client's certificates; kinds 0 sign, 1 agree."""
+    rows = packed.definition.objects
+    found = [
+        (rows[row].name[4], entity, kind, title[:3])
+        for row, entity, kind, title, _certificate, _private in packed.certificates
+    ]
+    own = [(0, 0, b"PMT"), (0, 1, b"PMT"), (1, 0, b"CLI"), (1, 1, b"CLI"), (2, 0, b"")]
+    assert sorted(found) == [(e, *one) for e in (4, 5) for one in own]
 
 
 def test_what_a_broadcast_and_a_firmware_update_may(meter):
@@ -236,11 +250,13 @@ def test_load_profile_1(packed, meter):
 
 def test_the_rings(packed, meter):
     rings = {meter_row: (row_len, n) for meter_row, row_len, n in packed.rings}
-    assert len(rings) == 8
+    assert len(rings) == 9  # and the vault of certificates
     assert rings[at(meter, 7, "1.0.99.2.0")["row"]][1] == 400
     assert rings[at(meter, 7, "0.0.98.1.0")["row"]][1] == 24
     for e in range(5):
         assert rings[at(meter, 7, "0.0.99.98.%d" % e)["row"]] == (18, 100)
+    vault = rings.pop(at(meter, 64, "0.0.43.0.4")["row"])
+    assert vault[0] >= 768 and vault[1] > 20
     assert all(row_len + 2 <= 384 for row_len, _ in rings.values())
 
 

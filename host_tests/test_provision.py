@@ -11,6 +11,7 @@ import re
 import stat
 import subprocess
 import sys
+import types
 
 import authority
 import compile as compiling
@@ -21,14 +22,17 @@ import sheet as sheets
 from bootstrap import Trouble
 from crypto.certificate import Certificate
 from dlms.server import Server
+import running
 from running import (
     AARQ,
     GET_NAME,
+    HLS_READING,
     MANAGEMENT,
     PUBLIC,
     READING,
     ROOT,
     Running,
+    Secured,
     Wrapper,
     aarq_with,
 )
@@ -38,7 +42,7 @@ from small import Talk
 from test_store import MemoryFiles, PowerCut
 
 from firmware import app, provisioning, store
-from firmware.ports import cpython
+from firmware.ports import ciphers, cpython
 
 DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 # Security setups of every suite.
@@ -47,7 +51,7 @@ PROVISION = os.path.join(ROOT, "tools", "provision.py")
 DISPLAY_SAP = 17
 GET_SERIAL = bytes.fromhex("C001C100010000600100FF0200")
 GET_ASSIGNMENT = bytes.fromhex("C001C100110000290000FF0200")
-SET_SECRET = bytes.fromhex("C101C1000F0000280003FF0700")
+SET_SECRET = bytes.fromhex("C10141000F0000280002FF0700")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +100,7 @@ def test_what_a_record_has(record, module):
     assert record.devices[DISPLAY_SAP] == ("ABC000000002A-11", "42-17")
     # IEC 62056-5-3: three letters of the manufacturer, five octets that are unique.
     assert record.system_title == b"ABC" + (42).to_bytes(5, "big")
-    assert set(record.secrets) == {(1, READING), (1, MANAGEMENT)}
+    assert set(record.secrets) == {(1, READING), (1, HLS_READING)}
     for secret in record.secrets.values():
         assert re.fullmatch(rb"[a-km-z2-9]{26}", secret)
     other = identities.new("ABC", "42", module)
@@ -256,6 +260,10 @@ class Meter:
         if storage is not None:
             storage.prepare(self.definition)
             storage.load(self.model.image)
+        self.model.aes = ciphers.aes
+        self.model.new_hash = ciphers.new_hash
+        self.model.random_fill = cpython.random_fill
+        self.model.save = lambda: True
         self.record = record
         record.apply(self.model)
         self.model.start()
@@ -263,8 +271,16 @@ class Meter:
         self.channel = self.server.channel()
 
     def ask(self, client, apdu, server=1):
-        n = self.server.request(self.channel, client, server, apdu, 0, len(apdu))
+        n = -1
+        while n < 0:
+            if self.server.todo:
+                self.server.work()
+            n = self.server.request(self.channel, client, server, bytearray(apdu), 0, len(apdu))
         return bytes(self.channel.tx[self.channel.tx_pos : self.channel.tx_pos + n])
+
+    def secured(self, client, sheet):
+        link = types.SimpleNamespace(ask=lambda apdu: self.ask(client, apdu))
+        return Secured(link, client, of=sheet)
 
     def opens(self, client, aarq, server=1):
         answer = self.ask(client, aarq, server)
@@ -296,10 +312,13 @@ def test_a_meter_with_a_record(module, record, tmp_path):
     assert meter.opens(PUBLIC, AARQ, DISPLAY_SAP)
     assert meter.text(PUBLIC, GET_NAME, DISPLAY_SAP) == "ABC000000002A-11"
     assert meter.text(PUBLIC, GET_SERIAL, DISPLAY_SAP) == "42-17"
-    for (_server, client), secret in record.secrets.items():
-        assert not meter.opens(client, aarq_with(b"demo-reading"))
-        assert not meter.opens(client, aarq_with(b"demo-management"))
-        assert meter.opens(client, aarq_with(secret))
+    assert not meter.opens(READING, aarq_with(b"demo-reading"))
+    assert meter.opens(READING, aarq_with(record.secrets[1, READING]))
+    demo = {**running.sheet(), "system_title": record.system_title.hex()}
+    own = records.sheet(record, module, [], ["all"])
+    for client in (MANAGEMENT, HLS_READING):
+        assert not meter.secured(client, demo).lets_in()
+        assert meter.secured(client, own).lets_in()
     assert device_record.system_title() == meter.model.system_title == record.system_title
 
 
@@ -307,25 +326,26 @@ def test_a_secret_that_a_client_has_changed_stays(module, record, tmp_path):
     mine = b"only-i-know"
     storage = store.FileStorage(str(tmp_path / "state"))
     meter = Meter(module, load(tmp_path, record.octets()), storage)
-    assert meter.opens(MANAGEMENT, aarq_with(record.secrets[1, MANAGEMENT]))
+    sheet = records.sheet(record, module, [], ["all"])
+    manager = meter.secured(MANAGEMENT, sheet).open()
     set_secret = SET_SECRET + bytes((9, len(mine))) + mine
-    assert meter.ask(MANAGEMENT, set_secret) == bytes.fromhex("C501C100")
+    assert manager.ask(set_secret) == bytes.fromhex("C5014100")
     assert storage.save(meter.model.image)
     storage.close()
 
     storage = store.FileStorage(str(tmp_path / "state"))
     meter = Meter(module, load(tmp_path, record.octets()), storage)
-    assert not meter.opens(MANAGEMENT, aarq_with(record.secrets[1, MANAGEMENT]))
-    assert meter.opens(MANAGEMENT, aarq_with(mine))
-    assert meter.text(MANAGEMENT, GET_NAME) == "ABC0000000000042"
+    assert not meter.opens(READING, aarq_with(record.secrets[1, READING]))
+    assert meter.opens(READING, aarq_with(mine))
+    assert meter.text(READING, GET_NAME) == "ABC0000000000042"
     storage.close()
 
     # Until it gets another record.
     other = identities.new("ABC", "43", module)
     storage = store.FileStorage(str(tmp_path / "state"))
     meter = Meter(module, load(tmp_path, other.octets()), storage)
-    assert not meter.opens(MANAGEMENT, aarq_with(mine))
-    assert meter.opens(MANAGEMENT, aarq_with(other.secrets[1, MANAGEMENT]))
+    assert not meter.opens(READING, aarq_with(mine))
+    assert meter.opens(READING, aarq_with(other.secrets[1, READING]))
     storage.close()
 
 
@@ -336,9 +356,11 @@ def refuses(meter):
     assert meter.text(PUBLIC, GET_NAME) == "PMT0000000000000"
     assert meter.text(PUBLIC, GET_SERIAL) == "unprovisioned"
     for client in (READING, MANAGEMENT):
-        for secret in (b"demo-reading", b"demo-management", b""):
+        for secret in (b"demo-reading", b""):
             assert not meter.opens(client, aarq_with(secret))
         assert not meter.opens(client, AARQ)
+    for client in (MANAGEMENT, HLS_READING):
+        assert not meter.secured(client, running.sheet()).lets_in()
     assert meter.record.message.endswith(
         "The meter can only be provisioned: clients that authenticate themselves are refused."
     )
@@ -411,7 +433,7 @@ def test_no_secret_for_an_association_is_not_its_demo_secret(module, record, tmp
     meter = Meter(module, load(tmp_path, record.octets()))
     for offered in (b"demo-reading", b"", secret):
         assert not meter.opens(READING, aarq_with(offered))
-    assert meter.opens(MANAGEMENT, aarq_with(record.secrets[1, MANAGEMENT]))
+    assert meter.secured(MANAGEMENT, records.sheet(record, module, [], ["all"])).lets_in()
 
 
 def test_a_definition_that_keeps_its_names_in_rom(tmp_path, record):
@@ -628,6 +650,7 @@ def test_a_record_without_keys_for_a_security_setup(full, secured, tmp_path):
 def test_a_record_for_less_is_completed(full, module, secured, tmp_path):
     record = identities.new("ABC", "42", module)
     record.setups, record.certificates = {}, []
+    del record.secrets[1, HLS_READING]
     with pytest.raises(Trouble, match="provision.py complete adds what it lacks"):
         records.fits(record, secured)
     secret = record.secrets[1, 2]
@@ -759,8 +782,10 @@ def test_a_running_meter(runtime, module, tmp_path):
         for kind in ("wrapper-tcp", "hdlc-tcp"):
             code, out, err = provision("check", path, "%s:%s" % (kind, meter.ports[kind]))
             assert code == 0, err
-            assert len(out.splitlines()) == 4
-            assert "client 1 at SAP 1 reads ABC0000000000042, serial number 42" in out
+            assert len(out.splitlines()) == 6
+            for client in (PUBLIC, READING, MANAGEMENT, HLS_READING, 7):
+                text = "client %d at SAP 1 reads ABC0000000000042, serial number 42"
+                assert text % client in out
         other = records.save(identities.new("ABC", "43", module), str(tmp_path))
         code, _out, err = provision("check", other, "hdlc-tcp:" + meter.ports["hdlc-tcp"])
         assert code == 1

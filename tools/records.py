@@ -23,7 +23,6 @@ import binascii
 import contextlib
 import datetime
 import glob
-import hashlib
 import os
 import re
 import secrets as strong
@@ -594,7 +593,27 @@ def sheet(record, module, ports, shown=()):
     s["security_setups"] = [
         _setup_entry(record, setup, shown) for setup in security_setups(module)
     ]
+    for a in s["associations"]:
+        if "security_setup" in a:
+            _with_record(a, s)
     return s
+
+
+def _with_record(association, s):
+    """Of a client that ciphers: what is shown of the record, nothing of the definition."""
+    association["system_title"] = s["system_title"]
+    for name in KEYS:
+        association.pop(name + "_hex", None)
+    for setup in s["security_setups"]:
+        if (setup["server_sap"], setup["logical_name"] + ".255") == (
+            association["server_sap"],
+            association["security_setup"],
+        ):
+            for name, key in setup["keys"].items():
+                association[name + "_hex"] = key
+            association["certificates"] = setup["certificates"]
+    if "guek_hex" not in association:
+        association["key_note"] = "keys in the record (--show-keys)"
 
 
 def _setup_entry(record, setup, shown):
@@ -612,13 +631,7 @@ def _setup_entry(record, setup, shown):
 
 
 def _certificate_entry(c, shown):
-    entry = {
-        "entity": c.entity,
-        "kind": c.kind,
-        "system_title": c.title.hex().upper(),
-        "sha256": hashlib.sha256(c.certificate).hexdigest(),
-        "certificate": c.certificate.hex().upper(),
-    }
+    entry = sheets.certificate(c.entity, c.kind, c.title, c.certificate)
     if c.private_key and _is_shown("private", shown):
         entry["private_key"] = c.private_key.hex().upper()
     return entry
@@ -632,23 +645,4 @@ def sheet_text(s):
     lines = sheets.text(s)
     if "serial_number" in s:
         lines.insert(1, "  serial number   %s" % s["serial_number"])
-    for setup in s.get("security_setups", []):
-        lines.append(
-            "  Security setup %s at SAP %d, suite %d, clients %s"
-            % (
-                setup["logical_name"],
-                setup["server_sap"],
-                setup["security_suite"],
-                " ".join(str(client) for client in setup["clients"]) or "none",
-            )
-        )
-        for name, key in setup["keys"].items():
-            lines.append("    %-5s %s  %s" % (name.upper(), key, KEY_NAMES[name]))
-        for c in setup["certificates"]:
-            lines.append(
-                "    %-9s  %-5s  %-16s  SHA-256 %s..."
-                % (c["entity"], c["kind"], c["system_title"] or "-", c["sha256"][:16])
-            )
-            if "private_key" in c:
-                lines.append("      private key %s" % c["private_key"])
     return lines

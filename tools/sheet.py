@@ -4,6 +4,7 @@
 sheet(module, ports) gives it as a dict that json can write; text(sheet) as lines for a person.
 """
 
+import hashlib
 import importlib.util
 import os
 
@@ -14,6 +15,9 @@ _MECHANISMS = (
 WITH_SECRET = (1, 2, 3, 4, 6)
 _CONTEXTS = {1: "ln", 3: "ln_ciphered"}
 _PROTECTIONS = ("authenticated", "encrypted", "signed")
+# certificate_entity and certificate_type of Security setup.
+ENTITIES = ("server", "client", "authority", "other")
+KINDS = ("sign", "agree", "tls", "other")
 # In the order of the hidden state of Security setup; each has room for 32 octets there.
 KEYS = ("guek", "gbek", "gak", "kek")
 _KEY_ROOM = 32
@@ -164,9 +168,22 @@ def security(module, row):
         key_octets = keys[k * _KEY_ROOM : k * _KEY_ROOM + (32 if suite == _SUITE_2 else 16)]
         if any(key_octets):
             found[key + "_hex"] = key_octets.hex().upper()
-    # A definition has none; provisioning gives them to a meter.
-    found["certificates"] = []
+    found["certificates"] = [
+        certificate(ENTITIES[entity], KINDS[kind], title, der)
+        for of, entity, kind, title, der, _private in getattr(module, "CERTIFICATES", ())
+        if of == row
+    ]
     return found
+
+
+def certificate(entity, kind, title, der):
+    return {
+        "entity": entity,
+        "kind": kind,
+        "system_title": title.hex().upper(),
+        "sha256": hashlib.sha256(der).hexdigest(),
+        "certificate": der.hex().upper(),
+    }
 
 
 def meaning(policy, version):
@@ -233,8 +250,11 @@ def security_text(a):
     for key in KEYS:
         if key + "_hex" in a:
             lines.append("%-4s  %s" % (key.upper(), a[key + "_hex"]))
-    for c in a.get("certificates", ()):
+    for c in a["certificates"]:
         lines.append(
-            "certificate of %s" % ", ".join(str(c[k]) for k in c if k != "certificate_hex")
+            "%-9s  %-5s  %-16s  SHA-256 %s..."
+            % (c["entity"], c["kind"], c["system_title"] or "-", c["sha256"][:16])
         )
+        if "private_key" in c:
+            lines.append("  private key %s" % c["private_key"])
     return lines

@@ -39,8 +39,8 @@ class Client:
         self.ic = 0
         if guek:
             self.gcm = gcm.new(ciphers.aes(guek))
-            self.both = self.gcm.prefix(b"\x30" + gak)
-            self.proof = self.gcm.prefix(b"\x10" + gak)
+            self.both = b"\x30" + gak
+            self.proof = b"\x10" + gak
 
     # --- Protection: authenticated and encrypted
 
@@ -62,7 +62,7 @@ class Client:
         out = bytearray(apdu + bytes(_TAG_LEN))
         g = self.gcm
         g.iv[:] = self.title + ic
-        g.start(self.both)
+        self.start(self.both)
         g.encrypt(out, 0, n, out, n, _TAG_LEN)
         return field(tag, b"\x30" + ic + bytes(out))
 
@@ -86,10 +86,14 @@ class Client:
         n = len(body) - _TAG_LEN
         g = self.gcm
         g.iv[:] = self.server_title + bytes(octets[at + 1 : at + 5])
-        g.start(self.both)
+        self.start(self.both)
         if octets[at] != 0x30 or n < 0 or not g.decrypt(body, 0, n, body, n, _TAG_LEN):
             return b"not protected as it should be: " + octets
         return bytes(body[:n])
+
+    def start(self, authenticated):
+        self.gcm.start()
+        self.gcm.aad(authenticated, 0, len(authenticated))
 
     # --- The four passes
 
@@ -136,7 +140,7 @@ class Client:
         g = self.gcm
         tag = bytearray(_TAG_LEN)
         g.iv[:] = iv
-        g.start(self.proof)
+        self.start(self.proof)
         g.aad(challenge, 0, len(challenge))
         g.encrypt(tag, 0, 0, tag, 0, _TAG_LEN)
         return bytes(tag)
