@@ -11,7 +11,7 @@ from crypto import ec as own_ec
 from cryptography.hazmat.primitives.asymmetric import ec
 from firmware.ports import ciphers
 from secure import SERVER_TITLE, TITLE, take_length
-from test_security_certificates import DAY, SUITES
+from test_security_certificates import DAY, DONE, SUITES, requested, take
 from test_security_setup import transfer
 
 AGREE = 3
@@ -175,6 +175,28 @@ def test_the_own_curves_do_the_same():
     c = meter.client(1)
     keys = agree(meter, c, GUEK_ID)
     c.guek, c.ic = keys[GUEK_ID], 0
+    assert c.ask(GET) == VALUE
+
+
+@SUITES
+def test_new_certificates_are_used_at_once(suite):
+    """Of the meter and of the client; the keys of the old ones sign nothing any more."""
+    meter = Certified()
+    c = meter.client(suite)
+    root = meter.root[suite]
+    csr = requested(c)
+    theirs = key(suite)
+    assert take(c, root.issue(csr.public_key(), SERVER_TITLE)) == DONE
+    assert take(c, root.issue(theirs, TITLE)) == DONE
+    old = offer(suite, meter.client_key[suite], GUEK_ID, key(suite))
+    assert act(c, AGREE, array(old)) == (OTHER_REASON, b"")
+    ephemeral = key(suite)
+    result, answer = act(c, AGREE, array(offer(suite, theirs, GUEK_ID, ephemeral)))
+    assert result == SUCCESS
+    ((_, public, signature),) = taken(answer, suite)
+    verify(suite, public_octets(csr.public_key()), bytes([GUEK_ID]) + public, signature)
+    z = ephemeral.exchange(ec.ECDH(), public_key(suite, public))
+    c.guek, c.ic = derived(suite, GUEK_ID, z), 0
     assert c.ask(GET) == VALUE
 
 

@@ -17,7 +17,7 @@ from firmware.store import FileStorage
 from firmware.vault import Vault
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from secure import SERVER_TITLE, TITLE
+from secure import SERVER_TITLE, TITLE, Client, take_length
 from test_store import MemoryFiles, PowerCut
 from test_store import definition as a_definition
 
@@ -276,6 +276,46 @@ def test_certificates_of_another_setup_are_not_there():
     for certificate in [r[3] for r in meter.records(2)]:
         assert act(c, EXPORT, by_serial(certificate)) == (UNDEFINED, b"")
         assert act(c, REMOVE, by_serial(certificate)) == (UNDEFINED, b"")
+
+
+def in_blocks(c, method, parameter, n=90):
+    """As act(), for a client that takes short APDUs."""
+    parts = [parameter[at : at + n] for at in range(0, len(parameter), n)]
+    for number, part in enumerate(parts, 1):
+        last = number == len(parts)
+        head = "C30641"
+        if number == 1:
+            head = "C30441 0040 00002B000%dFF %02X" % (c.suite, method)
+        block = "%02X %08X" % (last, number) + octet_string(part).hex()[2:]
+        got = bytes.fromhex(c.ask(head + block))
+        if not last:
+            assert got == b"\xc7\4\x41" + number.to_bytes(4, "big")
+    data = b""
+    if got[1] == 1:
+        data = got[3:]
+    else:
+        while True:
+            assert got[:3] == b"\xc7\2\x41"
+            size, at = take_length(got, 8)
+            assert len(got) == at + size <= 200
+            data += got[at:]
+            if got[3]:
+                break
+            got = bytes.fromhex(c.ask("C30241" + got[4:8].hex()))
+    return data[0], data[3:] if data[1] else b""
+
+
+def test_a_client_of_short_apdus():
+    """Certificates come and go in blocks."""
+    meter = Certified()
+    talk = meter.talk(client=1, server=1)
+    c = Client(talk, suite=1).open(initiate="01 000000 065F1F0400 7EFF1F 00C8")
+    made = meter.root[1].issue(key(1), OTHER_TITLE)
+    assert in_blocks(c, IMPORT, octet_string(made)) == DONE
+    assert in_blocks(c, IMPORT, octet_string(made[:-1])) == (OTHER_REASON, b"")
+    assert in_blocks(c, EXPORT, by_serial(made), 40) == (SUCCESS, octet_string(made))
+    assert in_blocks(c, REMOVE, by_serial(made), 40) == DONE
+    assert in_blocks(c, EXPORT, by_serial(made), 40) == (UNDEFINED, b"")
 
 
 # --- Suite 0, and no vault ------------------------------------------------------------------
