@@ -290,12 +290,7 @@ def test_keys_that_nobody_uses_make_room_and_their_counters_go_on():
 
 def test_a_key_of_another_object_can_be_transferred_while_it_is_not_loaded():
     meter = Meter()
-    other = meter.model.rows(64)[1]
-    handler = meter.model.handler("security_setup")
-    at = meter.model.state(other, 0)
-    meter.model.image[at : at + 16] = NEW
-    context = handler.context(other)
-    context.changed = 1
-    handler.rekey(context)
-    assert not context.loaded
+    other = transfer((GUEK_ID, NEW)).replace("2B0001FF", "2B0002FF")
+    assert client(meter).open().ask(other) == DONE
+    assert loaded(meter) == [True, False]
     assert client(meter, 41, guek=NEW).open().ask(GET) == VALUE

@@ -46,6 +46,12 @@ class Model:
     def get_int(self, row, attribute):
         return self.suite
 
+    def handler_of(self, row):
+        return self
+
+    def kek(self, context):
+        return ciphers.aes(self.kek_octets)
+
     def save(self):
         return True
 
@@ -78,7 +84,7 @@ def play(v):
     context.unicast = Key(ciphers.aes(keys.get("ek", bytes(16))), context.gak)
     context.unicast.rx_end[:] = context.unicast.tx_end[:] = b"\xff\xff\xff\xfd"
     if "kek" in keys:
-        context.kek = ciphers.aes(keys["kek"])
+        a.model.kek_octets = keys["kek"]
     certificates.own = lambda m, row, kind: keys.get(("server_signs", "server_agrees")[kind])
     certificates.public_key = lambda m, row, entity, kind, title: (
         keys.get(("client_signs", "client_agrees")[kind]) if title == bytes(a.title) else None

@@ -22,6 +22,7 @@ package(
         "disconnect_control.py",
         "handler.py",
         "key_agreement.py",
+        "key_transfer.py",
         "link_setup.py",
         "model.py",
         "port_protection.py",

@@ -11,14 +11,13 @@ What is saved of a counter is always ahead of what is used (see dlms/ciphering.p
 it exact before an orderly end. The keys of a context are made when a client comes, and anew when
 one has been transferred.
 
-Suites 1 and 2: certificates and private keys are in model.vault. Methods that need elliptic curves
-are jobs (see handler.py), in key_agreement.py and security_certificates.py, loaded when a client
-asks for one. Without a vault, and in suite 0, they are object-unavailable.
+Methods but security_activate are jobs (see handler.py), in key_transfer.py, key_agreement.py and
+security_certificates.py, loaded when a client asks for one. Certificates and private keys of
+suites 1 and 2 are in model.vault; without it, and in suite 0, their methods are object-unavailable.
 """
 
 from cosem.handler import Handler as Base
-from crypto.keywrap import unwrap
-from dlms.axdr import length, length_size, put_length
+from dlms.axdr import put_length
 from dlms.ciphering import Context, Key, ahead
 from dlms.prim import compare, copy, fill
 from micropython import const
@@ -65,8 +64,6 @@ class Handler(Base):
     def __init__(self, model):
         Base.__init__(self, model)
         self._contexts = {}
-        # A transferred key while it is unwrapped: one at a time, and not yet in force.
-        self._wrapped = bytearray(8 + _KEY_ROOM)
         # certificate_fields.py, where there is a suite with certificates.
         self._fields = None
 
@@ -129,8 +126,11 @@ class Handler(Base):
             copy(key.tx_end, 0, model.image, at, 4)
             key.shown = self._counter_slot(context.row)
             self._show(context.row)
-        kek = self._octets(context, _KEK)
-        context.kek = model.aes(kek) if any(kek) else None
+
+    def kek(self, context):
+        """AES under the key encryption key, or None: there is none. Allocates."""
+        octets = self._octets(context, _KEK)
+        return self.model.aes(octets) if any(octets) else None
 
     def _key(self, context, key_id, rx):
         """A key of zeros is none."""
@@ -273,14 +273,20 @@ class Handler(Base):
         context = self._contexts[s.row]
         if method == _SECURITY_ACTIVATE:
             return self._activate(context, buf[pos + 1])
-        if method == _KEY_TRANSFER:
-            return self._transfer(context, buf, pos, end)
-        # A script has no client to agree with.
-        if not context.suite or self.model.vault is None or s.association is None:
+        # A script has no client whose keys they are.
+        if s.association is None:
+            return _OBJECT_UNAVAILABLE
+        if method != _KEY_TRANSFER and (not context.suite or self.model.vault is None):
             return _OBJECT_UNAVAILABLE
         return _LATER
 
     def job(self, a, row, method, octets):
+        if method == _KEY_TRANSFER:
+            from cosem.key_transfer import transfer
+
+            context = self._contexts[row]
+            result, a.agreed = transfer(self.kek(context), context.key_len(), octets)
+            return result, b""
         if method == _KEY_AGREEMENT:
             from cosem.key_agreement import agree
 
@@ -291,15 +297,17 @@ class Handler(Base):
         return (yield from security_certificates.job(self.model, row, method, octets))
 
     def finish(self, a, row, method):
-        """The answer to key_agreement is on its way, under the old keys."""
-        if method != _KEY_AGREEMENT:
+        """The answer to key_transfer or key_agreement is on its way, under the old keys."""
+        if not a.agreed:
             return
         model = self.model
         context = self._contexts[row]
         for key_id, key in a.agreed:
             place = model.state(row, _KEYS) + key_id * _KEY_ROOM
-            copy(model.image, place, key, 0, len(key))
-            context.changed |= 1 << key_id
+            # The same key again keeps its counters.
+            if compare(model.image, place, key, 0, len(key)) != 0:
+                copy(model.image, place, key, 0, len(key))
+                context.changed |= 1 << key_id
         a.agreed = None
         model.later(context)
 
@@ -318,37 +326,6 @@ class Handler(Base):
         model.edited(context.row, _SECURITY_POLICY)
         # This answer goes out as the request came; the next one has to be strong enough.
         self._set_policy(context)
-        return _SUCCESS
-
-    def _transfer(self, context, buf, pos, end):
-        """All keys of the list or none: they are looked through before the first is taken."""
-        if context.kek is None:
-            return _OTHER_REASON
-        model = self.model
-        keys = model.state(context.row, _KEYS)
-        n_key = context.key_len()
-        wrapped = self._wrapped
-        for taken in (False, True):
-            at = pos + 1 + length_size(buf, pos + 1)
-            while at < end:
-                key_id = buf[at + 3]
-                n = length(buf, at + 5, end)
-                at += 5 + length_size(buf, at + 5)
-                if key_id > _KEK or n != n_key + 8:
-                    return _TYPE_UNMATCHED
-                copy(wrapped, 0, buf, at, n)
-                good = unwrap(context.kek, wrapped, 0, n)
-                place = keys + key_id * _KEY_ROOM
-                # The same key again keeps its counters.
-                if good and taken and compare(model.image, place, wrapped, 8, n_key) != 0:
-                    copy(model.image, place, wrapped, 8, n_key)
-                    context.changed |= 1 << key_id
-                fill(wrapped, 0, len(wrapped), 0)
-                if not good:
-                    return _OTHER_REASON
-                at += n
-        model.edited(context.row, 0)
-        model.later(context)
         return _SUCCESS
 
     def rekey(self, context):

@@ -145,7 +145,7 @@ class Context:
     authenticated, 1 encrypted, 2 signed)
     loaded     the keys have been made; they are when a client comes, see cosem/security_setup.py
     unicast, broadcast   Key, or None: there is none; broadcast also False: not made yet
-    kek        AES or None; gak: octets of the authentication key in force
+    gak        octets of the authentication key in force
     """
 
     def __init__(self, row, suite):
@@ -159,7 +159,7 @@ class Context:
 
     def unload(self):
         self.loaded = False
-        self.unicast = self.broadcast = self.kek = None
+        self.unicast = self.broadcast = None
         self.gak = b""
         self.marks = None  # see marks.py
 

@@ -221,10 +221,11 @@ def _key_info(buf, at, end):
 
 def wrapped(model, context, data):
     """AES-GCM of a wrapped key, or None."""
-    if context.kek is None or len(data) != context.key_len() + 8:
+    kek = model.handler_of(context.row).kek(context)
+    if kek is None or len(data) != context.key_len() + 8:
         return None
     key = bytearray(data)
-    return gcm.new(model.aes(bytes(key[8:]))) if unwrap(context.kek, key, 0, len(key)) else None
+    return gcm.new(model.aes(bytes(key[8:]))) if unwrap(kek, key, 0, len(key)) else None
 
 
 def _agreed(a, context, form, transaction, data):
