@@ -77,7 +77,7 @@ class Handler(handler.Handler):
     """
 
     def __init__(self, model):
-        super().__init__(model)
+        handler.Handler.__init__(self, model)
         self.row = -1
         self.minute = 0
         self.second = 0

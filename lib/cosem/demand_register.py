@@ -59,7 +59,7 @@ class Handler(handler.Handler):
     """on_period(row) is called by a tick after a period has ended."""
 
     def __init__(self, model):
-        super().__init__(model)
+        handler.Handler.__init__(self, model)
         self.rows = []
         self.clock = None
         self.on_period = None

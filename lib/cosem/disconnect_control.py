@@ -73,7 +73,7 @@ class Handler(handler.Handler):
     """
 
     def __init__(self, model):
-        super().__init__(model)
+        handler.Handler.__init__(self, model)
         self.rows = []
         self.on_output = None
 

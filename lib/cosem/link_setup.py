@@ -67,7 +67,7 @@ class Handler(handler.Handler):
     """longest_info: information field that the buffers of the links hold; set by the firmware."""
 
     def __init__(self, model):
-        super().__init__(model)
+        handler.Handler.__init__(self, model)
         self.longest_info = 2030
 
     def check(self, row, attribute, buf, pos, end):

@@ -58,7 +58,7 @@ class Handler(Base):
     """on_change() is called when the status of a port may be another one: guard.py's."""
 
     def __init__(self, model):
-        super().__init__(model)
+        Base.__init__(self, model)
         self.rows = []
         self.on_change = None
 

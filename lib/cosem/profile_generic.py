@@ -77,7 +77,7 @@ class Handler(handler.Handler):
     """
 
     def __init__(self, model):
-        super().__init__(model)
+        handler.Handler.__init__(self, model)
         self.profiles = {}
         self._orders = {}  # of those that may be sorted, by row
         self._shifts = 0  # jumps of the clock that have been seen

@@ -26,7 +26,7 @@ class Handler(handler.Handler):
     """on_reset(row) is called after a reset, in the request: it must not allocate."""
 
     def __init__(self, model):
-        super().__init__(model)
+        handler.Handler.__init__(self, model)
         self.clock = None
         self.on_reset = None
 

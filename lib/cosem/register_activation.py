@@ -46,7 +46,7 @@ _OBJECT_LEN = const(13)
 
 class Handler(handler.Handler):
     def __init__(self, model):
-        super().__init__(model)
+        handler.Handler.__init__(self, model)
         self.rows = []
         # A bit for each row: it is in a register_assignment; it is in a mask that is active.
         self._listed = bytearray(model.n_rows() + 7 >> 3)

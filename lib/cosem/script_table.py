@@ -34,7 +34,7 @@ _MAX_DEPTH = const(4)
 
 class Handler(handler.Handler):
     def __init__(self, model):
-        super().__init__(model)
+        handler.Handler.__init__(self, model)
         self._depth = 0
 
     def check(self, row, attribute, buf, pos, end):

@@ -50,7 +50,7 @@ class Handler(handler.Handler):
     """on_executed(row, action_result) is called after a script was executed."""
 
     def __init__(self, model):
-        super().__init__(model)
+        handler.Handler.__init__(self, model)
         self.rows = []
         # Second of this minute from which each schedule is due.
         self._due = None

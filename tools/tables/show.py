@@ -25,9 +25,14 @@ ROM, RAM    slots: u16 length, A-XDR encoding, spare up to the capacity; RAM[:PE
 '''
 
 
-def literal(name, data, width=22):
+def octets(data, indent, width=22):
+    """A literal of octets, in lines."""
     lines = [repr(data[i : i + width]) for i in range(0, len(data), width)] or ["b''"]
-    return "%s = (  # %d octets\n    %s\n)\n" % (name, len(data), "\n    ".join(lines))
+    return ("\n" + indent * " ").join(lines)
+
+
+def literal(name, data):
+    return "%s = (  # %d octets\n    %s\n)\n" % (name, len(data), octets(data, 4))
 
 
 def module(tables):
@@ -41,18 +46,17 @@ def module(tables):
     text += "SYSTEM_TITLE = %r\n\n" % tables.system_title
     text += "# (sap, first row, rows, logical device name)\nDEVICES = (\n"
     text += "".join("    %r,\n" % (row,) for row in tables.devices) + ")\n\n"
-    names = []
-    for n, a in enumerate(tables.associations):
-        names.append("_ACCESS_%d" % n)
-        text += literal(names[-1], a[6]) + "\n"
     text += (
         "# (client_sap, device, row, mechanism, conformance, max_pdu, access offsets,\n"
         "# application context, row of Security setup or -1, 1: pre-established,\n"
         "# most that rights ask of a response: 1 authenticated, 2 encrypted, 4 signed)\n"
     )
+    # All of it literals: such a tuple stays in ROM where it is frozen.
     text += "ASSOCIATIONS = (\n"
-    for name, a in zip(names, tables.associations):
-        text += "    (%d, %d, %d, %d, 0x%06X, %d, %s, %d, %d, %d, %d),\n" % (*a[:6], name, *a[7:])
+    for a in tables.associations:
+        text += "    (\n        %d, %d, %d, %d, 0x%06X, %d,\n" % a[:6]
+        text += "        %s,\n" % octets(a[6], 8)
+        text += "        %d, %d, %d, %d,\n    ),\n" % a[7:]
     text += ")\n\nHANDLERS = %r\n\n" % (tuple(tables.handlers),)
     text += "# (source, row, attribute)\nSOURCES = (\n"
     text += "".join("    %r,\n" % (row,) for row in tables.sources) + ")\n\n"
@@ -66,8 +70,7 @@ def module(tables):
                 row, entity, kind, title, len(certificate),
             )  # fmt: skip
             for data in (certificate, private):
-                lines = [repr(data[i : i + 22]) for i in range(0, len(data), 22)] or ["b''"]
-                text += "        " + "\n        ".join(lines) + ",\n"
+                text += "        %s,\n" % octets(data, 8)
             text += "    ),\n"
         text += ")\n\n"
     return text + "# (associations, work_len, max_send_pdu, max_receive_pdu)\nLIMITS = %r\n" % (
