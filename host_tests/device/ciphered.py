@@ -67,7 +67,8 @@ class Side:
         """Put on or take off the protection of general-ciphering, in place."""
         n = len(octets) - 12
         self.gcm.iv[:] = title + ic
-        self.gcm.start(self.both)
+        self.gcm.start()
+        self.gcm.aad(b"\x30" + GAK, 0, 17)
         self.gcm.aad(fields, 0, len(fields))
         if encrypt:
             return self.gcm.encrypt(octets, 0, n, octets, n, 12)
