@@ -13,7 +13,7 @@ one has been transferred.
 
 Methods but security_activate are jobs (see handler.py), in key_transfer.py, key_agreement.py and
 security_certificates.py, loaded when a client asks for one. Certificates and private keys of
-suites 1 and 2 are in model.vault; without it, and in suite 0, their methods are object-unavailable.
+suites 1 and 2 are in model.vault; without it, and in suite 0, those are object-unavailable.
 """
 
 from cosem.handler import Handler as Base
