@@ -130,6 +130,7 @@ class Channel:
         self.tx = bytearray(40 + max_pdu)
         self.tx_pos = 40
         self.released = 0
+        self.more = None
 
     def release(self):
         self.released += 1
@@ -1494,6 +1495,7 @@ from profiles.hdlc import HDLC
 
 class Channel:
     max_pdu = max_receive_pdu = 600
+    more = None
     def __init__(self):
         self.tx = bytearray(700)
         self.tx_pos = 40

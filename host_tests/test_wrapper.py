@@ -30,6 +30,7 @@ class Channel:
         self.tx = bytearray(40 + max_pdu)
         self.tx_pos = 40
         self.released = 0
+        self.more = None
 
     def release(self):
         self.released += 1
@@ -330,6 +331,7 @@ from profiles.wrapper import Wrapper
 
 class Channel:
     max_pdu = max_receive_pdu = 200
+    more = None
     tx = bytearray(300)
     tx_pos = 40
     def release(self):

@@ -39,6 +39,7 @@ CONTINUES = (
     (16, 0, 16, 16),  # LONG_SET
     (16, 18, 0, 16),  # LONG_ACTION_REQUEST
     (16, 18, 16, 0),  # LONG_ACTION_RESPONSE
+    (16, 18, 16, 16),  # BY_BLOCKS, of general block transfer
 )
 
 # What take_block() says.
@@ -86,6 +87,7 @@ class Association:
     asks          what is to be done between requests, 0: nothing (see secured.py)
     response_kinds   the same bits: what the rights that this request has used ask of its answer
     possible_kinds   what an answer here can be protected with
+    gbt           general block transfer, None: not yet; window: of a request that has come by it
     transfer      _NO_TRANSFER, _LONG_GET, ...; block_number of it; iip invoke_id_and_priority
     work          request of a long GET; descriptors and raw data of a long SET or ACTION
     """
@@ -110,6 +112,8 @@ class Association:
         self.protection = 0
         self.asks = 0
         self.response_kinds = self.possible_kinds = 0
+        self.gbt = None
+        self.window = 0
         self.transfer = _NO_TRANSFER
         self.block_number = 0
         self.iip = 0
@@ -119,6 +123,8 @@ class Association:
     def event(self, what):
         """Go to the next state of the table; leaving OPEN ends what runs."""
         self.state = TRANSITIONS[self.state][what]
+        if self.gbt is not None:
+            self.gbt.begin()
         if self.state == _IDLE:
             self.channel = None
             self.config = None

@@ -23,6 +23,7 @@ _OTHER_REASON = const(250)
 _LONG_GET_ABORTED = const(15)
 _DATA_BLOCK_NUMBER_INVALID = const(19)
 
+_CONFORMANCE_GENERAL_BLOCK_TRANSFER = const(0x200000)
 _CONFORMANCE_BLOCK_TRANSFER_GET = const(0x001000)
 _CONFORMANCE_MULTIPLE_REFERENCES = const(0x000200)
 
@@ -107,12 +108,27 @@ def _failed(a, dar):
 
 
 def _start_blocks(a, buf, pos, end, count):
+    if a.context is None and a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
+        # One APDU of any length, if the client has asked so, or has no other way.
+        if a.window or not a.conformance & _CONFORMANCE_BLOCK_TRANSFER_GET:
+            return _start_general_blocks(a, buf, pos, end, count)
     if not a.conformance & _CONFORMANCE_BLOCK_TRANSFER_GET or not a.keep(buf, pos, end):
         return exceptions.too_long(a.channel) if count else _failed(a, _OTHER_REASON)
     a.stream.begin(a, a.work, 0, count)
     a.transfer = _LONG_GET
     a.block_number = 0
     return _block(a)
+
+
+def _start_general_blocks(a, buf, pos, end, count):
+    if a.gbt is None:
+        return a.server.wants_transfer(a)
+    if not a.keep(buf, pos, end):
+        return exceptions.too_long(a.channel) if count else _failed(a, _OTHER_REASON)
+    a.stream.begin(a, a.work, 0, count)
+    if not a.window:
+        a.gbt.begin()
+    return a.gbt.stream(a, count, a.window or 1)
 
 
 def _block(a):

@@ -25,6 +25,7 @@ package(
         "certificates.py",
         "ciphering.py",
         "exceptions.py",
+        "gbt.py",
         "general.py",
         "get.py",
         "guard.py",

@@ -24,6 +24,7 @@ _HEADROOM = const(64)
 # States and events of association.py.
 _IDLE = const(0)
 _PENDING = const(1)
+_OPEN = const(2)
 _RLRQ_RECEIVED = const(3)
 _HLS_PASSED = const(4)
 _HLS_FAILED = const(5)
@@ -43,6 +44,8 @@ _PASS_3 = const(4)
 _GENERAL_GLO = const(0xDB)
 _GENERAL_CIPHERING = const(0xDD)
 _GENERAL_SIGNING = const(0xDF)
+_GENERAL_BLOCK_TRANSFER = const(0xE0)
+_CONFORMANCE_GENERAL_BLOCK_TRANSFER = const(0x200000)
 _CIPHERED = const(3)
 _SIGNED = const(4)
 _DECIPHERING_ERROR = const(5)
@@ -117,6 +120,12 @@ class Security:
         """A request in an association that ciphers, or that waits for pass 3."""
         if a.asks and not a.done:
             return -1
+        if (
+            buf[pos] == _GENERAL_BLOCK_TRANSFER
+            and a.state == _OPEN
+            and a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER
+        ):
+            return self.server.gbt.request(self.server, a, buf, pos, end)
         if a.asks == _SEAL:
             return self._sealed(channel, a)
         context = a.context

@@ -30,6 +30,9 @@ _GET_REQUEST = const(0xC0)
 _SET_REQUEST = const(0xC1)
 _ACTION_REQUEST = const(0xC3)
 
+_GENERAL_BLOCK_TRANSFER = const(0xE0)
+
+_CONFORMANCE_GENERAL_BLOCK_TRANSFER = const(0x200000)
 _CONFORMANCE_GET = const(0x000010)
 _CONFORMANCE_SET = const(0x000008)
 _CONFORMANCE_ACTION = const(0x000001)
@@ -51,6 +54,7 @@ _LOWEST = const(0)
 _LLS = const(1)
 _SECURITY = const(8)
 _PRE_ESTABLISHED = const(9)
+_TRANSFER = const(512)  # todo: buffers are wanted
 _STEPS = const(128)  # todo: others are served meanwhile, see secured.py
 
 _REJECTED_PERMANENT = const(1)
@@ -73,6 +77,7 @@ class Channel:
     """The server's side of one link.
 
     tx, tx_pos       the reply; max_pdu: the longest
+    more             not None: another reply follows without a request, see Server.more()
     max_receive_pdu  the longest request, for the profile to make its buffer
     gate             the communication port that it is part of, see guard.py
     """
@@ -84,6 +89,7 @@ class Channel:
         self.tx = tx or bytearray(_HEADROOM + max_pdu)
         self.tx_pos = _HEADROOM
         self.last = None
+        self.more = None  # the association whose next reply follows without a request
         self.gate = server.guard.anywhere
 
     def in_use(self):
@@ -95,7 +101,7 @@ class Channel:
 
     def release(self):
         """The link is gone: drop its associations."""
-        self.last = None
+        self.last = self.more = None
         for a in self.server.associations:
             if a.channel is self:
                 a.event(_ABORTED)
@@ -128,9 +134,15 @@ class Server:
         # without does not even import it.
         self.secured = None
         self.todo = 0
+        self.gbt = self._wants_transfer = None
+        self._gbt_len = limits[4]
         make = Association
         reserved = 0
         for config in model.configs:
+            if config[_CONFORMANCE] & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
+                from dlms import gbt
+
+                self.gbt = gbt
             if _has_secret(config):
                 reserved = 1
             if config[_MECHANISM] > _LLS or config[_SECURITY] >= 0:
@@ -217,6 +229,8 @@ class Server:
             return _set(a, buf, pos, end)
         if tag == _ACTION_REQUEST and a.conformance & _CONFORMANCE_ACTION:
             return _action(a, buf, pos, end)
+        if tag == _GENERAL_BLOCK_TRANSFER and a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
+            return self.gbt.request(self, a, buf, pos, end)
         return exceptions.not_supported(channel, tag)
 
     def _lookup(self, channel, client_sap, server_sap):
@@ -302,7 +316,28 @@ class Server:
 
     def work(self):
         """Do what requests are waiting for, if todo. It may allocate, and save the state."""
-        self.secured.work()
+        if self.todo & _TRANSFER:
+            self.todo &= ~_TRANSFER
+            if self._wants_transfer.gbt is None:
+                self._wants_transfer.gbt = self.gbt.Transfer(self._gbt_len)
+        if self.secured is not None:
+            self.secured.work()
+
+    def wants_transfer(self, a):
+        """An association has no buffers yet for general block transfer."""
+        self._wants_transfer = a
+        self.todo |= _TRANSFER
+        return -1
+
+    def more(self, channel):
+        """After a reply of this channel, while channel.more: the one that follows without a
+        request; its length."""
+        try:
+            return channel.more.gbt.block(channel.more)
+        except Exception as e:
+            self.fault = e
+            channel.more = None
+            return 0
 
     def _free(self, config):
         """Room for an association, or None.

@@ -362,6 +362,11 @@ class Link:
         if self._end:
             self.cursor = 0
             h.reply = _INFO_F
+            return
+        n = h.server.more(self.channel) if self.channel.more is not None else 0
+        if n:
+            self._answer(n)
+            self._turn(h)
         else:
             h.reply = _RNR_F if h.busy else _RR_F
 

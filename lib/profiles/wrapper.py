@@ -154,6 +154,14 @@ class Wrapper:
         if n > 0 and flags:
             self._send(channel.tx, channel.tx_pos, n, client, sap)
 
+    def _more(self):
+        """A reply that follows the one before without a request."""
+        channel = self.channel
+        a = channel.more
+        n = self.server.more(channel)
+        if n > 0:
+            self._send(channel.tx, channel.tx_pos, n, a.client_sap, a.server_sap)
+
     def _send(self, buf, pos, n, client_sap, server_sap):
         """Write the header in front of the APDU buf[pos:pos + n]; the next transmit sends it."""
         pos -= _HEADER_LEN
@@ -185,6 +193,8 @@ class Wrapper:
             end = self._again_end
             self._again_end = 0
             self._request(self._again_pos, end, _CONFIRMED, self._again_sap)
+        elif not self._out_n and self.channel.more is not None:
+            self._more()
         n = self._out_n
         self._out_n = 0
         return n

@@ -2,7 +2,10 @@
 """Reads a meter definition: one TOML file that says what a meter is.
 
     name = "..."                       of the definition
-    [limits]                           associations, work_len, max_send_pdu, max_receive_pdu
+    [limits]                           associations, work_len, max_send_pdu, max_receive_pdu,
+                                       gbt_len (buffers of a general block transfer: the longest
+                                       request, and the octets of a window; the longer PDU if not
+                                       said)
     [[device]]                         a logical device: name, sap
     [access]                           group of objects -> {role = rights}
     [[association]]                    device, client_sap, object (its Association LN), mechanism,
@@ -49,7 +52,7 @@ from .notation import INTEGERS, Typed, logical_name, obis, parse_type
 _TOP = {"name": (str, True), "limits": (dict, True), "device": (list, True),
         "access": (dict, True), "association": (list, True), "objects": (list, True)}  # fmt: skip
 _LIMITS = {"associations": (int, True), "work_len": (int, True), "max_send_pdu": (int, True),
-           "max_receive_pdu": (int, True)}  # fmt: skip
+           "max_receive_pdu": (int, True), "gbt_len": (int, False)}  # fmt: skip
 _DEVICE = {"name": (str, True), "sap": (int, True)}
 _ASSOCIATION = {"device": (str, True), "client_sap": (int, True), "object": (str, True),
                 "mechanism": (int, True), "role": (str, True), "conformance": (list, True),
@@ -163,7 +166,8 @@ class Loader:
         keys(self.document, ("limits",), limits, _LIMITS)
         for key, value in limits.items():
             self.number(("limits", key), value, 1)
-        d.limits = tuple(limits[key] for key in _LIMITS)
+        longest = max(limits["max_send_pdu"], limits["max_receive_pdu"])
+        d.limits = tuple(limits.get(key, longest) for key in _LIMITS)
         d.devices = []
         for n, table in enumerate(self.data["device"]):
             keys(self.document, ("device", n), table, _DEVICE)
