@@ -222,8 +222,9 @@ def request(server, a, buf, pos, end):
     if t.state != _SERVING:
         if t.state == _SENDING and n == 0:
             return t.acknowledged(a, get_u16(buf, pos + 4), window)
-        if n and (number == 1 or t.state == _IDLE):
-            # One that is not the first: those before were lost, and will be asked for.
+        begun = t.state == _RECEIVING and not t.rx_number
+        if n and not begun and (number == 1 or t.state == _IDLE):
+            # If it is not the first one, those before were lost, and will be asked for.
             t.begin()
             t.state = _RECEIVING
         elif t.state != _RECEIVING:

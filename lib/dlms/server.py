@@ -54,7 +54,7 @@ _LOWEST = const(0)
 _LLS = const(1)
 _SECURITY = const(8)
 _PRE_ESTABLISHED = const(9)
-_TRANSFER = const(512)  # todo: buffers are wanted
+_TRANSFER = const(4096)  # todo: buffers are wanted
 _STEPS = const(128)  # todo: others are served meanwhile, see secured.py
 
 _REJECTED_PERMANENT = const(1)
