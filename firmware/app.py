@@ -10,6 +10,7 @@ needed later must not stand in one of them, or hold on to what does.
 
 import sys
 
+from firmware.meter import running
 from firmware.meter.running import Meter, random_of
 from micropython import const
 
@@ -137,8 +138,4 @@ def build(
 
 def forget():
     """Let go of the code that only the start needs. On a board: all meters and links are made."""
-    for name in _START:
-        if name in sys.modules:
-            del sys.modules[name]
-            package, _dot, last = name.rpartition(".")
-            delattr(sys.modules[package], last)
+    running.forget(_START)

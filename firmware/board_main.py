@@ -23,6 +23,7 @@ _PORTION_SHIFT = const(6)
 gc.threshold(max(_PORTION, gc.mem_free() >> _PORTION_SHIFT))
 
 from firmware.links.settings import apply  # noqa: E402
+from firmware.meter.running import forget  # noqa: E402
 from firmware.ports import board as port  # noqa: E402
 
 # Clients at a time: each costs memory for a long request.
@@ -30,6 +31,34 @@ _ASSOCIATIONS = const(2)
 
 # HDLC has no room for information fields longer than the standard's, unless the definition asks.
 _INFO_LEN = const(128)
+
+# What only jobs of security need (lib/dlms/secured.py): it is loaded for one, and goes after it.
+_JOBS = (
+    "dlms.general",
+    "dlms.agreed",
+    "dlms.certificates",
+    "cosem.key_transfer",
+    "cosem.key_agreement",
+    "cosem.security_certificates",
+    "cosem.certificate_fields",
+    "crypto.certificate",
+    "crypto.certificate_request",
+    "crypto.der",
+    "crypto.kdf",
+    "crypto.keywrap",
+    "crypto.ec",
+    "crypto.field",
+    "crypto._field_viper",
+    "crypto._field_ints",
+    "crypto._points",
+    "crypto._p256",
+    "crypto._p384",
+    "crypto.sha2",
+    "crypto._sha2_viper",
+    "crypto._sha2_loop",
+    "crypto._sha2_k",
+    "crypto.old_hashes",
+)
 
 # Where tools/provision.py writes who the meter is.
 _RECORD = "provisioning.bin"
@@ -40,6 +69,8 @@ class Board:
         self.meter = meter
         self.links = links
         self.locked = locked
+        # What of them the start has loaded is needed for more.
+        self._jobs = [name for name in _JOBS if name not in sys.modules]
         self.poller = port.Poller()
         for link in links:
             link.open(self.poller)
@@ -62,6 +93,8 @@ class Board:
             heap_unlock()
         if meter.server.todo:
             meter.work(self.links, now_ms)
+            if not meter.server.todo:
+                self._rest()
         if meter.setup_changed:
             meter.setup_changed = False
             apply(meter.model, self.links)
@@ -69,6 +102,12 @@ class Board:
         if meter.server.fault is not None:
             port.out("A request failed inside the meter: %r" % meter.server.fault)
             meter.server.fault = None
+
+    def _rest(self):
+        """Nothing is to be done for requests: let go of what was loaded for that."""
+        self.meter.server.secured.forget()
+        if forget(self._jobs):
+            gc.collect()
 
     def close(self):
         for link in self.links:

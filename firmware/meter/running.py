@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A running meter: what app.py has put together, and how its time passes."""
 
+import sys
+
 from micropython import const
 
 _TICKS_MASK = const(0x3FFFFFFF)
@@ -75,6 +77,18 @@ class Meter:
         """The orderly end: it is noted, and the state saved."""
         self.program.power_down()
         self.storage.close()
+
+
+def forget(names):
+    """Let go of the code of modules; True if one of them was loaded."""
+    found = False
+    for name in names:
+        if name in sys.modules:
+            del sys.modules[name]
+            package, _dot, last = name.rpartition(".")
+            delattr(sys.modules[package], last)
+            found = True
+    return found
 
 
 def random_of(port):

@@ -234,6 +234,10 @@ class Security:
             return -1
         return self.general.overhead(a, kinds)
 
+    def forget(self):
+        """Let go of what load_general() has loaded."""
+        self.general = None
+
     def load_general(self):
         """Only who signs, or has keys that are wrapped or agreed, needs this much code."""
         from dlms import general

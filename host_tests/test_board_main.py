@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""firmware/board_main.py: what is loaded for a job goes after it. (The rest of it is in
+test_provision, test_rp2040 and test_cortex_m3.)"""
+
+import ast
+import os
+import sys
+
+import images
+
+from firmware.meter import running
+
+ROOT = images.ROOT
+# By what name an import finds its file.
+FILES = {}
+for place in ("lib", "."):
+    for folder in ("dlms", "cosem", "crypto", "profiles", "firmware"):
+        for where, _folders, names in os.walk(os.path.join(ROOT, place, folder)):
+            for name in names:
+                if name.endswith(".py"):
+                    path = os.path.join(where, name)
+                    parts = os.path.relpath(path[:-3], os.path.join(ROOT, place)).split(os.sep)
+                    FILES[".".join(parts).replace(".__init__", "")] = path
+# What a client can ask for that is a job: modules that are imported within functions.
+ENTRIES = (
+    "dlms.general",
+    "dlms.agreed",
+    "dlms.certificates",
+    "cosem.key_transfer",
+    "cosem.key_agreement",
+    "cosem.security_certificates",
+    "crypto.ec",
+)
+RESIDENT = ("firmware.board_main", "dlms.secured", "cosem.security_setup", "dlms.marks")
+# Not on boards.
+HOST = ("crypto._gcm_host",)
+
+
+def imports(name, inner):
+    """Modules that a module imports; inner: within functions, too."""
+    with open(FILES[name]) as f:
+        tree = ast.parse(f.read())
+    nodes = list(ast.walk(tree)) if inner else []
+    todo = [tree]
+    while todo and not inner:
+        for node in ast.iter_child_nodes(todo.pop()):
+            if not isinstance(node, ast.FunctionDef):
+                nodes.append(node)
+                todo.append(node)
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (node.module + "." + alias.name for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def closure(names, inner):
+    found = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name in FILES and name not in found:
+            found.add(name)
+            todo += imports(name, inner)
+    return found
+
+
+def jobs():
+    """_JOBS of board_main.py, which only a board can import."""
+    with open(FILES["firmware.board_main"]) as f:
+        for node in ast.parse(f.read()).body:
+            if isinstance(node, ast.Assign) and node.targets[0].id == "_JOBS":
+                return ast.literal_eval(node.value)
+
+
+def test_all_that_a_job_loads_is_let_go_of():
+    resident = closure(RESIDENT, False) | {"crypto"}
+    assert "crypto.gcm" in resident and "crypto.ec" not in resident
+    loaded = closure(ENTRIES, True) - resident - set(HOST)
+    assert loaded - set(jobs()) == set()
+    assert set(jobs()) - loaded <= {"crypto.old_hashes"}, "no longer loaded by one"
+
+
+def test_forget(monkeypatch):
+    from crypto import kdf
+
+    monkeypatch.setattr("crypto.kdf", kdf)
+    monkeypatch.setitem(sys.modules, "crypto.kdf", kdf)
+    assert running.forget(("crypto.kdf", "crypto.no_such"))
+    assert "crypto.kdf" not in sys.modules
+    assert not running.forget(("crypto.kdf",))
