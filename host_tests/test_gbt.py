@@ -5,15 +5,18 @@ tests of a head-end system (see the vectors' source there): a GET whose client h
 blocks is answered with one, waits, and then goes on in windows of 5."""
 
 import random
+import subprocess
 
 import pytest
+import tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles.hdlc import HDLC
 from profiles.wrapper import Wrapper
 from secure import Client
-from small import aarq
-from suites import SigningClient, SuitesMeter
+from small import HERE, aarq
+from suites import SUITES, SigningClient, SuitesMeter
+from tables import show
 from test_hdlc import Frame, address, rr
 from test_hdlc_server import Line
 
@@ -476,3 +479,21 @@ def test_in_an_association_that_needs_no_opening():
     meter = SuitesMeter()
     c = Client(meter.talk(client=53, server=17), 0, kind="general-glo")
     assert c.talk.say(block(0x85, 1, 0, c.protect(GET_SHORT)).hex()).startswith("D801")
+
+
+# --- On MicroPython -------------------------------------------------------------------------
+
+
+def test_nothing_is_allocated(micropython, tmp_path):
+    packed = tables.compile(str(SUITES))
+    (tmp_path / "definition.py").write_text(show.module(packed))
+    root = HERE.parent
+    done = subprocess.run(
+        [micropython, str(HERE / "device/blocks.py"), str(tmp_path)],
+        capture_output=True, text=True, timeout=60,
+        env={"MICROPYPATH": ":".join(str(root / p) for p in ("lib", ".")) + ":.frozen"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    blocks, same = done.stdout.split()
+    assert same == "True"
+    assert 7 <= int(blocks) <= 12

@@ -11,6 +11,7 @@ _STEP_MS = const(60000)
 _SECOND_MS = const(1000)
 _MOST_WORK = const(4)  # times in one turn
 _AUTHENTICATION_FAILED = const(46)  # event code, see meter/events.py
+_DECIPHERING_FAILED = const(49)  # and the next one: replayed invocation counter
 _FAILED_AUTHENTICATIONS = const(6)  # counter, see meter/sources.py
 
 
@@ -30,6 +31,10 @@ class Meter:
         self._owed_ms = 0  # time of the meter that has not passed yet
         model.on_setup = self._set_up
         server.on_authentication_failed = self._refused
+        server.on_protection_failed = self._misprotected
+        # Which of the two has been noted in this minute.
+        self._noted = bytearray(2)
+        self._minute = -1
 
     def _set_up(self, row):
         self.setup_changed = True
@@ -37,6 +42,12 @@ class Meter:
     def _refused(self, association):
         self.program.registers.count(_FAILED_AUTHENTICATIONS, 1)
         self.model.event(_AUTHENTICATION_FAILED)
+
+    def _misprotected(self, replayed):
+        """Noted once a minute: anybody can send such APDUs, but not fill the log with them."""
+        if not self._noted[replayed]:
+            self._noted[replayed] = 1
+            self.model.event(_DECIPHERING_FAILED + replayed)
 
     def work(self, links, now_ms):
         """Do what requests wait for, and serve them: keys, random numbers, counters to be saved.
@@ -64,6 +75,10 @@ class Meter:
         if step_ms or self.program.work is not None:
             self.program.tick(step_ms)
             self.server.guard.tick(step_ms)
+            minute = self.program.clock.minute & 0xFF
+            if minute != self._minute:
+                self._minute = minute
+                self._noted[0] = self._noted[1] = 0
 
     def wait_ms(self):
         """How long nothing happens if nobody asks: until the next second of the meter."""

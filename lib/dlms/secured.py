@@ -151,7 +151,7 @@ class Security:
                     return -1
                 if wrong:
                     self._give_up(channel, a)
-                    return exceptions.protection(channel, wrong, self._lowest)
+                    return self._wrong(channel, wrong, self._lowest)
                 at = a.plain_pos
                 end = a.plain_end
             if context.needs_request & ~a.protection:
@@ -192,6 +192,12 @@ class Security:
         protect = identified.protect if a.form == _IDENTIFIED else ciphering.protect
         start = protect(a, context, title, kinds, channel.tx, start, start + n)
         return channel.reply(start, a.plain_end) if start >= 0 else exceptions.failed(channel)
+
+    def _wrong(self, channel, wrong, lowest):
+        """The answer to protection that is wrong, which the meter's log may hear of."""
+        if wrong >= _DECIPHERING_ERROR and self.server.on_protection_failed is not None:
+            self.server.on_protection_failed(wrong != _DECIPHERING_ERROR)
+        return exceptions.protection(channel, wrong, lowest)
 
     def _peel(self, a, context, buf, at, end):
         """Take one layer of protection off buf[at:end], as ciphering.unprotect() does."""
@@ -327,7 +333,7 @@ class Security:
             if wrong < 0:
                 return -1
             if wrong:
-                return exceptions.protection(channel, wrong, context.unicast.rx)
+                return self._wrong(channel, wrong, context.unicast.rx)
         tx = channel.tx
         if context is not None and context.needs_request & ~a.protection:
             return channel.reply(_HEADROOM, acse.put_rlre(tx, _HEADROOM, _NOT_FINISHED))

@@ -159,6 +159,8 @@ class Server:
         self._reserved = reserved if len(self.associations) > 1 else 0
         # Handed in: called with the row of ASSOCIATIONS when a client fails to authenticate.
         self.on_authentication_failed = None
+        # Handed in: called when an APDU cannot be deciphered (0), or its counter came before (1).
+        self.on_protection_failed = None
         # The last exception that request() has caught, for the log; None if there was none.
         self.fault = None
         self._aarq = acse.AARQ()

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""General block transfer under a locked heap. Runs on MicroPython.
+
+    micropython blocks.py FOLDER
+
+FOLDER holds definition.py of suites.toml. A value of 2,900 octets is written in blocks and read in
+windows of 4, one block of which is lost. Prints the number of blocks, and whether it was the same.
+"""
+
+import sys
+
+sys.path.append(sys.argv[1])
+
+import definition  # noqa: E402
+from cosem.model import Model  # noqa: E402
+from dlms.server import Server  # noqa: E402
+from firmware.ports import ciphers  # noqa: E402
+from firmware.ports import micropython as port  # noqa: E402
+from micropython import heap_lock, heap_unlock  # noqa: E402
+
+AARQ = "601DA109060760857405080101BE10040E01000000065F1F0400FFFF1F0200"
+NAME = "0001 0000603C02FF 02".replace(" ", "")
+CLIENT = 55
+SAP = 17
+SIZE = 503
+
+model = Model(definition)
+model.aes = ciphers.aes
+model.new_hash = ciphers.new_hash
+model.random_fill = port.random_fill
+model.save = lambda: True
+server = Server(model)
+model.start()
+channel = server.channel()
+
+
+def ask(octets):
+    while True:
+        heap_lock()
+        n = server.request(channel, CLIENT, SAP, octets, 0, len(octets))
+        heap_unlock()
+        if server.fault is not None:
+            raise server.fault
+        if n >= 0:
+            return n
+        server.work()
+
+
+def block(control, number, ack, octets=b""):
+    head = bytes((0xE0, control, number >> 8, number & 255, ack >> 8, ack & 255, 0x82))
+    return bytearray(head + len(octets).to_bytes(2, "big") + octets)
+
+
+def hexed(text):
+    return bytes([int(text[k : k + 2], 16) for k in range(0, len(text), 2)])
+
+
+ask(bytearray(hexed(AARQ)))
+value = b"\x09\x82\x0b\x54" + bytes([k * 7 & 0xFF for k in range(2900)])
+apdu = hexed("C10141" + NAME + "00") + value
+number = 0
+while apdu:
+    part, apdu = apdu[:SIZE], apdu[SIZE:]
+    number += 1
+    n = ask(block(0x04 if apdu else 0x84, number, 0, part))
+assert bytes(channel.tx[channel.tx_pos + 7 : channel.tx_pos + n])[:4] == hexed("C5014100")
+
+whole = b""
+have = blocks = 0
+n = ask(block(0x84, 1, 0, hexed("C00141" + NAME + "00")))
+done = False
+number = 1
+while not done:
+    while True:
+        at = channel.tx_pos
+        tx = channel.tx
+        said = tx[at + 2] << 8 | tx[at + 3]
+        blocks += 1
+        if said == have + 1 and blocks != 3:
+            have = said
+            start = at + (7 if tx[at + 6] < 0x80 else 8 if tx[at + 6] == 0x81 else 9)
+            whole += bytes(tx[start : at + n])
+            done = tx[at + 1] & 0x80 != 0
+        if channel.more is None:
+            break
+        heap_lock()
+        n = server.more(channel)
+        heap_unlock()
+        if server.fault is not None:
+            raise server.fault
+    if not done:
+        number += 1
+        n = ask(block(0x84, number, have))
+print(blocks, whole == hexed("C4014100") + value)
