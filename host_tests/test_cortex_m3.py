@@ -251,8 +251,14 @@ def test_noise_on_the_uart(elf):
 # --- Who it is ---------------------------------------------------------------------------------
 
 RUN = "from firmware import board_main\nboard_main.run(locked=True)\n"
-WRITE = "import _boot\nwith open('provisioning.bin', 'wb') as f: f.write(%r)\n"
+WRITE = "import _boot\nwith open('provisioning.bin', 'ab') as f: f.write(%r)\n"
+PIECE = 512  # of a record, for a program is compiled on the chip
 REQUIRED = "import wiring\nwiring.PROVISIONING = True\n"
+
+
+def write(chip, record):
+    for at in range(0, len(record), PIECE):
+        chip.run(WRITE % record[at : at + PIECE])
 
 
 def name_of(chip):
@@ -279,7 +285,9 @@ def test_without_a_record_it_can_only_be_provisioned(elf, damaged):
     record = bytearray(identities.new("ABC", "42", DEFINITION).octets())
     record[40] ^= 1
     with qemu.Chip(elf, live=True) as chip:
-        chip.start((WRITE % bytes(record) if damaged else REQUIRED) + RUN)
+        if damaged:
+            write(chip, bytes(record))
+        chip.start(RUN if damaged else REQUIRED + RUN)
         said = "\n".join(chip.wait_for("ready to be provisioned"))
         assert ("is damaged" if damaged else "There is no provisioning record") in said
         assert "The meter can only be provisioned" in said
@@ -292,7 +300,8 @@ def test_without_a_record_it_can_only_be_provisioned(elf, damaged):
 def test_with_a_record(elf):
     record = identities.new("ABC", "42", DEFINITION)
     with qemu.Chip(elf, live=True) as chip:
-        chip.start(WRITE % record.octets() + RUN)
+        write(chip, record.octets())
+        chip.start(RUN)
         chip.wait_for("ready")
         assert name_of(chip) == "ABC0000000000042"
         assert lets_in(chip, 2, record.secrets[1, 2])

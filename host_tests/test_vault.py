@@ -128,6 +128,15 @@ def test_the_newest_is_found(vault):
     assert vault.find(SETUP, SERVER, SIGN, A) and found(vault)[3] == b"two"
 
 
+def test_the_newest_is_found_wherever_the_others_are_copied(vault):
+    assert vault.put(SETUP, SERVER, SIGN, A, b"old") and vault.put(1, CLIENT, SIGN, B, b"")
+    assert vault.put(SETUP, SERVER, SIGN, A, b"new")
+    for n in range(4 * ROWS):
+        assert vault.find(1, CLIENT, SIGN, B)
+        assert vault.put(1, CLIENT, SIGN, B, b"%d" % n, b"", True)
+        assert vault.find(SETUP, SERVER, SIGN, A) and found(vault)[3] == b"new"
+
+
 def test_what_is_removed_is_gone(vault):
     assert vault.put(SETUP, SERVER, SIGN, A, b"one")
     assert vault.put(SETUP, CLIENT, SIGN, B, b"two")
