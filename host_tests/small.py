@@ -92,7 +92,7 @@ class Meter:
         return t
 
 
-_CLOCK = """
+CLOCK = """
 [[objects]]
 class = "Clock"
 device = "two"
@@ -106,7 +106,7 @@ list = [
 def that_runs():
     """Text of the small meter's definition with what tools/meter.py needs more: a clock. And
     with what peers do not use unless it is negotiated: general protection, and blocks."""
-    text = (HERE / "definitions/small.toml").read_text() + _CLOCK
+    text = (HERE / "definitions/small.toml").read_text() + CLOCK
     for some in ('"get", "set", "action", "block', '"get", "set", "action"'):
         more = "" if "block" in some else '"block-transfer-with-get-or-read", '
         end = "" if "block" in some else "]"

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from secure import GAK, GUEK, SERVER_TITLE, TITLE, Client
-from small import HERE, Meter
+from small import CLOCK, HERE, Meter
 
 from firmware.ports import ciphers
 
@@ -108,6 +108,29 @@ def held(suite):
             for k, n in ((SIGN, "sign"), (AGREE, "agree"))
         ],
     ]  # fmt: skip
+
+
+def that_runs(folder):
+    """Path of a definition of this meter for tools/meter.py, with its certificates beside it."""
+    text = SUITES.read_text() + CLOCK.replace('"two"', '"one"')
+    pem = serialization.Encoding.PEM
+    for suite in (1, 2):
+        names = []
+        for entity, kind, _title, octets, _private in held(suite):
+            made = x509.load_der_x509_certificate(octets).public_bytes(pem)
+            if entity == SERVER:
+                made += key(suite, "server " + ("sign", "agree")[kind]).private_bytes(
+                    pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                )
+            names.append("%d-%d-%d.pem" % (suite, entity, kind))
+            (folder / names[-1]).write_bytes(made)
+        wanted = "security_suite = %d, " % suite
+        more = ", ".join('"%s"' % name for name in names)
+        assert wanted in text
+        text = text.replace(wanted, wanted + "certificates = [%s], " % more)
+    path = folder / "suites.toml"
+    path.write_text(text)
+    return str(path)
 
 
 class SuitesMeter(Meter):

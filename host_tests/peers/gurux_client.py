@@ -13,11 +13,13 @@ gurux-dlms is GPLv2. It is imported here and nowhere else, and nothing imports t
 import argparse
 import contextlib
 import datetime
+import hashlib
 import json
 import os
 import socket
 import sys
 import time
+import types
 
 from gurux_dlms import (
     GXByteBuffer,
@@ -28,6 +30,11 @@ from gurux_dlms import (
     GXDLMSExceptionResponse,
     GXReplyData,
 )
+from gurux_dlms.ecdsa import GXEcdsa, GXPrivateKey, GXPublicKey
+from gurux_dlms.ecdsa._GXShamirs import _GXShamirs
+from gurux_dlms.ecdsa.enums import Ecc
+from gurux_dlms.ecdsa.GXCurve import GXCurve
+from gurux_dlms.ecdsa.GXEccPoint import GXEccPoint
 from gurux_dlms.enums import (
     Authentication,
     Conformance,
@@ -120,6 +127,65 @@ class Serial:
 
     def close(self):
         self.port.close()
+
+
+class Curve:
+    """ECDSA and ECDH of a suite, on Gurux's points.
+
+    Its own class has P-256 alone: of P-384 it says that it does not know it. And its ECDH does not
+    run at all.
+    """
+
+    def __init__(self, suite):
+        self.scheme, self.size, self.hash = {
+            1: (Ecc.P256, 32, "sha256"),
+            2: (Ecc.P384, 48, "sha384"),
+        }[suite]
+        self.curve = GXCurve(self.scheme)
+
+    def number(self, octets):
+        return int.from_bytes(octets, "big")
+
+    def digest(self, data):
+        return self.number(hashlib.new(self.hash, bytes(data)).digest())
+
+    def pair(self):
+        """(private key, public key as x and y)"""
+        public, private = GXEcdsa.generateKeyPair(self.scheme)
+        return bytes(private.rawValue), bytes(public.rawValue)[1:]
+
+    def times(self, point, scalar):
+        made = GXEccPoint()
+        _GXShamirs.pointMulti(self.curve, made, point, scalar)
+        return made
+
+    def sign(self, private, data):
+        if self.scheme == Ecc.P256:
+            return GXEcdsa(GXPrivateKey.fromRawBytes(private)).sign(data)
+        n = self.curve.n
+        k = 1 + self.number(os.urandom(self.size)) % (n - 1)
+        r = self.times(self.curve.g, k).x % n
+        s = pow(k, -1, n) * (self.digest(data) + r * self.number(private)) % n
+        return r.to_bytes(self.size, "big") + s.to_bytes(self.size, "big")
+
+    def verify(self, public, signature, data):
+        key = GXPublicKey.fromRawBytes(b"\4" + bytes(public))
+        if self.scheme == Ecc.P256:
+            return GXEcdsa(key).verify(signature, data)
+        n = self.curve.n
+        r, s = (self.number(part) for part in (signature[: self.size], signature[self.size :]))
+        w, made = pow(s, -1, n), GXEccPoint()
+        _GXShamirs.trick(self.curve, key, made, self.digest(data) * w % n, r * w % n)
+        return made.x % n == r
+
+    def secret(self, private, public):
+        x, y = (self.number(part) for part in (public[: self.size], public[self.size :]))
+        z = self.times(GXEccPoint(x, y), self.number(private)).x
+        return z.to_bytes(self.size, "big")
+
+    def derive(self, z, algorithm, u, v):
+        text = b"\0\0\0\1" + z + bytes.fromhex(algorithm) + bytes(u) + bytes(v)
+        return hashlib.new(self.hash, text).digest()[: 16 if self.size == 32 else 32]
 
 
 class Client:
@@ -220,6 +286,16 @@ class Client:
         cipher.invocationCounter = c.get("counter", o.counter)
         if o.dedicated:
             cipher.dedicatedKey = bytearray.fromhex(o.dedicated)
+        if o.signing_key:
+            cipher.signingKeyPair = (
+                GXPublicKey.fromRawBytes(b"\4" + bytes.fromhex(o.meter_signing_key)),
+                GXPrivateKey.fromRawBytes(bytes.fromhex(o.signing_key)),
+            )
+            # Its own challenges have 16 octets; for ECDSA they have to have 32 to 64.
+            self.client.settings.useCustomChallenge = True
+            self.client.settings.ctoSChallenge = bytearray(os.urandom(32))
+            if o.suite == 2:
+                self.sign_as_suite_2()
         self.client.useProtectedRelease = o.protect != "none"
         if o.general:
             self.client.proposedConformance |= Conformance.GENERAL_PROTECTION
@@ -253,6 +329,58 @@ class Client:
         if self.options.max_send:
             self.client.settings.maxPduSize = self.options.max_send
         return answer
+
+    @staticmethod
+    def sign_as_suite_2():
+        curve = Curve(2)
+
+        def sign(self, data):
+            return curve.sign(self._GXEcdsa__privateKey.rawValue, data)
+
+        def verify(self, signature, data):
+            return curve.verify(self._GXEcdsa__publicKey.rawValue[1:], signature, data)
+
+        GXEcdsa.sign, GXEcdsa.verify = sign, verify
+
+    def do_agree(self, c):
+        """key_agreement of Security setup: the keys, by key_id, that both sides have then.
+
+        Gurux's own method stops before it has signed anything.
+        """
+        o = self.options
+        curve = Curve(o.suite)
+        private = bytes.fromhex(o.signing_key)
+        ephemeral, parts = {}, b""
+        for key_id in c["key_ids"]:
+            ephemeral[key_id], public = curve.pair()
+            data = public + curve.sign(private, bytes([key_id]) + public)
+            head = bytes([len(data)]) if len(data) < 128 else b"\x81" + bytes([len(data)])
+            parts += b"\2\2\x16" + bytes([key_id]) + b"\x09" + head + data
+        parameter = b"\1" + bytes([len(ephemeral)]) + parts
+        setup = GXDLMSSecuritySetup(c["obis"])
+        reply = self.action(self.client.method(setup, 3, bytearray(parameter), DataType.ARRAY))
+        keys = {}
+        theirs = bytes.fromhex(o.meter_signing_key)
+        title, own = self.client.settings.sourceSystemTitle, self.client.ciphering.systemTitle
+        for key_id, data in plain(reply.value):
+            data = bytes.fromhex(data)
+            public, signature = data[: 2 * curve.size], data[2 * curve.size :]
+            if not curve.verify(theirs, signature, bytes([key_id]) + public):
+                raise Refused({"kind": "peer", "text": "the signature of the meter is wrong"})
+            z = curve.secret(ephemeral[key_id], public)
+            # AES-GCM, or AES key wrap for the master key, of 128 or 256 bits.
+            algorithm = "608574050803%02x" % ((2 if key_id == 3 else 0) + o.suite - 1)
+            keys[key_id] = curve.derive(z, algorithm, own, title).hex()
+        return {"keys": [keys[key_id] for key_id in c["key_ids"]]}
+
+    def do_setup(self, c):
+        """A method of Gurux's Security setup; arguments in hexadecimal are octets."""
+        setup = GXDLMSSecuritySetup(c["obis"])
+        arguments = [bytearray.fromhex(a) if isinstance(a, str) else a for a in c["arguments"]]
+        if c["call"] == "importCertificate":
+            arguments = [types.SimpleNamespace(encoded=a) for a in arguments]
+        method = getattr(setup, c["call"])
+        return self.value(self.action(method(self.client, *arguments)))
 
     def prove(self):
         """Pass 3 and 4 of high level security."""
@@ -553,6 +681,8 @@ def parser():
     p.add_argument("--guek", default="", help="hexadecimal, as --gak and --dedicated")
     p.add_argument("--gak", default="")
     p.add_argument("--dedicated", help="a dedicated key")
+    p.add_argument("--signing-key", help="of the client, for ECDSA")
+    p.add_argument("--meter-signing-key", help="the meter's public one, x and y")
     p.add_argument("--counter", type=int, default=1, help="invocation counter")
     p.add_argument("--general", action="store_true", help="propose general protection")
     p.add_argument("--max-pdu", type=int, default=1024)
