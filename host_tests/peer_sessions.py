@@ -279,13 +279,10 @@ class Expected:
             if obis == CURRENT:
                 o = own  # the current association is another name of the client's own
             attributes = {
-                a["index"]: (
-                    sum({"r": 1, "w": 2}[c] for c in a["access"][client]),
-                    a["selectors"] or None,
-                )
+                a["index"]: (access_mode(a, client, own["version"]), a["selectors"] or None)
                 for a in o["attributes"]
             }
-            methods = {m["index"]: int("x" in m["access"][client]) for m in o["methods"]}
+            methods = {m["index"]: access_mode(m, client, own["version"]) for m in o["methods"]}
             found.append((class_id, o["version"], obis, attributes, methods))
         return sorted(found, key=lambda row: row[:3])
 
@@ -295,9 +292,13 @@ class Expected:
 
     def readable(self, association):
         """[(class_id, obis, attribute)] of everything that the client may read."""
+        client = str(association[0])
         found = []
-        for class_id, _, obis, attributes, _ in self.object_list(association):
-            found += [(class_id, obis, k) for k, (mode, _) in attributes.items() if mode & 1]
+        for class_id, _, obis, _, _ in self.object_list(association):
+            o = self.objects[(association[1], class_id, self.own(association, obis))]
+            for a in o["attributes"]:
+                if "r" in a["access"][client]:
+                    found.append((class_id, obis, a["index"]))
         return found
 
     def constant(self, association, class_id, obis, attribute):
@@ -335,6 +336,19 @@ class Expected:
         if attribute == 8:
             return "1602" if described == association else "1600"
         return None
+
+
+def access_mode(of, client, version):
+    """access_mode of an attribute or method, as this version of Association LN has it."""
+    rights = sum({"r": 1, "w": 2, "x": 1}[c] for c in of["access"][client])
+    asks, _, answers = of["protection"][client].partition("!")
+    asks = asks.lstrip("?")
+    if version >= 3:
+        bits = {"a": 4, "e": 8, "s": 16}
+        return rights + sum(bits[c] for c in asks) + sum(bits[c] * 8 for c in answers)
+    if not version or not rights or "a" not in asks:
+        return rights
+    return 2 if "x" in of["access"][client] else rights + 3
 
 
 class Twin:

@@ -112,6 +112,7 @@ def held(suite):
 
 def that_runs(folder):
     """Path of a definition of this meter for tools/meter.py, with its certificates beside it."""
+    (folder / "pem").mkdir()
     text = SUITES.read_text() + CLOCK.replace('"two"', '"one"')
     pem = serialization.Encoding.PEM
     for suite in (1, 2):
@@ -122,7 +123,7 @@ def that_runs(folder):
                 made += key(suite, "server " + ("sign", "agree")[kind]).private_bytes(
                     pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
                 )
-            names.append("%d-%d-%d.pem" % (suite, entity, kind))
+            names.append("pem/%d-%d-%d.pem" % (suite, entity, kind))
             (folder / names[-1]).write_bytes(made)
         wanted = "security_suite = %d, " % suite
         more = ", ".join('"%s"' % name for name in names)
