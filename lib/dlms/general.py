@@ -4,7 +4,8 @@
     DD  five fields  01 key-info  length  security control  counter (4)  octets [tag 12]
     DF  five fields  content  signature                              each with a length
 
-    key-info   00 key-id                identified: see identified.py, which needs no job
+    key-info   00 key-id                identified: only for data (cosem/protected.py); APDUs with
+                                        it need no job, see identified.py
                01 00 wrapped-key        under the key encryption key of the Security setup
                02 parameters data       agreed: see agreed.py; 01 one-pass, 02 static unified
 
@@ -41,7 +42,6 @@ _MASTER_KEY = const(0)
 _AUTHENTICATED = const(1)
 _CIPHERED = const(3)
 _SIGNED = const(4)
-_LATER = const(-1)
 _NOT_POSSIBLE = const(1)
 _WRONG = const(5)
 _REPLAYED = const(6)
@@ -94,17 +94,7 @@ def peel(a, context, octets):
     a.layer = a.layer or Layer()
     if buf[0] == _GENERAL_SIGNING:
         return (yield from _peel_signing(a, context, buf))
-    if not identified.is_here(buf, 0, len(buf)):
-        return (yield from _peel_ciphering(a, context, buf))
-    wrong = _LATER
-    while wrong == _LATER:
-        # Counters may have to be saved first: Security.work() does that, which steps this.
-        wrong = identified.unprotect(a, context, a.title, 0, buf, 0, len(buf))
-        if wrong == _LATER:
-            yield
-    if wrong:
-        return wrong, bytes(context.unicast.rx) if wrong == _REPLAYED else b""
-    return 0, bytes(buf[a.plain_pos : a.plain_end])
+    return (yield from _peel_ciphering(a, context, buf))
 
 
 def _peel_signing(a, context, buf):
@@ -171,7 +161,10 @@ def _peel_ciphering(a, context, buf):
     layer = a.layer
     transaction = bytes(buf[1 : 2 + buf[1]])
     g = None
-    if form == _WRAPPED:
+    if form == _IDENTIFIED:
+        held = context.broadcast if data else context.unicast
+        g = held.gcm if held is not None else None
+    elif form == _WRAPPED:
         g = wrapped(model, context, data)
     elif context.suite:
         g = yield from _agreed(a, context, form, transaction, data)
@@ -200,10 +193,12 @@ def _peel_ciphering(a, context, buf):
 
 
 def _key_info(buf, at, end):
-    """(form, where it ends, key-ciphered-data); form 0: it is not one of those here."""
+    """(form, where it ends, key-ciphered-data, or the key-id); form 0: there is no such key."""
     nothing = (0, at, b"")
     if at + 3 >= end or buf[at] != _PRESENT:
         return nothing
+    if buf[at + 1] == _IDENTIFIED_KEY and buf[at + 2] <= 1:
+        return _IDENTIFIED, at + 3, buf[at + 2]
     if buf[at + 1] == _WRAPPED_KEY and buf[at + 2] == _MASTER_KEY:
         form = _WRAPPED
         at += 3

@@ -9,6 +9,9 @@ its transaction-ids go up. A signed message that nothing ciphers has no counter,
 transaction-id has to go up. The counters of answers go on over all keys, and are used once,
 whatever the key.
 
+Data that are protected inside of an APDU (cosem/protected.py) are judged so with the meter's own
+keys, too: they have been made before the APDU, and come after it.
+
 This is a rule of this project: the standard's public texts have none. As with other counters, what
 is saved is ahead of what is used, and they outlive the keys of the Security setup.
 """
