@@ -22,7 +22,10 @@ class Handler:
         """Called once for each object at boot."""
 
     def open(self, s):
-        """Begin the value of computed attribute s.attribute: set s.n, the number of its items."""
+        """Begin the value of computed attribute s.attribute: set s.n, the number of its items.
+
+        255: it is what a job(), of method 0, returns; when that is done this is called again.
+        """
         return _OBJECT_UNDEFINED
 
     def item(self, s, buf, pos):

@@ -22,6 +22,8 @@ _RESPONSE_WITH_LIST = const(3)
 _OTHER_REASON = const(250)
 _LONG_GET_ABORTED = const(15)
 _DATA_BLOCK_NUMBER_INVALID = const(19)
+_LATER = const(255)  # of stream.py
+_NO_METHOD = const(0)
 
 _CONFORMANCE_GENERAL_BLOCK_TRANSFER = const(0x200000)
 _CONFORMANCE_BLOCK_TRANSFER_GET = const(0x001000)
@@ -80,6 +82,8 @@ def _answer(a, buf, pos, end, count):
     head = 3 if count else 4
     after = s.fill(tx, _HEADROOM, _HEADROOM + a.limit - head)
     if s.result > 0:
+        if s.result == _LATER:
+            return a.ask_method(s.row, _NO_METHOD, buf, pos, pos)
         return _failed(a, s.result)
     if s.result:
         return _start_blocks(a, buf, pos, end, count)

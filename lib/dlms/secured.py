@@ -154,7 +154,8 @@ class Security:
                     return self._wrong(channel, wrong, self._lowest)
                 at = a.plain_pos
                 end = a.plain_end
-            if context.needs_request & ~a.protection:
+            # A method that is done has been judged by the policy of before.
+            if context.needs_request & ~a.protection and not a.asks:
                 self._give_up(channel, a)
                 return exceptions.failed(channel)
             kinds = a.protection | context.needs_response

@@ -206,8 +206,8 @@ class Server:
                     n = _get(a, buf, pos, end)
                 else:
                     n = self.service(channel, a, buf, pos, end)
-                    if n < 0 and not confirmed:
-                        a.drop()
+                if n < 0 and not confirmed:
+                    a.drop()
                 return n if n < 0 or confirmed and a.confirmed else 0
             if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
                 n = self.secured.request(channel, a, buf, pos, end)

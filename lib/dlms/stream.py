@@ -21,6 +21,8 @@ _OBJECT_UNDEFINED = const(4)
 _SCOPE_VIOLATED = const(13)
 _LONG_GET_ABORTED = const(15)
 _OTHER_REASON = const(250)
+_TEMPORARY_FAILURE = const(2)
+_LATER = const(255)  # no result: the class module needs a job first
 
 _KIND = const(0x0F)
 _COMPUTED = const(0)
@@ -93,7 +95,7 @@ class Stream:
     a, b, c, d   scratch ints of the class module
     out, out_pos   where a method writes its return data, never past the end of out
     result       -1: there is more to write; 0: all has been written; else the data_access_result
-                 that ends the walk
+                 that ends the walk, or _LATER
     """
 
     def __init__(self, model):
@@ -188,7 +190,7 @@ class Stream:
                     dar = self._open_descriptor()
                     if dar:
                         out[pos] = 1
-                        out[pos + 1] = dar
+                        out[pos + 1] = dar if dar != _LATER else _TEMPORARY_FAILURE
                         pos += 2
                         self._next_descriptor()
                         continue
