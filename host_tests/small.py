@@ -12,7 +12,7 @@ from firmware.ports import ciphers
 from firmware.ports import cpython as port
 
 HERE = Path(__file__).parent
-HANDLERS = ("association_ln", "security_setup", "port_protection")
+HANDLERS = ("association_ln", "security_setup", "port_protection", "data_protection")
 
 
 @lru_cache(maxsize=None)
