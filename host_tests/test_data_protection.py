@@ -330,6 +330,18 @@ def test_suite_0_and_no_security_setup():
     assert call(c, 1, array([VALUE]), asks(c, "sign"), e=9) == "C701410B00"
 
 
+@pytest.mark.parametrize("kind", ["identified", "broadcast", "wrapped"])
+def test_keys_of_another_security_setup(kind):
+    """Which no client of now has: they are made when they are needed."""
+    c = client()
+    other = General0(None)
+    made = protects(other, structure(octet_string(b"abc")), (kind, AE))
+    assert call(c, 2, array([VALUE]), made[0], octet_string(made[1]), e=3) == DONE
+    assert call(c, 2, array([VALUE]), made[0], octet_string(made[1]), e=3) == NOT_TAKEN
+    elements, octets = call(c, 1, array([VALUE]), asks(other, ("identified", AE)), e=3)
+    assert opened(other, elements, octets)[0].hex() == "0201" + "0903616263"
+
+
 def test_nothing_is_asked_for_nothing_is_protected():
     c = client()
     assert call(c, 1, array([VALUE]), array([])) == [[], bytes.fromhex("020109020102")]

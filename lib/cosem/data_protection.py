@@ -135,8 +135,13 @@ class Handler(Base):
         setup = model.find_any(name, 0)
         if setup < 0 or model.handler_of(setup) is None:
             return None
-        context = model.handler_of(setup).context(setup)
-        return Party(a, context) if context is not None else None
+        handler = model.handler_of(setup)
+        context = handler.context(setup)
+        if context is None:
+            return None
+        if not context.loaded:
+            handler.load(context)
+        return Party(a, context)
 
     def _required(self, row, shift):
         return self.model.get_int(row, _REQUIRED_PROTECTION) >> shift & 7

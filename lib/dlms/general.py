@@ -162,6 +162,8 @@ def _peel_ciphering(a, context, buf):
     transaction = bytes(buf[1 : 2 + buf[1]])
     g = None
     if form == _IDENTIFIED:
+        if data and context.broadcast is False:
+            model.handler_of(context.row).load(context)
         held = context.broadcast if data else context.unicast
         g = held.gcm if held is not None else None
     elif form == _WRAPPED:
