@@ -40,7 +40,7 @@ class = "Data"
 device = "one"
 access = "read_only"
 list = [
-    {obis = "0.0.96.60.2", value = 5, data_type = "unsigned"},
+    {obis = "0.0.96.66.2", value = 5, data_type = "unsigned"},
 ]
 """  # noqa: E501
 
@@ -100,7 +100,7 @@ def object_(class_id, obis, index, data_index=0, restriction=NO_RESTRICTION):
 
 VALUE = object_(1, "0.0.96.60.1", 2)
 COUNTER = object_(1, "0.0.43.1.1", 2)
-CONSTANT = object_(1, "0.0.96.60.2", 2)
+CONSTANT = object_(1, "0.0.96.66.2", 2)
 
 
 def parse(octets, at=0):
@@ -622,7 +622,7 @@ def test_a_meter_without_security():
     """Class 30 in a meter where nobody ciphers."""
     path = suites.SUITES.with_name("plain.toml")
     path.write_text(
-        PLAIN + OBJECTS.replace('"read_only"', '"all"').replace("0.0.96.60.2", "0.0.96.60.1")
+        PLAIN + OBJECTS.replace('"read_only"', '"all"').replace("0.0.96.66.2", "0.0.96.60.1")
     )
     t = small.Meter(path).talk(client=1, server=17)
     t.open()
