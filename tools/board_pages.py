@@ -21,7 +21,7 @@ import bootstrap
 import bundle
 import compile as compiling
 import images
-from bootstrap import ROOT, Trouble, say
+from bootstrap import ROOT, Trouble, as_command, say
 
 BEGIN = "<!-- sizes: filled by make sizes -->"
 END = "<!-- end of sizes -->"
@@ -135,4 +135,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    as_command(main)

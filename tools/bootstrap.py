@@ -85,6 +85,23 @@ def say(text, end="\n"):
         sys.stderr.flush()
 
 
+def as_command(main, interrupted="", code=130):
+    """Run a command's main(arguments) to its end: trouble becomes a sentence, Ctrl-C a silent end
+    (or `interrupted`, and this code), and a reader that has gone is no trouble at all."""
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Trouble as e:
+        say(str(e))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        if interrupted:
+            say(interrupted)
+        sys.exit(code)
+    except BrokenPipeError:  # such as | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(0)
+
+
 def command(args, why, **kwargs):
     """Run a program; Trouble with the end of what it said if it fails."""
     try:
@@ -400,10 +417,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except Trouble as e:
-        say(str(e))
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    as_command(main)

@@ -32,7 +32,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import compile as compiling
 import images
-from bootstrap import BUILD, ROOT, Trouble, say
+from bootstrap import BUILD, ROOT, Trouble, as_command, say
 
 NAME = "picometer"
 BUNDLES = os.path.join(BUILD, "bundle")
@@ -300,7 +300,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    as_command(main)

@@ -31,7 +31,7 @@ import tomllib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from bootstrap import ROOT, Trouble, say, step
+from bootstrap import ROOT, Trouble, as_command, say, step
 
 METER = os.path.join(ROOT, "tools", "meter.py")
 CLIENT = os.path.join(ROOT, "host_tests", "peers", "gurux_client.py")
@@ -432,13 +432,4 @@ def short(obis):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except Trouble as e:
-        say(str(e))
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:  # such as | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(0)
+    as_command(main)

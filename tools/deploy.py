@@ -36,7 +36,7 @@ import compile as compiling
 import images
 import records
 import remote
-from bootstrap import BUILD, ROOT, Trouble, say
+from bootstrap import BUILD, ROOT, Trouble, as_command, say
 from remote import Remote
 
 DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
@@ -417,11 +417,4 @@ def write_romfs(board, image):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except Trouble as e:
-        say(str(e))
-        sys.exit(1)
-    except KeyboardInterrupt:
-        say("Interrupted: the board has no main.py until it is deployed to again.")
-        sys.exit(130)
+    as_command(main, "Interrupted: the board has no main.py until it is deployed to again.")

@@ -29,7 +29,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import bootstrap
 import compile as compiling
-from bootstrap import BUILD, ROOT, Trouble, command, say, stamp, stamped, step
+from bootstrap import BUILD, ROOT, Trouble, command, as_command, say, stamp, stamped, step
 
 BOARDS = os.path.join(ROOT, "boards")
 SOURCE = os.path.join(BUILD, "source")
@@ -320,7 +320,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    as_command(main)

@@ -31,7 +31,7 @@ import bootstrap
 import compile as compiling
 import records
 import sheet as sheets
-from bootstrap import ROOT, Trouble, say
+from bootstrap import ROOT, Trouble, as_command, say
 from launcher import Launcher, Pty, Scratch, State
 
 DEFAULT_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
@@ -236,10 +236,4 @@ def numeric(host):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except Trouble as e:
-        say(str(e))
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(0)
+    as_command(main, code=0)

@@ -42,7 +42,7 @@ import reader
 import records
 import remote
 import sheet as sheets
-from bootstrap import ROOT, Trouble, say
+from bootstrap import ROOT, Trouble, as_command, say
 
 DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 
@@ -357,10 +357,4 @@ def check(options):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except Trouble as e:
-        say(str(e))
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    as_command(main)

@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import emulated
 import images
-from bootstrap import Trouble, say
+from bootstrap import Trouble, as_command, say
 
 PROGRAM = "qemu-system-arm"
 MACHINE = "mps2-an385"
@@ -102,7 +102,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    as_command(main)

@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bootstrap
 import emulated
 import images
-from bootstrap import BUILD, Trouble, command, say, stamp, stamped, step
+from bootstrap import BUILD, Trouble, command, as_command, say, stamp, stamped, step
 
 BOARD = "RPI_PICO"
 FLASH_LEN = 2 << 20
@@ -177,7 +177,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    as_command(main)

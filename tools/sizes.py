@@ -25,7 +25,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bootstrap
 import compile as compiling
 import last_commit
-from bootstrap import ROOT, Trouble, say
+from bootstrap import ROOT, Trouble, as_command
 from meter import DEFAULT_DEFINITION, DEFAULT_LINKS
 
 HEAP = "2m"
@@ -331,8 +331,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except Trouble as e:
-        say(str(e))
-        sys.exit(1)
+    as_command(main)

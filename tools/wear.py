@@ -19,7 +19,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import compile as compiling
-from bootstrap import ROOT, Trouble, say
+from bootstrap import ROOT, Trouble, as_command, say
 from meter import DEFAULT_DEFINITION
 
 CYCLES = 100_000  # erasures that a block is rated for
@@ -140,4 +140,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    as_command(main)
