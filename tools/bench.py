@@ -110,10 +110,7 @@ def measure_chip(definition):
     elf = images.image(qemu.BOARD, definition)
     figures = {}
     with qemu.Chip(elf) as chip:
-        for line in chip.run("from device import chip\nchip.weigh(seed=1)").splitlines():
-            name, _, value = line.partition(" ")
-            if value.isdigit():
-                figures[name] = int(value)
+        figures.update(qemu.weigh(chip))
     for state in ("flash", None):
         with qemu.Chip(elf) as chip:
             said = chip.run("from device import chip\nchip.bench(state=%r)" % state)

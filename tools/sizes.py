@@ -198,11 +198,8 @@ def measure_chip(definition):
     import images
     import qemu
 
-    held = None
     with qemu.Chip(images.image(qemu.BOARD, definition)) as chip:
-        for line in chip.run("from device import chip\nchip.weigh(seed=1)").splitlines():
-            if line.startswith("held "):
-                held = int(line[5:])
+        held = qemu.weigh(chip)["held"]
     elf = images.image(qemu.BOARD, definition, CHIP_HEAP)
     script = "from device import heap\nheap.weigh(%r, %r, seed=1)"
 

@@ -3,36 +3,9 @@
 
 import gc
 import sys
-import time
 
-_DEPTH = 20
 _PORTION = 1024  # as board_main.py has it
 _ASSOCIATIONS = 3
-
-
-def _deep(n):
-    return n and _deep(n - 1)
-
-
-def used():
-    """Octets of heap in use. The collector believes old pointers on the stack: overwrite them."""
-    _deep(_DEPTH)
-    gc.collect()
-    return gc.mem_alloc()
-
-
-def weigh(**options):
-    """Start the meter of this board; octets of heap it holds, and how long it took."""
-    del sys.modules["device.chip"], sys.modules["device"]
-    before = time.ticks_us()
-    from firmware import board_main
-
-    board = board_main.start(**options)
-    ready_us = time.ticks_diff(time.ticks_us(), before)
-    print("ready_us", ready_us)
-    print("held", used())
-    print("free", gc.mem_free())
-    return board
 
 
 class _Lines:
