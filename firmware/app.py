@@ -26,7 +26,6 @@ _DOUBTFUL = const(0x02)  # clock status, see cosem/clock.py
 _START = (
     "firmware.app",
     "firmware.meter.sources",
-    "firmware.links.make",
     "firmware.flash_start",
     "firmware.fingerprint",
 )

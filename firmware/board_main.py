@@ -143,7 +143,6 @@ def record(wiring):
 def start(**options):
     import wiring
     from firmware import app
-    from firmware.links.make import make_links
 
     minute, second = options.get("start", (None, 0))
     meter = app.build(
@@ -157,6 +156,10 @@ def start(**options):
         record(wiring),
         options.get("associations", _ASSOCIATIONS),
     )
+    # Step by step: the links need room that the start of the meter has taken.
+    app.forget()
+    from firmware.links.make import make_links
+
     links = make_links(wiring.LINKS, meter, port, info_len=_INFO_LEN)
     made = Board(meter, links, options.get("locked", False))
     for link in links:
@@ -167,7 +170,7 @@ def start(**options):
     if not provisioned:
         port.out(meter.record.message)
     del sys.modules["wiring"]
-    app.forget()
+    forget(("firmware.links.make",))
     gc.threshold(-1)
     gc.collect()
     port.out("ready" if provisioned else "ready to be provisioned")
