@@ -67,7 +67,6 @@ _KEY_ROOM = const(32)  # in the hidden state of Security setup, see cosem/securi
 _N_KEYS = const(4)
 _VALUE = const(2)
 _SAP_ASSIGNMENT_LIST = const(2)
-_SECRET_ATTRIBUTE = const(7)
 
 # class_id and logical name of the objects that say who a logical device is.
 _NAME_OBJECT = b"\x00\x01\x00\x00\x2a\x00\x00\xff"
@@ -213,7 +212,7 @@ class Record:
             _room(model, row, _SAP_ASSIGNMENT_LIST, None, "SAP_assignment_list")
         for a in model.configs:
             if a[3] in _SHARED_SECRET:
-                _room(model, a[2], _SECRET_ATTRIBUTE, self._secret(model, a), "secret")
+                _room(model, a[2], model.secret(a[2]), self._secret(model, a), "secret")
         for row, setup in _setups(model):
             keys = self._octets(_SETUP_KEYS, setup)
             if keys is None or len(keys) != _N_KEYS * _key_len(model, row):
@@ -253,7 +252,7 @@ class Record:
             return
         for a in model.configs:
             if a[3] in _SHARED_SECRET:
-                _put(model, a[2], _SECRET_ATTRIBUTE, self._secret(model, a))
+                _put(model, a[2], model.secret(a[2]), self._secret(model, a))
         for row, setup in _setups(model):
             keys = self._octets(_SETUP_KEYS, setup)
             n = _key_len(model, row)

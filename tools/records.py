@@ -68,7 +68,6 @@ _LEAST_SECRET_LEN = 8
 _MOST_SAP = 0xFF
 # Mechanisms with a shared secret, and what --show-keys calls it.
 _SECRETS = {1: "lls", 2: "hls", 3: "hls", 4: "hls", 6: "hls"}
-_SECRET_ATTRIBUTE = 7
 _VALUE = 2
 _SECURITY_SETUP = 64
 _SECURITY_SUITE = 3
@@ -336,7 +335,7 @@ def shared_secrets(module):
     found = []
     for a in module.ASSOCIATIONS:
         if a[3] in _SECRETS:
-            room = sheets.room(module, a[2], _SECRET_ATTRIBUTE) - 2
+            room = sheets.room(module, a[2], sheets.secret(module, a[2])) - 2
             found.append((module.DEVICES[a[1]][0], a[0], room, "%s:%d" % (_SECRETS[a[3]], a[0])))
     return found
 

@@ -11,9 +11,9 @@ import os
 _MECHANISMS = (
     "none", "lls", "hls", "hls_md5", "hls_sha1", "hls_gmac", "hls_sha256", "hls_ecdsa",
 )  # fmt: skip
-# Those that have a secret, attribute 7 of the Association LN object.
+# Those that have a secret, in their association object.
 WITH_SECRET = (1, 2, 3, 4, 6)
-_CONTEXTS = {1: "ln", 3: "ln_ciphered"}
+_CONTEXTS = {1: "ln", 2: "sn", 3: "ln_ciphered", 4: "sn_ciphered"}
 _PROTECTIONS = ("authenticated", "encrypted", "signed")
 # certificate_entity and certificate_type of Security setup.
 ENTITIES = ("server", "client", "authority", "other")
@@ -23,7 +23,6 @@ KEYS = ("guek", "gbek", "gak", "kek")
 _KEY_ROOM = 32
 _SUITE_2 = 2
 
-_SECRET = 7  # attribute of Association LN
 _HDLC_SETUP = 23
 
 
@@ -39,7 +38,7 @@ def load(folder):
 def stored(module, row, attribute):
     """A-XDR of a stored attribute as the definition has it, or None."""
     o = module.OBJECTS[row * 16 : row * 16 + 16]
-    if attribute > o[10]:
+    if attribute > o[10] and attribute != secret(module, row):
         return None
     at = ((o[12] << 8 | o[13]) + attribute - 1) * 4
     entry = module.ATTRIBUTES[at : at + 4]
@@ -69,6 +68,13 @@ def room(module, row, attribute):
         return -1
     shape = (entry[1] | (entry[0] & 0xC0) << 2) * 5
     return module.SHAPES[shape + 3] << 8 | module.SHAPES[shape + 4]
+
+
+def secret(module, row):
+    """Number of the slot with the secret of an association object: see Model.secret()."""
+    o = module.OBJECTS[row * 16 : row * 16 + 16]
+    class_id = o[0] << 8 | o[1]
+    return {15: 7, 12: o[10] + 2}.get(class_id, 0)
 
 
 def find(module, device, key):
@@ -140,9 +146,9 @@ def association(module, a):
         "pre_established": bool(pre_established),
         "max_pdu": max_pdu,
     }
-    secret = octets(module, row, _SECRET)
-    if mechanism in WITH_SECRET and secret:
-        entry["secret_hex"] = secret.hex().upper()
+    known = octets(module, row, secret(module, row))
+    if mechanism in WITH_SECRET and known:
+        entry["secret_hex"] = known.hex().upper()
     if setup >= 0:
         entry.update(security(module, setup))
     return entry

@@ -19,7 +19,6 @@ _XDLMS_CONTEXT_INFO = const(5)
 _AUTHENTICATION_MECHANISM_NAME = const(6)
 _SECRET = const(7)
 _ASSOCIATION_STATUS = const(8)
-_USER_LIST = const(10)
 _CURRENT_USER = const(11)
 
 # Methods.
@@ -62,7 +61,6 @@ _MAX_PDU = const(5)
 _ACCESS = const(6)
 _CONTEXT = const(7)
 
-_FIRST_WITH_USERS = const(2)  # version of the class
 _DLMS_VERSION = const(6)
 _CONTEXT_ARC = const(1)
 _MECHANISM_ARC = const(2)
@@ -87,6 +85,10 @@ _OID_STRUCTURE = b"\x02\x07\x11\x02\x11\x10\x12\x02\xf4\x11\x05\x11\x08\x11"
 
 
 class Handler(Base):
+    # Association SN, which has this as its base, has others.
+    user_list = 10  # attribute
+    first_with_users = 2  # version
+
     def _config(self, row):
         """Index in ASSOCIATIONS of the association that object row describes, or -1."""
         i = 0
@@ -180,7 +182,7 @@ class Handler(Base):
         """May this user (-1: none was named) use the association? All may, where there is no
         user_list or an empty one."""
         model = self.model
-        if model.version(row) < _FIRST_WITH_USERS or model.value_len(row, _USER_LIST) <= 2:
+        if model.version(row) < self.first_with_users or model.value_len(row, self.user_list) <= 2:
             return True
         return self._find_user(row, user_id) >= 0
 
@@ -191,8 +193,8 @@ class Handler(Base):
         """
         model = self.model
         src = self._users(row)
-        pos = model.place(row, _USER_LIST)
-        end = pos + 2 + model.value_len(row, _USER_LIST)
+        pos = model.place(row, self.user_list)
+        end = pos + 2 + model.value_len(row, self.user_list)
         pos += 3 + length_size(src, pos + 3)
         while pos < end:
             if src[pos + 3] == user_id:
@@ -202,7 +204,7 @@ class Handler(Base):
         return -1
 
     def _users(self, row):
-        return self.model.image if self.model.slot(row, _USER_LIST) >= 0 else self.model.rom
+        return self.model.image if self.model.slot(row, self.user_list) >= 0 else self.model.rom
 
     def _put_current_user(self, s, config, buf, pos):
         """The user of the association that asks, or that is open; 0 and no name if it named none,

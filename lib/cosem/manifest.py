@@ -15,6 +15,7 @@ package(
     files=(
         "__init__.py",
         "association_ln.py",
+        "association_sn.py",
         "calendar.py",
         "certificate_fields.py",
         "clock.py",
@@ -41,6 +42,7 @@ package(
         "security_setup.py",
         "single_action_schedule.py",
         "slots.py",
+        "users.py",
     ),
     base_path="..",
     opt=2,

@@ -44,6 +44,9 @@ _TYPE_UNMATCHED = const(12)
 _SCOPE_VIOLATED = const(13)
 _OTHER_REASON = const(250)
 
+_ASSOCIATION_LN = const(15)
+_SECRET = const(7)
+
 _ITEM_MAX = const(384)
 _NO_PARAMETER = const(0xFFFF)
 _RANGE = const(0x83)  # of dlms/types.py
@@ -73,6 +76,8 @@ class Model:
         self.methods = definition.METHODS
         self.types = definition.TYPES
         self.access = definition.ACCESS
+        self.names = definition.NAMES
+        self.members = definition.MEMBERS
         self.devices = definition.DEVICES
         # Counts SETs and ACTIONs: the meter program sees that something has changed.
         self.edits = 0
@@ -214,6 +219,13 @@ class Model:
     def state(self, row, j):
         """Offset of hidden state j (0..) of an object in the image."""
         return self.slot(row, self.n_attributes(row) + 1 + j)
+
+    def secret(self, row):
+        """Number of the slot that has the secret of an association object, for slot() and the
+        like: an attribute of Association LN, a hidden state of Association SN."""
+        if self.class_id(row) == _ASSOCIATION_LN:
+            return _SECRET
+        return self.n_attributes(row) + 2
 
     def capacity(self, row, attribute):
         """Octets of the longest encoding that the slot of an attribute holds."""

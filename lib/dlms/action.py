@@ -136,12 +136,17 @@ def invoke(a, names, at, buf, pos, end, out):
 
     Return data go to work[out:]; a.stream.out_pos is their end.
     """
-    s = a.stream
-    s.out_pos = out
+    a.stream.out_pos = out
     row = a.locate(names, at)
     if row < 0:
         return -1 - row
-    method = names[at + 8]
+    return run(a, row, names[at + 8], buf, pos, end, out)
+
+
+def run(a, row, method, buf, pos, end, out):
+    """As invoke(), of an object's row."""
+    s = a.stream
+    s.out_pos = out
     result = a.may_invoke(row, method)
     if result:
         return result

@@ -70,6 +70,7 @@ _PROTECTED = const(4)
 _DEVICE = const(1)
 _ROW = const(2)
 _ACCESS = const(6)
+_CONTEXT = const(7)  # even: with short names
 
 
 class Association:
@@ -84,6 +85,8 @@ class Association:
     user          calling AE invocation identifier, -1: none
     context       ciphering.Context, or None: nothing is ciphered (see secured.py)
     protection    bits of the request's protection (1 authenticated, 2 encrypted, 4 signed)
+    short         None, or the module short_names: it has short names, and own_name is the
+                  base_name of its Association SN object
     asks          what is to be done between requests, 0: nothing (see secured.py)
     response_kinds   the same bits: what the rights that this request has used ask of its answer
     possible_kinds   what an answer here can be protected with
@@ -104,6 +107,8 @@ class Association:
         self.device = self.row = self.alias = 0
         self.first_row = self.n_rows = 0
         self.access = b""
+        self.short = None
+        self.own_name = 0
         self.confirmed = True
         self.user = -1
         self.conformance = 0
@@ -149,6 +154,10 @@ class Association:
         self.first_row = self.model.devices[self.device][1]
         self.n_rows = self.model.devices[self.device][2]
         self.access = config[_ACCESS]
+        self.short = None
+        if config[_CONTEXT] & 1 == 0:
+            self.short = self.server.short
+            self.short.configure(self)
         self.response_kinds = self.possible_kinds = 0
 
     # --- Rights -----------------------------------------------------------------------------
@@ -246,20 +255,30 @@ class Association:
         data-block-number-invalid, or _NO_ROOM. Unless there is more
         to come the transfer is over.
         """
-        transfer = self.transfer
-        self.transfer = _NO_TRANSFER
         n = length(buf, pos + 5, end)
         if n < 0 or pos + 5 + length_size(buf, pos + 5) + n != end:
+            self.transfer = _NO_TRANSFER
             return _MALFORMED
-        block_number = get_small_u32(buf, pos + 1)
+        return self.take_raw(buf[pos], get_small_u32(buf, pos + 1), buf, end - n, n)
+
+    def begin_raw(self, transfer):
+        """The blocks that come from now on are the first of a long request."""
+        self.transfer = transfer
+        self.block_number = 0
+        self.raw_pos = self.raw_end = 0
+
+    def take_raw(self, last_block, block_number, buf, pos, n):
+        """As take_block(), of a block that has been taken apart."""
+        transfer = self.transfer
+        self.transfer = _NO_TRANSFER
         if block_number != self.block_number + 1:
             return _DATA_BLOCK_NUMBER_INVALID
         self.block_number = block_number
         if n > len(self.work) - self.raw_end:
             return _NO_ROOM
-        copy(self.work, self.raw_end, buf, end - n, n)
+        copy(self.work, self.raw_end, buf, pos, n)
         self.raw_end += n
-        if buf[pos]:
+        if last_block:
             return _LAST
         self.transfer = transfer
         return _MORE

@@ -27,7 +27,6 @@ _SUITE_AND_COMPRESSED = const(0x8F)
 
 _GENERAL_GLO = const(0xDB)
 _GENERAL_DED = const(0xDC)
-_GLO_INITIATE_REQUEST = const(0x21)
 _GLO_FIRST = const(0xC8)
 _DED_FIRST = const(0xD0)
 _DED_LAST = const(0xD7)
@@ -54,7 +53,7 @@ _REPLAYED = const(6)
 # Tag of a request in plain text, from the tag of its service-specific protection.
 _GLO_TO_PLAIN = const(0x08)
 _DED_TO_PLAIN = const(0x10)
-_INITIATE_TO_PLAIN = const(0x20)
+# Tags below 0x20 get 0x20 from glo, and 0x40 from ded.
 
 _LAST_TX = b"\xff\xff\xff\xfd"  # an answer takes two at most
 _NEVER = b"\xff\xff\xff\xff"
@@ -184,12 +183,11 @@ def ahead(counter, n=_PORTION):
 
 
 def is_protected(tag):
-    return (
-        _GLO_FIRST <= tag <= _DED_LAST
-        or tag == _GENERAL_GLO
-        or tag == _GENERAL_DED
-        or tag == _GLO_INITIATE_REQUEST
-    )
+    if 0x20 < tag < 0x60:
+        # initiateRequest; Read, Write, UnconfirmedWrite
+        tag &= 0x1F
+        return tag == 0x01 or tag == 0x05 or tag == 0x06 or tag == 0x16
+    return _GLO_FIRST <= tag <= _DED_LAST or tag == _GENERAL_GLO or tag == _GENERAL_DED
 
 
 def unprotect(a, context, title, title_pos, buf, pos, end):
@@ -219,7 +217,7 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
     if at + n != end:
         return _WRONG
     sc = buf[at]
-    by_ded = tag == _GENERAL_DED or _DED_FIRST <= tag <= _DED_LAST
+    by_ded = tag == _GENERAL_DED or _DED_FIRST <= tag <= _DED_LAST or 0x40 <= tag < 0x60
     if by_ded:
         key = a.dedicated
     else:
@@ -247,8 +245,8 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
     if not key.verify(title, title_pos, buf, body, end):
         return _WRONG
     if not general:
-        if tag == _GLO_INITIATE_REQUEST:
-            tag -= _INITIATE_TO_PLAIN
+        if tag < 0x60:
+            tag &= 0x1F
         else:
             tag -= _DED_TO_PLAIN if by_ded else _GLO_TO_PLAIN
         if buf[body] != tag:
@@ -319,7 +317,7 @@ def protect(a, context, title, kinds, buf, pos, end):
         copy(buf, head + 1, title, 0, _TITLE_LEN)
         tag = _GENERAL_DED if by_ded else _GENERAL_GLO
     elif tag < 0x20:
-        tag += _INITIATE_TO_PLAIN
+        tag += 0x40 if by_ded else 0x20
     else:
         tag += _DED_TO_PLAIN if by_ded else _GLO_TO_PLAIN
     buf[head - 1] = tag

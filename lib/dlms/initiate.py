@@ -14,6 +14,7 @@ _INITIATE_ERROR = const(1)
 
 _DLMS_VERSION = const(6)
 _VAA_LN = const(0x0007)
+_VAA_SN = const(0xFA00)
 
 
 class InitiateRequest:
@@ -73,8 +74,8 @@ class InitiateRequest:
         return True
 
 
-def put_response(tx, pos, qos, conformance, max_pdu):
-    """Write an InitiateResponse (qos -1: absent); returns its end."""
+def put_response(tx, pos, qos, conformance, max_pdu, short=False):
+    """Write an InitiateResponse (qos -1: absent; short: with short names); returns its end."""
     tx[pos] = _INITIATE_RESPONSE
     pos += 1
     if qos >= 0:
@@ -94,8 +95,9 @@ def put_response(tx, pos, qos, conformance, max_pdu):
     tx[pos + 7] = conformance & 0xFF
     tx[pos + 8] = max_pdu >> 8
     tx[pos + 9] = max_pdu & 0xFF
-    tx[pos + 10] = _VAA_LN >> 8
-    tx[pos + 11] = _VAA_LN & 0xFF
+    vaa_name = _VAA_SN if short else _VAA_LN
+    tx[pos + 10] = vaa_name >> 8
+    tx[pos + 11] = vaa_name & 0xFF
     return pos + 12
 
 

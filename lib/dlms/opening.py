@@ -60,7 +60,6 @@ _NOT_POSSIBLE = const(1)
 _HEADER_ROOM = const(16)
 _CIPHERED = const(3)  # authenticated and encrypted
 
-_SECRET = const(7)  # attribute of Association LN
 _OCTET_STRING = const(9)
 
 # Fields of a row of ASSOCIATIONS in the definition.
@@ -161,7 +160,7 @@ def judge(a, config, aarq, request, buf):
         diagnostic,
     )
     if result == _ACCEPTED:
-        if config[_CONTEXT] == _LN_CIPHERED_CONTEXT or config[_MECHANISM] >= _SYSTEM_TITLES:
+        if config[_CONTEXT] >= _LN_CIPHERED_CONTEXT or config[_MECHANISM] >= _SYSTEM_TITLES:
             pos = acse.put_title(tx, pos, a.model.system_title)
             if by_hls and a.certificate:
                 # Who sends a certificate hears ours.
@@ -179,6 +178,7 @@ def judge(a, config, aarq, request, buf):
         request.qos if parsed else -1,
         conformance,
         min(size, channel.max_receive_pdu),
+        config is not None and config[_CONTEXT] & 1 == 0,
     )
     if pos < 0:
         a.event(_ABORTED)
@@ -186,7 +186,7 @@ def judge(a, config, aarq, request, buf):
     return channel.reply(acse.put_aare(tx, _HEADROOM, pos), pos)
 
 
-def put_information(a, context, tx, pos, initiate_error, qos, conformance, max_pdu):
+def put_information(a, context, tx, pos, initiate_error, qos, conformance, max_pdu, short):
     """Write the user-information of an AARE or RLRE, protected as the request's was; its end, or
     -1: no counter is left."""
     kinds = a.protection
@@ -195,7 +195,7 @@ def put_information(a, context, tx, pos, initiate_error, qos, conformance, max_p
         # Nothing here is signed: a job would have to, and there is no association yet.
         needed = (kinds | context.needs_response) & _CIPHERED
     if not needed:
-        return put_user_information(tx, pos, initiate_error, qos, conformance, max_pdu)
+        return put_user_information(tx, pos, initiate_error, qos, conformance, max_pdu, short)
     # Room for four octets of the field and the header of the protection.
     start = pos
     pos += 4 + _HEADER_ROOM
@@ -204,7 +204,7 @@ def put_information(a, context, tx, pos, initiate_error, qos, conformance, max_p
     if initiate_error:
         end = initiate.put_error(tx, pos, _INITIATE_ERROR_CLASS, initiate_error)
     else:
-        end = initiate.put_response(tx, pos, qos, conformance, max_pdu)
+        end = initiate.put_response(tx, pos, qos, conformance, max_pdu, short)
     head = a.server.secured.ciphering.protect(
         a, context, a.model.system_title, needed, tx, pos, end
     )
@@ -225,7 +225,7 @@ def _acse_diagnostic(a, config, aarq, buf):
         return _NO_REASON_GIVEN
     title = a.model.system_title
     n_title = aarq.title_end - aarq.title_pos
-    needed = config[_CONTEXT] == _LN_CIPHERED_CONTEXT or config[_MECHANISM] >= _SYSTEM_TITLES
+    needed = config[_CONTEXT] >= _LN_CIPHERED_CONTEXT or config[_MECHANISM] >= _SYSTEM_TITLES
     if n_title != _SYSTEM_TITLE_LEN and (aarq.title_end or needed):
         return _CALLING_AP_TITLE_NOT_RECOGNISED
     if aarq.called_title_end and (
@@ -278,9 +278,9 @@ def _failed(a, config):
 
 
 def _is_secret(a, row, buf, pos, n_said):
-    """Constant-time comparison with the secret, attribute 7 of the Association LN object."""
+    """Constant-time comparison with the secret of the association object."""
     model = a.model
-    at = model.slot(row, _SECRET)
+    at = model.slot(row, model.secret(row))
     src = model.image
     if at < 0 or src[at] != _OCTET_STRING:
         return False
@@ -307,13 +307,13 @@ def _initiate_error(a, config, context, request, parsed):
     return 0
 
 
-def put_user_information(tx, pos, initiate_error, qos, conformance, max_pdu):
+def put_user_information(tx, pos, initiate_error, qos, conformance, max_pdu, short=False):
     """Write the user-information of an AARE; returns its end."""
     start = pos
     if initiate_error:
         pos = initiate.put_error(tx, pos + 4, _INITIATE_ERROR_CLASS, initiate_error)
     else:
-        pos = initiate.put_response(tx, pos + 4, qos, conformance, max_pdu)
+        pos = initiate.put_response(tx, pos + 4, qos, conformance, max_pdu, short)
     return start + put_information_head(tx, start, pos - start - 4)
 
 

@@ -170,7 +170,7 @@ class Security:
         tag = buf[at]
         if a.state == _PENDING:
             n = self._pass_3(channel, a, buf, at, end)
-        elif tag >= _GET_REQUEST:
+        elif tag >= _GET_REQUEST or a.short is not None:
             n = self.server.service(channel, a, buf, at, end)
         else:
             n = exceptions.not_supported(channel, tag)
@@ -275,14 +275,11 @@ class Security:
 
     def _pass_3(self, channel, a, buf, pos, end):
         """Nothing but reply_to_HLS_authentication is served until it has been done right."""
-        at = pos + 3 + _REPLY_TO_HLS_LEN
-        if (
-            end - pos < 4 + _REPLY_TO_HLS_LEN
-            or buf[pos] != _ACTION_REQUEST
-            or buf[pos + 1] != _ACTION_NORMAL
-            or compare(buf, pos + 3, _REPLY_TO_HLS, 0, _REPLY_TO_HLS_LEN) != 0
-            or buf[at] != end - at - 1
-        ):
+        short = a.short
+        at = _proof(buf, pos, end) if short is None else short.proof(a, buf, pos, end)
+        if at < 0 or buf[at] != end - at - 1:
+            if short is not None and buf[pos] < _RLRQ:
+                return short.not_yet(channel, buf[pos])
             return exceptions.no_association(channel, buf[pos])
         context = a.context or self.context_of(a.config)
         key = context.unicast if context is not None else None
@@ -310,11 +307,15 @@ class Security:
             a.event(_HLS_FAILED)
             if a.state == _IDLE:
                 channel.last = None
+            if short is not None:
+                return short.pass_4(channel, buf[pos], start + 8, -1)
             tx[start + 3] = _READ_WRITE_DENIED
             tx[start + 4] = 0
             return channel.reply(start, start + 5)
         self.server.guard.passed(a, a.config)
         a.event(_HLS_PASSED)
+        if short is not None:
+            return short.pass_4(channel, buf[pos], start + 8, after)
         tx[start + 3] = 0
         tx[start + 4] = 1
         tx[start + 5] = 0
@@ -342,7 +343,9 @@ class Security:
         if a.protection:
             # The InitiateResponse once more, protected as the request.
             size = min(a.config[_MAX_PDU], channel.max_receive_pdu)
-            end = opening.put_information(a, context, tx, pos, 0, -1, a.conformance, size)
+            end = opening.put_information(
+                a, context, tx, pos, 0, -1, a.conformance, size, a.short is not None
+            )
             if end < 0:
                 end = pos
             tx[_HEADROOM + 1] += end - pos
@@ -462,6 +465,18 @@ class Security:
                 a.step()
                 if not a.done:
                     self.server.todo |= _STEPS
+
+
+def _proof(buf, pos, end):
+    """Where the length of f(StoC) is, if this is the ACTION of pass 3; else -1."""
+    if (
+        end - pos < 4 + _REPLY_TO_HLS_LEN
+        or buf[pos] != _ACTION_REQUEST
+        or buf[pos + 1] != _ACTION_NORMAL
+        or compare(buf, pos + 3, _REPLY_TO_HLS, 0, _REPLY_TO_HLS_LEN) != 0
+    ):
+        return -1
+    return pos + 3 + _REPLY_TO_HLS_LEN
 
 
 def _is_protected(tag):

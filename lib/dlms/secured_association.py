@@ -21,7 +21,6 @@ _IDLE = const(0)  # state of association.py
 # In the work buffer, behind what hls.py keeps there.
 _DEDICATED_KEY = const(192)
 _SYSTEM_TITLE_LEN = const(8)
-_SECRET = const(7)  # attribute of Association LN
 
 # Fields of a row of ASSOCIATIONS in the definition.
 _ROW = const(2)
@@ -137,10 +136,11 @@ class SecuredAssociation(Association):
         self.kept_end = end - pos
 
     def secret(self):
-        """The octets of attribute 7; allocates, and is for hls.compute() alone."""
+        """The octets of the secret; allocates, and is for hls.compute() alone."""
         model = self.model
-        n = model.value_len(self.config[_ROW], _SECRET)
-        at = model.slot(self.config[_ROW], _SECRET)
+        row = self.config[_ROW]
+        n = model.value_len(row, model.secret(row))
+        at = model.slot(row, model.secret(row))
         return bytes(model.image[at + 2 : at + n]) if at >= 0 else b""
 
     def make_dedicated_key(self):

@@ -52,6 +52,7 @@ _MECHANISM = const(3)
 _CONFORMANCE = const(4)
 _LOWEST = const(0)
 _LLS = const(1)
+_CONTEXT = const(7)  # even: with short names
 _SECURITY = const(8)
 _PRE_ESTABLISHED = const(9)
 _TRANSFER = const(4096)  # todo: buffers are wanted
@@ -133,6 +134,8 @@ class Server:
         # Of dlms.secured, where some association ciphers or has high level security; a meter
         # without does not even import it.
         self.secured = None
+        # Likewise dlms.short_names.
+        self.short = None
         self.todo = 0
         self.gbt = self._wants_transfer = None
         self._gbt_len = limits[4]
@@ -150,6 +153,10 @@ class Server:
 
                 self.secured = self.secured or secured.Security(self)
                 make = secured.SecuredAssociation
+            if config[_CONTEXT] & 1 == 0:
+                from dlms import short_names
+
+                self.short = short_names
         self.associations = [
             make(self, work_len or limits[1]) for _ in range(n_associations or limits[0])
         ]
@@ -209,6 +216,17 @@ class Server:
                 if n < 0 and not confirmed:
                     a.drop()
                 return n if n < 0 or confirmed and a.confirmed else 0
+            if (
+                tag < _AARQ
+                and a is not None
+                and a.short is not None
+                and a.state == _OPEN
+                and a.context is None
+            ):
+                n = a.short.request(a, buf, pos, end)
+                if n < 0 and not confirmed:
+                    a.drop()
+                return n if n < 0 or confirmed and a.confirmed else 0
             if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
                 n = self.secured.request(channel, a, buf, pos, end)
                 if n < 0 and not confirmed:
@@ -233,6 +251,8 @@ class Server:
             return _action(a, buf, pos, end)
         if tag == _GENERAL_BLOCK_TRANSFER and a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
             return self.gbt.request(self, a, buf, pos, end)
+        if a.short is not None and tag < _AARQ:
+            return a.short.request(a, buf, pos, end)
         return exceptions.not_supported(channel, tag)
 
     def _lookup(self, channel, client_sap, server_sap):

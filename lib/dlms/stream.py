@@ -115,6 +115,11 @@ class Stream:
         self.src = model.rom
         self.src_pos = self.src_end = 0
         self.torn = 0  # octets of the current item that are written already
+        # Of a walk over short names: the functions of variables.py, and where in the work buffer
+        # the results of methods are.
+        self.variables = None
+        self.results = 0
+        self.bare = 0  # 1: values without choice, null-data for what is refused, in one array
         self.result = 0
 
     # --- A walk over descriptors ------------------------------------------------------------
@@ -129,7 +134,15 @@ class Stream:
         self.buf = buf
         self.first = first
         self.count = count
+        self.variables = None
+        self.bare = 0
         self.rewind()
+
+    def begin_names(self, association, buf, first, count, variables, results):
+        """As begin(), with count specifications of short names (see variables.py)."""
+        self.begin(association, buf, first, count)
+        self.variables = variables
+        self.results = results
 
     def edited(self, row, attribute):
         """An attribute has changed (0: any of the object): was half of it written?"""
@@ -180,22 +193,34 @@ class Stream:
                 if self.count:
                     if end - pos < 2:
                         return pos
-                    after = quick(self.association, self.buf, self.at, out, pos + 1, end)
+                    variables = self.variables
+                    at = pos + 1 - self.bare
+                    if variables is None:
+                        after = quick(self.association, self.buf, self.at, out, at, end)
+                    else:
+                        after = variables.quick(self.association, self.buf, self.at, out, at, end)
                     if after >= 0:
-                        out[pos] = 0
+                        if at > pos:
+                            out[pos] = 0
                         pos = after
-                        self.at += 10
+                        self.at += 10 if variables is None else 3
                         self.index += 1
                         continue
                     dar = self._open_descriptor()
                     if dar:
-                        out[pos] = 1
-                        out[pos + 1] = dar if dar != _LATER else _TEMPORARY_FAILURE
-                        pos += 2
+                        if dar == _LATER:
+                            if self.variables is not None and self.count == 1:
+                                self.result = dar
+                                return pos
+                            dar = _TEMPORARY_FAILURE
+                        out[pos] = 0 if self.bare else 1
+                        out[at] = 0 if self.bare else dar
+                        pos = at + 1
                         self._next_descriptor()
                         continue
-                    out[pos] = 0
-                    pos += 1
+                    if at > pos:
+                        out[pos] = 0
+                    pos = at
                 else:
                     dar = self._open_descriptor()
                     if dar:
@@ -236,7 +261,7 @@ class Stream:
                 self.src_end = self.src_pos + 6
                 self.phase = _BYTES
             elif phase == _PART:
-                if self._open_part():
+                if self.open_part():
                     if end - pos < 1:
                         return pos
                     out[pos] = 0  # not accessible: null-data
@@ -245,6 +270,12 @@ class Stream:
             else:
                 if end - pos < 3 and (self.count > 127 or end == pos):
                     return pos
+                if self.bare:
+                    if end - pos < 6:
+                        self.result = _OTHER_REASON
+                        return pos
+                    copy(out, pos, _BARE_HEAD, 0, 3)
+                    pos += 3
                 pos = put_length(out, pos, self.count)
                 self.phase = _OPEN
 
@@ -294,6 +325,8 @@ class Stream:
 
     def _open_descriptor(self):
         """Open the value that the descriptor at `at` names; data_access_result."""
+        if self.variables is not None:
+            return self.variables.open_next(self)
         buf = self.buf
         at = self.at
         if buf[at + 9]:
@@ -316,7 +349,7 @@ class Stream:
         self.row = row
         attribute = buf[at + 8]
         if attribute == 0:
-            if not association.may_attribute_0_get() or self.selector:
+            if self.selector or not (self.bare or association.may_attribute_0_get()):
                 return _READ_WRITE_DENIED
             if not association.sees(row):
                 return _OBJECT_UNDEFINED
@@ -325,9 +358,9 @@ class Stream:
             self.phase = _HEAD
             return _SUCCESS
         self.attribute = attribute
-        return self._open_part()
+        return self.open_part()
 
-    def _open_part(self):
+    def open_part(self):
         """Open attribute `attribute` of `row`, if the association may read it."""
         if self.association is not None:
             dar = self.association.may_read(self.row, self.attribute)
@@ -394,6 +427,7 @@ class Stream:
 
 
 _NAME_HEAD = b"\x09\x06"
+_BARE_HEAD = b"\x01\x00\x01"  # one result, data, an array
 
 
 def parse_selection(buf, pos, end):

@@ -10,7 +10,8 @@
     [access]                           group of objects -> {role = rights}
     [[association]]                    device, client_sap, object (its Association LN), mechanism,
                                        role, conformance (names), max_pdu, application_context
-                                       (1 LN, 3 LN with ciphering), security_setup (logical name
+                                       (1 LN, 2 SN, 3 and 4: with ciphering; SN has an object of
+                                       Association SN), security_setup (logical name
                                        of the object with its keys), pre_established (true: open
                                        from the start, and never released)
     [[objects]]                        keys common to the lines of `list`; a line is an object
@@ -27,7 +28,8 @@ Keys of an object beside the names of its attributes (which give their initial v
     capacity         {attribute = n}: room for n characters, or n elements; "n octets" of encoding
     volatile         true: not saved; ram = [attribute]: the meter program patches it
     row_len          octets of a profile's row, when more than its columns need now
-    base_name        short name
+    base_name        short name; assigned where it is left out and short names are used
+    secret           of Association SN (of Association LN it is an attribute)
     values           {attribute = value} where an attribute has the name of a key above
     each             {x = [1, 2]} or {x = "1..4"}: a line for many; {x} in its texts is replaced.
                      Lists of one table go side by side; a list of tables: every combination
@@ -45,7 +47,7 @@ what one asks for holds for the other.
 
 import re
 
-from . import source
+from . import names, source
 from .classes import keys, load_classes, one_of, units
 from .notation import INTEGERS, Typed, logical_name, obis, parse_type
 
@@ -66,8 +68,11 @@ _KEYS = {"class": (int, str), "version": int, "device": (str, list), "obis": str
 # sources of the meter program and the classes that they feed
 _SOURCES = {"energy": (3,), "inst": (1, 3), "demand": (5,), "max": (4,), "count": (1, 3),
             "event": (1,), "status": (1, 3, 63)}  # fmt: skip
-_LN = 1  # application contexts
-_LN_CIPHERED = 3
+_LN, _SN, _LN_CIPHERED, _SN_CIPHERED = 1, 2, 3, 4  # application contexts
+_ASSOCIATION_SN, _ASSOCIATION_LN = 12, 15
+# of an association with short names, without what logical names are asked with
+_NOT_SHORT = ("get", "set", "action", "event-notification", "access")
+_LONGEST_SECRET = 64
 _WITH_KEYS = (5, 7)  # mechanisms that need a Security setup: GMAC, ECDSA
 _SECURITY_SETUP = 64
 _KEY_NAMES = ("guek", "gbek", "gak", "kek")  # in the order of the hidden state `keys`
@@ -83,7 +88,8 @@ class Device:
 
 class Association:
     """device, client_sap, object, mechanism, role, conformance (24 bits, bit 0 first), max_pdu,
-    application_context, security (Security setup, or None), pre_established."""
+    application_context, short (with short names), security (Security setup, or None),
+    pre_established."""
 
 
 class Cell:
@@ -191,7 +197,7 @@ class Loader:
 
     def associations(self):
         bits = self.classes[15].enums["conformance"]
-        names = {text.split(" (")[0]: int(bit) for bit, text in bits.items() if bit.isdecimal()}
+        numbers = {text.split(" (")[0]: int(bit) for bit, text in bits.items() if bit.isdecimal()}
         self.definition.associations = []
         for n, table in enumerate(self.data["association"]):
             path = ("association", n)
@@ -225,8 +231,8 @@ class Loader:
             a.max_pdu = table.get("max_pdu", self.definition.limits[3])
             a.conformance = 0
             for i, word in enumerate(table["conformance"]):
-                one_of(self.document, (*path, "conformance", i), word, list(names))
-                a.conformance |= 0x800000 >> names[word]
+                one_of(self.document, (*path, "conformance", i), word, list(numbers))
+                a.conformance |= 0x800000 >> numbers[word]
             a.object_name = table["object"]
             a.application_context = table.get("application_context", _LN)
             a.security_name = table.get("security_setup")
@@ -234,11 +240,16 @@ class Loader:
             if a.pre_established and a.mechanism:
                 message = "mechanism %d of a pre-established association; expected 0: nobody asks"
                 raise self.error((*path, "mechanism"), message % a.mechanism)
-            if a.application_context not in (_LN, _LN_CIPHERED):
-                message = "application_context %d; expected 1 (LN) or 3 (LN with ciphering)"
+            a.short = a.application_context in (_SN, _SN_CIPHERED)
+            if not _LN <= a.application_context <= _SN_CIPHERED:
+                message = "application_context %d; expected 1 (LN), 2 (SN), 3, 4 (with ciphering)"
                 raise self.error((*path, "application_context"), message % a.application_context)
+            for i, word in enumerate(table["conformance"]):
+                if a.short and word in _NOT_SHORT:
+                    message = "%s of an association with short names; expected read, write, ..."
+                    raise self.error((*path, "conformance", i), message % word)
             if a.security_name is None and (
-                a.application_context == _LN_CIPHERED or a.mechanism in _WITH_KEYS
+                a.application_context >= _LN_CIPHERED or a.mechanism in _WITH_KEYS
             ):
                 raise self.error(
                     path, "no security_setup; expected the logical name of one, for its keys"
@@ -321,6 +332,8 @@ class Loader:
             if key in table and "scaler_unit" not in attributes:
                 attributes["scaler_unit"] = [table.get("scaler", 0), table.get("unit", 255)]
                 self.origin.setdefault("scaler_unit", at(key))
+        if version.class_id == _ASSOCIATION_SN:
+            table["secret"] = attributes.pop("secret", "")
         known = [a.name for a in version.attributes.values()]
         for key in [
             *attributes,
@@ -376,6 +389,8 @@ class Loader:
         if o.source is not None:
             self.check_source(o)
         o.state = self.keys_of(o, table.get("keys"))
+        if version.class_id == _ASSOCIATION_SN:
+            o.state["secret"] = self.secret_of(o, table["secret"])
         o.certificates = table.get("certificates", [])
         if o.certificates and version.class_id != _SECURITY_SETUP:
             message = "certificates for %s; expected them for Security setup"
@@ -433,6 +448,18 @@ class Loader:
         for name in _KEY_NAMES:
             octets += bytes.fromhex(keys.get(name, "0x")[2:]).ljust(_KEY_ROOM, b"\x00")
         return {"keys": octets}
+
+    def secret_of(self, o, text):
+        """The hidden state `secret` of an Association SN object: an octet-string."""
+        path = o.origin.get("secret", o.path)
+        try:
+            t = parse_type("octet-string")
+            octets = t.encode(t.coerce(text))
+        except ValueError as e:
+            raise self.error(path, "secret: %s" % e) from None
+        if len(octets) > 2 + _LONGEST_SECRET:
+            raise self.error(path, "secret; expected at most %d octets" % _LONGEST_SECRET)
+        return octets
 
     def value_path(self, o, name):
         return o.origin.get(name) or (*o.path, "values", name)
@@ -501,12 +528,16 @@ class Loader:
             o.row = row
         for a in d.associations:
             try:
-                a.object = d.find(a.device, 15, a.object_name)
+                class_id = _ASSOCIATION_SN if a.short else _ASSOCIATION_LN
+                a.object = d.find(a.device, class_id, a.object_name)
             except ValueError as e:
                 raise self.error((*a.path, "object"), str(e)) from None
             if a.object is None:
-                message = "%s has no Association LN %s; expected it among its objects"
-                raise self.error((*a.path, "object"), message % (a.device.name, a.object_name))
+                message = "%s has no %s %s; expected it among its objects"
+                name = self.classes[class_id].name
+                raise self.error(
+                    (*a.path, "object"), message % (a.device.name, name, a.object_name)
+                )
             a.security = None
             if a.security_name is not None:
                 path = (*a.path, "security_setup")
@@ -522,6 +553,7 @@ class Loader:
                     (*a.path, "role"),
                     "role %s is unknown; expected one that [access] names" % a.role,
                 )
+        names.assign(self)
 
 
 def at_obis(o):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Packs a definition into the tables that the meter searches in place.
 
-OBJECTS 16 octets a row, ATTRIBUTES 4 an entry, SHAPES (what many entries share) 5 a shape, values
-as A-XDR in slots of ROM and RAM. The layout is written out in the header of the generated module
-(show.py). Descriptions, ROM slots, and access rights that are the same, or part of another, are
-stored once.
+OBJECTS 16 octets a row, ATTRIBUTES 4 an entry, SHAPES (what many entries share) 5 a shape, NAMES
+6 an object where there are short names, values as A-XDR in slots of ROM and RAM. The layout is
+written out in the header of the generated module (show.py). Descriptions, ROM slots, and access
+rights that are the same, or part of another, are stored once.
 """
 
 import os
@@ -12,6 +12,7 @@ import os
 from . import certificates
 from .classes import load_classes
 from .definition import at_obis, load_definition
+from .names import members
 from .notation import obis, plain
 
 COMPUTED, ROM, RAM, NAME, ABSENT = range(5)
@@ -103,6 +104,7 @@ class Packer:
         )
         self.rows(t)
         self.methods(t, versions)
+        self.names(t)
         self.access(t)
         t.types = t.types.data
         t.devices = []
@@ -115,7 +117,7 @@ class Packer:
         t.rings += self.vault()
         t.certificates = self.certificates(t)
         t.limits = d.limits
-        for name in ("types", "rom", "ram", "attributes", "access"):
+        for name in ("types", "rom", "ram", "attributes", "access", "members"):
             if len(getattr(t, name)) > 0xFFFF:
                 raise self.error(
                     (), "%s has %d octets; expected at most 65535" % (name, len(getattr(t, name)))
@@ -339,6 +341,22 @@ class Packer:
                 m = v.methods.get(k)
                 known = m is not None and m.parameter is not None
                 t.methods += u16(t.types.offset(m.parameter.description()) if known else 0xFFFF)
+
+    def names(self, t):
+        """NAMES: of each device the objects by their base_names, in as many rows as OBJECTS has
+        for it; MEMBERS: what their names are. Empty in a meter without short names."""
+        t.names = t.members = b""
+        d = self.definition
+        if not any(a.short for a in d.associations):
+            return
+        of = {o.row: members(o.version) for o in d.objects}
+        pool = Pool(bytes((len(m),)) + m for m in of.values())
+        t.members = pool.data
+        for device in d.devices:
+            for o in sorted(device.objects, key=lambda o: (o.base_name, o.row)):
+                m = of[o.row]
+                place = pool.offset(bytes((len(m),)) + m)
+                t.names += u16(o.base_name) + u16(o.row) + u16(place)
 
     def shape(self, t, selectors, type_offset, capacity):
         """Number of the shape; each stands once."""

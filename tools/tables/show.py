@@ -20,9 +20,18 @@ SHAPES      5 octets: selectors (bit n-1: selector n), offset of the type in TYP
             capacity (2)
 METHODS     of each class version: class_id (2), version, number of methods, and for each of them
             the offset of its parameter's type in TYPES (2), FFFF: it takes none
+NAMES       6 octets a row, as many rows as OBJECTS, those of a logical device sorted by the first
+            2: base_name (2), row of the object (2), place in MEMBERS (2). Empty: no association
+            has short names
+MEMBERS     the names of an object: their number, and for each step of 8 from its base_name an
+            attribute's index, a method's with 0x80, or 0
 ROM, RAM    slots: u16 length, A-XDR encoding, spare up to the capacity; RAM[:PERSISTENT] is saved
 """
 '''
+
+
+_TABLES = ("objects", "attributes", "shapes", "methods", "types", "rom", "ram", "access", "names",
+           "members")  # fmt: skip
 
 
 def octets(data, indent, width=22):
@@ -40,7 +49,7 @@ def module(tables):
     d = tables.definition
     text = HEADER % (os.path.basename(d.file), d.name, len(d.objects))
     text += "\nNAME = %r\n\n" % tables.name
-    for name in ("objects", "attributes", "shapes", "methods", "types", "rom", "ram", "access"):
+    for name in _TABLES:
         text += literal(name.upper(), getattr(tables, name)) + "\n"
     text += "PERSISTENT = %d\n\n" % tables.persistent
     text += "SYSTEM_TITLE = %r\n\n" % tables.system_title
@@ -85,6 +94,12 @@ def shown(value):
     if isinstance(value, bytes):
         return value.hex()
     return [shown(v) for v in value] if isinstance(value, list) else value
+
+
+def secret_of(o):
+    """The secret in an association object."""
+    hidden = o.state.get("secret")
+    return o.cells[7].value if hidden is None else hidden[2:]
 
 
 def rights_text(octet, letters):
@@ -133,7 +148,7 @@ def as_json(tables):
                 "role": a.role,
                 "conformance": a.conformance,
                 "max_pdu": a.max_pdu,
-                "secret": shown(a.object.cells[7].value),
+                "secret": shown(secret_of(a.object)),
             }
         )
     for o in d.objects:
@@ -150,6 +165,7 @@ def as_json(tables):
             "class": o.version.name,
             "version": o.version.version,
             "obis": obis(o.name),
+            "base_name": o.base_name,
             "note": o.note,
             "source": o.source,
             "attributes": [],
@@ -220,9 +236,8 @@ def as_list(tables):
 
 
 def sizes(tables):
-    names = ("objects", "attributes", "shapes", "methods", "types", "rom", "ram", "access")
-    parts = ["%s %d" % (name.upper(), len(getattr(tables, name))) for name in names]
-    total = sum(len(getattr(tables, name)) for name in names) + sum(
+    parts = ["%s %d" % (name.upper(), len(getattr(tables, name))) for name in _TABLES]
+    total = sum(len(getattr(tables, name)) for name in _TABLES) + sum(
         len(a[6]) for a in tables.associations
     )
     return "%d objects, %s, total %d octets, persistent %d" % (
