@@ -17,10 +17,12 @@ from pathlib import Path
 
 import bench
 import compile as compiling
+import identities
 import images
 import pytest
 import qemu
-import identities
+import records
+import running
 import sheet as sheets
 from bootstrap import Trouble
 from running import AARQ, GET_NAME, HDLC, aarq_with
@@ -278,6 +280,16 @@ def lets_in(chip, client_sap, secret):
     return result == 0
 
 
+def proves_itself(chip, client_sap, sheet):
+    """A client with the keys of a sheet."""
+    s, client = hdlc(chip, client_sap)
+    with s:
+        assert client.connect() == UA
+        found = running.Secured(client, client_sap, of=sheet).lets_in()
+        client.disconnect()
+    return found
+
+
 @pytest.mark.parametrize("damaged", [False, True], ids=["missing", "damaged"])
 def test_without_a_record_it_can_only_be_provisioned(elf, damaged):
     record = bytearray(identities.new("ABC", "42", DEFINITION).octets())
@@ -290,8 +302,8 @@ def test_without_a_record_it_can_only_be_provisioned(elf, damaged):
         assert ("is damaged" if damaged else "There is no provisioning record") in said
         assert "The meter can only be provisioned" in said
         assert name_of(chip) == "PMT0000000000000"
-        for client_sap, secret in ((2, b"demo-reading"), (1, b"demo-management")):
-            assert not lets_in(chip, client_sap, secret)
+        assert not lets_in(chip, READING[0], b"demo-reading")
+        assert not proves_itself(chip, MANAGEMENT[0], running.sheet())
         assert chip.said() == ""
 
 
@@ -304,6 +316,9 @@ def test_with_a_record(elf):
         assert name_of(chip) == "ABC0000000000042"
         assert lets_in(chip, 2, record.secrets[1, 2])
         assert not lets_in(chip, 2, b"demo-reading")
+        assert not proves_itself(chip, MANAGEMENT[0], running.sheet())
+        own = records.sheet(record, DEFINITION, [], ["all"])
+        assert proves_itself(chip, MANAGEMENT[0], own)
 
 
 # --- Without a board ---------------------------------------------------------------------------
