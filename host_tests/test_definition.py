@@ -130,7 +130,8 @@ def test_the_clients(packed):
     get, set_, action = 1 << 23 - 19, 1 << 23 - 20, 1 << 23 - 23
     for a in packed.associations:
         may = {get} if a[0] in (PUBLIC, READING, 3) else {get, set_, action}
-        assert {bit for bit in (get, set_, action) if a[4] & bit} == may
+        conformance = int.from_bytes(a[4], "big")
+        assert {bit for bit in (get, set_, action) if conformance & bit} == may
         assert a[5] == 512
 
 

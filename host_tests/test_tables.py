@@ -505,7 +505,7 @@ def test_access_is_a_profile_an_object(classes):
     at = int.from_bytes(table[seen : seen + 2], "big")
     assert module["ACCESS"][at : at + 4] == bytes((1, 3, 0, 1))
     association = find(module, 15, "0.0.40.0.1")[0]
-    assert module["ASSOCIATIONS"][0][:6] == (16, 0, association, 0, 0x000018, 512)
+    assert module["ASSOCIATIONS"][0][:6] == (16, 0, association, 0, b"\0\0\0\x18", 512)
     assert module["ASSOCIATIONS"][0][7:] == (1, -1, 0, 0)
 
 

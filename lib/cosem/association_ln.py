@@ -384,9 +384,7 @@ def _put_context_info(buf, pos, conformance, max_receive_pdu, max_send_pdu):
     buf[pos + 1] = 6
     buf[pos + 2] = _BIT_STRING
     buf[pos + 3] = 24
-    buf[pos + 4] = conformance >> 16
-    buf[pos + 5] = conformance >> 8 & 0xFF
-    buf[pos + 6] = conformance & 0xFF
+    copy(buf, pos + 4, conformance, 1, 3)
     pos = _put_long_unsigned(buf, pos + 7, max_receive_pdu)
     pos = _put_long_unsigned(buf, pos, max_send_pdu)
     buf[pos] = _UNSIGNED

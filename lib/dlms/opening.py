@@ -7,6 +7,7 @@ first, and goes out protected as it came. Nothing is allocated.
 """
 
 from dlms import acse, initiate
+from dlms.axdr import get_small_u32
 from dlms.prim import compare, copy, same
 from micropython import const
 
@@ -126,7 +127,9 @@ def judge(a, config, aarq, request, buf):
         initiate_error = _initiate_error(a, config, context, request, parsed)
         if initiate_error:
             diagnostic = _NO_REASON_GIVEN
-    conformance = request.conformance & config[_CONFORMANCE] if config else 0
+    conformance = 0
+    if config:
+        conformance = request.conformance & get_small_u32(config[_CONFORMANCE], 0)
     size = config[_MAX_PDU] if config else channel.max_receive_pdu
     if diagnostic:
         a.event(_AARQ_REJECTED)
@@ -300,7 +303,7 @@ def _initiate_error(a, config, context, request, parsed):
         return _REFUSED_BY_VDE_HANDLER
     if request.version < _DLMS_VERSION:
         return _DLMS_VERSION_TOO_LOW
-    if not request.conformance & config[_CONFORMANCE]:
+    if not request.conformance & get_small_u32(config[_CONFORMANCE], 0):
         return _INCOMPATIBLE_CONFORMANCE
     if 0 < request.max_pdu < _SMALLEST_PDU:
         return _PDU_SIZE_TOO_SHORT

@@ -18,6 +18,7 @@ octets for headers.
 from dlms import acse, exceptions, initiate, opening
 from dlms.action import request as _action
 from dlms.association import Association
+from dlms.axdr import get_small_u32
 from dlms.get import request as _get
 from dlms.guard import Guard
 from dlms.prim import find
@@ -142,7 +143,8 @@ class Server:
         make = Association
         reserved = 0
         for config in model.configs:
-            if config[_CONFORMANCE] & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
+            conformance = get_small_u32(config[_CONFORMANCE], 0)
+            if conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
                 from dlms import gbt
 
                 self.gbt = gbt
@@ -305,7 +307,7 @@ class Server:
             a.configure(config)
             a.confirmed = True
             a.user = -1
-            a.conformance = config[_CONFORMANCE]
+            a.conformance = get_small_u32(config[_CONFORMANCE], 0)
             a.max_pdu = 0
             a.limit = channel.max_pdu
             if self.secured is not None:

@@ -391,7 +391,7 @@ class Packer:
                     d.devices.index(a.device),
                     a.object.row,
                     a.mechanism,
-                    a.conformance,
+                    a.conformance.to_bytes(4, "big"),
                     a.max_pdu,
                     table,
                     a.application_context,

@@ -56,14 +56,15 @@ def module(tables):
     text += "# (sap, first row, rows, logical device name)\nDEVICES = (\n"
     text += "".join("    %r,\n" % (row,) for row in tables.devices) + ")\n\n"
     text += (
-        "# (client_sap, device, row, mechanism, conformance, max_pdu, access offsets,\n"
+        "# (client_sap, device, row, mechanism, conformance (4 octets), max_pdu, access offsets,\n"
         "# application context, row of Security setup or -1, 1: pre-established,\n"
         "# most that rights ask of a response: 1 authenticated, 2 encrypted, 4 signed)\n"
     )
-    # All of it literals: such a tuple stays in ROM where it is frozen.
+    # All of it literals: such a tuple stays in ROM where it is frozen. Integers there are small
+    # up to 13 bits; to count with others would allocate.
     text += "ASSOCIATIONS = (\n"
     for a in tables.associations:
-        text += "    (\n        %d, %d, %d, %d, 0x%06X, %d,\n" % a[:6]
+        text += "    (\n        %d, %d, %d, %d, %r, %d,\n" % a[:6]
         text += "        %s,\n" % octets(a[6], 8)
         text += "        %d, %d, %d, %d,\n    ),\n" % a[7:]
     text += ")\n\nHANDLERS = %r\n\n" % (tuple(tables.handlers),)
