@@ -60,20 +60,25 @@ TYPE_UNMATCHED, OTHER_REASON = 12, 250
 # diagnostic of an association that was refused
 NO_REASON_GIVEN, MECHANISM_NAME_REQUIRED, AUTHENTICATION_FAILURE = 1, 12, 13
 
-GMAC = 5
-TITLE = b"CLI\0\0\0\0\1"  # of the peers
+GMAC, SHA256, ECDSA = 5, 6, 7
+TITLE = b"CLI\0\0\0\0\1"  # of the peers, but for those whose certificates have another
+# Of the demo meter; what a PEM file has in it is said in its name.
+_CERTIFICATES = os.path.join(ROOT, "firmware", "definitions", "residential")
+_CURVES = {1: "p256", 2: "p384"}
 
 RUNTIMES = ("cpython", "micropython")
 
 # (client SAP, server SAP)
 PUBLIC, READING, MANAGEMENT, DISPLAY = (16, 1), (2, 1), (1, 1), (16, 17)
-ASSOCIATIONS = (PUBLIC, READING, MANAGEMENT, DISPLAY)
-_NAMES = {PUBLIC: "public", READING: "reading", MANAGEMENT: "management", DISPLAY: "display"}
+PROVEN_READING, SUITE_1, SUITE_2, UPDATE = (3, 1), (4, 1), (5, 1), (7, 1)
+_NAMES = {PUBLIC: "public", READING: "reading", MANAGEMENT: "management", DISPLAY: "display",
+          PROVEN_READING: "proven-reading", SUITE_1: "suite-1", SUITE_2: "suite-2",
+          UPDATE: "firmware-update"}  # fmt: skip
 
 
 def shown(value):
     """What a test is called that has this parameter: an association, a text, options of a peer."""
-    if value in ASSOCIATIONS:
+    if value in _NAMES:
         return _NAMES[value]
     return value if isinstance(value, str) else "".join(value).replace("--", "-") or "plain"
 
@@ -158,7 +163,7 @@ class Refusal(Exception):
 class Peer:
     """A peer's program, connected to a meter; calls are commands of PROTOCOL.md.
 
-    secret: hexadecimal; or title, keys and counter of GMAC, for a client that ciphers
+    secret: hexadecimal; or options of the peer, for a client that ciphers or has a title
     """
 
     def __init__(self, peers, program, meter, link, association, secret, options=()):
@@ -169,7 +174,7 @@ class Peer:
         if isinstance(secret, str):
             secret = {"secret": secret}
         elif program == "gurux_client.py":
-            secret = {**secret, "mechanism": "gmac", "protect": "both"}
+            secret = {"mechanism": "gmac", "protect": "both", **secret}
         for name, value in secret.items():
             args += ["--" + name, value]
         args += options
@@ -260,13 +265,19 @@ class Expected:
     def secret(self, association):
         """What a peer needs to get in: see Peer."""
         a = self.associations[association]
-        if a["mechanism"] != GMAC:
+        if a["mechanism"] < GMAC:
             return a["secret"] if a["mechanism"] else ""
+        options = {"title": TITLE.hex()}
+        if a["mechanism"] == SHA256:
+            return {**options, "mechanism": "sha256", "protect": "none", "secret": a["secret"]}
         # Counters that no client has used: each connection gets some of its own.
         self.counter += 1 << 16
         setup = self.objects[(association[1], 64, a["security_setup"])]
-        keys = {name: setup["keys"][name] for name in ("guek", "gak")}
-        return {"title": TITLE.hex(), "counter": str(self.counter), **keys}
+        options["counter"] = str(self.counter)
+        options.update({name: setup["keys"][name] for name in ("guek", "gak")})
+        if a["mechanism"] == ECDSA:
+            options.update(signing(association[0], plain(setup["attributes"][2]["encoding"])))
+        return options
 
     def object_list(self, association):
         """(class_id, version, obis, {attribute: (mode, selectors)}, {method: mode}), sorted."""
@@ -336,6 +347,35 @@ class Expected:
         if attribute == 8:
             return "1602" if described == association else "1600"
         return None
+
+
+def signing(client, suite):
+    """Options of a peer that signs as this client of the demo meter."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+
+    octets = []
+    for who in ("client-%d" % client, "meter"):
+        with open(
+            os.path.join(_CERTIFICATES, "%s-%s-sign.pem" % (who, _CURVES[suite])), "rb"
+        ) as f:
+            octets.append(f.read())
+    title = x509.load_pem_x509_certificate(octets[0]).subject
+    pem = octets[0][octets[0].index(b"-----BEGIN PRIVATE KEY") :]
+    own = serialization.load_pem_private_key(pem, None)
+    their = (
+        x509.load_pem_x509_certificate(octets[1])
+        .public_key()
+        .public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    )
+    private = own.private_numbers().private_value.to_bytes(own.key_size // 8, "big")
+    return {
+        "mechanism": "ecdsa",
+        "suite": str(suite),
+        "title": next(iter(title)).value.lower(),
+        "signing-key": private.hex(),
+        "meter-signing-key": their[1:].hex(),
+    }
 
 
 def access_mode(of, client, version):

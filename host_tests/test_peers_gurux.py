@@ -30,15 +30,20 @@ from peer_sessions import (
     OBJECT_CLASS_INCONSISTENT,
     OBJECT_UNDEFINED,
     OTHER_REASON,
+    PROVEN_READING,
     PUBLIC,
     READ_WRITE_DENIED,
     READING,
     RUNTIMES,
     ROOT,
     SERIAL_NUMBER,
+    SUITE_1,
+    SUITE_2,
     TARIFF_SCRIPTS,
     TARIFFS,
     TYPE_UNMATCHED,
+    UPDATE,
+    RunningMeter,
     encoding_of,
     moves,
     plain,
@@ -62,6 +67,12 @@ READS = [
     ("cpython", "hdlc", DISPLAY, ()),
     ("micropython", "wrapper", READING, ("--max-pdu", "128")),
     ("micropython", "hdlc", MANAGEMENT, ()),
+    ("cpython", "wrapper", PROVEN_READING, ()),
+    ("cpython", "hdlc", SUITE_1, ()),
+    ("cpython", "wrapper", SUITE_2, ("--max-pdu", "200")),
+    ("cpython", "wrapper", UPDATE, ()),
+    ("micropython", "wrapper", SUITE_1, ("--max-pdu", "200")),
+    ("micropython", "hdlc", SUITE_2, ()),
 ]
 
 
@@ -148,10 +159,11 @@ def test_nothing_else(association, standing, connect, expected):
 # --- Writing --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("association", [MANAGEMENT, SUITE_1, SUITE_2], ids=shown)
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_set(runtime, fresh, connect):
+def test_set(runtime, association, fresh, connect):
     meter = fresh(runtime)
-    manager = connect(PROGRAM, meter, "wrapper", MANAGEMENT)
+    manager = connect(PROGRAM, meter, "wrapper", association)
     reader = connect(PROGRAM, meter, "hdlc", READING)
     assert reader.get(1, MESSAGE, 2)["value"] == ""
     manager.set(1, MESSAGE, 2, "octet-string", b"Good morning".hex())
@@ -159,7 +171,7 @@ def test_set(runtime, fresh, connect):
     assert reader.get(1, MESSAGE, 2)["value"] == b"Good morning".hex()
     manager.ask("release")
     manager.ask("close")
-    manager = connect(PROGRAM, meter, "wrapper", MANAGEMENT)
+    manager = connect(PROGRAM, meter, "wrapper", association)
     assert manager.get(1, MESSAGE, 2)["value"] == b"Good morning".hex()
 
 
@@ -248,9 +260,10 @@ def test_hdlc_setup(fresh, connect):
 # --- Methods --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("association", [MANAGEMENT, SUITE_1, SUITE_2], ids=shown)
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_actions(runtime, fresh, connect):
-    peer = connect(PROGRAM, fresh(runtime), "wrapper", MANAGEMENT)
+def test_actions(runtime, association, fresh, connect):
+    peer = connect(PROGRAM, fresh(runtime), "hdlc", association)
     # capture and reset of a profile
     assert peer.get(7, LOAD_PROFILE, 7)["value"] == 0
     peer.act(7, LOAD_PROFILE, 2)
@@ -301,6 +314,55 @@ def test_actions_refused(fresh, connect):
     answer = reader.refused("action", class_id=70, obis=DISCONNECTOR, method=1)
     assert answer == {"kind": "exception_response", "state": 1, "service": 2}
     assert reader.get(70, DISCONNECTOR, 2)["value"] is True
+
+
+# --- Keys -----------------------------------------------------------------------------------
+
+NEW = bytes(range(0x40, 0x50)).hex(), bytes(range(0x70, 0x80)).hex()
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("association", [MANAGEMENT, SUITE_1, SUITE_2], ids=shown)
+def test_rekey(association, runtime, request, connect, expected, tmp_path):
+    """Keys are transferred, or agreed, and are those of the meter after a restart."""
+    if runtime == "micropython":
+        request.getfixturevalue("micropython")
+    setup = expected.associations[association]["security_setup"]
+    link = "hdlc" if runtime == "cpython" else "wrapper"
+
+    def again(keys=None):
+        """The meter from its stored state, and the client with these keys."""
+        meter = RunningMeter(runtime, "--state", str(tmp_path / "state"))
+        secret = expected.secret(association)
+        secret.update(keys or {})
+        peer = connect(PROGRAM, meter, link, association, secret=secret, open=False)
+        return meter, peer
+
+    meter, peer = again()
+    peer.ask("open")
+    if association == MANAGEMENT:
+        kek = expected.objects[(1, 64, setup)]["keys"]["kek"]
+        guek, gak = NEW
+        peer.ask("transfer", obis=setup, kek=kek, keys=[[0, guek], [2, gak]])
+    else:
+        guek, gak = peer.ask("agree", obis=setup, key_ids=[0, 2])["keys"]
+    peer.ask("keys", guek=guek, gak=gak, counter=0)
+    number = peer.get(1, SERIAL_NUMBER, 2)["value"]
+    peer.ask("close")
+    assert (meter.stop(), meter.said) == (0, "")
+
+    # The counters of new keys begin at 0.
+    meter, peer = again({"guek": guek, "gak": gak, "counter": "20"})
+    peer.ask("open")
+    assert peer.get(1, SERIAL_NUMBER, 2)["value"] == number
+    peer.ask("close")
+    assert (meter.stop(), meter.said) == (0, "")
+
+    meter, peer = again()
+    answer = peer.refused("open")
+    assert (answer["result"], answer["diagnostic"]) == (1, AUTHENTICATION_FAILURE)
+    peer.ask("close")
+    assert (meter.stop(), meter.said) == (0, "")
 
 
 # --- Associations ---------------------------------------------------------------------------
