@@ -165,7 +165,11 @@ def show(options):
     record = record_of(options)
     module = module_of(options)
     s = records.sheet(record, module, [], names_of(options.show_keys, module))
-    print(json.dumps(s, indent=2) if options.json else "\n".join(records.sheet_text(s)))
+    lines = records.sheet_text(s)
+    folder = os.path.join(options.folder, AUTHORITY)
+    if record.certificates and os.path.isdir(folder):
+        lines.append("  The private keys of these clients are in %s." % folder)
+    print(json.dumps(s, indent=2) if options.json else "\n".join(lines))
     return 0
 
 
