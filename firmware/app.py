@@ -28,6 +28,7 @@ _START = (
     "firmware.meter.sources",
     "firmware.flash_start",
     "firmware.fingerprint",
+    "firmware.provisioning",
 )
 
 

@@ -169,6 +169,7 @@ def start(**options):
     provisioned = meter.record is None or meter.record.good
     if not provisioned:
         port.out(meter.record.message)
+    meter.record = None
     del sys.modules["wiring"]
     forget(("firmware.links.make",))
     gc.threshold(-1)
