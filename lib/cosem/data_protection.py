@@ -171,7 +171,7 @@ class Handler(Base):
             return _TYPE_UNMATCHED, None
         if self._required(row, 5) & ~kinds:
             return _SCOPE_VIOLATED, None
-        result, plain = self._read(a, objects)
+        result, plain = yield from self._read(a, objects)
         if result:
             return result, None
         made = yield from party.protect(plain, parameters, False)
@@ -212,7 +212,7 @@ class Handler(Base):
     # --- What is inside ---------------------------------------------------------------------
 
     def _read(self, a, objects):
-        """(data_access_result, structure of the values)"""
+        """Generator: (data_access_result, structure of the values)."""
         out = bytearray(len(a.work))
         out[0] = _STRUCTURE
         pos = put_length(out, 1, len(objects))
@@ -231,6 +231,7 @@ class Handler(Base):
                 out[pos : pos + end - at] = out[at:end]
                 after = pos + end - at
             pos = after
+            yield
         return _SUCCESS, bytes(out[:pos])
 
     def _write(self, a, objects, plain):
@@ -268,7 +269,7 @@ class Handler(Base):
         return a.may_write(row, index) or self.model.accepts(row, index, plain, at, end)
 
     def _run(self, a, class_id, name, index, plain):
-        """Invoke a method; (action_result, its return value)."""
+        """Generator: invoke a method; (action_result, its return value)."""
         model = self.model
         row = a.locate(_descriptor(class_id, name, index), 0)
         if row < 0:

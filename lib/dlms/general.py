@@ -172,6 +172,7 @@ def _peel_ciphering(a, context, buf):
         g = yield from _agreed(a, context, form, transaction, data)
     if g is None:
         return _REFUSED
+    yield
     layer.key_info = bytes(buf[at:after])
     body = content + _HEAD_LEN
     if kinds & _AUTHENTICATED:
@@ -371,6 +372,7 @@ def _seal_ciphering(a, context, octets, kinds):
         own = bytes(model.system_title)
         key = agreed.derive(model, context.row, z, own, nonce, bytes(a.title))
         g = gcm.new(model.aes(key))
+        yield
     counter = marks(model, context).next()
     if counter is None:
         return None
