@@ -181,7 +181,7 @@ class Client:
         information = fields[0xBE]
         assert information[0] == 4 and information[1] == len(information) - 2
         information = information[2:]
-        if information[0] in (0x28, 0xDB):
+        if information[0] in (0x28, 0xDB, 0xDD):
             information = self.unprotect(information)
         fields["information"] = information
         return fields

@@ -255,6 +255,41 @@ def test_blocks_and_sizes(suite, kind):
         assert whole == value
 
 
+class Opens(General0):
+    """In general-ciphering from the AARQ to the RLRQ."""
+
+    def protect(self, apdu, kind=None, **how):
+        return General0.protect(self, apdu, "identified", **how)
+
+
+@pytest.mark.parametrize("transaction", [b"", b"12345678", bytes(32)])
+def test_an_association_of_general_ciphering_alone(transaction):
+    c = Opens(small.Meter().talk(client=STRICT, server=17))
+    fields = General0.fields
+
+    def named(**how):
+        c.last_transaction = transaction
+        return fields(c, transaction=transaction, **how)
+
+    c.fields = named
+    c.open()
+    assert c.ask(GET) == VALUE
+    rlrq = "62%02X800100BE%02X04%02X"
+    for good in (False, True):
+        body = c.protect(bytes.fromhex("01000000065F1F04007EFF1FFFFF"))
+        if not good:
+            body = body[:-1] + bytes([body[-1] ^ 1])
+        n = len(body)
+        got = c.talk.say(rlrq % (n + 7, n + 2, n) + body.hex())
+        if good:
+            answer = bytes.fromhex(got)
+            assert answer[:5].hex() == "63%02x800100" % (len(answer) - 2)
+            assert c.unprotect(answer[9:])[0] == 0x08
+        else:
+            assert got == WRONG[1:]
+    assert c.ask(GET) == REFUSED
+
+
 def test_an_exception_is_protected_too():
     c = client(1, "one-pass")
     assert c.ask("C0094100000000").startswith("D8")

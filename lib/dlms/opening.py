@@ -57,8 +57,11 @@ _SYSTEM_TITLE_LEN = const(8)
 # Of ciphering.py.
 _GLO = const(1)
 _NOT_POSSIBLE = const(1)
-# Header of a protected APDU of less than 128 octets, at most.
+# Header of a protected APDU of less than 128 octets; that of general-ciphering; what comes behind.
 _HEADER_ROOM = const(16)
+_GENERAL_ROOM = const(72)
+_REST = const(32)
+_IDENTIFIED = const(5)  # of identified.py
 _CIPHERED = const(3)  # authenticated and encrypted
 
 _OCTET_STRING = const(9)
@@ -95,10 +98,8 @@ def judge(a, config, aarq, request, buf):
     end = aarq.user_information_end
     wrong = 0
     if not diagnostic and context is not None and pos < end:
-        if a.server.secured.ciphering.is_protected(buf[pos]):
-            wrong = a.server.secured.ciphering.unprotect(
-                a, context, buf, aarq.title_pos, buf, pos, end
-            )
+        if security.is_protected(buf[pos]):
+            wrong = security.unprotect(a, context, buf, aarq.title_pos, buf, pos, end)
             if wrong < 0:
                 return -1
             if not wrong:
@@ -201,16 +202,16 @@ def put_information(a, context, tx, pos, initiate_error, qos, conformance, max_p
         return put_user_information(tx, pos, initiate_error, qos, conformance, max_pdu, short)
     # Room for four octets of the field and the header of the protection.
     start = pos
-    pos += 4 + _HEADER_ROOM
     if not kinds:
         a.form = _GLO
+    pos += 4 + (_GENERAL_ROOM if a.form == _IDENTIFIED else _HEADER_ROOM)
+    if pos + _REST > len(tx):
+        return -1
     if initiate_error:
         end = initiate.put_error(tx, pos, _INITIATE_ERROR_CLASS, initiate_error)
     else:
         end = initiate.put_response(tx, pos, qos, conformance, max_pdu, short)
-    head = a.server.secured.ciphering.protect(
-        a, context, a.model.system_title, needed, tx, pos, end
-    )
+    head = a.server.secured.protect(a, context, needed, tx, pos, end)
     if head < 0:
         return -1
     n = a.plain_end - head

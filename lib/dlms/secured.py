@@ -94,7 +94,6 @@ class Security:
 
     def __init__(self, server):
         self.server = server
-        self.ciphering = ciphering
         self.hls = hls
         self.general = None  # see load_general()
         self._lowest = b"\0\0\0\0"  # counter that an invocation-counter-error tells
@@ -189,9 +188,7 @@ class Security:
         if kinds & _SIGNED or a.form >= _BY_JOB:
             a.kinds = kinds
             return a.ask(_SEAL, channel.tx, start, start + n)
-        title = self.server.model.system_title
-        protect = identified.protect if a.form == _IDENTIFIED else ciphering.protect
-        start = protect(a, context, title, kinds, channel.tx, start, start + n)
+        start = self.protect(a, context, kinds, channel.tx, start, start + n)
         return channel.reply(start, a.plain_end) if start >= 0 else exceptions.failed(channel)
 
     def _wrong(self, channel, wrong, lowest):
@@ -228,6 +225,21 @@ class Security:
             # Nobody has said yet who the client is.
             copy(a.title, 0, buf, at + 2, _SYSTEM_TITLE_LEN)
         return ciphering.unprotect(a, context, a.title, 0, buf, at, end)
+
+    def unprotect(self, a, context, title, title_pos, buf, pos, end):
+        """ciphering.unprotect(), for what identified.py has, too: an InitiateRequest."""
+        if buf[pos] == _GENERAL_CIPHERING:
+            return identified.unprotect(a, context, title, title_pos, buf, pos, end)
+        return ciphering.unprotect(a, context, title, title_pos, buf, pos, end)
+
+    def protect(self, a, context, kinds, buf, pos, end):
+        """ciphering.protect(), or that of identified.py."""
+        protect = identified.protect if a.form == _IDENTIFIED else ciphering.protect
+        return protect(a, context, self.server.model.system_title, kinds, buf, pos, end)
+
+    def is_protected(self, tag):
+        """Is this the tag of something for unprotect()?"""
+        return tag == _GENERAL_CIPHERING or ciphering.is_protected(tag)
 
     def _overhead(self, a, kinds):
         """Octets that the protection of the answer takes; -1: who knows is not there yet."""
@@ -330,8 +342,8 @@ class Security:
         if at < 0:
             return exceptions.malformed(channel)
         context = a.context
-        if context is not None and at and ciphering.is_protected(buf[at]):
-            wrong = ciphering.unprotect(a, context, a.title, 0, buf, at, end)
+        if context is not None and at and self.is_protected(buf[at]):
+            wrong = self.unprotect(a, context, a.title, 0, buf, at, end)
             if wrong < 0:
                 return -1
             if wrong:
