@@ -6,8 +6,9 @@ import hashlib
 try:
     from cryptography.exceptions import InvalidSignature
 except ImportError:
-    message = "the Python package `cryptography` is missing (pip install cryptography)"
-    raise ImportError(message) from None
+    raise ImportError(
+        "the Python package `cryptography` is missing (pip install cryptography)"
+    ) from None
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
