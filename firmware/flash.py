@@ -68,6 +68,10 @@ class Ring:
         self.first = 0
         self._shift = 0
 
+    def buffer(self):
+        """Where read() makes a row, before it copies it out."""
+        return memoryview(self._place[0].work)[_ROW_AT : _ROW_AT + self.row_len]
+
     def read(self, k, buf, pos):
         if k < 0 or k >= self.n:
             return False
@@ -213,13 +217,13 @@ class FlashStorage:
 
     def erase(self, block):
         """False: it failed; a look at the block's beginning tells, whatever the device says."""
-        work = self.work
+        look = self._look
         try:
-            if self.device.ioctl(_ERASE, block) or self.device.readblocks(block, self._slot, 0):
+            if self.device.ioctl(_ERASE, block) or self.device.readblocks(block, look, 0):
                 return False
         except OSError:
             return False
-        return work[0] == 0xFF and not compare(work, 0, work, 1, _SLOT_LEN - 1)
+        return look[0] == 0xFF and not compare(look, 0, look, 1, _SLOT_LEN - 1)
 
     def fetch(self, block, at, view, n):
         """Read n octets, a check at their end, to work; False: they are not what was written.

@@ -56,10 +56,13 @@ def prepare(s, definition, first, count, unit):
     if _SLOT_LEN % small:
         raise OSError("Flash that is programmed %d octets at once is not supported." % unit)
     sizes = [(r[1] + _ROW_OVERHEAD + small - 1) // small * small for r in definition.RINGS]
-    work = bytearray(max(sizes + [_SLOT_LEN + _DATA_LEN]))
+    n = max(sizes + [_SLOT_LEN + _DATA_LEN])
+    work = bytearray(n + _SLOT_LEN)
     view = memoryview(work)
     s.work = work
     s._slot = view[0:_SLOT_LEN]
+    # What an erased block is read to: whatever is to be written stays.
+    s._look = view[n:]
     views = {size: view[0:size] for size in sizes}
     at = first + _DIRECTORY_BLOCKS
     s._places = {}

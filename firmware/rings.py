@@ -5,6 +5,8 @@
     append(buf, pos) -> bool False: it could not be stored, and the ring is as before
     read(k, buf, pos) -> bool   k = 0 is the oldest; False: the row is damaged, or there is none
     clear() -> bool
+    buffer()    room for a row, which read() and append() take, too; its content stays until the
+                storage is used for something else
 
 In a file, power may fail at any write. A row is one write, with its sequence number and a CRC: a
 torn one is not there, and takes nothing with it but the oldest row of a full ring, which it was
@@ -67,6 +69,9 @@ class RAMRing:
                 self._spare = bytearray(self.row_len << self._shift)
             except MemoryError:
                 pass  # append() will say so if it is needed
+
+    def buffer(self):
+        return bytearray(self.row_len)
 
     def append(self, buf, pos):
         at = (self._oldest + self.n) % self.capacity
@@ -196,6 +201,9 @@ class FileRing:
             and seq >> 8 & 0xFF == r[2]
             and seq & 0xFF == r[3]
         )
+
+    def buffer(self):
+        return bytearray(self.row_len)
 
     def append(self, buf, pos):
         seq = self.first + self.n

@@ -16,8 +16,10 @@ False: there is none, or it could not be stored and all is as before. What was f
     vault.record[vault.pos:vault.end]     the certificate; pos == end: there is none yet
     vault.title(), vault.private()        8 octets, all zero: none; and the private key
 
-nth() and find() allocate nothing. Power may fail at any write: then put() and remove() have been
-done, or not at all. What was removed is overwritten when the ring comes round, not at once.
+What was found stays until the storage is used for something else: at the longest to the end of a
+step of a job. nth() and find() allocate nothing. Power may fail at any write: then put() and
+remove() have been done, or not at all. What was removed is overwritten when the ring comes round,
+not at once.
 
 A row: setup u16, entity, kind, id, title in 8 octets, n_private, n_certificate u16, age u24,
 private key, certificate. Of rows with the same id the last one counts; an entity of 255 says that
@@ -50,7 +52,7 @@ class Vault:
         # kind.
         self._index = bytearray(4 * ring.capacity)
         self._id = 0
-        self.record = bytearray(ring.row_len)
+        self.record = ring.buffer()
         self.entity = self.kind = self.pos = self.end = 0
         for k in range(ring.n):
             if ring.read(k, self.record, 0):
