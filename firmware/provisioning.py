@@ -24,6 +24,9 @@ tag, u16 length, content:
 Names come from the record at every start. Secrets, keys and certificates are taken once: a client
 may change them later, and what it wrote stays until another record comes; storage.extra keeps
 which one that was. When power fails before that has been saved, all of them are taken again.
+Keys that come again to a meter that has lost its state would come with counters from the
+beginning: it needs a record with others (provision.py complete --rekey).
+
 Without a record that is whole and fits, the meter says so in its names, and only lets clients in
 that need no authentication: those of the definition have secrets that everybody knows.
 

@@ -665,7 +665,14 @@ def test_a_record_for_less_is_completed(full, module, secured, tmp_path):
     del record.setups[SETUPS[0]]
     records.replace(record, path)
     assert provision(*args)[1] == "added: keys of 0.0.43.0.1\n"
-    assert SETUPS[0] in records.load(path).setups
+    again = records.load(path)
+    assert SETUPS[0] in again.setups
+    # A meter that has lost its counters gets other keys, and nothing else.
+    assert len(provision(*args, "--rekey")[1].splitlines()) == 3
+    rekeyed = records.load(path)
+    assert rekeyed.certificates == again.certificates and rekeyed.secrets == again.secrets
+    for name in SETUPS:
+        assert not set(rekeyed.setups[name].values()) & set(again.setups[name].values())
 
 
 FORMAT_1 = """

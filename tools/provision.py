@@ -8,7 +8,7 @@
     python3 tools/provision.py check RECORD PLACE
     python3 tools/provision.py show RECORD [--show-keys [NAME,...]]
     python3 tools/provision.py list
-    python3 tools/provision.py complete RECORD           add what another definition needs
+    python3 tools/provision.py complete RECORD [--rekey] add what another definition needs
     python3 tools/provision.py authority                 make one for certificates, and show it
     python3 tools/provision.py certify REQUEST [--kind agree|tls] [-o FILE]
     python3 tools/provision.py demo FOLDER               public certificates of demo meters
@@ -20,8 +20,12 @@ the meter can be read: wrapper-tcp:HOST:PORT, hdlc-tcp:HOST:PORT, hdlc-serial:DE
 Secrets and keys are never printed unless --show-keys asks for them: all of them, or those named
 (lls, lls:CLIENT, hls, hls:CLIENT, guek, gak, gbek, kek, private). tools/records.py says what a
 record has, tools/authority.py what an authority is; its folder is `authority` in that of the
-records. A REQUEST is a PKCS#10 that a meter has made, a file of DER or PEM; the root and the
-certificate that the meter is to import are written as PEM.
+records. A REQUEST is a PKCS#10 that a meter has made, a file of DER or PEM; the certificate that it
+is to import is written as PEM.
+
+A meter that has lost what it stored (its flash was erased, or it has another definition) has lost
+its invocation counters: under the keys of before, it would use them again. complete --rekey makes
+other keys, which are then to be written to it.
 """
 
 import sys
@@ -93,6 +97,7 @@ def parser():
     c = commands.add_parser("complete", parents=[common], help="add what a record lacks")
     c.set_defaults(run=complete)
     c.add_argument("record")
+    c.add_argument("--rekey", action="store_true", help="other keys for all Security setups")
 
     c = commands.add_parser("authority", parents=[common], help="make a certificate authority")
     c.set_defaults(run=make_authority)
@@ -205,6 +210,8 @@ def authority_of(options, folder=None, **how):
 
 def complete(options):
     record = record_of(options)
+    if options.rekey:
+        record.setups.clear()
     added = records.complete(record, module_of(options), lambda: authority_of(options))
     if added:
         records.replace(record, records.find(options.record, options.folder))
