@@ -20,8 +20,8 @@ the meter can be read: wrapper-tcp:HOST:PORT, hdlc-tcp:HOST:PORT, hdlc-serial:DE
 Secrets and keys are never printed unless --show-keys asks for them: all of them, or those named
 (lls, lls:CLIENT, hls, hls:CLIENT, guek, gak, gbek, kek, private). tools/records.py says what a
 record has, tools/authority.py what an authority is; its folder is `authority` in that of the
-records. A REQUEST is a PKCS#10 that a meter has made, a file of DER or PEM; the certificate that it
-is to import is written as PEM.
+records. A REQUEST is a PKCS#10 that a meter has made, a file of DER or PEM; the certificate that
+it is to import is written as PEM.
 
 A meter that has lost what it stored (its flash was erased, or it has another definition) has lost
 its invocation counters: under the keys of before, it would use them again. complete --rekey makes
