@@ -185,6 +185,9 @@ class Ring:
     def n(self):
         return len(self.rows)
 
+    def buffer(self):
+        return bytearray(self.row_len)
+
     def append(self, buf, pos):
         self.rows.append(bytes(buf[pos : pos + self.row_len]))
         if len(self.rows) > self.capacity:

@@ -32,6 +32,9 @@ class Ring:
         for i in range(self.row_len):
             a[apos + i] = b[bpos + i]
 
+    def buffer(self):
+        return bytearray(self.row_len)
+
     def append(self, buf, pos):
         at = (self.first + self.n) % self.capacity
         self._copy(self._rows, at * self.row_len, buf, pos)
