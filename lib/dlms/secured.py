@@ -393,11 +393,21 @@ class Security:
         held = self.certificate
         if len(held) == n and compare(held, 0, buf, aarq.certificate_pos, n) == 0:
             return True
-        self._src = buf
-        self._src_pos = aarq.certificate_pos
-        self._src_end = aarq.certificate_end
+        self.hold(buf, aarq.certificate_pos, aarq.certificate_end)
         self.server.todo |= _CERTIFICATE
         return False
+
+    def hold(self, src, pos, end):
+        """The octets src[pos:end] are for work(), and stay until then: the server takes no other
+        request before."""
+        self._src = src
+        self._src_pos = pos
+        self._src_end = end
+
+    def held(self):
+        octets = bytes(self._src[self._src_pos : self._src_end])
+        self._src = None
+        return octets
 
     def put_certificate(self, a, tx, pos):
         """Our certificate in an AARE, if there is one, and room for it."""
@@ -465,8 +475,7 @@ class Security:
         if todo & _GENERAL_LOAD:
             self.load_general()
         if todo & _CERTIFICATE:
-            self.certificate = bytes(self._src[self._src_pos : self._src_end])
-            self._src = None
+            self.certificate = self.held()
         self.server.todo = 0
         for a in self.server.associations:
             if todo & _HASHES and a.state == _PENDING and not a.ready:

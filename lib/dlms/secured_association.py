@@ -66,8 +66,7 @@ class SecuredAssociation(Association):
         self.code = 0
         self.octets = b""
         self.kinds = 0
-        self._job = self._src = None
-        self._src_pos = self._src_end = 0
+        self._job = None
         self._method_row = self._method = 0
         Association.__init__(self, server, work_len)
         self.dedicated = None
@@ -156,14 +155,11 @@ class SecuredAssociation(Association):
     # --- Jobs -------------------------------------------------------------------------------
 
     def ask(self, what, src, pos, end):
-        """A job is to be made of src[pos:end]; these octets stay until then: the server takes no
-        other request before."""
+        """A job is to be made of src[pos:end]."""
         self.asks = what
         self.done = False
         self._job = None
-        self._src = src
-        self._src_pos = pos
-        self._src_end = end
+        self.server.secured.hold(src, pos, end)
         self.server.todo |= _JOBS
         return _LATER
 
@@ -192,15 +188,13 @@ class SecuredAssociation(Association):
         self.asks = 0
         self.done = False
         self.octets = b""
-        self._job = self._src = None
+        self._job = None
 
     def step(self):
         """Go on with the job, making it first. Allocates."""
         try:
             if self._job is None:
-                octets = bytes(self._src[self._src_pos : self._src_end])
-                self._src = None
-                self._job = self._make(octets)
+                self._job = self._make(self.server.secured.held())
             next(self._job)
         except StopIteration as e:
             self.code, self.octets = e.value
