@@ -117,7 +117,7 @@ class Security:
 
     def request(self, channel, a, buf, pos, end):
         """A request in an association that ciphers, or that waits for pass 3."""
-        if a.asks and not a.done:
+        if a.asks and a.code is None:
             return -1
         if (
             buf[pos] == _GENERAL_BLOCK_TRANSFER
@@ -129,10 +129,10 @@ class Security:
             return self._sealed(channel, a)
         context = a.context
         at = pos
-        if a.kept:
+        if a.kept_end:
             at += a.kept_pos
             end = pos + a.kept_end
-            a.kept = False
+            a.kept_end = 0
         else:
             a.form = a.protection = 0
             if context is not None and not self.has_counters(context):
@@ -482,9 +482,9 @@ class Security:
                 hls.compute(a, a.secret(), model.system_title, model.new_hash)
             if todo & _DEDICATED and a.n_dedicated:
                 a.make_dedicated_key()
-            if a.asks and not a.done:
+            if a.asks and a.code is None:
                 a.step()
-                if not a.done:
+                if a.code is None:
                     self.server.todo |= _STEPS
 
 

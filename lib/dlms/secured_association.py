@@ -56,14 +56,13 @@ class SecuredAssociation(Association):
     form, plain_pos, plain_end   see ciphering.py; n_ctos, n_stoc, n_digest, ready   see hls.py
     fields, fields_pos, layer   see identified.py, general.py
     n_dedicated   octets of a dedicated key that has come, and is to be made a Key
-    kept          the request that comes again is plain already, from kept_pos to kept_end of it
+    kept_pos, kept_end   where the request that comes again is plain already; end 0: it is not
     agreed        keys that a job of Security setup has agreed with the client, see there
-    done          the job that asks is about has ended, with code and octets
+    code, octets  what the job that asks is about has ended with; None: it has not
     """
 
     def __init__(self, server, work_len):
-        self.done = False
-        self.code = 0
+        self.code = None
         self.octets = b""
         self.kinds = 0
         self._job = None
@@ -78,7 +77,6 @@ class SecuredAssociation(Association):
         self.full_limit = 0
         self.fields = self.layer = None
         self.fields_pos = 0
-        self.kept = False
         self.kept_pos = self.kept_end = 0
         self.agreed = None
 
@@ -117,7 +115,7 @@ class SecuredAssociation(Association):
             self.possible_kinds = _ALL_KINDS if context.suite else _SYMMETRIC
 
     def drop(self):
-        self.kept = False
+        self.kept_end = 0
         self.forget_job()
 
     def established(self, context):
@@ -130,7 +128,6 @@ class SecuredAssociation(Association):
 
     def comes_again(self, pos, at, end):
         """The request at pos is plain from at to end, and comes again."""
-        self.kept = True
         self.kept_pos = at - pos
         self.kept_end = end - pos
 
@@ -157,7 +154,7 @@ class SecuredAssociation(Association):
     def ask(self, what, src, pos, end):
         """A job is to be made of src[pos:end]."""
         self.asks = what
-        self.done = False
+        self.code = None
         self._job = None
         self.server.secured.hold(src, pos, end)
         self.server.todo |= _JOBS
@@ -171,7 +168,7 @@ class SecuredAssociation(Association):
     def method_done(self, s):
         """What a method that was asked for gives: action_result, its data behind s.out_pos; or
         _LATER."""
-        if not self.done:
+        if self.code is None:
             return _LATER
         code = self.code
         octets = self.octets
@@ -186,7 +183,7 @@ class SecuredAssociation(Association):
 
     def forget_job(self):
         self.asks = 0
-        self.done = False
+        self.code = None
         self.octets = b""
         self._job = None
 
@@ -198,12 +195,10 @@ class SecuredAssociation(Association):
             next(self._job)
         except StopIteration as e:
             self.code, self.octets = e.value
-            self.done = True
         except Exception as e:
             self.server.fault = e
             self.code = _FAILED[self.asks]
-            self.done = True
-        if self.done:
+        if self.code is not None:
             self._job = None
 
     def _make(self, octets):
