@@ -22,6 +22,7 @@ from suites import (
 )  # fmt: skip
 
 HERE = Path(__file__).parent
+LINES = (HERE / "vectors/general.jsonl").read_text() + "end\n"
 VECTORS = {
     v["id"]: v for v in map(json.loads, (HERE / "vectors/general.jsonl").read_text().splitlines())
 }
@@ -78,8 +79,8 @@ def play(runtime):
     if runtime[0] == sys.executable:
         path += ":" + str(HERE.parent / "firmware/ports/shim")
     done = subprocess.run(
-        [*runtime, str(HERE / "device/general_cases.py"), str(HERE / "vectors/general.jsonl")],
-        capture_output=True, text=True, timeout=300,
+        [*runtime, str(HERE / "device/general_cases.py")], input=LINES, capture_output=True,
+        text=True, timeout=300,
         env={"MICROPYPATH": path + ":.frozen", "PYTHONPATH": path},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

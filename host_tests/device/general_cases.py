@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """The examples of vectors/general.jsonl, taken by lib/dlms/general.py. Runs on every runtime.
 
-    micropython general_cases.py VECTORS
+    micropython general_cases.py < VECTORS
 
-Prints for each: its id; what is made of it, with the tag that was printed; with the tag of the
-rule, where that is another; of the same again; and the answer to it, protected as it was.
+Lines come on stdin up to `end`. Of each is printed: its id; what is made of it, with the tag that
+was printed; with the tag of the rule, where that is another; of the same again; and the answer to
+it, protected as it was. bench() prints instead how long request and answer take, and the longest
+step of both, in microseconds; and the most heap that is held meanwhile.
 """
 
+import gc
 import json
 import sys
+import time
 
 from crypto import ec
 from dlms import certificates, general
@@ -62,19 +66,41 @@ class Association:
     layer = fields = dedicated = None
 
 
-def run(job):
-    while True:
-        try:
-            next(job)
-        except StopIteration as e:
-            return e.value
+class Steps:
+    """Runs jobs. measured: each step's time and heap are looked at."""
+
+    def __init__(self, measured=False):
+        self.measured = measured
+        self.longest_us = self.most = 0
+
+    def run(self, job):
+        while True:
+            if self.measured:
+                gc.collect()
+                held = gc.mem_alloc()
+                if held > self.most:
+                    self.most = held
+                then = time.ticks_us()
+            try:
+                next(job)
+            except StopIteration as e:
+                self._look(then if self.measured else 0)
+                return e.value
+            self._look(then if self.measured else 0)
+
+    def _look(self, then):
+        if self.measured:
+            took = time.ticks_diff(time.ticks_us(), then)
+            if took > self.longest_us:
+                self.longest_us = took
 
 
 def said(result):
     return "%d:%s" % (result[0], result[1].hex() if result[1] else "")
 
 
-def play(v):
+def side(v):
+    """(association, context) of the meter of an example."""
     keys = {name: bytes.fromhex(octets) for name, octets in v["keys"].items()}
     a = Association()
     a.model = Model(bytes.fromhex(v["server"]), v["suite"])
@@ -89,10 +115,16 @@ def play(v):
     certificates.public_key = lambda m, row, entity, kind, title: (
         keys.get(("client_signs", "client_agrees")[kind]) if title == bytes(a.title) else None
     )
+    return a, context
+
+
+def play(v):
+    a, context = side(v)
+    steps = Steps()
 
     def take(hex_):
         a.protection = 0
-        return said(run(general.peel(a, context, bytes.fromhex(hex_))))
+        return said(steps.run(general.peel(a, context, bytes.fromhex(hex_))))
 
     right = v.get("hex_of_the_rule", v["hex"])
     results = [take(v["hex"]), take(right) if right != v["hex"] else "-"]
@@ -100,11 +132,48 @@ def play(v):
     results.append(take(right))
     a.protection, a.form, a.fields, a.layer = kept
     a.fields_pos = 1
-    wrong, octets = run(general.seal(a, context, ANSWER, a.protection))
+    wrong, octets = steps.run(general.seal(a, context, ANSWER, a.protection))
     return results + [octets.hex() if not wrong else "-"]
 
 
-with open(sys.argv[1]) as f:
-    for line in f:
-        v = json.loads(line)
+def measure(v):
+    a, context = side(v)
+    octets = bytes.fromhex(v.get("hex_of_the_rule", v["hex"]))
+    gc.collect()
+    held = gc.mem_alloc()
+    results = []
+    # Time first: to look at the heap takes some.
+    for steps in (Steps(), Steps(True)):
+        a, context = side(v)
+        for answers in (False, True):
+            if answers:
+                job = general.seal(a, context, ANSWER, a.protection)
+            else:
+                job = general.peel(a, context, octets)
+            then = time.ticks_us()
+            assert steps.run(job)[0] == 0
+            if not steps.measured:
+                results.append(time.ticks_diff(time.ticks_us(), then))
+    return results + [steps.longest_us, steps.most - held]
+
+
+def lines():
+    while True:
+        line = sys.stdin.readline().strip()
+        if line == "end":
+            return
+        yield json.loads(line)
+
+
+def main():
+    for v in lines():
         print(v["id"], " ".join(play(v)))
+
+
+def bench():
+    for v in lines():
+        print(v["id"], *measure(v))
+
+
+if __name__ == "__main__":
+    main()
