@@ -4,6 +4,7 @@
 What must not allocate runs with the heap locked; here, where integers of 30 bits would allocate.
 """
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -24,6 +25,13 @@ from firmware.ports import ciphers
 gc.threshold(8192)
 crypto_cases.main(%r, ciphers)
 """
+GENERAL = """
+import gc
+from device import general_cases
+gc.threshold(8192)
+general_cases.%s()
+"""
+EXAMPLES = Path(images.ROOT, "host_tests/vectors/general.jsonl").read_text() + "end\n"
 BENCH = """
 from device import crypto_bench
 from firmware.ports import ciphers
@@ -60,3 +68,21 @@ def test_figures(figures, name):
     limits = BUDGET[name]
     assert figures[name] <= limits["was"] * TOLERANCE
     assert figures[name] <= limits.get("goal", figures[name])
+
+
+def test_signatures_and_agreed_keys(elf):
+    """The jobs of dlms/general.py: what is made of the examples, how long a step takes at most,
+    and how much heap is held."""
+    with qemu.Chip(elf, patience_s=300) as chip:
+        results = [line.split() for line in chip.run(GENERAL % "main", EXAMPLES).splitlines()]
+        figures = [line.split() for line in chip.run(GENERAL % "bench", EXAMPLES).splitlines()]
+    expected = [json.loads(line) for line in EXAMPLES.splitlines()[:-1]]
+    assert [r[0] for r in results] == [v["id"] for v in expected]
+    for v, (_id, printed, first, again, answer) in zip(expected, results, strict=True):
+        assert "0:" + v["plain"] in (printed, first)
+        assert again[:2] in ("5:", "6:")
+        assert len(answer) > 60
+    for _id, request_us, answer_us, longest_us, held in figures:
+        assert int(request_us) < 3_000_000 and int(answer_us) < 3_000_000
+        assert int(longest_us) <= 50_000
+        assert int(held) <= 5120

@@ -19,6 +19,15 @@ key agreed the same way in the other direction. Not taken: compression (V.44), a
 a security control without protection, transaction-ids of more than 32 octets.
 
 Repetitions: see marks.py.
+
+On a Cortex-M3 at 62.5 million instructions a second, suite 1; no step takes more than 20 ms
+(host_tests/test_cortex_m3_crypto.py; in suite 2, by crypto/ec.py, some 2.6 times that):
+
+                     request   answer   heap held meanwhile
+    signed           1.7 s     0.7 s    3.1 KiB
+    wrapped          4 ms      4 ms     1.1 KiB
+    one-pass         2.9 s     2.6 s    4.6 KiB
+    static unified   1.2 s     3 ms     3.1 KiB
 """
 
 from crypto import gcm
