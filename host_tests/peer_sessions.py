@@ -168,7 +168,8 @@ class Peer:
 
     def __init__(self, peers, program, meter, link, association, secret, options=()):
         host, port = meter.ports[link]
-        args = [peers, os.path.join(PEERS, program), "--link", link, "--host", host]
+        args = [peers] if isinstance(peers, str) else list(peers)
+        args += [os.path.join(PEERS, program), "--link", link, "--host", host]
         args += ["--port", str(port), "--client", str(association[0])]
         args += ["--server", str(association[1])]
         if isinstance(secret, str):
