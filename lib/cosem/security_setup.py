@@ -107,7 +107,7 @@ class Handler(Base):
 
     def make_key(self, row, octets):
         """A Key of octets, with the authentication key of object row; for a dedicated key."""
-        return Key(self.model.aes(octets), self._contexts[row].gak)
+        return Key(self.model.aes(octets), self._contexts[row].aad)
 
     def _octets(self, context, key_id):
         at = self.model.state(context.row, _KEYS) + key_id * _KEY_ROOM
@@ -117,7 +117,7 @@ class Handler(Base):
         """Keys as they are in the image; that of broadcasts is made when one comes."""
         model = self.model
         context.loaded = True
-        context.gak = self._octets(context, _GAK)
+        context.aad = bytearray(b"\0" + self._octets(context, _GAK))
         context.broadcast = False
         key = context.unicast = self._key(context, _GUEK, _RX)
         if key is not None:
@@ -137,7 +137,7 @@ class Handler(Base):
         octets = self._octets(context, key_id)
         if not any(octets):
             return None
-        key = Key(self.model.aes(octets), context.gak)
+        key = Key(self.model.aes(octets), context.aad)
         at = self.model.state(context.row, _COUNTERS) + rx
         for counter in (key.rx, key.rx_before, key.rx_end):
             copy(counter, 0, self.model.image, at, 4)
@@ -344,7 +344,7 @@ class Handler(Base):
             self._make_keys(context)
             for a in model.associations:
                 if a.context is context and a.dedicated is not None:
-                    a.dedicated.gak = context.gak
+                    a.dedicated.aad = context.aad
         else:
             self._show(context.row)
         model.save()

@@ -35,14 +35,29 @@ def set_table(tab, h):
                 tab[(i + j) * 5 + k] = tab[i * 5 + k] ^ tab[j * 5 + k]
 
 
-def ghash(tab, y, n, buf, pos, end, last):
+def ghash(tab, y, n, buf, pos, end, n_aad):
+    n_text = end - pos
+    # 0: close the block of additional data; 1: take buf; 2: the lengths have been taken.
+    phase = 0 if n_aad >= 0 and n else 1
     while True:
-        while n < 16 and pos < end:
-            y[n] ^= buf[pos]
-            n += 1
-            pos += 1
-        if n < 16 and not (last and n):
-            return n
+        if phase == 0:
+            phase = 1
+        elif n_aad >= 0 and pos >= end:
+            phase = 2
+            n_aad <<= 3
+            n_text <<= 3
+            for i in range(7, 3, -1):
+                y[i] ^= n_aad & 0xFF
+                y[i + 8] ^= n_text & 0xFF
+                n_aad >>= 8
+                n_text >>= 8
+        else:
+            while n < 16 and pos < end:
+                y[n] ^= buf[pos]
+                n += 1
+                pos += 1
+            if n < 16 and n_aad < 0:
+                return n
         z0 = z1 = z2 = z3 = z4 = 0
         for i in range(31, -1, -1):
             t = y[i >> 1]
@@ -69,18 +84,8 @@ def ghash(tab, y, n, buf, pos, end, last):
             z2 = z4
             i += 7
         n = 0
-        if pos >= end:
+        if phase == 2 or (n_aad < 0 and pos >= end):
             return 0
-
-
-def lengths(y, n_aad, n_text):
-    n_aad <<= 3
-    n_text <<= 3
-    for i in range(7, 3, -1):
-        y[i] ^= n_aad & 0xFF
-        y[i + 8] ^= n_text & 0xFF
-        n_aad >>= 8
-        n_text >>= 8
 
 
 def counters(out, iv, first, n):
@@ -99,11 +104,16 @@ def xor(dst, dpos, src, spos, n):
         dst[dpos + i] ^= src[spos + i]
 
 
-def same(a, apos, b, bpos, n):
+def same(y, stream, tag, pos, n):
     d = 0
     for i in range(n):
-        d |= a[apos + i] ^ b[bpos + i]
+        d |= y[i] ^ stream[i] ^ tag[pos + i]
     return 0 if d else 1
+
+
+def put_tag(y, stream, tag, pos, n):
+    for i in range(n):
+        tag[pos + i] = y[i] ^ stream[i]
 
 
 def copy(dst, dpos, src, spos, n):

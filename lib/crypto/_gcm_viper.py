@@ -69,15 +69,38 @@ def new_table():
 
 
 @micropython.viper
-def ghash(tab: ptr32, y: ptr8, n: int, buf: ptr8, pos: int, end: int, last: int) -> int:
+def ghash(tab: ptr32, y: ptr8, n: int, buf: ptr8, pos: int, end: int, n_aad: int) -> int:
     fold = ptr16(_FOLD)
+    n_text = end - pos
+    # 0: close the block of additional data; 1: take buf; 2: the lengths have been taken.
+    phase = 1
+    if n_aad >= 0 and n > 0:
+        phase = 0
     while True:
-        while n < 16 and pos < end:
-            y[n] = int(y[n]) ^ int(buf[pos])
-            n += 1
-            pos += 1
-        if n < 16 and (last == 0 or n == 0):
-            return n
+        if phase == 1:
+            if n_aad >= 0 and pos >= end:
+                phase = 2
+                length = n_aad << 3
+                i = 7
+                while i > 3:
+                    y[i] = int(y[i]) ^ length
+                    length = length >> 8
+                    i -= 1
+                length = n_text << 3
+                i = 15
+                while i > 11:
+                    y[i] = int(y[i]) ^ length
+                    length = length >> 8
+                    i -= 1
+            else:
+                while n < 16 and pos < end:
+                    y[n] = int(y[n]) ^ int(buf[pos])
+                    n += 1
+                    pos += 1
+                if n < 16 and n_aad < 0:
+                    return n
+        if phase == 0:
+            phase = 1
         z0 = uint(0)
         z1 = uint(0)
         z2 = uint(0)
@@ -118,21 +141,8 @@ def ghash(tab: ptr32, y: ptr8, n: int, buf: ptr8, pos: int, end: int, last: int)
             z3 = z3 >> 8
             i -= 1
         n = 0
-        if pos >= end:
+        if phase == 2 or (n_aad < 0 and pos >= end):
             return 0
-
-
-@micropython.viper
-def lengths(y: ptr8, n_aad: int, n_text: int):
-    n_aad = n_aad << 3
-    n_text = n_text << 3
-    i = 7
-    while i > 3:
-        y[i] = int(y[i]) ^ n_aad
-        y[i + 8] = int(y[i + 8]) ^ n_text
-        n_aad = n_aad >> 8
-        n_text = n_text >> 8
-        i -= 1
 
 
 @micropython.viper
@@ -161,13 +171,21 @@ def xor(dst: ptr8, dpos: int, src: ptr8, spos: int, n: int):
 
 
 @micropython.viper
-def same(a: ptr8, apos: int, b: ptr8, bpos: int, n: int) -> int:
+def same(y: ptr8, stream: ptr8, tag: ptr8, pos: int, n: int) -> int:
     d = 0
     i = 0
     while i < n:
-        d |= int(a[apos + i]) ^ int(b[bpos + i])
+        d |= int(y[i]) ^ int(stream[i]) ^ int(tag[pos + i])
         i += 1
     return 1 if d == 0 else 0
+
+
+@micropython.viper
+def put_tag(y: ptr8, stream: ptr8, tag: ptr8, pos: int, n: int):
+    i = 0
+    while i < n:
+        tag[pos + i] = int(y[i]) ^ int(stream[i])
+        i += 1
 
 
 @micropython.viper

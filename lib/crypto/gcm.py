@@ -31,10 +31,12 @@ ciphertext and tag (CPython, by OpenSSL), that; this form allocates.
 from micropython import const
 
 try:
-    from crypto._gcm_viper import counters, copy, ghash, lengths, new_table, same, set_table, xor
+    from crypto._gcm_viper import counters, ghash, new_table, put_tag, same, set_table, xor
+    from crypto._gcm_viper import copy  # noqa: F401  for keywrap.py and sha2.py
 except (ImportError, AttributeError, SyntaxError, ValueError, NameError):
     # No viper in this runtime, or native code of another architecture.
-    from crypto._gcm_loop import counters, copy, ghash, lengths, new_table, same, set_table, xor
+    from crypto._gcm_loop import counters, ghash, new_table, put_tag, same, set_table, xor
+    from crypto._gcm_loop import copy  # noqa: F401
 
 # So many blocks of key stream at a time, the first for the tag.
 _N_BLOCKS = const(8)
@@ -73,18 +75,7 @@ class GCM:
 
     def aad(self, buf, pos, end):
         self._n_aad += end - pos
-        self._open = ghash(_table, _y, self._open, buf, pos, end, 0)
-
-    def _tag(self, buf, pos, end):
-        """The tag, but for the first block of key stream, to _y."""
-        tab = _table
-        y = _y
-        if self._open:
-            ghash(tab, y, self._open, buf, 0, 0, 1)
-        if pos < end:
-            ghash(tab, y, 0, buf, pos, end, 1)
-        lengths(y, self._n_aad, end - pos)
-        ghash(tab, y, 1, buf, 0, 0, 1)
+        self._open = ghash(_table, _y, self._open, buf, pos, end, -1)
 
     def _first(self, n):
         """The key stream of the tag and of the first n octets; n that it has."""
@@ -92,7 +83,8 @@ class GCM:
             n = _FIRST_LEN
         n_blocks = (n + 31) >> 4
         counters(_stream, self.iv, 1, n_blocks)
-        self.aes.encrypt(_blocks[n_blocks], _blocks[n_blocks])
+        blocks = _blocks[n_blocks]
+        self.aes.encrypt(blocks, blocks)
         return n
 
     def _later(self, buf, pos, end):
@@ -112,19 +104,21 @@ class GCM:
 
     def encrypt(self, buf, pos, end, tag, tag_pos, n):
         # From behind, so that the key stream of the tag is there at last.
-        self.crypt(buf, pos, end)
-        self._tag(buf, pos, end)
-        xor(_y, 0, _stream, 0, 16)
-        copy(tag, tag_pos, _y, 0, n)
+        if end - pos > _FIRST_LEN:
+            self._later(buf, pos, end)
+        xor(buf, pos, _stream, 16, self._first(end - pos))
+        ghash(_table, _y, self._open, buf, pos, end, self._n_aad)
+        put_tag(_y, _stream, tag, tag_pos, n)
 
     def decrypt(self, buf, pos, end, tag, tag_pos, n):
-        self._tag(buf, pos, end)
+        # With the key stream of the tag that comes first.
+        ghash(_table, _y, self._open, buf, pos, end, self._n_aad)
         n_first = self._first(end - pos)
-        xor(_y, 0, _stream, 0, 16)
-        if not same(_y, 0, tag, tag_pos, n):
+        if not same(_y, _stream, tag, tag_pos, n):
             return 0
         xor(buf, pos, _stream, 16, n_first)
-        self._later(buf, pos, end)
+        if end - pos > _FIRST_LEN:
+            self._later(buf, pos, end)
         return 1
 
     def crypt(self, buf, pos, end):

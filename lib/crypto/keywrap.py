@@ -20,6 +20,7 @@ _MIN_LEN = const(24)
 _MAX_LEN = const(72)
 
 _INITIAL = b"\xa6\xa6\xa6\xa6\xa6\xa6\xa6\xa6"
+_ZEROS = b"\0\0\0\0\0\0\0\0"
 # A and R[i] of the RFC, side by side.
 _block = bytearray(16)
 
@@ -63,7 +64,7 @@ def unwrap(aes, buf, pos, end):
             aes.decrypt(block, block)
             copy(buf, at, block, _SEMIBLOCK, _SEMIBLOCK)
             at -= _SEMIBLOCK
-    right = same(block, 0, _INITIAL, 0, _SEMIBLOCK)
+    right = same(_INITIAL, _ZEROS, block, 0, _SEMIBLOCK)
     xor(block, 0, block, 0, 16)
     if not right:
         xor(buf, pos, buf, pos, end - pos)

@@ -65,9 +65,9 @@ class Key:
     """An encryption key with an authentication key: its AES-GCM and its counters. 600 octets on a
     board of 32 bits, most of them the AES object."""
 
-    def __init__(self, aes, gak):
+    def __init__(self, aes, aad):
         self.gcm = gcm.new(aes)
-        self.gak = gak
+        self.aad = aad
         self.rx = bytearray(_COUNTER_LEN)
         self.rx_before = bytearray(_COUNTER_LEN)  # rx, before the last request
         self.tx = bytearray(_COUNTER_LEN)
@@ -83,9 +83,10 @@ class Key:
         copy(g.iv, 0, title, title_pos, _TITLE_LEN)
         copy(g.iv, _TITLE_LEN, head, at + 1, _COUNTER_LEN)
         if head[at] >> 4 & _AUTHENTICATED:
+            aad = self.aad
+            aad[0] = head[at]
             g.start()
-            g.aad(head, at, at + 1)
-            g.aad(self.gak, 0, len(self.gak))
+            g.aad(aad, 0, len(aad))
 
     def verify(self, title, title_pos, buf, pos, end):
         """Check and decipher buf[pos:end] with what comes after it as tag; 0: it is wrong.
@@ -144,7 +145,7 @@ class Context:
     authenticated, 1 encrypted, 2 signed)
     loaded     the keys have been made; they are when a client comes, see cosem/security_setup.py
     unicast, broadcast   Key, or None: there is none; broadcast also False: not made yet
-    gak        octets of the authentication key in force
+    aad        what keys authenticate first: room for a security control, the authentication key
     """
 
     def __init__(self, row, suite):
@@ -159,7 +160,7 @@ class Context:
     def unload(self):
         self.loaded = False
         self.unicast = self.broadcast = None
-        self.gak = b""
+        self.aad = b""
         self.marks = None  # see marks.py
 
     def key_len(self):
@@ -168,9 +169,9 @@ class Context:
 
 def up(counter):
     """Add 1 to four octets; they stop at the highest number."""
-    if compare(counter, 0, _NEVER, 0, _COUNTER_LEN) == 0:
-        return
     i = _COUNTER_LEN - 1
+    if counter[i] == 0xFF and compare(counter, 0, _NEVER, 0, _COUNTER_LEN) == 0:
+        return
     while counter[i] == 0xFF:
         counter[i] = 0
         i -= 1
@@ -210,11 +211,13 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
             at += 1
         else:
             return _WRONG
-    n = length(buf, at, end)
-    if n < _HEAD_LEN:
-        return _WRONG
-    at += length_size(buf, at)
-    if at + n != end:
+    n = buf[at] if at < end else -1
+    if n < 0x80:
+        at += 1
+    else:
+        n = length(buf, at, end)
+        at += length_size(buf, at)
+    if n < _HEAD_LEN or at + n != end:
         return _WRONG
     sc = buf[at]
     by_ded = tag == _GENERAL_DED or _DED_FIRST <= tag <= _DED_LAST or 0x40 <= tag < 0x60
@@ -309,8 +312,12 @@ def protect(a, context, title, kinds, buf, pos, end):
     end = key.seal(title, buf, pos, end)
     a.plain_end = end
     n = end - head
-    head -= 1 if n < 0x80 else 2 if n < 0x100 else 3
-    put_length(buf, head, n)
+    if n < 0x80:
+        head -= 1
+        buf[head] = n
+    else:
+        head -= 2 if n < 0x100 else 3
+        put_length(buf, head, n)
     if form >= _GENERAL_BY_GLO:
         head -= 1 + _TITLE_LEN
         buf[head] = _TITLE_LEN

@@ -223,9 +223,10 @@ def encipher(g, context, counter, title, buf, fields, fields_end, content, end):
 
 def _additional(g, context, kinds, buf, fields, fields_end, content, end):
     """What is authenticated in front of what is encrypted."""
+    aad = context.aad
+    aad[0] = buf[content]
     g.start()
-    g.aad(buf, content, content + 1)
-    g.aad(context.gak, 0, len(context.gak))
+    g.aad(aad, 0, len(aad))
     g.aad(buf, fields, fields_end)
     if kinds == _AUTHENTICATED:
         g.aad(buf, content + _HEAD_LEN, end)
