@@ -187,8 +187,8 @@ def test_general_glo_of_notifications(name):
     wanted = bytes.fromhex(v["hex"])
     title = wanted[2:10]
     at = 11 if wanted[10] < 0x80 else 11 + (wanted[10] & 0x7F)
-    gak = bytes.fromhex(v["keys"].get("ak", "00" * 16))
-    a.context.unicast = key = ciphering.Key(e.meter.model.aes(bytes.fromhex(v["keys"]["ek"])), gak)
+    aad = bytearray(b"\0" + bytes.fromhex(v["keys"].get("ak", "00" * 16)))
+    a.context.unicast = key = ciphering.Key(e.meter.model.aes(bytes.fromhex(v["keys"]["ek"])), aad)
     key.tx[:] = wanted[at + 1 : at + 5]
     plain = bytes.fromhex(v["plain"])
     buf = bytearray(32) + plain + bytearray(12)

@@ -106,8 +106,8 @@ def side(v):
     a.model = Model(bytes.fromhex(v["server"]), v["suite"])
     a.title = bytearray(bytes.fromhex(v["client"]))
     a.context = context = Context(0, v["suite"])
-    context.gak = keys.get("ak", bytes(16))
-    context.unicast = Key(ciphers.aes(keys.get("ek", bytes(16))), context.gak)
+    context.aad = bytearray(b"\0" + keys.get("ak", bytes(16)))
+    context.unicast = Key(ciphers.aes(keys.get("ek", bytes(16))), context.aad)
     context.unicast.rx_end[:] = context.unicast.tx_end[:] = b"\xff\xff\xff\xfd"
     if "kek" in keys:
         a.model.kek_octets = keys["kek"]
