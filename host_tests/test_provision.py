@@ -21,6 +21,9 @@ import records
 import sheet as sheets
 from bootstrap import Trouble
 from crypto.certificate import Certificate
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from dlms.server import Server
 import running
 from running import (
@@ -39,6 +42,7 @@ from running import (
 
 from secure import Client, take_length
 from small import Talk
+from suites import SigningClient
 from test_store import MemoryFiles, PowerCut
 
 from firmware import app, provisioning, store
@@ -554,6 +558,58 @@ def test_a_client_of_the_record_comes_in(full, secured, tmp_path):
     c = client(1, guek=keys["guek"], gak=keys["gak"])
     assert c.ask("C00141 0001 00002A0000FF 02 00").startswith("C4014100")
     client(3, mechanism=6, context=1, kind=None, secret=full.secrets[1, 3])
+
+
+class Signing(SigningClient):
+    """A client by ECDSA, with what the authority and the record of a meter say."""
+
+    def __init__(self, meter, record, client, suite):
+        keys = record.setups[1, "0.0.43.0.%d" % client]
+        self.record = record
+        title = records.client_title(client)
+        how = {"guek": keys["guek"], "gak": keys["gak"], "title": title, "challenge": bytes(32)}
+        Client.__init__(
+            self,
+            Talk(meter, meter.server.channel(), client, 1),
+            7,
+            suite=suite,
+            meter_title=record.system_title,
+            **how,
+        )
+        self.certificate = None
+        self.signer = identities.issuer().client(title, records.CURVES[suite], "sign").key
+
+    def finish(self, proof=None):
+        proof = self.f()
+        got = self.ask("C30141 000F0000280000FF 01 01 09%02X" % len(proof) + proof.hex())
+        assert got.startswith("C7014100010009")
+        made = bytes.fromhex(got)[8:]
+        n = len(made) // 2
+        (own,) = [
+            c.certificate
+            for c in self.record.certificates
+            if c.entity == "server"
+            and c.kind == "sign"
+            and c.logical_name[-1] == str(self.suite + 3)
+        ]
+        numbers = [int.from_bytes(part, "big") for part in (made[:n], made[n:])]
+        x509.load_der_x509_certificate(own).public_key().verify(
+            utils.encode_dss_signature(*numbers),
+            self.f(to_server=False),
+            ec.ECDSA({1: hashes.SHA256(), 2: hashes.SHA384()}[self.suite]),
+        )
+        return "ok"
+
+
+@pytest.mark.parametrize("client, suite", [(4, 1), (5, 2)])
+def test_a_client_with_a_certificate_comes_in(client, suite, module, record, tmp_path):
+    """To the reference meter; not to one with the record of another meter's keys."""
+    meter = built(module, store.RAMStorage(), load(tmp_path, record.octets()))
+    c = Signing(meter, record, client, suite).open()
+    assert c.ask("C00141 0001 00002A0000FF 02 00").startswith("C40141000910")
+    demo = built(module, store.RAMStorage())
+    with pytest.raises(AssertionError):
+        Signing(demo, record, client, suite).open()
 
 
 def test_certificates_that_a_client_has_changed_stay(full, secured, tmp_path):

@@ -41,12 +41,6 @@ ON_BOARD = "provisioning.bin"
 IN_STATE = ".provisioning"
 DEMO_FLAG_ID = "PMT"
 KEYS = ("guek", "gbek", "gak", "kek")  # in the order of the entry
-KEY_NAMES = {
-    "guek": "global unicast encryption key",
-    "gak": "global authentication key",
-    "gbek": "global broadcast encryption key",
-    "kek": "key encryption key (master key)",
-}
 
 FORMAT = 2
 MAGIC = b"PMI2"
