@@ -8,11 +8,14 @@ association is as before: the next good request is served, under the counter tha
 
 import ast
 import gc
+import itertools
 import socket
+import subprocess
 import types
 from pathlib import Path
 
 import pytest
+import tables
 from cryptography.hazmat.primitives import keywrap
 from firmware.links.trace import Trace
 from peer_sessions import RunningMeter
@@ -20,6 +23,7 @@ from secure import AE, GAK, GBEK, GUEK, KEK, TITLE, A, Client, E, gcm
 from secure_general import General0, General12, field
 from small import Meter, that_runs
 from suites import SIZES, SuitesMeter, public, sign
+from tables import show
 
 from dlms.prim import crc16
 
@@ -29,6 +33,7 @@ FREE = 40  # client of Security setup 1: policy 0
 STRICT = 41  # of Security setup 2: requests and answers authenticated and encrypted
 LLS = 48  # of Security setup 1 as well
 DEDICATED = bytes(range(16, 32))
+SECRET = b"secret of small"
 
 OBJECT = "0001 0000603C01FF 02"
 GET = "C00141 " + OBJECT + " 00"
@@ -767,9 +772,51 @@ def test_same_looks_at_every_octet(form):
     pytest.fail("%s has no same()" % form)
 
 
+# --- On MicroPython -------------------------------------------------------------------------
+# Where nothing checks positions: the same answers, whatever lies behind an APDU in its buffer.
+
+
+def attacks(c):
+    """Good APDUs, and before each all that it becomes by a turned bit, cut, or made longer."""
+    for kind, sc in itertools.product((*KINDS[::2], "identified", "wrapped"), (A, E, AE)):
+        for text in (GET, SET):
+            good = c.protect(bytes.fromhex(text), kind=kind, sc=sc)
+            if sc != E:
+                for at, bit, bad in flips(good):
+                    if bit == at % 8:
+                        yield bad
+            for n in range(1, len(good)):
+                yield good[:n].hex()
+            yield (good + bytes(7)).hex()
+            yield good.hex()
+            yield good.hex()
+
+
+@pytest.mark.parametrize("poison", [0x00, 0xFF])
+def test_attacks_on_micropython(micropython, tmp_path, poison):
+    t = tables.compile(str(ROOT / "host_tests/definitions/small.toml"))
+    (tmp_path / "definition.py").write_text(show.module(t))
+    talk = Meter().talk(client=LLS, server=17)
+    c = General0(talk, "glo", mechanism=1, secret=SECRET)
+    apdus = [c.aarq().hex(), *attacks(c)]
+    wanted = [talk.say(apdu) for apdu in apdus]
+    assert len(apdus) > 1500 and wanted.count(DECIPHERING) > 1200
+    assert sum(w[:2] in ("CC", "CD", "DB", "DD") for w in wanted) >= 24
+    path = ":".join(str(ROOT / part) for part in ("lib", "."))
+    done = subprocess.run(
+        [micropython, str(ROOT / "host_tests/device/attacked.py"), str(tmp_path), str(LLS),
+         str(poison)],
+        input="\n".join(apdus) + "\n", capture_output=True, text=True, timeout=120,
+        env={"MICROPYPATH": path + ":.frozen"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-500:] + done.stderr
+    for apdu, got, want in zip(apdus, done.stdout.splitlines(), wanted):
+        assert got == want, apdu
+    assert len(done.stdout.splitlines()) == len(apdus)
+
+
 # --- Nothing shows a key --------------------------------------------------------------------
 
-SECRET = b"secret of small"
 NEW_KEY = bytes(range(0x40, 0x50))
 NEW_SECRET = b"another secret!!"
 _OURS = ("dlms", "cosem", "crypto", "profiles", "firmware")
