@@ -69,8 +69,6 @@ class Board:
         self.meter = meter
         self.links = links
         self.locked = locked
-        # What of them the start has loaded is needed for more.
-        self._jobs = [name for name in _JOBS if name not in sys.modules]
         self.poller = port.Poller()
         for link in links:
             link.open(self.poller)
@@ -94,7 +92,7 @@ class Board:
         if meter.server.todo:
             meter.work(self.links, now_ms)
             if not meter.server.todo:
-                self._rest()
+                self.rest()
         if meter.setup_changed:
             meter.setup_changed = False
             apply(meter.model, self.links)
@@ -103,10 +101,17 @@ class Board:
             port.out("A request failed inside the meter: %r" % meter.server.fault)
             meter.server.fault = None
 
-    def _rest(self):
-        """Nothing is to be done for requests: let go of what was loaded for that."""
-        self.meter.server.secured.forget()
-        if forget(self._jobs):
+    def rest(self):
+        """Nothing is to be done for requests: let go of what was loaded for that, unless an
+        answer goes on with it."""
+        server = self.meter.server
+        if server.secured is None:
+            return
+        for a in server.associations:
+            if a.transfer:
+                return
+        server.secured.forget()
+        if forget(_JOBS):
             gc.collect()
 
     def close(self):
@@ -172,6 +177,7 @@ def start(**options):
     meter.record = None
     del sys.modules["wiring"]
     forget(("firmware.links.make",))
+    made.rest()
     gc.threshold(-1)
     gc.collect()
     port.out("ready" if provisioned else "ready to be provisioned")

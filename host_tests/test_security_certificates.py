@@ -182,6 +182,16 @@ def test_power_fails_at_every_write():
     assert set(found) == {(True, 3), (True, 4), (False, 4), (False, 3)}
 
 
+@SUITES
+def test_they_are_listed_again_when_a_board_has_let_go_of_the_code(suite):
+    meter = Certified()
+    c = meter.client(suite)
+    listed = get(c, 6)
+    meter.server.secured.forget()
+    assert get(c, 6) == listed
+    assert len(listed) > 500, "in blocks"
+
+
 # --- Export and removal ---------------------------------------------------------------------
 
 

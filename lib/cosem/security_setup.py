@@ -48,6 +48,7 @@ _RX_BROADCAST = const(8)
 _OCTET_STRING = const(9)
 _ARRAY = const(1)
 _LATER = const(-1)
+_LATER_VALUE = const(255)
 _SUCCESS = const(0)
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNAVAILABLE = const(11)
@@ -64,7 +65,7 @@ class Handler(Base):
     def __init__(self, model):
         Base.__init__(self, model)
         self._contexts = {}
-        # certificate_fields.py, where there is a suite with certificates.
+        # certificate_fields.py, where there is a suite with certificates; see forget().
         self._fields = None
 
     # --- Contexts ---------------------------------------------------------------------------
@@ -74,11 +75,18 @@ class Handler(Base):
         suite = model.get_int(row, _SECURITY_SUITE)
         context = self._contexts[row] = Context(row, suite)
         if suite and model.vault is not None:
-            from cosem import certificate_fields
-
-            self._fields = certificate_fields
+            self._load_fields()
         self._set_policy(context)
         self._show(row)
+
+    def _load_fields(self):
+        from cosem import certificate_fields
+
+        self._fields = certificate_fields
+
+    def forget(self):
+        """Let go of code that a job() loads again when it is needed."""
+        self._fields = None
 
     def context(self, row):
         return self._contexts.get(row)
@@ -214,8 +222,12 @@ class Handler(Base):
 
     def open(self, s):
         s.n = 1
-        if s.attribute == _CERTIFICATES:
-            # s.b, s.c: item s.c is record s.b of the vault. s.d: how many certificates.
+        if s.attribute == _CERTIFICATES and self._contexts[s.row].suite:
+            if s.association is not None and s.association.asks:
+                s.association.forget_job()
+            if self._fields is None:
+                return _LATER_VALUE
+            # s.b, s.c: item s.c is record s.b of the vault.
             n = 0
             k = self._certificate(s.row, 0)
             while k >= 0:
@@ -223,7 +235,6 @@ class Handler(Base):
                 k = self._certificate(s.row, k + 1)
             s.b = -1
             s.c = 0
-            s.d = n
             s.n = n + 1
         return _SUCCESS
 
@@ -243,7 +254,7 @@ class Handler(Base):
         if s.attribute == _CERTIFICATES:
             if s.k == 0:
                 buf[pos] = _ARRAY
-                return put_length(buf, pos + 1, s.d)
+                return put_length(buf, pos + 1, s.n - 1)
             if s.k != s.c:
                 s.c = s.k
                 s.b += 1
@@ -281,6 +292,9 @@ class Handler(Base):
         return _LATER
 
     def job(self, a, row, method, octets):
+        if not method:
+            self._load_fields()
+            return _SUCCESS, b""
         if method == _KEY_TRANSFER:
             from cosem.key_transfer import transfer
 

@@ -254,8 +254,11 @@ class Security:
         return self.general.overhead(a, kinds)
 
     def forget(self):
-        """Let go of what load_general() has loaded."""
+        """Let go of code that is loaded again when it is needed."""
         self.general = None
+        handler = self.server.model.handler("security_setup")
+        if handler is not None:
+            handler.forget()
 
     def load_general(self):
         """Only who signs, or has keys that are wrapped or agreed, needs this much code."""
