@@ -342,6 +342,37 @@ def test_keys_of_another_security_setup(kind):
     assert opened(other, elements, octets)[0].hex() == "0201" + "0903616263"
 
 
+@pytest.mark.parametrize("kind", ["identified", "wrapped", "broadcast"])
+@pytest.mark.parametrize("method", [1, 2])
+def test_keys_that_are_let_go_of_meanwhile(kind, method):
+    """By the client of another Security setup, who comes between two steps."""
+    c = client()
+    model = c.talk.meter.model
+    a = [a for a in model.associations if a.config][0]
+    row = model.rows(30)[2]
+    context = model.handler("security_setup").context(suites.ROWS[2] + 1)
+    other = General0(None)
+    if method == 2:
+        made = protects(other, structure(octet_string(b"abc")), (kind, AE))
+        parts = [array([VALUE]), made[0], octet_string(made[1])]
+    else:
+        layer = ("identified" if kind == "broadcast" else kind, AE)
+        parts = [array([VALUE]), asks(other, layer)]
+    job = model.handler_of(row).job(a, row, method, structure(*parts))
+    while True:
+        try:
+            next(job)
+        except StopIteration as e:
+            result, octets = e.value
+            break
+        assert context.loaded
+        model.handler("security_setup").settle()
+        context.unload()
+    assert result == 0
+    if method == 1:
+        assert opened(other, *parse(octets)[0])[0].hex() == "020109020102"
+
+
 def test_nothing_is_asked_for_nothing_is_protected():
     c = client()
     assert call(c, 1, array([VALUE]), array([])) == [[], bytes.fromhex("020109020102")]

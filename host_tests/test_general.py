@@ -291,6 +291,24 @@ def test_an_association_of_general_ciphering_alone(transaction):
     assert c.ask(GET) == REFUSED
 
 
+@pytest.mark.parametrize("suite, kind", ALL)
+def test_pass_3_in_every_form(suite, kind):
+    if suite:
+        c = General12(SuitesMeter(), suite, kind="glo")
+    else:
+        c = General0(small.Meter().talk(client=STRICT, server=17), kind="glo")
+    c.begin()
+    c.kind, c.signs = kind, suite > 0
+    got = c.finish(b"wrong")
+    assert got == ("C701410300" if kind == "identified" and not suite else REFUSED)
+    c.kind, c.signs = "glo", False
+    c.challenge = bytes(reversed(c.challenge))
+    c.begin()
+    c.kind, c.signs = kind, suite > 0
+    assert c.finish() == "ok"
+    assert c.ask(GET) == VALUE
+
+
 def test_an_exception_is_protected_too():
     c = client(1, "one-pass")
     assert c.ask("C0094100000000").startswith("D8")

@@ -106,6 +106,7 @@ def side(v):
     a.model = Model(bytes.fromhex(v["server"]), v["suite"])
     a.title = bytearray(bytes.fromhex(v["client"]))
     a.context = context = Context(0, v["suite"])
+    context.loaded = True
     context.aad = bytearray(b"\0" + keys.get("ak", bytes(16)))
     context.unicast = Key(ciphers.aes(keys.get("ek", bytes(16))), context.aad)
     context.unicast.rx_end[:] = context.unicast.tx_end[:] = b"\xff\xff\xff\xfd"

@@ -171,6 +171,7 @@ def _peel_ciphering(a, context, buf):
     transaction = bytes(buf[1 : 2 + buf[1]])
     g = None
     if form == _IDENTIFIED:
+        _load(model, context)
         if data and context.broadcast is False:
             model.handler_of(context.row).load(context)
         held = context.broadcast if data else context.unicast
@@ -182,6 +183,7 @@ def _peel_ciphering(a, context, buf):
     if g is None:
         return _REFUSED
     yield
+    _load(model, context)
     layer.key_info = bytes(buf[at:after])
     body = content + _HEAD_LEN
     if kinds & _AUTHENTICATED:
@@ -202,6 +204,12 @@ def _peel_ciphering(a, context, buf):
     a.fields = buf
     a.fields_pos = 1
     return 0, bytes(buf[body:end])
+
+
+def _load(model, context):
+    """Keys that no association uses may have been let go of, while others were served."""
+    if not context.loaded:
+        model.handler_of(context.row).load(context)
 
 
 def _key_info(buf, at, end):
@@ -344,6 +352,7 @@ def _seal_signing(a, context, octets):
 def _seal_in_place(a, context, octets, kinds, signed):
     """With a key that the meter has."""
     model = a.model
+    _load(model, context)
     protect = identified.protect
     if a.form < _IDENTIFIED:
         protect = ciphering.protect
@@ -382,6 +391,7 @@ def _seal_ciphering(a, context, octets, kinds):
         key = agreed.derive(model, context.row, z, own, nonce, bytes(a.title))
         g = gcm.new(model.aes(key))
         yield
+    _load(model, context)
     counter = marks(model, context).next()
     if counter is None:
         return None

@@ -186,6 +186,9 @@ class Security:
             a.form = _GLO
         start = channel.tx_pos
         if kinds & _SIGNED or a.form >= _BY_JOB:
+            if a.context is None:
+                # Pass 3 was wrong: there is no association any more to make an answer for.
+                return exceptions.failed(channel)
             a.kinds = kinds
             return a.ask(_SEAL, channel.tx, start, start + n)
         start = self.protect(a, context, kinds, channel.tx, start, start + n)

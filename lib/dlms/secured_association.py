@@ -85,6 +85,7 @@ class SecuredAssociation(Association):
         self.drop()
         if self.state == _IDLE:
             self.certificate = b""
+            self.layer = None
 
     def opened(self, context, by_hls, aarq, request, buf):
         """An AARQ was accepted: take over what security needs of it."""
