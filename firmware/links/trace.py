@@ -107,15 +107,17 @@ class Conversation:
         tag = apdu[0]
         kind = apdu[1]
         if tag == _AARQ:
+            self._hide_reply = False
             return aarq_secrets(apdu)
         if tag == _GET_REQUEST:
             if kind != 2:
                 self._hide_reply = find_secret(apdu, 3, False) >= 0
             return []
         if tag != _SET_REQUEST and tag != _ACTION_REQUEST:
-            self._hide_reply = False
-            # What is no request that is known here may have anything inside.
-            return [] if tag == _RLRQ else [(1, end)]
+            # What is no request that is known here may have anything inside, and its answer too:
+            # protection need not be encryption.
+            self._hide_reply = tag != _RLRQ
+            return [(1, end)] if self._hide_reply else []
         method = tag == _ACTION_REQUEST
         if kind == (6 if method else 3):
             return [(7, end)] if self._hide_blocks else []
