@@ -1013,6 +1013,33 @@ def test_no_trace_shows_a_key(hdlc):
             assert not shown(line), line
 
 
+@pytest.mark.parametrize("hdlc", [False, True], ids=["wrapper", "hdlc"])
+@pytest.mark.parametrize("kind", ["glo", "general-glo", "identified", "signed", "blocks"])
+def test_no_trace_shows_what_is_protected_and_not_encrypted(kind, hdlc):
+    """A secret that is read, were it readable, in an answer that is authenticated only."""
+    c = General0(Traced(Meter().talk(client=FREE, server=17), hdlc), "glo", ic=9)
+    request = bytes.fromhex("C00141 000F 0000280000FF 07 00")
+    answer = bytes.fromhex("C4014100 0910") + NEW_SECRET
+    trace = c.talk
+    for apdu, sent in ((request, False), (answer, True)):
+        if kind == "signed":
+            apdu = b"\xdf" + c.fields() + field(apdu) + field(bytes(64))
+        elif kind == "blocks":
+            apdu = b"\xe0\xc1\0\1\0\0" + field(apdu)
+        elif sent:
+            head = {"glo": b"\xcc", "general-glo": b"\xdb\x08" + TITLE}
+            head = head.get(kind, b"\xdd" + c.fields() + b"\1\0\0")
+            apdu = head + field(b"\x10" + bytes(4) + apdu + bytes(12))
+        else:
+            apdu = c.protect(apdu, kind=kind, sc=A)
+        unit = trace.unit(apdu, sent)
+        (trace.trace.sent if sent else trace.trace.received)(unit, 0, len(unit))
+    lines = trace.heard.text
+    assert [text[:3] for text in lines] == ["RX:", "TX:"]
+    for line in lines:
+        assert not shown(line), line
+
+
 class TCPTalk:
     """A client of a meter that runs: APDUs in wpdus over a connection."""
 
