@@ -5,10 +5,11 @@ slow; ECDSA comes over HDLC, where the request is kept in frames and segments.""
 
 import pytest
 from crypto import ec
+from cryptography.hazmat.primitives import keywrap
 from profiles.hdlc import HDLC
-from secure import Client
+from secure import KEK, Client
 from small import Meter
-from suites import SigningClient, SuitesMeter
+from suites import ROWS, SigningClient, SuitesMeter
 from test_hdlc import address
 from test_hdlc_server import Line
 
@@ -217,3 +218,34 @@ def test_the_line_is_dropped_in_the_middle():
     again = SigningClient(meter, 1, ic=20)
     again.talk = HDLCTalk(meter, 51, 64)
     again.open()
+
+
+# --- What a client leaves behind
+
+
+def until_done(meter, talk, apdu):
+    """A request whose answer is never fetched: its job has ended."""
+    buf = bytearray(apdu)
+    ask = meter.server.request
+    while True:
+        assert ask(talk.channel, talk.client, talk.server, buf, 0, len(buf)) == -1
+        meter.server.work()
+        (a,) = [a for a in meter.server.associations if a.channel is talk.channel]
+        if a.asks and a.code is not None:
+            return
+
+
+def test_keys_that_were_never_put_in_force_are_forgotten():
+    """The next client in that place, of another Security setup, does not put them in force."""
+    meter = SuitesMeter()
+    first = SigningClient(meter, 1).open()
+    wrapped = keywrap.aes_key_wrap(KEK, bytes(16)).hex()
+    transfer = "C30141 0040 00002B0001FF 02 01 01 01 0202 1600 0918" + wrapped
+    until_done(meter, first.talk, first.protect(bytes.fromhex(transfer)))
+    first.talk.channel.release()
+    at = meter.model.state(ROWS[2], 0)
+    before = bytes(meter.model.image[at : at + 128])
+    for k in range(3):
+        other = SigningClient(meter, 2, ic=100 * k).open()
+        assert other.ask("C30141 0040 00002B0002FF 04 01 1600") == DONE
+        assert bytes(meter.model.image[at : at + 128]) == before

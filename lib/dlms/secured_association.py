@@ -117,6 +117,7 @@ class SecuredAssociation(Association):
 
     def drop(self):
         self.kept_end = 0
+        self.agreed = None
         self.forget_job()
 
     def established(self, context):
@@ -157,6 +158,7 @@ class SecuredAssociation(Association):
         self.asks = what
         self.code = None
         self._job = None
+        self.agreed = None
         self.server.secured.hold(src, pos, end)
         self.server.todo |= _JOBS
         return _LATER
