@@ -87,3 +87,18 @@ def test_unconfirmed_service():
     c = client()
     assert c.ask("C10101 0001 0000603C01FF 02 00 09020304") == ""
     assert c.ask(GET) == "C401410009020304"
+
+
+def test_a_first_request_that_does_not_come_again_lends_its_protection_to_nobody():
+    """Unconfirmed, of a method that needs a job: as a broadcast frame brings it."""
+    meter = SuitesMeter()
+    assert client(meter).ask(GET) == VALUE
+    talk = meter.talk(client=53, server=17)
+    transfer = bytes.fromhex("C30141 0040 00002B0003FF 02 01 0101 0202 1600 0918" + "00" * 24)
+    first = Client(talk, 0, kind="general-glo", ic=10).protect(transfer)
+    assert meter.server.request(talk.channel, 53, 17, bytearray(first), 0, len(first), 0) == -1
+    meter.server.work()
+    # What is taken off a general-glo, and then a SET in plain text where the method was.
+    forged = bytes(16) + bytes.fromhex("C10141 0001 0000603C01FF 02 00 091E") + bytes(42)
+    assert talk.say(forged.hex()).startswith("D8")
+    assert client(meter, ic=20).ask(GET) == VALUE

@@ -235,6 +235,10 @@ class Server:
                     a.drop()
                 return n if n < 0 or confirmed and a.confirmed else 0
             n = self._without(channel, a, client_sap, server_sap, buf, pos, end, confirmed)
+            if n < 0 and not confirmed:
+                a = self._lookup(channel, client_sap, server_sap)
+                if a is not None:
+                    a.drop()
             return n if n < 0 or confirmed else 0
         except Exception as e:
             self.fault = e
