@@ -6,12 +6,15 @@ slow; ECDSA comes over HDLC, where the request is kept in frames and segments.""
 import pytest
 from crypto import ec
 from cryptography.hazmat.primitives import keywrap
+from firmware.links import udp
 from profiles.hdlc import HDLC
+from profiles.wrapper import Wrapper
 from secure import KEK, Client
 from small import Meter
 from suites import ROWS, SigningClient, SuitesMeter
 from test_hdlc import address
 from test_hdlc_server import Line
+from test_links import Poller, Port, datagram
 
 from firmware.ports import ciphers
 
@@ -218,6 +221,53 @@ def test_the_line_is_dropped_in_the_middle():
     again = SigningClient(meter, 1, ic=20)
     again.talk = HDLCTalk(meter, 51, 64)
     again.open()
+
+
+# --- Over UDP, where all peers have the same buffers
+
+
+def wpdu(client, apdu):
+    return b"".join(n.to_bytes(2, "big") for n in (1, client, 17, len(apdu))) + apdu
+
+
+class UDPTalk:
+    """What secure.Client talks to, over UDP."""
+
+    def __init__(self, meter, client, port, link):
+        self.meter, self.client, self.port, self.link = meter, client, port, link
+
+    def say(self, hex_):
+        n = len(self.port.sent)
+        datagram(self.port, self.link, wpdu(self.client, bytes.fromhex(hex_)), "A")
+        while len(self.port.sent) == n:
+            self.meter.server.work()
+            self.link.poll(0)
+        return self.port.sent[-1][0][8:].hex()
+
+
+def test_what_a_stranger_sends_is_not_taken_for_a_request_that_waits():
+    meter = SuitesMeter()
+    port = Port()
+    first = Wrapper(meter.server, meter.server.channel(), True)
+    second = Wrapper(meter.server, meter.server.channel(0, first.channel.tx), True, rx=first.rx)
+    link = udp.Endpoint(port, "wrapper-udp", "127.0.0.1", 0, [first, second])
+    link.open(Poller())
+    c = SigningClient(meter, 1)
+    c.talk = UDPTalk(meter, 51, port, link)
+    c.open()
+    slow(meter)
+    # In plain text, where the client's request is in plain text by now.
+    forged = wpdu(16, bytes(7) + bytes.fromhex("C10141 0001 0000603C01FF 02 00 0900"))
+    request = c.protect(bytes.fromhex(SLOW))
+    datagram(port, link, wpdu(51, request), "A")
+    n = len(port.sent)
+    meter.server.work()
+    datagram(port, link, forged, "B")
+    for _ in range(20):
+        meter.server.work()
+        link.poll(0)
+    assert c.unprotect(port.sent[n][0][8:]).hex().upper() == DONE
+    assert c.ask(GET) == VALUE
 
 
 # --- What a client leaves behind

@@ -316,6 +316,9 @@ class Peered(Echo):
     def in_use(self):
         return self.busy
 
+    def waits(self):
+        return False
+
 
 HEAD = b"\x00\x01      "  # as long as that of a wpdu, and of its version
 

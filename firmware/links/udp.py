@@ -48,12 +48,15 @@ class Endpoint:
         return [place.profile for place in self.places]
 
     def poll(self, now_ms):
+        waits = False
         for place in self.places:
             place.profile.tick(now_ms)
             if place.address is not None:
                 # An answer that had to wait.
                 self._send(place, now_ms)
-        if not self.ready:
+                waits = waits or place.profile.waits()
+        # A request that waits is in the buffer of all: what is here by then is that client's.
+        if not self.ready or waits:
             return
         # Once a report: a failed recvfrom costs an exception, the poller's next report does not.
         self.ready = False

@@ -30,7 +30,8 @@ class Wrapper:
     def __init__(self, server, channel, udp=False, saps=None, max_pdu=0, rx=None):
         """saps: the logical devices behind this port, None = all that the server has.
         max_pdu: longest request APDU; 0 = the channel's max_receive_pdu.
-        rx: a buffer to receive into, of another UDP peer: nothing of a datagram is kept.
+        rx: a buffer to receive into, of another UDP peer: nothing of a datagram is kept, unless
+        that one waits().
         """
         if saps is None:
             saps = tuple(d[0] for d in server.model.devices)
@@ -106,6 +107,10 @@ class Wrapper:
                 if self._out_n or self._again_end:
                     break
         return pos
+
+    def waits(self):
+        """Does a request wait in rx for the server?"""
+        return self._again_end != 0
 
     def end_of_datagram(self):
         """UDP: nothing of a datagram is kept for the next one."""
