@@ -54,9 +54,12 @@ class Example(General):
         return self.private("server_agrees").public_key()
 
     def server_signed(self, octets, signature):
-        r, s = (int.from_bytes(part, "big") for part in (signature[:32], signature[32:]))
+        n = SIZES[self.suite]
+        r, s = (int.from_bytes(part, "big") for part in (signature[:n], signature[n:]))
         made = utils.encode_dss_signature(r, s)
-        self.private("server_signs").public_key().verify(made, octets, ec.ECDSA(HASHES[1]))
+        self.private("server_signs").public_key().verify(
+            made, octets, ec.ECDSA(HASHES[self.suite])
+        )
 
 
 PLAIN_ANSWER = bytes.fromhex("C401C100090105")
