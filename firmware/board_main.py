@@ -32,8 +32,13 @@ _ASSOCIATIONS = const(2)
 # HDLC has no room for information fields longer than the standard's, unless the definition asks.
 _INFO_LEN = const(128)
 
-# What only jobs of security need (lib/dlms/secured.py): it is loaded for one, and goes after it.
+# What is needed to open and end associations, and for jobs of security (lib/dlms/secured.py): it
+# is loaded when a client wants that, and goes after it.
 _JOBS = (
+    "dlms.opening",
+    "dlms.acse",
+    "dlms.initiate",
+    "dlms.ber",
     "dlms.general",
     "dlms.agreed",
     "dlms.certificates",
@@ -105,12 +110,10 @@ class Board:
         """Nothing is to be done for requests: let go of what was loaded for that, unless an
         answer goes on with it."""
         server = self.meter.server
-        if server.secured is None:
-            return
         for a in server.associations:
             if a.transfer:
                 return
-        server.secured.forget()
+        server.forget()
         if forget(_JOBS):
             gc.collect()
 

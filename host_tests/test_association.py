@@ -469,6 +469,22 @@ REQUESTS = [
 METER = Meter()
 
 
+def test_clients_come_and_go_when_a_board_has_let_go_of_the_code_for_that():
+    meter = Meter()
+    t = meter.talk()
+    for _ in range(2):
+        meter.server.forget()
+        assert t.open().startswith("6129A109060760857405080101A203020100")
+        meter.server.forget()
+        assert t.say(GET_LDN) == LDN
+        assert meter.server.opening is None, "nothing needs it meanwhile"
+        assert t.say("6200") == "6303800100"
+    meter.server.forget()
+    # Whom no association is defined for, and a device that is not there.
+    assert meter.talk(client=99).open().startswith("61")
+    assert meter.talk(server=99).say("6200") == ""
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(REQUESTS), st.data())
 def test_changed_requests_end_in_a_defined_way(request_, data):

@@ -8,7 +8,7 @@ A meter without security does not load this, nor what it imports: server.py and 
 ciphering and hls through it.
 """
 
-from dlms import acse, ciphering, exceptions, hls, identified, opening
+from dlms import ciphering, exceptions, hls, identified
 from dlms.prim import compare, copy
 from dlms.secured_association import SecuredAssociation
 from micropython import const
@@ -344,6 +344,8 @@ class Security:
     def _release(self, channel, a, buf, pos, end):
         """An RLRQ where the policy asks for protection has to bring a protected InitiateRequest:
         nobody else can end the association."""
+        opening = self.server.opening
+        acse = opening.acse
         at = acse.rlrq_information(buf, pos, end)
         if at < 0:
             return exceptions.malformed(channel)
@@ -423,6 +425,7 @@ class Security:
         n = vault.end - vault.pos
         if not n or pos + n + _AARE_REST > len(tx):
             return pos
+        acse = self.server.opening.acse
         return acse.put_certificate(tx, pos, vault.record, vault.pos, vault.end)
 
     def challenge(self, a, buf, aarq):

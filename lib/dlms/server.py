@@ -15,7 +15,7 @@ allocate, or to be saved before the answer, is done by work(). In front of tx_po
 octets for headers.
 """
 
-from dlms import acse, exceptions, initiate, opening
+from dlms import exceptions
 from dlms.action import request as _action
 from dlms.association import Association
 from dlms.axdr import get_small_u32
@@ -57,6 +57,7 @@ _CONTEXT = const(7)  # even: with short names
 _SECURITY = const(8)
 _PRE_ESTABLISHED = const(9)
 _TRANSFER = const(4096)  # todo: buffers are wanted
+_LOAD = const(8192)  # todo: a client comes, or goes, and load() has to be called
 _STEPS = const(128)  # todo: others are served meanwhile, see secured.py
 
 _REJECTED_PERMANENT = const(1)
@@ -116,6 +117,8 @@ class Channel:
     def aare(self, context, result, source, diagnostic, error, qos, conformance, max_pdu):
         """Write an AARE; returns its length."""
         tx = self.tx
+        opening = self.server.opening
+        acse = opening.acse
         pos = acse.put_aare_head(tx, _HEADROOM, context, result, source, diagnostic)
         pos = opening.put_user_information(tx, pos, error, qos, conformance, max_pdu)
         return self.reply(acse.put_aare(tx, _HEADROOM, pos), pos)
@@ -172,8 +175,21 @@ class Server:
         self.on_protection_failed = None
         # The last exception that request() has caught, for the log; None if there was none.
         self.fault = None
-        self._aarq = acse.AARQ()
-        self._initiate = initiate.InitiateRequest()
+        self.load()
+
+    def load(self):
+        """Have what opens and ends associations. Allocates."""
+        from dlms import opening
+
+        self.opening = opening
+        self._aarq = opening.acse.AARQ()
+        self._initiate = opening.initiate.InitiateRequest()
+
+    def forget(self):
+        """Let go of code that is loaded again when a client needs it."""
+        self.opening = self._aarq = self._initiate = None
+        if self.secured is not None:
+            self.secured.forget()
 
     def channel(self, max_pdu=0, tx=None):
         """A channel for one more link (boot only); tx: the buffer of another, to share."""
@@ -229,6 +245,9 @@ class Server:
                 if n < 0 and not confirmed:
                     a.drop()
                 return n if n < 0 or confirmed and a.confirmed else 0
+            if self.opening is None and (tag == _AARQ or tag == _RLRQ):
+                self.todo |= _LOAD
+                return -1
             if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
                 n = self.secured.request(channel, a, buf, pos, end)
                 if n < 0 and not confirmed:
@@ -281,6 +300,7 @@ class Server:
         if tag == _AARQ:
             return self._open(channel, a, client_sap, server_sap, buf, pos, end)
         if tag == _RLRQ:
+            acse = self.opening.acse
             if acse.rlrq_information(buf, pos, end) < 0:
                 return exceptions.malformed(channel)
             # Also without an association: the client wants to have none, and has none.
@@ -333,7 +353,7 @@ class Server:
             a.client_sap = client_sap
             a.server_sap = server_sap
         channel.last = a
-        n = opening.judge(a, config, self._aarq, self._initiate, buf)
+        n = self.opening.judge(a, config, self._aarq, self._initiate, buf)
         if a.state == _IDLE:
             channel.last = None
         return n
@@ -344,6 +364,9 @@ class Server:
 
     def work(self):
         """Do what requests are waiting for, if todo. It may allocate, and save the state."""
+        if self.todo & _LOAD:
+            self.todo &= ~_LOAD
+            self.load()
         if self.todo & _TRANSFER:
             self.todo &= ~_TRANSFER
             if self._wants_transfer.gbt is None:
