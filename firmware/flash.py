@@ -67,10 +67,13 @@ class Ring:
         self.n = 0
         self.first = 0
         self._shift = 0
+        self._buffer = None
 
     def buffer(self):
-        """Where read() makes a row, before it copies it out."""
-        return memoryview(self._place[0].work)[_ROW_AT : _ROW_AT + self.row_len]
+        """Where read() makes a row, before it copies it out. An append() from there that fails
+        leaves nothing in it: it is tried once."""
+        self._buffer = memoryview(self._place[0].work)[_ROW_AT : _ROW_AT + self.row_len]
+        return self._buffer
 
     def read(self, k, buf, pos):
         if k < 0 or k >= self.n:
@@ -163,9 +166,11 @@ class Ring:
             if done == _UNTOUCHED:
                 return False
             shift += 1
-            if at:
+            if at or buf is self._buffer:
                 # In a block that was begun the place is spent, whatever comes of the others.
                 self._shift = shift
+            if buf is self._buffer:
+                return False
         return False
 
 

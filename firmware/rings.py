@@ -6,7 +6,7 @@
     read(k, buf, pos) -> bool   k = 0 is the oldest; False: the row is damaged, or there is none
     clear() -> bool
     buffer()    room for a row, which read() and append() take, too; its content stays until the
-                storage is used for something else
+                storage is used for something else, or such an append() fails
 
 In a file, power may fail at any write. A row is one write, with its sequence number and a CRC: a
 torn one is not there, and takes nothing with it but the oldest row of a full ring, which it was

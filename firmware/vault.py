@@ -41,6 +41,8 @@ _AGE_AT = const(16)
 _HEAD_LEN = const(19)
 _TITLE_LEN = const(8)
 _REMOVED = const(0xFF)
+# A row that cannot be written is made anew, and written somewhere else.
+_TRIES = const(3)
 # Rows that a new one needs: its own, and one that a torn write may take.
 _SPARE = const(2)
 
@@ -147,21 +149,28 @@ class Vault:
         if not id_ or len(private) > 0xFF or end > len(self.record) or not self._make_room():
             return False
         record = self.record
-        self._head(setup, entity, kind, id_)
-        copy(record, _TITLE_AT, title, 0, len(title))
-        record[_N_PRIVATE_AT] = len(private)
-        record[_N_CERTIFICATE_AT] = len(certificate) >> 8
-        record[_N_CERTIFICATE_AT + 1] = len(certificate) & 0xFF
-        copy(record, _HEAD_LEN, private, 0, len(private))
-        copy(record, pos, certificate, 0, len(certificate))
-        return self._append() and self._take(self._ring.n - 1)
+        for _ in range(_TRIES):
+            self._head(setup, entity, kind, id_)
+            copy(record, _TITLE_AT, title, 0, len(title))
+            record[_N_PRIVATE_AT] = len(private)
+            record[_N_CERTIFICATE_AT] = len(certificate) >> 8
+            record[_N_CERTIFICATE_AT + 1] = len(certificate) & 0xFF
+            copy(record, _HEAD_LEN, private, 0, len(private))
+            copy(record, pos, certificate, 0, len(certificate))
+            if self._append():
+                return self._take(self._ring.n - 1)
+        return False
 
     def remove(self):
         id_ = self._id
         if not id_ or not self._make_room():
             return False
-        self._head(0, _REMOVED, 0, id_)
-        done = self._append()
+        done = False
+        tries = _TRIES
+        while tries and not done:
+            tries -= 1
+            self._head(0, _REMOVED, 0, id_)
+            done = self._append()
         self._forget()
         return done
 
@@ -180,6 +189,7 @@ class Vault:
         """Copy what counts out of the way of the next row."""
         ring = self._ring
         index = self._index
+        tries = _TRIES
         while ring.n > ring.capacity - _SPARE:
             k = 0 if index[self._at(0)] else 1
             if not index[self._at(k)]:
@@ -187,7 +197,9 @@ class Vault:
             if not ring.read(k, self.record, 0):
                 index[self._at(k)] = 0  # damaged
             elif not self._append():
-                return False
+                tries -= 1
+                if not tries:
+                    return False
         return True
 
     def _head(self, setup, entity, kind, id_):

@@ -352,6 +352,49 @@ def test_a_second_cut_while_it_makes_room():
                     n += 1
 
 
+# --- Flash that wears out -------------------------------------------------------------------
+
+
+class Worn(NOR):
+    """Programs some records wrong, and says nothing."""
+
+    every = 0  # one in so many; 0: none
+    programs = 0
+
+    def writeblocks(self, block, buf, offset):
+        self.programs += 1
+        if self.every and self.programs % self.every == 0:
+            buf = bytes(buf[:30]) + b"\0" * 4 + bytes(buf[34:])
+        return NOR.writeblocks(self, block, buf, offset)
+
+
+@pytest.mark.parametrize("every", [2, 3, 5])
+def test_what_flash_programs_wrong_is_written_again(every):
+    device = Worn(14, 256)
+    vault = vault_on(on_flash(device))
+    device.every = every
+    model = []
+    for n, step in enumerate(DAY):
+        model = do(vault, model, n, step)
+        assert content(vault) == sorted(model)
+    again = vault_on(on_flash(nor(device.cells)))
+    assert content(again) == sorted(model)
+
+
+def test_flash_that_can_be_written_no_more():
+    device = nor()
+    vault = vault_on(on_flash(device))
+    assert vault.put(SETUP, SERVER, SIGN, A, b"certificate", b"private")
+    before = content(vault)
+    device.fails = set(range(14))
+    assert not vault.put(SETUP, CLIENT, SIGN, A, b"another")
+    assert vault.find(SETUP, SERVER, SIGN, A) and not vault.remove()
+    assert vault.find(SETUP, SERVER, SIGN, A)
+    assert not vault.put(SETUP, SERVER, SIGN, A, b"other", b"other", True)
+    assert content(vault) == before
+    assert content(vault_on(on_flash(nor(device.cells)))) == before
+
+
 # --- The ring of a definition -------------------------------------------------------------------
 
 
