@@ -190,6 +190,16 @@ def test_what_has_not_arrived_is_sent_again():
     assert c.ask(GET_LONG) == HEAD + value
 
 
+@pytest.mark.parametrize("what", [aarq(None).hex(), "62 00"])
+def test_who_begins_anew_hears_no_more_of_it(what):
+    """Behind the AARE, or RLRE, come no blocks of what was under way, nor of what lies around."""
+    c = Blocks(meter_with(2000)[0], max_pdu=109, window=5)
+    c.talk.say(block(0x85, 1, 0, GET_LONG).hex())
+    assert c.channel.more is not None
+    assert c.talk.say(what)[:2] in ("61", "63")
+    assert c.channel.more is None
+
+
 def test_one_in_twenty_lost_costs_no_more_than_1_3_times_the_blocks():
     """A list of 18 values of 6,000 octets: more than 100 KiB, window 8."""
     meter, value = meter_with(5996)

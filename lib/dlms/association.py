@@ -130,6 +130,8 @@ class Association:
         self.state = TRANSITIONS[self.state][what]
         if self.gbt is not None:
             self.gbt.begin()
+            if self.channel is not None and self.channel.more is self:
+                self.channel.more = None
         if self.state == _IDLE:
             self.channel = None
             self.config = None
