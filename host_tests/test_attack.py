@@ -19,7 +19,7 @@ import tables
 from cryptography.hazmat.primitives import keywrap
 from firmware.links.trace import Trace
 from peer_sessions import RunningMeter
-from secure import AE, GAK, GBEK, GUEK, KEK, TITLE, A, Client, E, gcm
+from secure import AE, GAK, GBEK, GUEK, KEK, SERVER_TITLE, TITLE, A, Client, E, gcm
 from secure_general import General0, General12, field
 from small import Meter, that_runs
 from suites import SIZES, SuitesMeter, public, sign
@@ -495,6 +495,20 @@ def test_what_the_meter_says_is_nothing_to_say_to_it(kind):
     assert c.ask(GET) == VALUE
 
 
+def test_what_the_meter_says_proves_nothing_to_it():
+    """A relay makes its StoC the CtoS of a client that the meter believes. With the title of the
+    meter as its own, f(CtoS) would be its f(StoC)."""
+    meter = Meter()
+    relay = Client(meter.talk(client=47, server=17), 5, 1, kind=None, title=SERVER_TITLE)
+    got = relay.begin()
+    assert (got["result"], got["diagnostic"]) == (1, 3)
+    # In an association that is open from the start.
+    c = Client(SuitesMeter().talk(client=53, server=17), 0, kind="general-glo")
+    answer = c.talk.say(c.protect(bytes.fromhex(GET)).hex())
+    assert c.talk.say(answer) == DECIPHERING
+    assert c.ask(GET) == VALUE
+
+
 def test_a_service_in_the_clothes_of_another():
     """Right in all that is protected; the tag in front, which is not, says another service."""
     for kind, tags in (("glo", (0xC8, 0xC9, 0xCB, 0xCA, 0xCC)), ("ded", (0xD0, 0xD1, 0xD3))):
@@ -714,6 +728,7 @@ def test_a_proof_under_a_key_of_zeros_or_none():
 _NOT_SECRET = {
     ("lib/dlms/opening.py", "_acse_diagnostic"),  # system titles
     ("lib/dlms/secured.py", "_proof"),  # a method descriptor
+    ("lib/dlms/secured.py", "_peel"),  # system titles
     ("lib/dlms/ciphering.py", "unprotect"),  # system titles, counters after the tag
     ("lib/dlms/secured.py", "has_certificate"),
     ("lib/dlms/ciphering.py", "worn"),

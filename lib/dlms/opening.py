@@ -232,6 +232,9 @@ def _acse_diagnostic(a, config, aarq, buf):
     needed = config[_CONTEXT] >= _LN_CIPHERED_CONTEXT or config[_MECHANISM] >= _SYSTEM_TITLES
     if n_title != _SYSTEM_TITLE_LEN and (aarq.title_end or needed):
         return _CALLING_AP_TITLE_NOT_RECOGNISED
+    if n_title and compare(title, 0, buf, aarq.title_pos, n_title) == 0:
+        # What this meter has protected would come back to it as the client's.
+        return _CALLING_AP_TITLE_NOT_RECOGNISED
     if aarq.called_title_end and (
         aarq.called_title_end - aarq.called_title_pos != len(title)
         or compare(title, 0, buf, aarq.called_title_pos, len(title)) != 0

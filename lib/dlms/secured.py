@@ -227,6 +227,9 @@ class Security:
         if a.config[_PRE_ESTABLISHED] and tag == _GENERAL_GLO and at + 10 < end:
             # Nobody has said yet who the client is.
             copy(a.title, 0, buf, at + 2, _SYSTEM_TITLE_LEN)
+            if compare(a.title, 0, self.server.model.system_title, 0, _SYSTEM_TITLE_LEN) == 0:
+                # An answer of the meter, come back.
+                return _DECIPHERING_ERROR
         return ciphering.unprotect(a, context, a.title, 0, buf, at, end)
 
     def unprotect(self, a, context, title, title_pos, buf, pos, end):
