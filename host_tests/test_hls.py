@@ -188,6 +188,20 @@ def test_secrets_are_in_no_repr():
         assert "secret" not in repr(thing)
 
 
+@pytest.mark.parametrize("mechanism", [3, 4, 6])
+def test_a_secret_of_no_length_opens_nothing(mechanism):
+    """As a provisioning record leaves it that gives none for a client."""
+    meter = Meter()
+    for config in meter.model.configs:
+        if config[0] == CLIENTS[mechanism]:
+            assert meter.model.put_bytes(config[2], 7, b"")
+    c = client(mechanism, meter)
+    c.secret = b""
+    assert c.begin()["diagnostic"] == 14
+    assert c.finish() == "C701410300"
+    assert c.ask(GET_LDN) == NO_ASSOCIATION
+
+
 # --- The manufacturer's mechanism -------------------------------------------------------------
 
 

@@ -83,6 +83,11 @@ def compute(a, secret, title, new_hash):
     stoc = bytes(work[_STOC : _STOC + a.n_stoc])
     mechanism = a.config[3]
     client = bytes(a.title)
+    if not secret:
+        # One of no length opens nothing.
+        a.n_digest = 0
+        a.ready = True
+        return
     if mechanism == _MANUFACTURERS:
         expected, reply = [f(secret, client, title, stoc, ctos) for f in a.model.manufacturer_hls]
         n = len(expected)
