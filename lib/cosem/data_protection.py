@@ -18,7 +18,8 @@ then lies in the octet-string, public texts do not say; here it is (project-defi
     layers         are put on in the order of the array, at most one of either kind
 
 Also project-defined: the parameters of an answer are those that were asked for, with the meter as
-originator, and with what the meter made of key_info; return values of a method are protected as
+originator, and with what the meter made of key_info; transaction-ids have at most 32 octets, and
+the meter protects nothing for itself; return values of a method are protected as
 its parameters were, in the other direction. Of key_parameters, 02 is one-pass and 03 is static
 unified (the class's enumeration, of medium certainty; general-ciphering has 01 and 02). With a
 restriction by date or entry, a profile is read as by selective access, which has to be negotiated.

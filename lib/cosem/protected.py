@@ -13,6 +13,7 @@ from micropython import const
 _GENERAL_CIPHERING = b"\xdd"
 _GENERAL_SIGNING = b"\xdf"
 _TITLE_LEN = const(8)
+_LONGEST_TRANSACTION_ID = const(32)  # of identified.py
 
 # protection_type, and its kinds: authenticated 1, encrypted 2, signed 4.
 _KINDS = b"\x01\x02\x03\x04"
@@ -54,6 +55,10 @@ class Party:
         self.fields = b"\0"
         self.fields_pos = 0
 
+    def _is_other(self, title):
+        """Is this the system title of another party?"""
+        return len(title) == _TITLE_LEN and title != bytes(self.model.system_title)
+
     def unprotect(self, octets, parameters):
         """The data in octets, or None: something about them is wrong."""
         self.protection = 0
@@ -62,7 +67,7 @@ class Party:
             fields = options[:3] + [b"", options[3]]
             title = options[1] or self._client
             # An element that says less than was done is as wrong as one that says more.
-            if len(title) != _TITLE_LEN or not octets:
+            if not self._is_other(title) or not octets:
                 return None
             head = b"".join([with_length(field) for field in fields])
             if kind == _SIGNATURE:
@@ -90,7 +95,10 @@ class Party:
             if turned:
                 originator, recipient = recipient, originator
             title = recipient or self._client
-            if originator not in (b"", own) or len(title) != _TITLE_LEN:
+            if originator not in (b"", own) or not self._is_other(title):
+                return None
+            # What a signature is made over begins with this length, and with nothing else.
+            if len(transaction) > _LONGEST_TRANSACTION_ID:
                 return None
             self._start(title)
             self.protection = 0
