@@ -42,6 +42,14 @@ access = "read_only"
 list = [
     {obis = "0.0.96.66.2", value = 5, data_type = "unsigned"},
 ]
+
+[[objects]]
+class = "Data"
+device = "one"
+access = "answered"
+list = [
+    {obis = "0.0.96.66.3", value = 6, data_type = "unsigned"},
+]
 """  # noqa: E501
 
 
@@ -49,13 +57,15 @@ list = [
 def definition(tmp_path_factory):
     """suites.toml with objects of class 30, whose rows are others."""
     text = suites.SUITES.read_text()
-    text = text.replace("[access]", '[access]\nread_only = {management = "r"}')
+    text = text.replace(
+        "[access]", '[access]\nread_only = {management = "r"}\nanswered = {management = "r!ae"}'
+    )
     path = tmp_path_factory.mktemp("protection") / "protection.toml"
     path.write_text(text + OBJECTS)
     patch = pytest.MonkeyPatch()
     patch.setattr(suites, "SUITES", path)
     first = suites.ROWS[1]
-    patch.setattr(suites, "ROWS", {1: first + 5, 2: first + 6})
+    patch.setattr(suites, "ROWS", {1: first + 6, 2: first + 7})
     yield
     patch.undo()
 
@@ -379,6 +389,46 @@ def test_nothing_is_asked_for_nothing_is_protected():
     assert call(c, 2, array([VALUE]), array([]), octet_string(structure(b"\x09\1a"))) == DONE
 
 
+def test_rights_inside_ask_for_the_protection_of_the_answer():
+    """Of the APDU, whatever the data have."""
+    c = client()
+    said = structure(array([object_(1, "0.0.96.66.3", 2)]), array([]))
+    for _ in range(2):
+        got = c.talk.say("C30141 001E 00002B0201FF 01 01" + said.hex())
+        plain = c.unprotect(bytes.fromhex(got))
+        assert parse(plain, 6)[0] == [[], bytes.fromhex("02011106")]
+        assert c.answer_sc == AE | 1
+        # And what asks for nothing is answered as it came.
+        said_plainly = structure(array([CONSTANT]), array([]))
+        got = c.talk.say("C30141 001E 00002B0201FF 01 01" + said_plainly.hex())
+        assert parse(bytes.fromhex(got), 6)[0] == [[], bytes.fromhex("02011105")]
+
+
+def test_a_signature_is_never_one_of_something_else():
+    """What is signed begins with the length of a transaction-id. Were it that of 'P', of PMT, it
+    could be the meter's f(CtoS) of challenges that somebody else has chosen."""
+    c = client()
+    for n, good in ((0, True), (32, True), (33, False), (80, False)):
+        options = [octet_string(x) for x in (bytes(n), b"", c.title, b"")]
+        element = structure(enum(3), structure(*options, NO_KEY))
+        got = call(c, 1, array([VALUE]), array([element]))
+        assert (len(got) == 2) == good
+        assert good or got == NOT_TAKEN
+
+
+def test_the_meter_protects_nothing_for_itself():
+    """Nor takes what it has protected for that of another party."""
+    c = client()
+    for layer in LAYERS:
+        elements = asks(c, *layer, recipient=SERVER_TITLE)
+        assert call(c, 1, array([VALUE]), elements) == NOT_TAKEN
+    honest = c.title
+    c.title = SERVER_TITLE
+    made = protects(c, structure(octet_string(b"ab")), ("identified", AE))
+    c.title = honest
+    assert call(c, 2, array([VALUE]), made[0], octet_string(made[1])) == NOT_TAKEN
+
+
 def test_an_element_of_a_structure():
     c = client()
     status = object_(15, "0.0.40.0.2", 3)
@@ -653,7 +703,10 @@ def test_a_meter_without_security():
     """Class 30 in a meter where nobody ciphers."""
     path = suites.SUITES.with_name("plain.toml")
     path.write_text(
-        PLAIN + OBJECTS.replace('"read_only"', '"all"').replace("0.0.96.66.2", "0.0.96.60.1")
+        PLAIN
+        + OBJECTS.replace('"read_only"', '"all"')
+        .replace('"answered"', '"all"')
+        .replace("0.0.96.66.2", "0.0.96.60.1")
     )
     t = small.Meter(path).talk(client=1, server=17)
     t.open()

@@ -164,7 +164,7 @@ class Security:
                 a.comes_again(pos, at, end)
                 return -1
             a.limit = a.full_limit - overhead
-            if not a.transfer:
+            if not a.transfer and not a.asks:
                 a.response_kinds = 0
         tag = buf[at]
         if a.state == _PENDING:
