@@ -164,8 +164,15 @@ def start(**options):
         record(wiring),
         options.get("associations", _ASSOCIATIONS),
     )
+    provisioned = meter.record is None or meter.record.good
+    trouble = "" if provisioned else meter.record.message
+    meter.record = None
     # Step by step: the links need room that the start of the meter has taken.
     app.forget()
+    del app
+    meter.server.forget()
+    forget(_JOBS)
+    gc.collect()
     from firmware.links.make import make_links
 
     links = make_links(wiring.LINKS, meter, port, info_len=_INFO_LEN)
@@ -174,13 +181,10 @@ def start(**options):
         port.out("%s %s" % (link.name, link.address))
     if meter.storage.message:
         port.out(meter.storage.message)
-    provisioned = meter.record is None or meter.record.good
     if not provisioned:
-        port.out(meter.record.message)
-    meter.record = None
+        port.out(trouble)
     del sys.modules["wiring"]
     forget(("firmware.links.make",))
-    made.rest()
     gc.threshold(-1)
     gc.collect()
     port.out("ready" if provisioned else "ready to be provisioned")
