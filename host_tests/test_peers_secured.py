@@ -155,8 +155,10 @@ def test_everything_is_read(runtime, link, program, what, standing_small, secure
     peer = secured(program, standing_small(runtime), link, what)
     association = (client_of(program, what)[0], 17)
     peer.has_negotiated(sees.associations[association])
+    # What is read is the same for all, how it comes is not.
+    every = 1 if runtime == "cpython" and what in ("gmac, both", "sha256") else 4
     n = read_everything(
-        peer, association, sees, values, undecoded=("BitStringData",), changing=CHANGING
+        peer, association, sees, values, ("BitStringData",), every, changing=CHANGING
     )
     assert n > 20
     row = sees.associations[association]
