@@ -402,6 +402,24 @@ def test_a_definition_that_is_missing_or_wrong(tmp_path):
     assert code and "wrong.toml:2" in text
 
 
+def test_on_cpython_a_meter_that_ciphers_needs_a_package():
+    """Without it there is a sentence, and no traceback."""
+    script = (
+        "import sys\nsys.modules['cryptography'] = None\nfrom firmware import main\n"
+        "sys.exit(main.run({'definition': 'definition', 'links': [], 'watch_stdin': True}))"
+    )
+    paths = [compiling.definition(DEFAULT_DEFINITION), "lib", ".", "firmware/ports/shim"]
+    r = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=60, env={**os.environ, "PYTHONPATH": ":".join(paths)},
+    )  # fmt: skip
+    assert (r.returncode, r.stdout) == (1, "")
+    assert r.stderr == (
+        "This meter cannot be put together: the Python package `cryptography` is missing"
+        " (pip install cryptography).\n"
+    )
+
+
 def test_a_state_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     code, text = refused("--state", str(tmp_path / "file" / "state"))
@@ -452,5 +470,16 @@ def test_the_sheet_as_json():
         "kek_hex": b"DEMO KEKCLIENT01".hex().upper(),
         "certificates": [],
     }
+    for client, suite, n_key in ((4, 1, 16), (5, 2, 32)):
+        a = by_client[client]
+        assert (a["mechanism"], a["security_suite"]) == ("hls_ecdsa", suite)
+        assert len(bytes.fromhex(a["guek_hex"])) == n_key
+        found = {(c["entity"], c["kind"], c["system_title"][:6]) for c in a["certificates"]}
+        own, theirs = b"PMT".hex().upper(), b"CLI".hex().upper()
+        assert found == {
+            ("authority", "sign", ""), ("server", "sign", own), ("server", "agree", own),
+            ("client", "sign", theirs), ("client", "agree", theirs),
+        }  # fmt: skip
+        assert all(bytes.fromhex(c["certificate"])[0] == 0x30 for c in a["certificates"])
     assert by_client[6]["pre_established"] and by_client[6]["mechanism"] == "none"
     assert len(s["logical_devices"]) == 2
