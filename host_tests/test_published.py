@@ -100,8 +100,7 @@ def test_wrong_tags(name):
 
 def test_initiate_request_and_what_follows_under_its_dedicated_key():
     """Ciphered InitiateRequest, two requests, and the release: an association from end to end."""
-    # In the example of the release both have one title.
-    e = Example(server=CLIENT)
+    e = Example()
     initiate = bytes.fromhex(VECTORS["sec-glo-initreq"]["hex"])
     body = bytes.fromhex("A109060760857405080103A60A0408") + CLIENT
     body += bytes.fromhex("8A0207808B0760857405080201AC128010") + SECRET
@@ -114,8 +113,10 @@ def test_initiate_request_and_what_follows_under_its_dedicated_key():
     for name in ("sec-ded-get", "sec-generalded"):
         got = e.say(VECTORS[name]["hex"])
         assert e.plain.pop() == VECTORS[name]["plain"]
-        assert got.startswith("d423300000000" if name == "sec-ded-get" else "dc08" + CLIENT.hex())
-    # The release has the counter of the InitiateRequest in the examples: as another meter.
+        assert got.startswith("d423300000000" if name == "sec-ded-get" else "dc08" + SERVER.hex())
+    # In the examples the release has the counter of the InitiateRequest, and the meter the title
+    # of the client, with which nobody could associate.
+    e.meter.model.system_title = CLIENT
     e.association.context.unicast.rx[:] = bytes.fromhex("01234567")
     e.count(0x01234567)
     assert e.say(VECTORS["acse-rlrq-cipher"]["hex"]) == VECTORS["acse-rlre-cipher"]["hex"]
@@ -125,7 +126,7 @@ def test_initiate_request_and_what_follows_under_its_dedicated_key():
 def test_broadcast():
     """It wants no answer, and has one effect."""
     v = VECTORS["sec-broadcast"]
-    e = Example(client=SERVER).open()
+    e = Example(client=SERVER, server=CLIENT).open()
     assert e.say(v["hex"]) == ""
     assert e.plain == [v["plain"]]
     assert e.say(v["hex"]) == "d8010600000000"
