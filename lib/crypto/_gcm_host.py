@@ -9,8 +9,8 @@ class GCM:
         self._seal = aes.seal
         self._aad = b""
 
-    def start(self):
-        self._aad = b""
+    def start(self, octets=b""):
+        self._aad = bytes(octets)
 
     def aad(self, buf, pos, end):
         self._aad += buf[pos:end]

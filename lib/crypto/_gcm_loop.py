@@ -36,6 +36,10 @@ def set_table(tab, h):
 
 
 def ghash(tab, y, n, buf, pos, end, n_aad):
+    while n < 0:
+        # A message begins.
+        n += 1
+        y[n + 15] = 0
     n_text = end - pos
     # 0: close the block of additional data; 1: take buf; 2: the lengths have been taken.
     phase = 0 if n_aad >= 0 and n else 1

@@ -71,6 +71,10 @@ def new_table():
 @micropython.viper
 def ghash(tab: ptr32, y: ptr8, n: int, buf: ptr8, pos: int, end: int, n_aad: int) -> int:
     fold = ptr16(_FOLD)
+    while n < 0:
+        # A message begins.
+        n += 1
+        y[n + 15] = 0
     n_text = end - pos
     # 0: close the block of additional data; 1: take buf; 2: the lengths have been taken.
     phase = 1

@@ -8,8 +8,8 @@ multiples of H (Shoup).
 
     g = gcm.new(aes)                      a key: its AES object, and 48 octets
     g.iv[0:12] = ...
-    g.start()                             a message
-    g.aad(buf, pos, end)                  what it authenticates first, in parts, from any buffers
+    g.start(octets)                       a message, and what it authenticates first, if anything
+    g.aad(buf, pos, end)                  more of that, in parts, from any buffers
     g.encrypt(buf, pos, end, tag, tag_pos, n)        -> the tag's first n octets at tag_pos
     g.decrypt(buf, pos, end, tag, tag_pos, n) -> 1   0: wrong tag, and nothing was changed
     g.crypt(buf, pos, end)                without a tag, either way; needs g.iv only
@@ -43,6 +43,8 @@ _N_BLOCKS = const(8)
 _FIRST_LEN = const(112)
 _STREAM_LEN = const(128)
 
+_BEGINS = const(-16)  # for ghash(): a message does
+
 # Of one message at a time, whatever the key: the key stream and its first n blocks, the state of
 # GHASH, and the table of the key with number _holder.
 _stream = bytearray(_STREAM_LEN)
@@ -62,16 +64,15 @@ class GCM:
         # Octets of additional data, and of those in its last block.
         self._n_aad = self._open = 0
 
-    def start(self):
+    def start(self, octets=b""):
         global _holder
-        y = _y
-        xor(y, 0, y, 0, 16)
         if _holder != self._number:
-            self.aes.encrypt(y, y)
-            set_table(_table, y)
+            xor(_y, 0, _y, 0, 16)
+            self.aes.encrypt(_y, _y)
+            set_table(_table, _y)
             _holder = self._number
-            xor(y, 0, y, 0, 16)
-        self._n_aad = self._open = 0
+        n = self._n_aad = len(octets)
+        self._open = ghash(_table, _y, _BEGINS, octets, 0, n, -1)
 
     def aad(self, buf, pos, end):
         self._n_aad += end - pos

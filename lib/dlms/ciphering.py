@@ -85,8 +85,7 @@ class Key:
         if head[at] >> 4 & _AUTHENTICATED:
             aad = self.aad
             aad[0] = head[at]
-            g.start()
-            g.aad(aad, 0, len(aad))
+            g.start(aad)
 
     def verify(self, title, title_pos, buf, pos, end):
         """Check and decipher buf[pos:end] with what comes after it as tag; 0: it is wrong.

@@ -225,8 +225,7 @@ def _additional(g, context, kinds, buf, fields, fields_end, content, end):
     """What is authenticated in front of what is encrypted."""
     aad = context.aad
     aad[0] = buf[content]
-    g.start()
-    g.aad(aad, 0, len(aad))
+    g.start(aad)
     g.aad(buf, fields, fields_end)
     if kinds == _AUTHENTICATED:
         g.aad(buf, content + _HEAD_LEN, end)
