@@ -507,22 +507,44 @@ def test_the_buffer_in_a_list():
     assert c.ask(BUFFER).startswith("C4014100")
 
 
-def test_the_buffer_in_blocks():
-    c = client()
-    assert c.ask("C10141 0001 0000603C01FF 02 00 0982012C" + "5A" * 300) == "C5014100"
-    parameters = asks(c, ("wrapped", AE))
-    configure(c, array([VALUE]), parameters)
-    c.open(initiate="01 000000 065F1F0400 7EFF1F 0080")
-    got, whole, n = c.ask(BUFFER), b"", 1
+def blocks(c, first):
+    """The answer to a GET that comes in blocks."""
+    got, whole, n = c.ask(first), b"", 1
     while True:
         assert got.startswith("C40241"), got
         block = bytes.fromhex(got)[9:]
         k, at = take_length(block, 0)
         whole += block[at:]
         if got[6:8] == "01":
-            break
+            return whole
         got = c.ask("C00241 %08X" % n)
         n += 1
+
+
+def test_the_buffer_is_not_one_of_before():
+    """Somebody else has read it; it comes behind what takes more than a block, in a list."""
+    c = client()
+    meter = c.talk.meter
+    configure(c, array([COUNTER]), array([]))
+    assert c.ask(BUFFER).startswith("C4014100")
+    assert c.ask("C10141 0001 0000603C01FF 02 00 0982012C" + "5A" * 300) == "C5014100"
+    (place,) = [a for a in meter.server.associations if a.state]
+    c.talk.say("6200")
+    for k in range(3):
+        other = General12(meter, 2, kind="glo", ic=100 * k)
+        other.open(initiate="01 000000 065F1F0400 7EFF1F 0080")
+        value, buffer = GET[7:].replace(" ", ""), BUFFER[7:].replace(" ", "")
+        assert blocks(other, "C00341 02" + value + buffer).endswith(b"\x5a\1\2")
+    assert place.config is not None
+
+
+def test_the_buffer_in_blocks():
+    c = client()
+    assert c.ask("C10141 0001 0000603C01FF 02 00 0982012C" + "5A" * 300) == "C5014100"
+    parameters = asks(c, ("wrapped", AE))
+    configure(c, array([VALUE]), parameters)
+    c.open(initiate="01 000000 065F1F0400 7EFF1F 0080")
+    whole = blocks(c, BUFFER)
     octets, end = parse(whole)
     assert end == len(whole)
     elements = parse(parameters)[0]

@@ -94,7 +94,13 @@ class Handler(Base):
             a.forget_job()
             if result:
                 return result
-        elif a.transfer != _LONG_GET or self._reader is not a:
+        elif (
+            a.transfer != _LONG_GET
+            or self._reader is not a
+            # Among others it is not made anew, and what is here was for somebody else.
+            or s.last_part
+            or s.count > (0 if s.variables is None else 1)
+        ):
             return _LATER_VALUE
         s.n = (len(self._made) + _CHUNK_LEN - 1) // _CHUNK_LEN
         return _SUCCESS
