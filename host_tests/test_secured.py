@@ -126,6 +126,24 @@ def test_all_blocks_of_a_long_answer_are_protected():
     assert plain(c, GET % FREE) == ("C4014100" + VALUE, None)
 
 
+@pytest.mark.parametrize("sc", [None, A, E])
+def test_nobody_goes_on_with_a_transfer_who_could_not_have_begun_it(sc):
+    """Rights are looked at when an attribute is opened: its blocks are for the same client."""
+    c = careful()
+    c.talk.say("6200")
+    c.open(initiate="01 000000 065F1F0400 7EFF1F 0080")
+    assert c.ask("C10141 " + ASKS + " 00 0982012C" + "5A" * 300) == "C5014100"
+    assert c.ask(GET % ASKS).startswith("C40241" + "00" + "00000001")
+    got, answer_sc = ask(c, "C00241 00000001", sc)
+    assert got == "C40241" + "01" + "00000001" + "0110"
+    # What was begun is over; and with the same protection it goes on.
+    assert c.ask("C00241 00000001").endswith("0110")
+    assert c.ask(GET % ASKS).startswith("C40241" + "00" + "00000001")
+    assert c.ask("C00241 00000001").startswith("C40241" + "00" + "00000002")
+    # Something else that has less takes its place, and needs no more.
+    assert ask(c, GET % FREE, sc)[0] == "C4014100" + VALUE
+
+
 def test_protected_answers_keep_to_the_size_that_the_client_takes():
     """A plain request is answered under a tag, which takes its place."""
     for size in range(64, 140):

@@ -164,6 +164,9 @@ class Security:
                 a.comes_again(pos, at, end)
                 return -1
             a.limit = a.full_limit - overhead
+            if a.transfer_kinds & ~a.protection:
+                # Who goes on with a long transfer has shown as much as who began it.
+                a.transfer = a.transfer_kinds = 0
             if not a.transfer and not a.asks:
                 a.response_kinds = 0
         tag = buf[at]
@@ -176,6 +179,7 @@ class Security:
         if n < 0:
             a.comes_again(pos, at, end)
             return n
+        a.transfer_kinds = a.transfer_kinds | a.protection if a.transfer else 0
         kinds |= a.response_kinds
         if n == 0 or not kinds:
             return n
