@@ -25,6 +25,10 @@ GLO = {
     0xC7: 0xCF,
 }
 DED = {0xC0: 0xD0, 0xC1: 0xD1, 0xC3: 0xD3, 0xC4: 0xD4, 0xC5: 0xD5, 0xC7: 0xD7}
+# Services of short names, and their answers.
+for _tag in (0x05, 0x06, 0x16, 0x0C, 0x0D, 0x0E):
+    GLO[_tag] = _tag + 0x20
+    DED[_tag] = _tag + 0x40
 A, E, AE = 0x10, 0x20, 0x30
 
 
@@ -61,6 +65,8 @@ class Client:
     suite: 0, 1, or 2 with keys of 32 octets; meter_title: the system title of the meter."""
 
     meter_title = SERVER_TITLE  # the meter that is talked to
+    PASS_3 = "C30141000F0000280000FF0101"
+    PASS_4 = "C70141000100"
 
     def __init__(self, talk, mechanism=5, context=3, kind="glo", sc=AE, secret=b"", guek=GUEK,
                  gak=GAK, title=TITLE, ic=0, dedicated=None, challenge=None, suite=0,
@@ -107,7 +113,7 @@ class Client:
     def unprotect(self, octets):
         """The plain answer; strict in everything."""
         tag = octets[0]
-        ded = tag == 0xDC or 0xD4 <= tag <= 0xD7
+        ded = tag == 0xDC or 0xD4 <= tag <= 0xD7 or 0x40 <= tag < 0x60
         at = 1
         if tag in (0xDB, 0xDC):
             assert octets[1:10] == b"\x08" + self.meter_title
@@ -158,7 +164,7 @@ class Client:
         if self.dedicated:
             key = self.dedicated
             initiate = b"\x01\x01" + bytes([len(key)]) + key + initiate[2:]
-        if self.context == 3 and protect:
+        if self.context >= 3 and protect:
             kind = "general-glo" if self.kind and self.kind.startswith("general") else "glo"
             initiate = self.protect(initiate, kind=kind)
         body += bytes([0xBE, len(initiate) + 2, 0x04, len(initiate)]) + initiate
@@ -214,10 +220,10 @@ class Client:
     def finish(self, proof=None):
         """Pass 3 and 4; the answer as hex, after f(CtoS) has been checked if there is one."""
         proof = self.f() if proof is None else proof
-        got = self.ask("C30141 000F0000280000FF 01 01 09%02X" % len(proof) + proof.hex())
-        if not got.startswith("C7014100010009"):
+        got = self.ask(self.PASS_3 + "09%02X" % len(proof) + proof.hex())
+        if not got.startswith(self.PASS_4 + "09"):
             return got
-        answer = bytes.fromhex(got)[8:]
+        answer = bytes.fromhex(got)[len(self.PASS_4) // 2 + 2 :]
         if self.mechanism == 5:
             assert answer[0] == A | self.suite and len(answer) == 17
             self.server_ics.append((False, answer[1:5]))

@@ -135,10 +135,13 @@ def that_runs(folder):
 
 
 class SuitesMeter(Meter):
-    """With all that held() has, or what is left of it: leave_out(entity, kind) -> bool."""
+    """With all that held() has, or what is left of it: leave_out(entity, kind) -> bool. rows: of
+    the Security setup objects of the definition, by suite."""
 
-    def __init__(self, leave_out=lambda entity, kind: False, elliptic=ciphers.work):
-        super().__init__(SUITES)
+    def __init__(self, leave_out=lambda entity, kind: False, elliptic=ciphers.work, rows=None,
+                 path=SUITES, **options):  # fmt: skip
+        super().__init__(path, **options)
+        rows = rows or ROWS
         self.model.elliptic = elliptic
         self.model.vault = fakes.vault()
         # Valid certificates are looked at by the clock; nothing else of it is used here.
@@ -147,10 +150,10 @@ class SuitesMeter(Meter):
         self.clock = clock
         handler = self.model.handler
         self.model.handler = lambda name: clock if name == "clock" else handler(name)
-        for suite in (1, 2):
+        for suite in rows:
             for entity, kind, title, octets, secret in held(suite):
                 if not leave_out(entity, kind):
-                    assert self.model.vault.put(ROWS[suite], entity, kind, title, octets, secret)
+                    assert self.model.vault.put(rows[suite], entity, kind, title, octets, secret)
 
 
 class SigningClient(Client):
@@ -183,10 +186,11 @@ class SigningClient(Client):
 
     def finish(self, proof=None):
         proof = self.f() if proof is None else proof
-        got = self.ask("C30141 000F0000280000FF 01 01 09%02X" % len(proof) + proof.hex())
-        if not got.startswith("C7014100010009"):
+        got = self.ask(self.PASS_3 + "09%02X" % len(proof) + proof.hex())
+        if not got.startswith(self.PASS_4 + "09"):
             return got
-        verify(self.suite, "server sign", self.f(to_server=False), bytes.fromhex(got)[8:])
+        answer = bytes.fromhex(got)[len(self.PASS_4) // 2 + 2 :]
+        verify(self.suite, "server sign", self.f(to_server=False), answer)
         return "ok"
 
 

@@ -158,11 +158,13 @@ class Handler(association_ln.Handler):
             if version > _LAST_WITH_LISTS:
                 return _OBJECT_UNDEFINED
             by_class = method == _GETLIST_BY_CLASSID
-            return self._list(s, _OBJECT_LIST, _BY_CLASS if by_class else _BY_OBJECT_ID, buf, pos)
+            return self._list(
+                s, _OBJECT_LIST, _BY_CLASS if by_class else _BY_OBJECT_ID, buf, pos, end
+            )
         if method == _GET_ATTRIBUTES_AND_METHODS:
             if version > _LAST_WITH_TWO_SECRETS:
                 return _OBJECT_UNDEFINED
-            return self._list(s, _ACCESS_RIGHTS_LIST, _BY_OBJECT_ID, buf, pos)
+            return self._list(s, _ACCESS_RIGHTS_LIST, _BY_OBJECT_ID, buf, pos, end)
         if method == _CHANGE_LLS_SECRET:
             return self._change(s, version > _LAST_WITH_TWO_SECRETS, False, buf, pos, end)
         if method == _CHANGE_HLS_SECRET:
@@ -179,12 +181,13 @@ class Handler(association_ln.Handler):
         # read_by_logicalname in a Read alone.
         return _READ_WRITE_DENIED
 
-    def _list(self, s, attribute, selector, buf, pos):
+    def _list(self, s, attribute, selector, buf, pos, end):
         """Return data as items: as of an attribute, for the objects that are asked for."""
         s.attribute = attribute
         s.selector = selector
         s.buf = buf
         s.sel_pos = pos
+        s.sel_end = end
         return self._begin(s)
 
     def _change(self, s, either, by_hls, buf, pos, end):

@@ -303,7 +303,7 @@ class Security:
         short = a.short
         at = _proof(buf, pos, end) if short is None else short.proof(a, buf, pos, end)
         if at < 0 or buf[at] != end - at - 1:
-            if short is not None and buf[pos] < _RLRQ:
+            if short is not None:
                 return short.not_yet(channel, buf[pos])
             return exceptions.no_association(channel, buf[pos])
         context = a.context or self.context_of(a.config)

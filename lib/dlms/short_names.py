@@ -6,7 +6,7 @@ secured.py reach it through Association.short. See variables.py for what answers
 allocated.
 """
 
-from dlms import read, write
+from dlms import exceptions, read, write
 from dlms.axdr import get_u16
 from dlms.prim import find
 from dlms.variables import error, named
@@ -59,6 +59,8 @@ def request(a, buf, pos, end):
             n = write.request(a, buf, pos, end)
             return n if n < 0 else 0
         return 0
+    else:
+        return exceptions.not_supported(a.channel, tag)
     return error(a.channel, tag, _SERVICE, _UNSUPPORTED)
 
 
@@ -102,6 +104,8 @@ def pass_4(channel, tag, start, end):
 
 def not_yet(channel, tag):
     """Anything else before pass 3."""
+    if tag == _READ_REQUEST or tag == _WRITE_REQUEST:
+        return error(channel, tag, _VDE_STATE, _NO_DLMS_CONTEXT)
     if tag == _UNCONFIRMED_WRITE_REQUEST:
         return 0
-    return error(channel, tag, _VDE_STATE, _NO_DLMS_CONTEXT)
+    return exceptions.no_association(channel, tag)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""The meter of definitions/short_names.toml, and clients that use short names."""
+
+from secure import Client
+from small import HERE, Meter, Talk, aarq
+from suites import SigningClient
+
+SHORT_NAMES = HERE / "definitions/short_names.toml"
+PROPOSED = "1CFF3F"  # everything that a client of short names may want
+OPEN = "6129A109060760857405080102A203020100A305A103020100BE10040E0800065F1F0400%s012CFA00"
+
+
+class ShortMeter(Meter):
+    def __init__(self, **options):
+        super().__init__(SHORT_NAMES, handlers=None, **options)
+
+    def short(self, client=2, server=1, channel=None, **options):
+        """An open association with short names and low level security."""
+        t = self.talk(client, server, channel)
+        got = t.open_short(**options)
+        assert got[26:36] == "A203020100", got
+        return t
+
+    def talk(self, client=2, server=1, channel=None):
+        return ShortTalk(self, channel or self.server.channel(), client, server)
+
+
+class ShortTalk(Talk):
+    def open_short(self, secret=b"12345678", conformance=PROPOSED, max_pdu=0xFFFF, user=None):
+        octets = aarq(secret, conformance, max_pdu, context=2)
+        if user is not None:
+            # calling-AE-invocation-id comes behind the application context
+            user_id = bytes((0xA9, 3, 2, 1, user))
+            octets = bytes((0x60, octets[1] + 5)) + octets[2:13] + user_id + octets[13:]
+        return self.say(octets.hex())
+
+    def read(self, name):
+        """The Data of a variable, in blocks if it comes so; else its result."""
+        got = self.say("050102" + name)
+        whole = ""
+        number = 0
+        while got.startswith("0C0102"):
+            number += 1
+            assert int(got[8:12], 16) == number
+            raw = got[12:]
+            n = int(raw[2:4], 16) if raw.startswith("81") else int(raw[:2], 16)
+            head = 4 if raw.startswith("81") else 2
+            if raw.startswith("82"):
+                n, head = int(raw[2:6], 16), 6
+            assert len(raw) == head + 2 * n
+            whole += raw[head:]
+            if got[6:8] == "01":
+                got = "0C" + whole
+                break
+            got = self.say("050105%04X" % number)
+        return got[6:] if got.startswith("0C0100") else got
+
+
+class ShortClient(Client):
+    """secure.Client with short names: pass 3 is a Read with a parameter."""
+
+    PASS_3 = "050104FA5800"
+    PASS_4 = "0C0100"
+
+    def __init__(self, meter, client, mechanism=5, **how):
+        how.setdefault("context", 4)
+        super().__init__(meter.talk(client=client, server=17), mechanism, **how)
+
+    def aarq(self, initiate="01 000000 065F1F0400 3CFF3F FFFF", protect=True):
+        return super().aarq(initiate=initiate, protect=protect)
+
+
+class ShortSigningClient(SigningClient):
+    PASS_3 = "050104FA5800"
+    PASS_4 = "0C0100"
+
+    def __init__(self, meter, suite, **how):
+        super().__init__(meter, suite, context=4, **how)
+
+    def aarq(self, initiate="01 000000 065F1F0400 3CFF3F FFFF", protect=True):
+        return super().aarq(initiate=initiate, protect=protect)
