@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The meter of definitions/short_names.toml, and clients that use short names."""
 
+import subprocess
+
+import tables
 from secure import Client
 from small import HERE, Meter, Talk, aarq
 from suites import SigningClient
+from tables import show
 
 SHORT_NAMES = HERE / "definitions/short_names.toml"
 PROPOSED = "1CFF3F"  # everything that a client of short names may want
@@ -79,3 +83,37 @@ class ShortSigningClient(SigningClient):
 
     def aarq(self, initiate="01 000000 065F1F0400 3CFF3F FFFF", protect=True):
         return super().aarq(initiate=initiate, protect=protect)
+
+
+class DeviceTalk:
+    """The meter on MicroPython, its heap locked while it serves: device/short_names.py."""
+
+    def __init__(self, micropython, folder, client, server):
+        t = tables.compile(str(SHORT_NAMES))
+        (folder / "definition.py").write_text(show.module(t))
+        self.process = subprocess.Popen(
+            [micropython, HERE / "device/short_names.py", folder, str(client), str(server)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={"MICROPYPATH": ":".join(str(HERE.parent / p) for p in ("lib", ".")) + ":.frozen"},
+        )  # fmt: skip
+
+    def say(self, request):
+        self.process.stdin.write(request.replace(" ", "") + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise AssertionError(self.process.stderr.read())
+        return answer.strip().upper()
+
+    def talk(self, client, server):
+        """As of a Meter."""
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.process.stdout.close()
+        self.process.stderr.close()

@@ -8,7 +8,7 @@ import itertools
 
 import pytest
 from secure import TITLE, A, E
-from short import OPEN, SHORT_NAMES, ShortClient, ShortMeter, ShortSigningClient
+from short import OPEN, SHORT_NAMES, DeviceTalk, ShortClient, ShortMeter, ShortSigningClient
 from small import aarq
 from suites import SuitesMeter, certificate
 
@@ -460,3 +460,60 @@ def test_ecdsa():
     proof = c.f()
     assert c.ask("060102FA58010940" + proof.hex()) == "0D0100"
     assert c.ask("050102FA00") == "0C010009060000280000FF"
+
+
+# --- On MicroPython, with the heap locked ------------------------------------------------------
+
+
+def long_write(kind):
+    """An octet-string of 300, in three blocks."""
+    raw = bytes.fromhex("01 02 %s 01 0982012C" % kind) + 300 * b"Z"
+    return [
+        "0601 07 %02X %04X 01 09 77" % (k == 2, k + 1) + raw[119 * k : 119 * k + 119].hex()
+        for k in range(2)
+    ] + ["0601 07 01 0003 01 09 %02X" % len(raw[238:]) + raw[238:].hex()]
+
+
+def test_nothing_is_allocated(micropython, tmp_path, meter):
+    """Everything that these services do, under a locked heap; the answers are those of CPython."""
+    requests = [
+        aarq(b"12345678", "1CFF3F", max_pdu=200, context=2).hex(),
+        "0501 02 0108", "0501 02 FD08", "0501 02 0118", "0501 02 FA00",
+        "0503 02 2A48 02 0168 02 0118",
+        "0501 02 FA08", "0501 05 0001", "0501 05 0002", "0501 05 0003",
+        "0501 02 FA10", "0501 05 0001", "0501 05 0002", "0501 05 0009", "0501 05 0002",
+        "0501 04 FA08 01 0101 120003", "0501 04 FA08 02 0101 0202 120003 0906 0100010800FF",
+        "0501 04 FA30 00 0102 0203 120003 0906 0100010800FF 0F00"
+        "0203 120008 0906 0000010000FF 0F08",
+        "0501 04 FA30 00 0101 0203 12000C 0906 0000280000FF 0F02", "0501 05 0001",
+        "0601 02 2A48 01 1163", "0602 02 2A48 02 FD08 02 1164 0900", "1601 02 2A48 01 1165",
+        "0601 02 FB20 01 120001", "0503 02 0138 04 FB20 00 120001 02 2A48",
+        *long_write("0148"), "0501 02 0148", "0501 05 0001",
+        "0501 06 00 0001 04 02 02FD08", "0501 06 01 0002 03 022A48", "0501 06 01 0007 00",
+        "0601 02 FA70 01 0202 1109 0A03 616461", "0501 02 FA60", "0501 02 FA68",
+        "0601 02 FA78 01 0202 1109 0A03 616461", "0601 02 FA40 01 0904 41414141",
+        "05", "0501 03 2A48", "0601 02 2A48 01", "C00141 0001 0000603201FF 02 00", "6200",
+        "0501 02 0108",
+    ]  # fmt: skip
+    here = meter.talk()
+    with DeviceTalk(micropython, tmp_path, 2, 1) as device:
+        for request in requests:
+            assert device.say(request) == here.say(request), request
+
+
+@pytest.mark.parametrize("what", EACH)
+def test_nothing_is_allocated_with_high_level_security(micropython, tmp_path, what):
+    with DeviceTalk(micropython, tmp_path, EACH[what][0], 17) as device:
+        c = one(device, what)
+        c.open(initiate="01 000000 065F1F0400 3CFF3F 00C0")
+        assert c.ask("0501020118") == "0C010009020102"
+        assert c.ask("0601020118010903616263") == "0D0100"
+        assert c.ask("05010201") == "0E050300"
+        assert c.ask("0501020118") == "0C01000903616263"
+        assert c.ask("050102FA08").startswith("0C01020000018")
+        assert c.ask("0501050001").startswith("0C0102")
+        if what.startswith("gmac, "):
+            answers = [c.ask(request.replace(" ", "")) for request in long_write("0118")]
+            assert answers == ["0D01020001", "0D01020002", "0D0100"]
+            assert c.ask("160102011801090455667788") == ""
+            assert c.ask("0501020118") == "0C0100090455667788"
