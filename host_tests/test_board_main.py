@@ -91,3 +91,27 @@ def test_forget(monkeypatch):
     assert running.forget(("crypto.kdf", "crypto.no_such"))
     assert "crypto.kdf" not in sys.modules
     assert not running.forget(("crypto.kdf",))
+
+
+def test_no_room_for_work_is_not_the_end_of_the_meter():
+    class Server:
+        todo = 1
+        fault = on_authentication_failed = None
+        tries = 0
+
+        def work(self):
+            self.tries += 1
+            if self.tries < 3:
+                raise MemoryError
+            self.todo = 0
+
+    class Model:
+        on_setup = None
+
+    server = Server()
+    meter = running.Meter(Model(), server, None, None, 0, 1)
+    meter.work([], 0)
+    assert server.todo and isinstance(server.fault, MemoryError)
+    meter.work([], 0)
+    meter.work([], 0)
+    assert not server.todo and server.tries == 3

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A running meter: what app.py has put together, and how its time passes."""
 
+import gc
 import sys
 
 from micropython import const
@@ -51,10 +52,16 @@ class Meter:
 
     def work(self, links, now_ms):
         """Do what requests wait for, and serve them: keys, random numbers, counters to be saved.
-        It may allocate."""
+        It may allocate; where there is no room for it the meter goes on without, and it is tried
+        again."""
         n = _MOST_WORK
         while n and self.server.todo:
-            self.server.work()
+            try:
+                self.server.work()
+            except MemoryError as e:
+                self.server.fault = e
+                gc.collect()
+                return
             for link in links:
                 link.poll(now_ms)
             n -= 1
