@@ -600,6 +600,22 @@ def test_system_titles_that_are_none(title):
     assert "A203020101A305A103020103" in got
 
 
+@pytest.mark.parametrize("kind", ["glo", "general-glo"])
+def test_the_broadcast_key_opens_and_ends_nothing(kind):
+    """Many meters have it. With a dedicated key, who has taken it would hear answers, too."""
+    meter = Meter()
+    thief = Client(meter.talk(client=LLS, server=17), 1, kind=kind, secret=b"secret of small",
+                   guek=GBEK, sc=AE | 0x40, dedicated=DEDICATED)  # fmt: skip
+    got = thief.begin()
+    assert (got["result"], got["diagnostic"]) == (1, 13)
+    honest = opened(sap=STRICT, meter=meter)
+    initiate = thief.protect(bytes.fromhex("01 000000 065F1F0400 7EFF1F FFFF"), ic=500)
+    field = bytes([0xBE, len(initiate) + 2, 4, len(initiate)]) + initiate
+    talk = honest.talk
+    assert talk.say((b"\x62" + bytes([len(field)]) + field).hex()) == DECIPHERING
+    assert honest.ask(GET) == VALUE
+
+
 # --- Counters at their limits ---------------------------------------------------------------
 
 

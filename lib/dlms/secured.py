@@ -237,10 +237,16 @@ class Security:
         return ciphering.unprotect(a, context, a.title, 0, buf, at, end)
 
     def unprotect(self, a, context, title, title_pos, buf, pos, end):
-        """ciphering.unprotect(), for what identified.py has, too: an InitiateRequest."""
-        if buf[pos] == _GENERAL_CIPHERING:
-            return identified.unprotect(a, context, title, title_pos, buf, pos, end)
-        return ciphering.unprotect(a, context, title, title_pos, buf, pos, end)
+        """ciphering.unprotect(), for what identified.py has, too: an InitiateRequest, with which
+        an association begins or ends. Not with a key that many meters have: that of broadcasts."""
+        broadcast = context.broadcast
+        context.broadcast = None
+        try:
+            if buf[pos] == _GENERAL_CIPHERING:
+                return identified.unprotect(a, context, title, title_pos, buf, pos, end)
+            return ciphering.unprotect(a, context, title, title_pos, buf, pos, end)
+        finally:
+            context.broadcast = broadcast
 
     def protect(self, a, context, kinds, buf, pos, end):
         """ciphering.protect(), or that of identified.py."""
