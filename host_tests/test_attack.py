@@ -619,6 +619,29 @@ def test_the_broadcast_key_opens_and_ends_nothing(kind):
 # --- Counters at their limits ---------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", ["general-glo", "identified"])
+@pytest.mark.parametrize("ic", [257, 0xFFFF, 0x10000, 0xFFFFFF, 0x1000000, 0xFFFFFFFE])
+def test_who_has_no_key_uses_none_up(kind, ic):
+    """Encrypted without a tag, anybody's octets are something. Where the policy takes that, they
+    move the counter a little way, in an AARQ and after it."""
+    meter = Meter()
+    honest = General0(meter.talk(client=FREE, server=17), kind="glo").open()
+    rx = honest.ic
+    thief = General0(meter.talk(client=FREE, server=17), kind=kind, guek=bytes(16))
+    thief.sc, thief.ic = E, rx + ic - (ic > 0xFFFFF000) * rx
+    got = thief.talk.say(thief.aarq().hex())
+    assert got.startswith("61") and "A203020101" in got
+    thief.talk = honest.talk
+    got = thief.talk.say(thief.protect(bytes.fromhex(GET), ic=thief.ic - 1).hex())
+    assert got == REPLAYED + "%08X" % rx
+    assert honest.ask(GET) == VALUE
+    # Who has the key says so by a tag, or goes there step by step.
+    honest.ic += 256
+    assert honest.ask(GET, sc=E) == VALUE
+    honest.ic += 100000
+    assert honest.ask(GET, sc=AE) == VALUE
+
+
 def set_counter(c, which, value):
     """As after so many requests: in force, and saved."""
     key = context(c).unicast

@@ -11,11 +11,12 @@ one that was right once. Nothing is allocated but by Key and Context, when they 
 Invocation counters. `rx` is the lowest that is taken, `tx` the next that is used; both are below
 `rx_end` and `tx_end`, and those have been saved: after a power failure at any instant the meter
 goes on with them, so that no counter is used twice, and none accepted twice. The highest number
-is never used: then the key is worn out.
+is never used: then the key is worn out. What no tag authenticates, anybody can have made: its
+counter is taken for one that is too low if it is more than 256 ahead.
 """
 
 from crypto import gcm
-from dlms.axdr import length, length_size, put_length
+from dlms.axdr import get_u16, length, length_size, put_length
 from dlms.prim import compare, copy
 from micropython import const
 
@@ -57,6 +58,8 @@ _DED_TO_PLAIN = const(0x10)
 
 _LAST_TX = b"\xff\xff\xff\xfd"  # an answer takes two at most
 _NEVER = b"\xff\xff\xff\xff"
+# So far ahead may a counter be that nothing authenticates.
+_FARTHEST = const(256)
 # So many counters are saved ahead at a time.
 _PORTION = const(64)
 
@@ -268,6 +271,9 @@ def take(a, context, key, kinds, buf, counter, body, end):
     been deciphered; as unprotect(), but for a.form."""
     if compare(buf, counter, key.rx, 0, _COUNTER_LEN) < 0:
         return _REPLAYED
+    if not kinds & _AUTHENTICATED and _is_far(buf, counter, key.rx):
+        # Anybody could have made it. Few such steps do not use up a key.
+        return _REPLAYED
     if compare(buf, counter, key.rx_end, 0, _COUNTER_LEN) >= 0:
         if compare(buf, counter, _NEVER, 0, _COUNTER_LEN) == 0:
             return _REPLAYED
@@ -284,6 +290,12 @@ def take(a, context, key, kinds, buf, counter, body, end):
     a.plain_pos = body
     a.plain_end = end
     return _DONE
+
+
+def _is_far(buf, pos, rx):
+    """Is the counter buf[pos:], which is not below rx, more than 256 ahead of it?"""
+    n = get_u16(buf, pos) - get_u16(rx, 0)
+    return n > 1 or (n << 16) + get_u16(buf, pos + 2) - get_u16(rx, 2) > _FARTHEST
 
 
 def overhead(form, kinds):
