@@ -24,6 +24,7 @@ import qemu
 import records
 import running
 import sheet as sheets
+import sizes
 from bootstrap import Trouble
 from running import AARQ, GET_NAME, HDLC, aarq_with
 
@@ -61,6 +62,15 @@ def elf():
     """The image, if it is built or can be built here."""
     try:
         return images.image(qemu.BOARD)
+    except Trouble as e:
+        missing(str(e))
+
+
+@pytest.fixture(scope="session")
+def roomy():
+    """The same with a heap in which a player finds room, and a client that ciphers."""
+    try:
+        return images.image(qemu.BOARD, images.DEFINITION, sizes.CHIP_HEAP)
     except Trouble as e:
         missing(str(e))
 
@@ -112,8 +122,8 @@ def test_names_of_modules_are_not_on_the_heap(elf):
 
 @pytest.mark.parametrize("link", ["wrapper", "hdlc"])
 @pytest.mark.parametrize("path", CONVERSATIONS, ids=lambda p: p.stem)
-def test_conversations_with_the_heap_locked(elf, path, link):
-    with qemu.Chip(elf) as chip:
+def test_conversations_with_the_heap_locked(roomy, path, link):
+    with qemu.Chip(roomy) as chip:
         text = path.read_text()
         said = chip.run(
             "from device import chip\nchip.play(%r, %r)" % (path.name, link), text + "\nend\n"
