@@ -212,14 +212,15 @@ class Bench:
         """The same of ciphered GETs. A board has one place for associations here."""
         self.say(self.rlrq)
         self.open_ciphered()
+        n = min(N_CIPHERED, n_gets // 5)  # a board has no room for many
         floors = []
         gets = []
         counters = []
         for _ in range(rounds):
             floors.append(self.floor(n_gets) / n_gets)
             # Several portions of counters a round.
-            parts = [self.ciphered(N_CIPHERED) for _ in range(max(1, n_gets // 200))]
-            gets.append(min([part[0] for part in parts]) / N_CIPHERED)
+            parts = [self.ciphered(n) for _ in range(max(1, n_gets // 200))]
+            gets.append(min([part[0] for part in parts]) / n)
             counters.append(min([part[1] for part in parts]))
         self.say(bytearray(self.secure.protect(b"\x62\x00")), CIPHERING)
         self.say(self.aarq)
