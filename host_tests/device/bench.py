@@ -223,6 +223,8 @@ class Bench:
             gets.append(min([part[0] for part in parts]) / n)
             counters.append(min([part[1] for part in parts]))
         self.say(bytearray(self.secure.protect(b"\x62\x00")), CIPHERING)
+        self.secure = None
+        gc.collect()
         self.say(self.aarq)
         return {
             "ciphered_get_us": min(gets),
