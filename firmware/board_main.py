@@ -148,12 +148,12 @@ def record(wiring):
     return provisioning.load(_RECORD)
 
 
-def start(**options):
-    import wiring
+def build(wiring, options):
+    """The meter. The frame of a function holds on to all that it has handed on: this one ends."""
     from firmware import app
 
     minute, second = options.get("start", (None, 0))
-    meter = app.build(
+    return app.build(
         app.Tables("definition"),
         storage(options.get("state", wiring.STATE)),
         port,
@@ -164,6 +164,13 @@ def start(**options):
         record(wiring),
         options.get("associations", _ASSOCIATIONS),
     )
+
+
+def start(**options):
+    import wiring
+    from firmware import app
+
+    meter = build(wiring, options)
     provisioned = meter.record is None or meter.record.good
     trouble = "" if provisioned else meter.record.message
     meter.record = None
