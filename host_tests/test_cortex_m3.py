@@ -263,12 +263,15 @@ def test_noise_on_the_uart(elf):
 RUN = "from firmware import board_main\nboard_main.run(locked=True)\n"
 WRITE = "import _boot\nwith open('provisioning.bin', 'ab') as f: f.write(%r)\n"
 PIECE = 512  # of a record, for a program is compiled on the chip
+WITH_FILES = "import _boot\n"
 REQUIRED = "import wiring\nwiring.PROVISIONING = True\n"
 
 
 def write(chip, record):
     for at in range(0, len(record), PIECE):
         chip.run(WRITE % record[at : at + PIECE])
+    # As on a board: it is reset after that.
+    chip.restart()
 
 
 def name_of(chip):
@@ -307,7 +310,7 @@ def test_without_a_record_it_can_only_be_provisioned(elf, damaged):
     with qemu.Chip(elf, live=True) as chip:
         if damaged:
             write(chip, bytes(record))
-        chip.start(RUN if damaged else REQUIRED + RUN)
+        chip.start((WITH_FILES if damaged else REQUIRED) + RUN)
         said = "\n".join(chip.wait_for("ready to be provisioned"))
         assert ("is damaged" if damaged else "There is no provisioning record") in said
         assert "The meter can only be provisioned" in said
@@ -321,7 +324,7 @@ def test_with_a_record(elf):
     record = identities.new("ABC", "42", DEFINITION)
     with qemu.Chip(elf, live=True) as chip:
         write(chip, record.octets())
-        chip.start(RUN)
+        chip.start(WITH_FILES + RUN)
         chip.wait_for("ready")
         assert name_of(chip) == "ABC0000000000042"
         assert lets_in(chip, 2, record.secrets[1, 2])
