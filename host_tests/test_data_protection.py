@@ -6,6 +6,7 @@ secure_general.py, and with what is here.
 """
 
 import subprocess
+from functools import lru_cache
 
 import pytest
 import small
@@ -14,6 +15,8 @@ import tables
 from cosem.data_protection import _selection
 from cosem.protected import decode
 from fakes import u32
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from secure import AE, SERVER_TITLE, A, E, gcm, take_length
 from secure_general import General0, General12, field
 from test_profile_generic import Talk
@@ -677,6 +680,25 @@ def test_certificates_that_are_not_there():
     for kind in ("static", "one-pass"):
         assert call(c, 1, array([VALUE]), asks(c, (kind, AE))) == NOT_TAKEN
     assert call(c, 1, array([VALUE]), asks(c, "sign")) != NOT_TAKEN
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 3), st.sampled_from(["identified", "wrapped", "static"]), st.data())
+def test_octets_of_no_meaning(type_, kind, data):
+    c = lone()
+    head = st.sampled_from([b"", b"\x11", b"\x21", b"\x31", b"\x40"])
+    octets = data.draw(head) + data.draw(st.binary(max_size=80))
+    c.fields()
+    options = (c.last_transaction, c.title, SERVER_TITLE, b"")
+    info = key_info(kind, c.key_info(kind, c.last_transaction)[0])
+    element = structure(enum(type_), structure(*map(octet_string, options), info))
+    said = [array([VALUE]), array([element]), octet_string(octets)]
+    assert call(c, 2, *said) in (NOT_TAKEN, TYPE_UNMATCHED)
+
+
+@lru_cache(maxsize=None)
+def lone():
+    return client()
 
 
 # --- On MicroPython -------------------------------------------------------------------------
