@@ -67,8 +67,8 @@ def definition(tmp_path_factory):
     path.write_text(text + OBJECTS)
     patch = pytest.MonkeyPatch()
     patch.setattr(suites, "SUITES", path)
-    first = suites.ROWS[1]
-    patch.setattr(suites, "ROWS", {1: first + 6, 2: first + 7})
+    rows = small.Meter(path).model.rows(64)
+    patch.setattr(suites, "ROWS", {1: rows[0], 2: rows[1]})
     yield
     patch.undo()
 
@@ -246,7 +246,7 @@ def opened(c, elements, octets):
 
 
 def client(suite=1, **how):
-    meter = SuitesMeter(**how)
+    meter = SuitesMeter(path=suites.SUITES, rows=suites.ROWS, **how)
     meter.model.start()  # now that there is a vault
     return General12(meter, suite, kind="glo").open()
 
