@@ -37,10 +37,12 @@ from gurux_dlms.ecdsa.GXCurve import GXCurve
 from gurux_dlms.ecdsa.GXEccPoint import GXEccPoint
 from gurux_dlms.enums import (
     Authentication,
+    Command,
     Conformance,
     DataType,
     InterfaceType,
     ObjectType,
+    RequestTypes,
     Security,
 )
 from gurux_dlms.GXBitString import GXBitString
@@ -87,6 +89,12 @@ _PROTECT = {
     "encrypted": Security.ENCRYPTION,
     "both": Security.AUTHENTICATION_ENCRYPTION,
 }
+
+
+# What Gurux calls, and has forgotten to write, for answers to Read that come in blocks.
+if not hasattr(GXReplyData, "setTotalCount"):
+    GXReplyData.setTotalCount = lambda reply, n: setattr(reply, "totalCount", n)
+    GXReplyData.getMoreData = lambda reply: reply.moreData
 
 
 class Refused(Exception):
@@ -202,9 +210,28 @@ class Client:
         if message is None:
             return reply
         self.packet(message, reply)
+        in_blocks = False
         while reply.isMoreData():
+            if self.options.short:
+                # Gurux notes the kind of a request only with logical names.
+                self.client.settings.command = Command.READ_REQUEST
+                in_blocks = in_blocks or bool(reply.moreData & RequestTypes.DATABLOCK)
             self.packet(self.client.receiverReady(reply), reply)
+        if in_blocks:
+            self.one_result(reply)
         return reply
+
+    def one_result(self, reply):
+        """The blocks of an answer to Read hold all of it: a list of results, here of one. Gurux
+        takes them for its Data."""
+        raw = bytes(reply.data.array())
+        if raw[0] != 1:
+            raise Refused({"kind": "peer", "text": "a list of results in blocks"})
+        if raw[1]:
+            raise Refused({"kind": "data_access_result", "code": raw[2]})
+        reply.data.clear()
+        reply.data.set(raw[2:])
+        reply.value = _GXCommon.getData(self.client.settings, GXByteBuffer(raw[2:]), _GXDataInfo())
 
     def packet(self, message, reply):
         self.sent += 1
@@ -243,7 +270,7 @@ class Client:
         secret = bytes.fromhex(c.get("secret", o.secret))
         mechanism = o.mechanism or ("lls" if secret else "none")
         self.client = (GXDLMSSecureClient if o.title else GXDLMSClient)(
-            True,
+            not o.short,
             o.client,
             server,
             _MECHANISMS[mechanism],
@@ -254,6 +281,11 @@ class Client:
             self.secure(c)
         self.client.autoIncreaseInvokeID = True
         self.client.maxReceivePDUSize = o.max_pdu
+        if o.short:
+            self.client.proposedConformance |= (
+                Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+                | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
+            )
         # General block transfer, which the meter may not have, would take the place of blocks.
         self.client.proposedConformance = (
             self.client.proposedConformance & ~Conformance.GENERAL_BLOCK_TRANSFER
@@ -384,8 +416,30 @@ class Client:
 
     def prove(self):
         """Pass 3 and 4 of high level security."""
+        if self.options.short:
+            return self.prove_short()
         reply = self.action(self.client.getApplicationAssociationRequest())
         self.client.parseApplicationAssociationResponse(reply.data)
+
+    def prove_short(self):
+        """With short names Gurux writes f(StoC), and so would not hear f(CtoS): it is read here,
+        with f(StoC) as the parameter."""
+        taken = []
+        self.client._GXDLMSClient__method = lambda *arguments: taken.append(arguments)
+        self.client.getApplicationAssociationRequest()
+        del self.client._GXDLMSClient__method
+        parameter = GXByteBuffer(b"\x00")  # selector
+        _GXCommon.setData(self.client.settings, parameter, DataType.OCTET_STRING, taken[0][3])
+        kind = ObjectType.ASSOCIATION_SHORT_NAME
+        # reply_to_HLS_authentication is where attribute 12 would be.
+        reply = self.request(self.client._read(0xFA00, kind, 12, parameter))
+        self.client.parseApplicationAssociationResponse(reply.data)
+
+    def name(self, c):
+        """What Gurux calls an object: its logical name, or its base_name."""
+        if not self.options.short:
+            return c["obis"]
+        return self.objects[(c["class_id"], c["obis"])].shortName & 0xFFFF
 
     def do_counter(self, c):
         """The invocation counter that is used next; another one if the command has it."""
@@ -442,6 +496,11 @@ class Client:
                 }
             )
         rights = _GXCommon.getData(self.client.settings, GXByteBuffer(raw), _GXDataInfo())
+        if self.options.short:
+            for entry, o in zip(listed, objects):
+                entry["base_name"] = o.shortName & 0xFFFF
+                self.objects[(entry["class_id"], entry["obis"])] = o
+            return {"raw": raw.hex(), "objects": listed}
         for entry, right in zip(listed, rights):
             attributes, methods = right[3]
             entry["attributes"] = [
@@ -452,7 +511,7 @@ class Client:
         return {"raw": raw.hex(), "objects": listed}
 
     def do_get(self, c):
-        class_id, name, attribute = c["class_id"], c["obis"], c["attribute"]
+        class_id, name, attribute = c["class_id"], self.name(c), c["attribute"]
         selection = None
         if "selection" in c:
             selection = GXByteBuffer(bytes.fromhex(c["selection"]))
@@ -461,7 +520,7 @@ class Client:
         reply = self.request(self.client._read(name, ObjectType(class_id), attribute, selection))
         answer = self.value(reply)
         answer["packets"] = self.sent - sent
-        known = self.objects.get((class_id, name))
+        known = self.objects.get((class_id, c["obis"]))
         if known is not None and not selection:
             answer.update(self.understand(known, attribute, reply.value))
         return answer
@@ -502,6 +561,8 @@ class Client:
         for d in c["attributes"]:
             item = self.client.createObject(ObjectType(d["class_id"]))
             item.logicalName = d["obis"]
+            if self.options.short:
+                item.shortName = self.name(d)
             items.append((item, d["attribute"]))
         values = []
         # Gurux puts at most ten into one request.
@@ -547,7 +608,7 @@ class Client:
     def do_set(self, c):
         sent = self.sent
         messages = self.client._GXDLMSClient__write(
-            c["obis"], value_of(c), _NAMES[c["type"]], ObjectType(c["class_id"]), c["attribute"]
+            self.name(c), value_of(c), _NAMES[c["type"]], ObjectType(c["class_id"]), c["attribute"]
         )
         self.request(messages)
         return {"packets": self.sent - sent}
@@ -563,7 +624,6 @@ class Client:
             descriptors.setUInt8(d["attribute"])
             descriptors.setUInt8(0)
             _GXCommon.setData(self.client.settings, data, _NAMES[d["type"]], value_of(d))
-        from gurux_dlms.enums import Command
         from gurux_dlms.GXDLMS import GXDLMS
         from gurux_dlms.SetRequestType import SetRequestType
 
@@ -584,7 +644,7 @@ class Client:
     def do_action(self, c):
         sent = self.sent
         messages = self.client._GXDLMSClient__method(
-            c["obis"],
+            self.name(c),
             ObjectType(c["class_id"]),
             c["method"],
             value_of(c),
@@ -685,6 +745,7 @@ def parser():
     p.add_argument("--meter-signing-key", help="the meter's public one, x and y")
     p.add_argument("--counter", type=int, default=1, help="invocation counter")
     p.add_argument("--general", action="store_true", help="propose general protection")
+    p.add_argument("--short", action="store_true", help="short names")
     p.add_argument("--max-pdu", type=int, default=1024)
     p.add_argument("--max-send", type=int, help="octets of a PDU that is sent in one piece")
     p.add_argument("--max-info", type=int, default=128)
