@@ -154,6 +154,27 @@ def test_protected_answers_keep_to_the_size_that_the_client_takes():
         assert len(c.talk.say(GET % AE_BACK)) <= 2 * size
 
 
+@pytest.mark.parametrize("kind", ["glo", "general-glo", "ded"])
+def test_a_client_that_takes_less_than_protection_does(kind):
+    """Nothing is served; and where the rest is little, nothing is longer than that."""
+    for size in range(12, 50):
+        c = Client(Meter().talk(client=40, server=17), kind=kind,
+                   dedicated=bytes(range(16)) if kind == "ded" else None)  # fmt: skip
+        c.open(initiate="01 000000 065F1F0400 7EFF1F %04X" % size)
+        room = size - 21 - (9 if kind == "general-glo" else 0)
+        for request in (
+            "C10141 " + FREE + " 00 0904CAFE0102",
+            GET % FREE,
+            GET % "000F 0000280000FF 02",
+            "C00241 00000001",
+            "C00341 02 %s 00 %s 00" % (FREE, FREE),
+            "C30141 0040 00002B0001FF 01 01 1600",
+        ):
+            got = c.talk.say(c.protect(bytes.fromhex(request)).hex())
+            assert room >= 12 or got == "D80104", (size, request)
+            assert len(got) <= 2 * size
+
+
 @pytest.mark.parametrize("what", [A_BACK, AE_BACK, E_BACK, S_BACK])
 def test_where_answers_cannot_be_protected_nothing_is_said(what):
     """Without ciphering; and where a signature is asked for that this suite has not."""

@@ -139,6 +139,11 @@ class Key:
         """Are no counters left for an answer that have been saved?"""
         return compare(self.tx, 0, self.tx_end, 0, _COUNTER_LEN) >= 0
 
+    def is_low(self):
+        """Are there fewer than two, which an answer may take (see hls.py)?"""
+        n = get_u16(self.tx_end, 0) - get_u16(self.tx, 0)
+        return n < 2 and (n << 16) + get_u16(self.tx_end, 2) - get_u16(self.tx, 2) < 2
+
 
 class Context:
     """What protects the APDUs of the clients of one Security setup object.

@@ -87,6 +87,7 @@ _GENERAL_LOAD = const(256)
 _STEPS = const(128)  # requests of other associations are served meanwhile
 _LOAD = const(512)
 _LONGEST_CHALLENGE = const(64)
+_SHORTEST = const(12)  # answer in plain text that there has to be room for, see opening.py
 
 
 class Security:
@@ -164,6 +165,8 @@ class Security:
                 a.comes_again(pos, at, end)
                 return -1
             a.limit = a.full_limit - overhead
+            if a.limit < _SHORTEST and a.state == _OPEN:
+                return exceptions.too_long(channel)
             if a.transfer_kinds & ~a.protection:
                 # Who goes on with a long transfer has shown as much as who began it.
                 a.transfer = a.transfer_kinds = 0
@@ -401,7 +404,7 @@ class Security:
             self.wants_keys(context)
             return False
         key = context.unicast
-        if key is None or context.failed or not key.exhausted() or key.worn():
+        if key is None or context.failed or not key.is_low() or key.worn():
             return True
         self.wants_counters(context, key, key.rx, 0)
         return False
