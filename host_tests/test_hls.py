@@ -86,6 +86,18 @@ def test_nothing_else_is_served_before_pass_3(mechanism):
     assert c.ask(GET_LDN).startswith("C4014100")
 
 
+@pytest.mark.parametrize("left", [0, 1, 2, 3, 255, 256, 257])
+def test_pass_4_has_two_counters(left):
+    """f(CtoS) takes one, and its protection another one: so many are there before the first."""
+    meter = Meter()
+    c = Client(meter.talk(client=40, server=17))
+    c.begin()
+    (a,) = [a for a in meter.server.associations if a.state]
+    key = a.context.unicast
+    key.tx_end[:] = (int.from_bytes(key.tx, "big") + left).to_bytes(4, "big")
+    assert c.finish() == "ok"
+
+
 @MECHANISMS
 @pytest.mark.parametrize("how", ["flipped", "short", "long", "none", "of the wrong challenge"])
 def test_a_wrong_proof_ends_it(mechanism, how):
