@@ -200,6 +200,19 @@ def test_who_begins_anew_hears_no_more_of_it(what):
     assert c.channel.more is None
 
 
+def test_a_request_that_did_not_come_again_is_not_served_later():
+    """Unconfirmed, of a method that needs a job: it is given up, and the next one is another."""
+    meter = SuitesMeter()
+    c = SigningClient(meter, 1).open()
+    ask, channel = meter.server.request, c.talk.channel
+    assert c.talk.say(block(0x85, 1, 0, GET_SHORT).hex()) != ""
+    transfer = bytes.fromhex("C30141 0040 00002B0001FF 02 01 0100")
+    first = bytearray(block(0x85, 1, 0, transfer))
+    assert ask(channel, 51, 17, first, 0, len(first), 0) == -1
+    got = Block(bytes.fromhex(c.talk.say(block(0x85, 1, 0, GET_SHORT).hex())))
+    assert got.octets.hex() == "c401410009020102"
+
+
 def test_one_in_twenty_lost_costs_no_more_than_1_3_times_the_blocks():
     """A list of 18 values of 6,000 octets: more than 100 KiB, window 8."""
     meter, value = meter_with(5996)

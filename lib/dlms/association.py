@@ -144,6 +144,8 @@ class Association:
 
     def drop(self):
         """A request does not come again, though it was to: nothing of it is kept."""
+        if self.gbt is not None:
+            self.gbt.begin()
 
     # --- Opening ----------------------------------------------------------------------------
 

@@ -118,6 +118,7 @@ class SecuredAssociation(Association):
             self.possible_kinds = _ALL_KINDS if context.suite else _SYMMETRIC
 
     def drop(self):
+        Association.drop(self)
         self.kept_end = 0
         self.agreed = None
         self.forget_job()
