@@ -68,6 +68,18 @@ def test_who_stops_after_pass_2_keeps_nobody_out():
     assert crowd[0].finish(crowd[0].f()).startswith("D8")
 
 
+def test_who_begins_again_and_again_on_one_channel_takes_no_other_place():
+    meter = Meter()
+    honest = client(6, meter)
+    honest.begin()
+    channel = meter.server.channel()
+    for mechanism in (3, 4, 5, 6) * 2:
+        talk = meter.talk(client=CLIENTS[mechanism], server=17, channel=channel)
+        other = Client(talk, mechanism, context=1, kind=None, secret=SECRET)
+        assert other.begin()["diagnostic"] == 14
+    assert honest.finish() == "ok"
+
+
 @MECHANISMS
 def test_nothing_else_is_served_before_pass_3(mechanism):
     c = client(mechanism)

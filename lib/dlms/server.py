@@ -322,7 +322,7 @@ class Server:
     def _establish(self, channel, config):
         """The place of an association that needs no AARQ, or None: all are taken. It has what an
         AARQ would have asked for at best."""
-        a = self._free(config)
+        a = self._free(config, channel)
         if a is not None:
             a.channel = channel
             a.client_sap = config[_CLIENT_SAP]
@@ -346,7 +346,7 @@ class Server:
         if config is not None and config[_PRE_ESTABLISHED]:
             return self._refuse(channel, _REJECTED_PERMANENT, _USER)
         if a is None:
-            a = self._free(config)
+            a = self._free(config, channel)
             if a is None:
                 return self._refuse(channel, _REJECTED_TRANSIENT, _PROVIDER)
             a.channel = channel
@@ -390,7 +390,7 @@ class Server:
             channel.more = None
             return 0
 
-    def _free(self, config):
+    def _free(self, config, channel):
         """Room for an association, or None.
 
         Clients that need no secret leave room for those that have one: nobody without a secret
@@ -404,9 +404,11 @@ class Server:
                 n += 1
                 free = a
             elif a.state == _PENDING:
-                # Nobody has proved anything yet: who comes later may have its place.
+                # Nobody has proved anything yet: who comes later may have its place, and of all
+                # of them rather that of one on the same channel.
                 n += 1
-                pending = a
+                if pending is None or pending.channel is not channel:
+                    pending = a
             elif a.config is not None and _has_secret(a.config):
                 reserved -= 1
         if config is not None and not _has_secret(config) and n <= reserved:
