@@ -171,6 +171,17 @@ def test_the_one_that_the_meter_has_is_not_verified_again():
     SigningClient(meter, 1, certificate=sent).open()
 
 
+@SUITES
+def test_the_certificate_of_another_client_or_meter(suite):
+    """By the same authority: it is no certificate of a client that this meter knows."""
+    other = b"PMT\0\0\0\0\2"
+    sent = certificate(suite, "client sign", other)
+    wrong(SigningClient(SuitesMeter(), suite, certificate=sent, title=other), lambda s: s)
+    # A new one of the client that it knows; and of anybody, where it knows nobody.
+    sent = certificate(suite, "another pair", b"CLI\0\0\0\0\7")
+    SigningClient(SuitesMeter(), suite, certificate=sent, signer="another pair").open()
+
+
 def sends(octets, **how):
     meter = SuitesMeter(leave_out=lambda entity, kind: entity == CLIENT, **how)
     wrong(SigningClient(meter, 1, certificate=octets), lambda s: s)

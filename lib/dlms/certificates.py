@@ -153,11 +153,17 @@ def is_signed(model, setup, title, parts, signature, certificate=b""):
 
 
 def _sent(model, setup, title, certificate):
-    """Generator: the key of a certificate that the client itself has sent, or None."""
+    """Generator: the key of a certificate that the client itself has sent, or None.
+
+    Where the vault knows clients, it has to be of one of them: the same authority certifies other
+    clients and meters, too. Where it knows none, anybody is whom the authority has certified."""
     vault = model.vault
-    if vault is not None and vault.find(setup, _CLIENT, _DIGITAL_SIGNATURE, title):
-        if stored(model) == certificate:
-            return public_key(model, setup, _CLIENT, _DIGITAL_SIGNATURE, title)
+    if vault is not None:
+        if vault.find(setup, _CLIENT, _DIGITAL_SIGNATURE, title):
+            if stored(model) == certificate:
+                return public_key(model, setup, _CLIENT, _DIGITAL_SIGNATURE, title)
+        elif vault.find(setup, _CLIENT, _DIGITAL_SIGNATURE, None):
+            return None
     c = yield from verify(model, setup, certificate)
     if c is None or c.title != title or not c.usage & SIGNS:
         return None
