@@ -39,6 +39,7 @@ package(
         "opening.py",
         "prim.py",
         "read.py",
+        "report.py",
         "secured.py",
         "secured_association.py",
         "server.py",
