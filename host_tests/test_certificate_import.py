@@ -72,6 +72,19 @@ def test_an_authority_that_may_certify_no_other():
     assert take(c, last.der) == DONE
 
 
+@pytest.mark.parametrize("length, good", [(1, False), (2, True), (None, True)])
+def test_authorities_between_count_for_all_above(length, good):
+    """The one in the middle says nothing of how many may follow; the one above it does."""
+    meter = Certified()
+    c = meter.client(1)
+    first = Authority(1, "Example first", meter.root[1], path_length=length)
+    second = Authority(1, "Example second", first)
+    third = Authority(1, "Example third", second)
+    assert take(c, first.der) == DONE
+    assert take(c, second.der) == DONE
+    assert take(c, third.der) == (DONE if good else (OTHER_REASON, b""))
+
+
 def test_a_trust_anchor_comes_by_provisioning_only():
     meter = Certified()
     c = meter.client(1)

@@ -18,6 +18,8 @@ _CLIENT = const(1)
 _AUTHORITY = const(2)
 _DIGITAL_SIGNATURE = const(0)
 
+_LONGEST_PATH = const(8)  # of authorities
+
 _SECURITY_SUITE = const(3)
 _INVALID = const(1)  # clock status
 _UNKNOWN = const(-1)
@@ -110,9 +112,10 @@ def verify(model, setup, octets):
             or a.curve != name
             or not a.is_authority
             or not a.usage & SIGNS_CERTIFICATES
-            or (c.is_authority and a.path_length == 0 and octets != held)
             or held[a.subject[0] : a.subject[1]] != issuer
         ):
+            continue
+        if c.is_authority and octets != held and not (yield from _reaches(model, setup, held)):
             continue
         made = made or digest(model, name, (octets[c.tbs[0] : c.tbs[1]],))
         work = model.elliptic(name)
@@ -120,6 +123,31 @@ def verify(model, setup, octets):
         if (yield from run(work)):
             return c
     return None
+
+
+def _reaches(model, setup, octets):
+    """Generator: may an authority come after this one, by its path length and those above it?"""
+    n = 0
+    while octets is not None:
+        c = Certificate()
+        c.read(octets, 0, len(octets))
+        if 0 <= c.path_length <= n or n > _LONGEST_PATH:
+            return False
+        n += 1
+        issuer = octets[c.issuer[0] : c.issuer[1]]
+        if octets[c.subject[0] : c.subject[1]] == issuer:
+            return True
+        octets = None
+        k = 0
+        while octets is None and model.vault.nth(setup, k):
+            k += 1
+            if model.vault.entity == _AUTHORITY:
+                held = stored(model)
+                yield
+                c.read(held, 0, len(held))
+                if held[c.subject[0] : c.subject[1]] == issuer:
+                    octets = held
+    return False
 
 
 def sign(model, setup, parts):
