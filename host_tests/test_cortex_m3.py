@@ -68,7 +68,8 @@ def elf():
 
 @pytest.fixture(scope="session")
 def roomy():
-    """The same with a heap in which a player finds room, and a client that ciphers."""
+    """The same with a heap in which a player finds room, a client that ciphers, and what breaks
+    the flash under the meter."""
     try:
         return images.image(qemu.BOARD, images.DEFINITION, sizes.CHIP_HEAP)
     except Trouble as e:
@@ -147,10 +148,10 @@ def figures(line):
     return {**found, "codes": codes.split()}
 
 
-def test_power_that_fails_in_a_write(elf):
+def test_power_that_fails_in_a_write(roomy):
     """Whatever was being written: nothing goes back, and nothing is damaged."""
     lives = 14
-    with qemu.Chip(elf) as chip:
+    with qemu.Chip(roomy) as chip:
         before = trouble(chip, "live(0, 2)")[-1]
         for n in range(1, lives):
             chip.restart()
@@ -168,16 +169,16 @@ def test_power_that_fails_in_a_write(elf):
         assert last["rows"] >= before["rows"] > 12 and last["energy"] >= before["energy"]
 
 
-def test_spoiled_rows(elf):
+def test_spoiled_rows(roomy):
     """The others are kept. A block is missed at the start, a row when it is read."""
-    with qemu.Chip(elf) as chip:
+    with qemu.Chip(roomy) as chip:
         assert trouble(chip, "spoil(60, 0, 0)")[-1] == "spoiled 53"
         chip.restart()
         message, line, *_ = trouble(chip, "live(60, 0)")
         assert message == "says Rows of a profile are damaged; the good ones are kept."
         assert line["good"] == 60 - 53
         assert line["codes"][-2:] == ["14", "2"]
-    with qemu.Chip(elf) as chip:
+    with qemu.Chip(roomy) as chip:
         assert trouble(chip, "spoil(10, 4, 3)")[-1] == "spoiled 3"
         chip.restart()
         line, after = trouble(chip, "live(10, 1)")
@@ -186,9 +187,9 @@ def test_spoiled_rows(elf):
 
 
 @pytest.mark.parametrize("state", [None, "/meter"], ids=["flash", "file system"])
-def test_storage_that_takes_nothing_for_a_time(elf, state):
+def test_storage_that_takes_nothing_for_a_time(roomy, state):
     """Rows are lost and counted, clients are served, and it goes on as soon as it can."""
-    with qemu.Chip(elf) as chip:
+    with qemu.Chip(roomy) as chip:
         if state:
             chip.run("import _boot")
         said = trouble(chip, "fail(3, %r)" % state)
