@@ -419,6 +419,18 @@ def test_a_signature_is_never_one_of_something_else():
         assert good or got == NOT_TAKEN
 
 
+def test_who_has_no_key_uses_no_counters_up():
+    """What is encrypted without a tag is something, whoever made it."""
+    c = client()
+    for ic in (257, 0xFFFF, 0xFFFFFFFE):
+        thief = General0(None, title=c.title, gak=c.gak, guek=bytes(16), ic=ic)
+        thief.suite = 1
+        made = protects(thief, structure(octet_string(b"abc")), ("identified", E))
+        assert call(c, 2, array([VALUE]), made[0], octet_string(made[1])) == NOT_TAKEN
+    made = protects(c, structure(octet_string(b"abc")), ("wrapped", E))
+    assert call(c, 2, array([VALUE]), made[0], octet_string(made[1])) == DONE
+
+
 def test_the_meter_protects_nothing_for_itself():
     """Nor takes what it has protected for that of another party."""
     c = client()

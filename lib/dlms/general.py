@@ -64,6 +64,7 @@ _WRAPPED = const(6)
 _ONE_PASS = const(7)
 _STATIC = const(8)
 
+_FARTHEST = const(256)
 _HEAD_LEN = const(5)
 _TAG_LEN = const(12)
 _FIELDS_LEN = const(20)  # but for the transaction-id
@@ -191,10 +192,13 @@ def _peel_ciphering(a, context, buf):
     if not decipher(g, context, a.title, 0, buf, 1, at, content, end):
         return _REFUSED
     seen = marks(model, context)
-    wrong = seen.take(
-        int.from_bytes(buf[content + 1 : body], "big"),
-        number(transaction) if kinds & _AUTHENTICATED else -1,
-    )
+    counter = int.from_bytes(buf[content + 1 : body], "big")
+    if kinds & _AUTHENTICATED:
+        wrong = seen.take(counter, number(transaction))
+    elif counter > seen.rx + _FARTHEST:
+        wrong = _REPLAYED  # see ciphering.py
+    else:
+        wrong = seen.take(counter, -1)
     if wrong:
         return wrong, seen.rx.to_bytes(4, "big") if wrong == _REPLAYED else b""
     if form == _WRAPPED:
