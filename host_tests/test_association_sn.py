@@ -341,7 +341,7 @@ def test_a_wrong_proof(meter, what):
     assert c.finish(proof) == "0C010103"
     assert c.talk.say("0501020118") == "D80101"
     c = one(meter, what)
-    c.ic = 1000
+    c.ic = 40
     c.begin()
     proof = c.f()
     assert c.ask("060102FA5801" + "09%02X" % (len(proof) - 1) + proof[1:].hex()) == "0D010103"

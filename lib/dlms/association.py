@@ -95,6 +95,10 @@ class Association:
     work          request of a long GET; descriptors and raw data of a long SET or ACTION
     """
 
+    # Of the class, and so without room in each association of a meter that has no short names.
+    short = None
+    own_name = 0
+
     def __init__(self, server, work_len):
         self.server = server
         self.model = server.model
@@ -107,8 +111,10 @@ class Association:
         self.device = self.row = self.alias = 0
         self.first_row = self.n_rows = 0
         self.access = b""
-        self.short = None
-        self.own_name = 0
+        if server.short is not None:
+            self.short = None
+            self.own_name = 0
+            self.stream.make_room()
         self.confirmed = True
         self.user = -1
         self.conformance = 0
@@ -158,10 +164,11 @@ class Association:
         self.first_row = self.model.devices[self.device][1]
         self.n_rows = self.model.devices[self.device][2]
         self.access = config[_ACCESS]
-        self.short = None
         if config[_CONTEXT] & 1 == 0:
             self.short = self.server.short
             self.short.configure(self)
+        elif self.short is not None:
+            self.short = None
         self.response_kinds = self.possible_kinds = 0
 
     # --- Rights -----------------------------------------------------------------------------

@@ -98,6 +98,14 @@ class Stream:
                  that ends the walk, or _LATER
     """
 
+    # Of a walk over short names: the functions of variables.py; where in the work buffer the
+    # results of methods are; and 1: values without choice, null-data for what is refused, in one
+    # array. They are of the class, and so without room in each stream of a meter that has no short
+    # names.
+    variables = None
+    results = 0
+    bare = 0
+
     def __init__(self, model):
         self.model = model
         self.association = None
@@ -115,11 +123,6 @@ class Stream:
         self.src = model.rom
         self.src_pos = self.src_end = 0
         self.torn = 0  # octets of the current item that are written already
-        # Of a walk over short names: the functions of variables.py, and where in the work buffer
-        # the results of methods are.
-        self.variables = None
-        self.results = 0
-        self.bare = 0  # 1: values without choice, null-data for what is refused, in one array
         self.result = 0
 
     # --- A walk over descriptors ------------------------------------------------------------
@@ -134,9 +137,16 @@ class Stream:
         self.buf = buf
         self.first = first
         self.count = count
-        self.variables = None
-        self.bare = 0
+        if self.variables is not None:
+            self.variables = None
+        if self.bare:
+            self.bare = 0
         self.rewind()
+
+    def make_room(self):
+        """This stream is for short names, too (boot only)."""
+        self.variables = None
+        self.results = self.bare = 0
 
     def begin_names(self, association, buf, first, count, variables, results):
         """As begin(), with count specifications of short names (see variables.py)."""
