@@ -183,15 +183,18 @@ class Handler(Base):
         at = model.state(context.row, _COUNTERS)
         rx = at + (_RX if key is context.unicast else _RX_BROADCAST)
         rx_end = ahead(counter)
-        tx_end = ahead(context.unicast.tx)
         image = model.image
         image[rx : rx + 4] = rx_end
-        image[at + _TX : at + _TX + 4] = tx_end
+        unicast = context.unicast
+        if unicast is not None:
+            tx_end = ahead(unicast.tx)
+            image[at + _TX : at + _TX + 4] = tx_end
         if not model.save():
             context.failed = True
             return
         key.rx_end[:] = rx_end
-        context.unicast.tx_end[:] = ahead(tx_end, -2)
+        if unicast is not None:
+            unicast.tx_end[:] = ahead(tx_end, -2)
 
     def tick(self, now):
         # What could not be saved may be tried again.
