@@ -213,6 +213,13 @@ def test_a_request_that_did_not_come_again_is_not_served_later():
     assert got.octets.hex() == "c401410009020102"
 
 
+def test_who_is_released_in_blocks_hears_so_in_one():
+    meter = SuitesMeter()
+    c = SigningClient(meter, 1).open()
+    assert c.talk.say(block(0x85, 1, 0, bytes.fromhex("6200")).hex()) == "6303800100"
+    assert not any(a.state for a in meter.server.associations)
+
+
 def test_one_in_twenty_lost_costs_no_more_than_1_3_times_the_blocks():
     """A list of 18 values of 6,000 octets: more than 100 KiB, window 8."""
     meter, value = meter_with(5996)

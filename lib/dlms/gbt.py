@@ -258,8 +258,8 @@ def _serve(server, a, t, window):
         n = server.service(channel, a, t.rx, 0, t.n_rx)
     a.limit = limit
     a.window = 0
-    if n < 0 or t.state == _SENDING:
-        # It is to come again; or a long answer has been begun.
+    if n < 0 or t.state == _SENDING or a.channel is None:
+        # It is to come again; or a long answer has been begun; or the association is over.
         return n
     t.state = _IDLE
     return t.answer(a, channel.tx, channel.tx_pos, n, window) if n else 0
