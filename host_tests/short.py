@@ -15,8 +15,8 @@ OPEN = "6129A109060760857405080102A203020100A305A103020100BE10040E0800065F1F0400
 
 
 class ShortMeter(Meter):
-    def __init__(self, **options):
-        super().__init__(SHORT_NAMES, handlers=None, **options)
+    def __init__(self, path=SHORT_NAMES, **options):
+        super().__init__(path, handlers=None, **options)
 
     def short(self, client=2, server=1, channel=None, **options):
         """An open association with short names and low level security."""

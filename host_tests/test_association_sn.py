@@ -5,6 +5,7 @@ What is expected is written down from the rules; the clients that cipher are tho
 """
 
 import itertools
+import random
 
 import pytest
 from secure import TITLE, A, E
@@ -75,6 +76,19 @@ def test_places_go_from_one_referencing_to_the_other(meter):
         assert sn.say("0501 02 2A48") == "0C01001107"
         assert sn.say("C00141 0001 0000603201FF 02 00") == "D80102"
         sn.say("6200")
+
+
+def test_open_from_the_start(tmp_path):
+    """A pre-established association needs no AARQ."""
+    text = SHORT_NAMES.read_text()
+    old = 'client_sap = 16\nobject = "0.0.40.0.3"\n'
+    assert old in text
+    path = tmp_path / "short_names.toml"
+    path.write_text(text.replace(old, old + "pre_established = true\n"))
+    t = ShortMeter(path=path).talk(client=16)
+    assert t.say("0501 02 2A48") == "0C01001107"
+    assert t.say("0501 02 FA00") == "0C010009060000280000FF"
+    assert t.say("0601 02 2A48 01 1108") == "0E060302"
 
 
 # --- Attributes ------------------------------------------------------------------------------
@@ -517,3 +531,48 @@ def test_nothing_is_allocated_with_high_level_security(micropython, tmp_path, wh
             assert answers == ["0D01020001", "0D01020002", "0D0100"]
             assert c.ask("160102011801090455667788") == ""
             assert c.ask("0501020118") == "0C0100090455667788"
+
+
+GOOD = [
+    "0501020108", "050104FA0802020212000809060000010000FF", "0502022A4804FB2000120001",
+    "050104FA3000010202031200030906" "0100010800FF0F0002031200080906" "0000010000FF0F08",
+    "0501060000010402" "02FD08", "0601022A48011163", "0602022A4802FD080211640900",
+    "060107000001010907" "02022A48020138", "060102FA700102021109" "0A03616461", "050102FA08",
+    "0501050001", "060102FA40010904" "41414141", "1601022A48011165", "0501040398" "000100",
+]  # fmt: skip
+
+
+def spoiled(r, octets):
+    """A request with some octets changed, left out, or put in."""
+    octets = bytearray(octets)
+    for _ in range(r.randrange(4)):
+        at = r.randrange(len(octets)) if octets else 0
+        what = r.randrange(4)
+        if what == 0:
+            octets[at : at + 1] = bytes((r.randrange(256),))
+        elif what == 1:
+            del octets[at : at + r.randrange(1, 4)]
+        elif what == 2:
+            octets[at:at] = bytes(r.randrange(256) for _ in range(r.randrange(1, 4)))
+        else:
+            octets[at : at + 1] = bytes((r.choice((0, 1, 2, 4, 5, 7, 9, 0x7F, 0x80, 0x82, 255)),))
+    return bytes(octets)
+
+
+@pytest.mark.parametrize("max_pdu", [12, 20, 60, 300])
+def test_spoiled_requests(micropython, tmp_path, meter, max_pdu):
+    """Whatever comes: no answer longer than the client takes, no fault, nothing allocated, and the
+    same on MicroPython. A client that has lost its association opens it again."""
+    r = random.Random(max_pdu)
+    opening = aarq(b"12345678", "1CFF3F", max_pdu=max_pdu, context=2).hex()
+    here = meter.talk()
+    with DeviceTalk(micropython, tmp_path, 2, 1) as device:
+        for _ in range(1500):
+            apdu = spoiled(r, bytes.fromhex(r.choice(GOOD))).hex()
+            if not apdu:
+                continue
+            if not any(a.state for a in meter.server.associations):
+                assert device.say(opening) == here.say(opening)
+            got = here.say(apdu)
+            assert len(got) <= 2 * max_pdu
+            assert device.say(apdu) == got, apdu
