@@ -42,6 +42,7 @@ package(
         "report.py",
         "secured.py",
         "secured_association.py",
+        "security_work.py",
         "server.py",
         "set.py",
         "short_names.py",

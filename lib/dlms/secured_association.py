@@ -32,7 +32,7 @@ _LN_CIPHERED_CONTEXT = const(3)
 _SYMMETRIC = const(3)
 _ALL_KINDS = const(7)
 
-# todo, see secured.py.
+# todo, see security_work.py.
 _DEDICATED = const(8)
 _JOBS = const(64)
 

@@ -58,7 +58,7 @@ _SECURITY = const(8)
 _PRE_ESTABLISHED = const(9)
 _TRANSFER = const(4096)  # todo: buffers are wanted
 _LOAD = const(8192)  # todo: a client comes, or goes, and load() has to be called
-_STEPS = const(128)  # todo: others are served meanwhile, see secured.py
+_STEPS = const(128)  # todo: others are served meanwhile, see security_work.py
 
 _REJECTED_PERMANENT = const(1)
 _REJECTED_TRANSIENT = const(2)
