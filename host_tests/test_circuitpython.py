@@ -84,7 +84,7 @@ class Board:
     def __init__(self, stubs, drive, board="adafruit_feather_rp2040", until="ready", **options):
         options.update(stubs=stubs, drive=str(drive), board=board)
         self.process = subprocess.Popen(
-            [sys.executable, RUN], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-u", RUN], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self.process.stdin.write(json.dumps(options) + "\n")
