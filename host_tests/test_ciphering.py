@@ -188,11 +188,16 @@ def test_other_suites_keys_and_compression(how):
 
 def test_the_broadcast_key():
     c = client().open()
-    got = c.talk.say(c.protect(bytes.fromhex(GET), sc=0x70, key=GBEK, ic=5).hex())
-    assert c.unprotect(bytes.fromhex(got)).hex().upper() == VALUE
+    unconfirmed = "C10101 0001 0000603C01FF 02 00 09020304"
+    assert c.ask(unconfirmed, sc=0x70, key=GBEK, ic=5) == ""
     # Its counters are its own.
-    assert c.ask(GET) == VALUE
-    assert c.ask(GET, sc=0x70, key=GBEK, ic=5).startswith("!D80106")
+    assert c.ask(GET) == "C401410009020304"
+    assert c.ask(unconfirmed, sc=0x70, key=GBEK, ic=5).startswith("!D80106")
+    # Many meters have it: nobody reads with it, nor hears whether it was done.
+    assert c.ask(GET, sc=0x70, key=GBEK, ic=6) == "!D80101"
+    confirmed = unconfirmed.replace("C10101", "C10141").replace("0304", "0506")
+    assert c.ask(confirmed, sc=0x70, key=GBEK, ic=7) == "!D80101"
+    assert c.ask(GET) == "C401410009020304"
 
 
 def test_another_system_title():

@@ -226,7 +226,8 @@ def test_nobody_is_named_and_fields_that_mean_nothing(suite, kind):
 
 def test_a_broadcast_is_done_and_not_answered():
     c = client(kind="broadcast")
-    request = c.protect(bytes.fromhex(SET + "0904CAFE0102"), kind="broadcast")
+    unconfirmed = bytes.fromhex(SET.replace("C10141", "C10101") + "0904CAFE0102")
+    request = c.protect(unconfirmed, kind="broadcast")
     assert c.talk.say(request.hex(), confirmed=0) == ""
     c.kind = "identified"
     assert c.ask(GET) == "C40141000904CAFE0102"

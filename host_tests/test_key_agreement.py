@@ -161,7 +161,9 @@ def test_all_keys_at_once(suite):
     c.guek, c.gak, c.ic = keys[GUEK_ID], keys[GAK_ID], 0
     assert c.ask(GET) == VALUE
     # Nothing says what came under a broadcast key but that it was served.
-    assert c.ask(GET, sc=0x70, key=keys[GBEK_ID], ic=0) == VALUE
+    unconfirmed = "C10101 0001 0000603C01FF 02 00 09020304"
+    assert c.ask(unconfirmed, sc=0x70, key=keys[GBEK_ID], ic=0) == ""
+    assert c.ask(GET) == "C401410009020304"
     wrapped = transfer((GUEK_ID, bytes(16 * suite)), kek=keys[KEK_ID])
     assert c.ask(wrapped.replace("00002B0001FF", "00002B000%dFF" % suite)) == "C701410000"
 

@@ -291,6 +291,7 @@ def take(a, context, key, kinds, buf, counter, body, end):
         return _LATER
     copy(key.rx_before, 0, key.rx, 0, _COUNTER_LEN)
     key.took(a.model.image, buf, counter)
+    a.by_broadcast = key is context.broadcast
     a.protection |= kinds
     a.plain_pos = body
     a.plain_end = end

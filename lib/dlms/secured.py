@@ -18,6 +18,8 @@ _RLRQ = const(0x62)
 _GET_REQUEST = const(0xC0)
 _ACTION_REQUEST = const(0xC3)
 _ACTION_RESPONSE = const(0xC7)
+_UNCONFIRMED_WRITE_REQUEST = const(0x16)
+_CONFIRMED = const(0x40)  # of invoke_id_and_priority
 _EXCEPTION_RESPONSE = const(0xD8)
 # Of server.py: where the body of a reply begins, in every channel.
 _HEADROOM = const(64)
@@ -114,6 +116,7 @@ class Security(Work):
             a.kept_end = 0
         else:
             a.form = a.protection = 0
+            a.by_broadcast = False
             if context is not None and not self.has_counters(context):
                 return -1
             if buf[pos] == _RLRQ:
@@ -132,6 +135,9 @@ class Security(Work):
                     return self._wrong(channel, wrong, self._lowest)
                 at = a.plain_pos
                 end = a.plain_end
+            if a.by_broadcast and _is_confirmed(buf, at):
+                # Many meters have that key: it is for what nobody answers.
+                return exceptions.failed(channel)
             # A method that is done has been judged by the policy of before.
             if context.needs_request & ~a.protection and not a.asks:
                 self._give_up(channel, a)
@@ -382,3 +388,11 @@ def _proof(buf, pos, end):
 
 def _is_protected(tag):
     return tag == _GENERAL_CIPHERING or tag == _GENERAL_SIGNING or ciphering.is_protected(tag)
+
+
+def _is_confirmed(buf, at):
+    """Does the plain request at buf[at:] ask for an answer?"""
+    tag = buf[at]
+    if _GET_REQUEST <= tag <= _ACTION_REQUEST:
+        return buf[at + 2] & _CONFIRMED
+    return tag != _UNCONFIRMED_WRITE_REQUEST

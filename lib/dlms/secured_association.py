@@ -56,6 +56,7 @@ class SecuredAssociation(Association):
     form, plain_pos, plain_end   see ciphering.py; n_ctos, n_stoc, n_digest, ready   see hls.py
     fields, fields_pos, layer   see identified.py, general.py
     n_dedicated   octets of a dedicated key that has come, and is to be made a Key
+    by_broadcast  the request is ciphered with the broadcast key
     transfer_kinds   protection of the requests that a long transfer has been begun with
     kept_pos, kept_end   where the request that comes again is plain already; end 0: it is not
     agreed        keys that a job of Security setup has agreed with the client, see there
@@ -80,6 +81,7 @@ class SecuredAssociation(Association):
         self.fields_pos = 0
         self.kept_pos = self.kept_end = 0
         self.transfer_kinds = 0
+        self.by_broadcast = False
         self.agreed = None
 
     def event(self, what):
