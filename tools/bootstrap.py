@@ -23,6 +23,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 
@@ -83,6 +84,15 @@ def say(text, end="\n"):
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(text + end)
         sys.stderr.flush()
+
+
+def extract(archive, folder):
+    """Extract a tarfile, with the care that newer Pythons take of what lies outside of it. Debian
+    12 has 3.11.2, which cannot take any."""
+    if hasattr(tarfile, "tar_filter"):
+        archive.extractall(folder, filter="tar")
+    else:
+        archive.extractall(folder)
 
 
 def as_command(main, interrupted="", code=130):

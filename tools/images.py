@@ -205,7 +205,7 @@ def source_from(name, label, address, suite):
             raise Trouble(why)
         folder = os.path.join(SOURCE, top.pop())
         shutil.rmtree(folder, ignore_errors=True)
-        archive.extractall(SOURCE, filter="tar")
+        bootstrap.extract(archive, SOURCE)
     shutil.rmtree(apt)
     return folder
 

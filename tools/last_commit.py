@@ -77,7 +77,7 @@ def measure(commit, args):
     try:
         archive = subprocess.Popen(["git", "-C", ROOT, "archive", commit], stdout=subprocess.PIPE)
         with tarfile.open(fileobj=archive.stdout, mode="r|") as tar:
-            tar.extractall(PLACE, filter="tar")
+            bootstrap.extract(tar, PLACE)
         archive.wait()
         for name in _LENT:
             if os.path.exists(os.path.join(BUILD, name)):
