@@ -194,6 +194,8 @@ class Stream:
         start = pos
         if self.result > 0:
             return pos
+        variables = self.variables
+        bare = self.bare
         while True:
             phase = self.phase
             if phase == _OPEN:
@@ -203,8 +205,7 @@ class Stream:
                 if self.count:
                     if end - pos < 2:
                         return pos
-                    variables = self.variables
-                    at = pos + 1 - self.bare
+                    at = pos + 1 - bare
                     if variables is None:
                         after = quick(self.association, self.buf, self.at, out, at, end)
                     else:
@@ -219,12 +220,12 @@ class Stream:
                     dar = self._open_descriptor()
                     if dar:
                         if dar == _LATER:
-                            if self.variables is not None and self.count == 1:
+                            if variables is not None and self.count == 1:
                                 self.result = dar
                                 return pos
                             dar = _TEMPORARY_FAILURE
-                        out[pos] = 0 if self.bare else 1
-                        out[at] = 0 if self.bare else dar
+                        out[pos] = 0 if bare else 1
+                        out[at] = 0 if bare else dar
                         pos = at + 1
                         self._next_descriptor()
                         continue
@@ -280,7 +281,7 @@ class Stream:
             else:
                 if end - pos < 3 and (self.count > 127 or end == pos):
                     return pos
-                if self.bare:
+                if bare:
                     if end - pos < 6:
                         self.result = _OTHER_REASON
                         return pos
