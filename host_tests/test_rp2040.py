@@ -159,7 +159,7 @@ def watch(k, ring):
 
 save = storage.save
 storage.save = lambda image: saving(save, image)
-for k, ring in enumerate(storage._rings):
+for k, ring in enumerate(storage._rings[1:]):  # the first is the vault's
     watch(k, ring)
 program.save()
 say("begins")
