@@ -8,7 +8,7 @@ header is written in front of them, so nothing is moved whatever its length.
 
 from dlms import exceptions
 from dlms.axdr import get_small_u32, length, length_size, put_length, put_u32
-from dlms.stream import parse_descriptors, parse_selection, quick
+from dlms.descriptors import parse_descriptors, parse_selection, quick
 from micropython import const
 
 _GET_RESPONSE = const(0xC4)

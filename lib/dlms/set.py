@@ -15,7 +15,7 @@ from dlms.axdr import (
     put_u32,
     skip,
 )
-from dlms.stream import parse_descriptors, parse_selection
+from dlms.descriptors import parse_descriptors, parse_selection
 from micropython import const
 
 _SET_RESPONSE = const(0xC5)

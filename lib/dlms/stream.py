@@ -11,8 +11,9 @@ that changes between two blocks is the old one or the new one. Of a longer store
 changed half-way, the model says so by edited(), and the transfer is aborted.
 """
 
-from dlms.axdr import length, length_size, put_length, skip
-from dlms.prim import copy, find, readable
+from dlms.axdr import put_length, skip
+from dlms.descriptors import quick
+from dlms.prim import copy
 from micropython import const
 
 _SUCCESS = const(0)
@@ -32,8 +33,6 @@ _LOGICAL_NAME = const(3)
 
 _STRUCTURE = const(2)
 
-_READ = const(1)
-
 # phase: what is to be written next.
 _COUNT = const(0)  # the number of descriptors (lists only)
 _OPEN = const(1)  # the value of descriptor `index`, which is not open yet
@@ -51,39 +50,6 @@ _NO_ROW = const(-1)
 _ATOM = const(64)
 # Longest item of a class module.
 _ITEM_MAX = const(384)
-
-
-def quick(a, buf, pos, out, at, end):
-    """The short way for what is asked most: one stored attribute, nothing special about it.
-
-    Copies the value that the plain descriptor buf[pos:] names to out[at:end] and returns its end.
-    -1: it is special or is refused; the Stream takes the long way and finds out why.
-    """
-    if buf[pos + 9]:
-        return -1
-    model = a.model
-    objects = model.objects
-    first = a.first_row
-    row = find(objects, first, a.n_rows, buf, pos)
-    if row < 0 or row == a.alias:
-        return -1
-    e = readable(objects, row, first, buf[pos + 8], a.access, model.access, a.protection)
-    if e < 0:
-        return -1
-    t = model.attributes
-    kind = t[e] & _KIND
-    if kind == _RAM:
-        src = model.image
-    elif kind == _ROM:
-        src = model.rom
-    else:
-        return -1
-    e = t[e + 2] << 8 | t[e + 3]
-    n = src[e] << 8 | src[e + 1]
-    if at + n > end:
-        return -1
-    copy(out, at, src, e + 2, n)
-    return at + n
 
 
 class Stream:
@@ -439,28 +405,3 @@ class Stream:
 
 _NAME_HEAD = b"\x09\x06"
 _BARE_HEAD = b"\x01\x00\x01"  # one result, data, an array
-
-
-def parse_selection(buf, pos, end):
-    """Position after the optional selective access at pos, or -1."""
-    if pos >= end:
-        return -1
-    if buf[pos] == 0:
-        return pos + 1
-    if buf[pos] != 1 or pos + 2 >= end:
-        return -1
-    return skip(buf, pos + 2, end)
-
-
-def parse_descriptors(buf, pos, end):
-    """Position after a SEQUENCE OF attribute descriptors with selection at pos, or -1."""
-    n = length(buf, pos, end)
-    if n < 1:
-        return -1
-    pos += length_size(buf, pos)
-    while n:
-        pos = parse_selection(buf, pos + 9, end)
-        if pos < 0:
-            return -1
-        n -= 1
-    return pos

@@ -101,7 +101,7 @@ def specifications(buf, pos, end):
 
 
 def quick(a, buf, pos, out, at, end):
-    """As stream.quick(), of the specification at buf[pos:]."""
+    """As descriptors.quick(), of the specification at buf[pos:]."""
     if buf[pos] != _VARIABLE_NAME:
         return -1
     model = a.model
