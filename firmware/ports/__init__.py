@@ -11,6 +11,8 @@ Each port is a module of this package with one interface (positions and lengths 
     out(text)                        a line for whoever watches; never raises
     listen(host, number) -> (listener, number)     TCP; number 0: any free port; raises OSError
     accept(listener) -> stream | None
+    connect(host, number) -> stream                TCP; what is written waits until it is there,
+                                                   and is -1 if it does not come; raises OSError
     udp(host, number) -> (endpoint, number)        raises OSError
     recvfrom(endpoint, n) -> (octets, address) | None
     sendto(endpoint, buf, pos, n, address)

@@ -41,6 +41,7 @@ _FIRST_MINUTE = const(13675680)  # 2026-01-01 00:00 UTC
 _POLLIN = const(1)
 _POLLOUT = const(4)
 _BACKLOG = const(4)
+_CONNECT_S = const(2)
 _RECEIVE_BUFFER_LEN = const(512)
 _NAP_S = 0.002
 
@@ -254,6 +255,25 @@ def accept(listener: "_Socket"):
         s = listener.socket.accept()[0]
     except OSError:
         return None
+    return _prompt(s)
+
+
+def connect(host: "str", number: "int"):
+    pool = _State.pool
+    if pool is None:
+        raise OSError("there is no network")
+    s = pool.socket(pool.AF_INET, pool.SOCK_STREAM)
+    # Here it has to be waited for: a connection that is under way cannot be polled everywhere.
+    s.settimeout(_CONNECT_S)
+    try:
+        s.connect((host, number))
+    except OSError:
+        s.close()
+        raise
+    return _prompt(s)
+
+
+def _prompt(s: "socketpool.Socket"):
     s.setblocking(False)
     pool = _State.pool
     if pool is not None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """CPython on a POSIX host. See ports/__init__.py for the interface. May allocate."""
 
+import errno
 import os
 import select
 import socket
@@ -66,6 +67,21 @@ def accept(listener):
         s = listener.accept()[0]
     except OSError:
         return None
+    return _stream(s)
+
+
+def connect(host, number):
+    info = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
+    s = socket.socket(info[0], socket.SOCK_STREAM)
+    s.setblocking(False)
+    code = s.connect_ex(info[4])
+    if code not in (0, errno.EINPROGRESS):
+        s.close()
+        raise OSError(code, os.strerror(code))
+    return _stream(s)
+
+
+def _stream(s):
     s.setblocking(False)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream = s.makefile("rwb", 0)

@@ -15,6 +15,7 @@ __all__ = ("Poller", "out", "random_fill", "ticks_ms", "utc")
 
 _EADDRINUSE = const(98)
 _EAGAIN = const(11)
+_EINPROGRESS = const(115)
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
 _FIRST_PORT = const(20000)  # below the range that hosts take for outgoing connections
@@ -78,6 +79,25 @@ def accept(listener):
         stream = listener.accept()[0]
     except OSError:
         return None
+    return _prompt(stream)
+
+
+def connect(host, number):
+    import socket
+
+    info = socket.getaddrinfo(host, number)[0]
+    stream = _prompt(socket.socket(info[0], socket.SOCK_STREAM))
+    try:
+        stream.connect(info[-1])
+    except OSError as e:
+        if e.errno != _EINPROGRESS:
+            stream.close()
+            raise
+    return stream
+
+
+def _prompt(stream):
+    """A stream that never waits, neither for us nor for more to send."""
     stream.setblocking(False)
     try:
         stream.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
