@@ -246,6 +246,7 @@ def define(objects, head=HEAD):
 
 MODULES = {
     "clock",
+    "compact_data",
     "demand_register",
     "disconnect_control",
     "link_setup",

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Requests to all class modules on MicroPython with the heap locked; the same results as here.
+"""Requests to all class modules on MicroPython with the heap locked; the same answers as here.
 
 The requests are made from the tests of the modules: their objects, and what they ask for.
 """
 
 import subprocess
+from binascii import crc32
 from pathlib import Path
 
 import fakes
 import pytest
+import test_compact_data
 import test_demand_register
 import test_disconnect_control
 import test_hdlc_setup
@@ -38,22 +40,23 @@ class Log(fakes.Meter):
     def get(self, row, attribute, selector=0, data=b""):
         answer = super().get(row, attribute, selector, data)
         result = answer if isinstance(answer, int) else 0
-        self.log.append(("get", row, attribute, selector, data, result))
+        seen = b"" if result else answer
+        self.log.append(("get", row, attribute, selector, data, result, crc32(seen)))
         return answer
 
     def set(self, row, attribute, data):
         result = super().set(row, attribute, data)
-        self.log.append(("set", row, attribute, 0, data, result))
+        self.log.append(("set", row, attribute, 0, data, result, 0))
         return result
 
     def act(self, row, method, data=NOTHING):
         result = super().act(row, method, data)
-        self.log.append(("act", row, method, 0, data, result))
+        self.log.append(("act", row, method, 0, data, result, 0))
         return result
 
     def run(self, seconds, step=1):
         super().run(seconds)
-        self.log.append(("run", seconds, 0, 0, b"", 0))
+        self.log.append(("run", seconds, 0, 0, b"", 0, 0))
 
 
 def get_all(m, row):
@@ -208,8 +211,38 @@ def network(m):
     get_all(m, row)
 
 
+def compact(m):
+    c = test_compact_data
+    called, implied, limited, profile = (
+        m.row(62, c.CALLED),
+        m.row(62, c.IMPLIED),
+        m.row(62, c.RESTRICTED),
+        m.row(7, c.PROFILE),
+    )
+    for _ in range(5):
+        m.run(60)
+        m.act(profile, 2)
+    for row in (called, implied, limited):
+        get_all(m, row)
+        m.act(row, c.CAPTURE)
+        get_all(m, row)
+    m.act(called, c.RESET)
+    get_all(m, called)
+    eight = [(1, c.LIST, 2), (1, c.TEXT, 2), (1, c.BITS, 2), (1, c.MIXED, 2), (3, c.ENERGY, 2)]
+    eight += [(3, c.ENERGY, 3), (8, "0.0.1.0.0.255", 2), (62, c.IMPLIED, 4)]
+    m.set(implied, c.CAPTURE_OBJECTS, array(*(c.v1(*one) for one in eight)))
+    get_all(m, implied)
+    for one, _ in list(c.REFUSED.values()) + list(c.FAILS.values()):
+        m.set(implied, c.CAPTURE_OBJECTS, array(one))
+        get_all(m, implied)
+    dates = c.by_date(c.NOON, date_time(2030, 1, 1, 0, 0))
+    m.set(implied, c.CAPTURE_OBJECTS, array(c.v1(7, c.PROFILE, 2, 0, dates)))
+    get_all(m, implied)
+
+
 CASES = {
     "clock": (CLOCK, clock),
+    "compact_data": (test_compact_data.OBJECTS, compact),
     "profile_generic": (P.OBJECTS % 20, profile),
     "register": (test_register.OBJECTS, register),
     "demand_register": (
@@ -232,8 +265,8 @@ def test_no_request_allocates(name, micropython, tmp_path):
     meter = Log(objects)
     talk(meter)
     text = "".join(
-        "%s %d %d %d x%s %d\n" % (what, row, index, selector, data.hex(), result)
-        for what, row, index, selector, data, result in meter.log
+        "%s %d %d %d x%s %d %d\n" % (what, row, index, selector, data.hex(), result, crc)
+        for what, row, index, selector, data, result, crc in meter.log
     )
     (tmp_path / "requests").write_text(text)
     fields = vars(meter.definition).items()

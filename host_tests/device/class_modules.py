@@ -3,8 +3,9 @@
 
     micropython class_modules.py LIB DEFINITION_FOLDER REQUESTS
 
-REQUESTS is a file of lines `what row index selector hex result`; what: get, set, act, or run (let
-row seconds pass, with the heap open). Prints what was wrong, then "n requests".
+REQUESTS is a file of lines `what row index selector hex result crc`; what: get, set, act, or run
+(let row seconds pass, with the heap open); crc: CRC-32 of what get gives. Prints what was wrong,
+then "n requests".
 """
 
 import gc
@@ -14,7 +15,7 @@ sys.path[:] = [sys.argv[1], sys.argv[2]]
 
 import definition
 import micropython
-from binascii import unhexlify
+from binascii import crc32, unhexlify
 from cosem.model import Model
 from dlms.stream import Stream
 
@@ -88,15 +89,16 @@ def get(row, attribute, selector, data, n):
     s.row = s.found = row
     s.attribute = attribute
     result = s._open_value()
-    if not result and s.copy_all(out, 0, 7000) < 0:
-        result = -1
+    if not result:
+        end = s.copy_all(out, 0, 7000)
+        return end if end < 0 else -2 - end
     return result
 
 
 count = 0
 with open(sys.argv[3]) as f:
     for line in f:
-        what, row, index, selector, data, expected = line.split()
+        what, row, index, selector, data, expected, crc = line.split()
         row, index, selector = int(row), int(index), int(selector)
         data = bytearray(unhexlify(data[1:]))
         n = len(data)
@@ -121,6 +123,11 @@ with open(sys.argv[3]) as f:
             sys.print_exception(e)
             micropython.heap_lock()
         micropython.heap_unlock()
+        if what == "get":
+            seen = out[: -2 - result] if result < -1 else b""
+            if crc32(seen) != int(crc):
+                print(line.strip(), "read", seen)
+            result = 0 if result < -1 else result
         if result != int(expected):
             print(line.strip(), "gave", result)
         count += 1

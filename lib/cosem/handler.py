@@ -61,5 +61,8 @@ class Handler:
     def finish(self, a, row, method):
         """The answer of a job() that was a success is being written: what changes with it."""
 
+    def forget(self):
+        """Let go of code that is loaded again when it is needed."""
+
     def tick(self, now):
         """A second of the meter's time has passed."""

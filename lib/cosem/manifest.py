@@ -19,6 +19,8 @@ package(
         "calendar.py",
         "certificate_fields.py",
         "clock.py",
+        "compact_capture.py",
+        "compact_data.py",
         "data_protection.py",
         "demand_register.py",
         "disconnect_control.py",

@@ -79,6 +79,8 @@ class Model:
         self.names = definition.NAMES
         self.members = definition.MEMBERS
         self.devices = definition.DEVICES
+        # True: code of class modules is loaded when it is needed, and what may need it is a job.
+        self.lean = False
         # Counts SETs and ACTIONs: the meter program sees that something has changed.
         self.edits = 0
         # Handed in by the firmware.

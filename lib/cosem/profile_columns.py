@@ -17,6 +17,7 @@ _CAPTURE_OBJECTS = const(3)
 _FIFO = const(1)
 
 _SUCCESS = const(0)
+_READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
 _OTHER_REASON = const(250)
 
@@ -25,6 +26,14 @@ _NULL = const(0x00)
 _CLOCK = const(8)
 _TIME = const(2)
 _PROFILE = const(7)
+_COMPACT_DATA = const(62)
+_COMPACT_BUFFER = const(2)
+_TEMPLATE_DESCRIPTION = const(5)
+# Fields of a row of ASSOCIATIONS, and what stands in them.
+_DEVICE = const(1)
+_ACCESS = const(6)
+_NOT_VISIBLE = const(0xFFFF)
+_MAY_READ = const(1)
 # Fields of the object table and of an attribute entry, see model.py.
 _ROW_SHIFT = const(4)
 _ROW_N_ATTRIBUTES = const(10)
@@ -100,6 +109,27 @@ def load(model, p):
     return changed
 
 
+def judge(model, device, row, attribute):
+    """May this attribute be captured at all? data_access_result. row: -1 if there is no object."""
+    if attribute == 0:
+        return _OTHER_REASON
+    if row < 0 or attribute > model.n_attributes(row):
+        return _OBJECT_UNDEFINED
+    if model.class_id(row) == _COMPACT_DATA and (
+        attribute == _COMPACT_BUFFER or attribute == _TEMPLATE_DESCRIPTION
+    ):
+        return _OTHER_REASON
+    # What nobody may read (a secret) does not come out this way either.
+    at = row - model.devices[device][1] << 1
+    for config in model.configs:
+        if config[_DEVICE] == device:
+            access = config[_ACCESS]
+            first = access[at] << 8 | access[at + 1]
+            if first != _NOT_VISIBLE and model.access[first + attribute - 1] & _MAY_READ:
+                return _SUCCESS
+    return _READ_WRITE_DENIED
+
+
 def check(model, p, buf, pos):
     """May this be capture_objects? data_access_result."""
     n = buf[pos + 1]
@@ -111,10 +141,9 @@ def check(model, p, buf, pos):
     for _ in range(n):
         row = slots.find_object(model, device, buf, pos + 3, pos + 7)
         attribute = buf[pos + 14]
-        if attribute == 0:
-            return _OTHER_REASON
-        if row < 0 or attribute > model.n_attributes(row):
-            return _OBJECT_UNDEFINED
+        result = judge(model, device, row, attribute)
+        if result:
+            return result
         if attribute == _BUFFER and model.class_id(row) == _PROFILE:
             return _OTHER_REASON
         data_index = get_u16(buf, pos + 16)

@@ -26,6 +26,7 @@ package(
         "ber.py",
         "certificates.py",
         "ciphering.py",
+        "compact.py",
         "descriptors.py",
         "exceptions.py",
         "gbt.py",

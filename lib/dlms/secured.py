@@ -259,9 +259,6 @@ class Security(Work):
     def forget(self):
         """Let go of code that is loaded again when it is needed."""
         self.general = None
-        handler = self.server.model.handler("security_setup")
-        if handler is not None:
-            handler.forget()
 
     def load_general(self):
         """Only who signs, or has keys that are wrapped or agreed, needs this much code."""

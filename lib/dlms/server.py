@@ -190,6 +190,9 @@ class Server:
         self.opening = self._aarq = self._initiate = None
         if self.secured is not None:
             self.secured.forget()
+        for handler in self.model.handlers:
+            if handler is not None:
+                handler.forget()
 
     def channel(self, max_pdu=0, tx=None):
         """A channel for one more link (boot only); tx: the buffer of another, to share."""

@@ -374,13 +374,14 @@ class Stream:
 
     # --- One attribute, inside the meter ----------------------------------------------------
 
-    def open_attribute(self, row, attribute):
-        """Start with one attribute, without rights and selection; data_access_result."""
+    def open_attribute(self, row, attribute, selector=0):
+        """Start with one attribute, without rights; data_access_result. What a selector needs is
+        in buf, sel_pos and sel_end already."""
         self.association = None
         self.index = self.count = 0
         self.last_part = self.torn = 0
         self.result = _RUNNING
-        self.selector = 0
+        self.selector = selector
         self.row = self.found = row
         self.attribute = attribute
         return self._open_value()

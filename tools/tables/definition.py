@@ -25,7 +25,8 @@ Keys of an object beside the names of its attributes (which give their initial v
                      data_types = {attribute = type}
     scaler, unit     scaler_unit
     source           what the meter program feeds into attribute 2
-    capacity         {attribute = n}: room for n characters, or n elements; "n octets" of encoding
+    capacity         {attribute = n}: room for n characters, or n elements; "n octets" of encoding.
+                     Of Compact data for the octets of compact_buffer and template_description, too
     volatile         true: not saved; ram = [attribute]: the meter program patches it
     row_len          octets of a profile's row, when more than its columns need now
     base_name        short name; assigned where it is left out and short names are used

@@ -9,7 +9,7 @@ rights that are the same, or part of another, are stored once.
 
 import os
 
-from . import certificates
+from . import certificates, compact
 from .classes import load_classes
 from .definition import at_obis, load_definition
 from .names import members
@@ -158,6 +158,8 @@ class Packer:
                         path,
                         "script %d is not in %s; expected one of its" % (selector, target.text),
                     )
+        elif version.class_id == compact.COMPACT_DATA:
+            compact.check(self, o)
         elif version.class_id == 124:
             name = o.cell("port_reference").value
             if any(name) and all(name != x.name for x in o.device.objects):
@@ -188,7 +190,7 @@ class Packer:
             for x in self.definition.associations
         )
         if cell.stored in ("computed", "name"):
-            if k in o.asked:
+            if k in o.asked and a.name not in [name for name, _ in o.version.state]:
                 raise self.error(
                     self.asked_path(o, a), "%s is not stored; expected no capacity" % a.name
                 )
@@ -272,6 +274,12 @@ class Packer:
             return title_of(name[:3], name[3:])
         return b""
 
+    def state(self, o):
+        """Names and sizes of the hidden states of an object."""
+        if o.version.class_id != compact.COMPACT_DATA:
+            return o.version.state
+        return [(name, compact.room(self, o, name, column_len)) for name, _ in o.version.state]
+
     def slots(self, t):
         """RAM: persistent slots first, each in the order of rows. ROM: shared."""
         t.ram = b""
@@ -282,7 +290,7 @@ class Packer:
                     if cell.stored == "ram" and cell.persistent is persistent:
                         t.offsets[o.row, k] = len(t.ram)
                         t.ram += slot(cell.encoding(), cell.capacity)
-                for j, (name, size) in enumerate(o.version.state):
+                for j, (name, size) in enumerate(self.state(o)):
                     if persistent is not o.volatile:
                         t.offsets[o.row, ~j] = len(t.ram)
                         t.ram += slot(o.state.get(name, bytes(size)), size)
@@ -313,7 +321,7 @@ class Packer:
             t.objects += u16(len(t.attributes) // 4) + u16(o.base_name)
             for k in range(1, n + 1):
                 t.attributes += self.entry(t, o, k)
-            for j, (_, size) in enumerate(v.state):
+            for j, (_, size) in enumerate(self.state(o)):
                 shape = self.shape(t, 0, any_data, size)
                 t.attributes += self.bits(RAM, shape) + u16(t.offsets[o.row, ~j])
 
