@@ -131,6 +131,7 @@ def build(
     model.definition = None
     meter = Meter(model, server, program, storage, port.ticks_ms(), speed)
     meter.record = record
+    meter.gateways = getattr(definition, "GATEWAYS", ())
     if record is not None and not record.good:
         model.event(_MEMORY_ERROR)
     return meter

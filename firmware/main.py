@@ -13,6 +13,7 @@ Keys of the options (those with a default may be missing):
     sync        True: what was written there survives a power failure, and takes longer
     provisioning  file of the record that says who the meter is; None: who the definition says
     associations  how many at a time; None: as many as the definition says
+    terminals   {path: descriptor} of the serial lines to meters behind this one
     speed       1; seed: None; start: [minute, second] or None; trace: False
     watch_stdin True: end when stdin is closed (that is how the launcher ends a meter)
 
@@ -123,6 +124,7 @@ def run(options):
                 record_of(options.get("provisioning")),
                 options.get("associations", 0),
             )
+            meter.terminals = options.get("terminals", meter.terminals)
             links = make_links(options["links"], meter, port, options.get("trace", False))
         except OSError as e:
             raise Fault("The stored state cannot be used: %s" % text_of(e))

@@ -647,6 +647,9 @@ def test_an_error_in_a_line_names_the_line(classes, line, expected):
     assert (e.value.file, e.value.line) == ("synthetic.toml", line_of(text, line))
 
 
+GATEWAY = "[[gateway]]\nnetwork_id = 1"
+LINK = 'link = ["hdlc-uart", 1, 9600]\n'
+
 # a place in a right definition, what stands there instead, what the message says, on which line
 BAD_PLACES = [
     ("work_len = 512", "", "no work_len; expected", "[limits]"),
@@ -672,6 +675,24 @@ BAD_PLACES = [
     ('"0.0.42.0.0"', '"0.0.42.0.1"', "no Data object 0.0.42.0.0.255; expected", "[[device]]"),
     ("[[objects]]", '[[objects]]\nobis = "0.0.1.0.0"', "obis or each for a group", "[[objects]]"),
     ("[[objects]]", "[[objects]]\n[[objects]]", "no list; expected", "[[objects]]"),
+    *(
+        ("[[objects]]", "%s\n%s\n[[objects]]" % (GATEWAY, line), expected, at)
+        for line, expected, at in (
+            ("link = []", "link []; expected", "link"),
+            ('link = ["lon", 1]', "link ['lon', 1]; expected", "link"),
+            ('link = ["wrapper-tcp", "::1"]', "link ['wrapper-tcp', '::1']; expected", "link"),
+            (LINK + "time_out = 0", "time_out 0; expected 1 to 600 seconds", "time_out"),
+            (LINK + 'physical_device_address = "11"', "expected 0x and at most 16", "physical"),
+            (LINK + "speed = 5", "unknown key speed; expected", "speed"),
+            ("", "no link; expected", "[[gateway]]"),
+        )
+    ),
+    (
+        "[[objects]]",
+        "[[gateway]]\nnetwork_id = 256\n%s[[objects]]" % LINK,
+        "network_id 256; expected 0 to",
+        "network_id",
+    ),
     ("[[objects]]", "[[objects]]\nunit = 5", "unit is 5; expected a value of type", "unit = 5"),
 ]
 
@@ -836,3 +857,17 @@ def test_an_error_is_one_line_and_exit_2(tmp_path):
 def test_a_file_that_is_not_there_is_an_error(tmp_path, capsys):
     assert command.main([str(tmp_path / "none.toml")]) == 2
     assert "none.toml:0: No such file" in capsys.readouterr().err
+
+
+def test_gateways(classes):
+    line = GATEWAY + '\nlink = ["wrapper-tcp", "192.0.2.9", 4059]\n'
+    more = GATEWAY + "\n" + LINK + 'physical_device_address = "0x0011"\ntime_out = 60\n'
+    tables = build(minimal("") + line + more, classes)
+    assert tables.gateways == (
+        (1, "wrapper-tcp", "192.0.2.9", 4059, None, 10),
+        (1, "hdlc-uart", 1, 9600, b"\x00\x11", 60),
+    )
+    module = {}
+    exec(show.module(tables), module)
+    assert module["GATEWAYS"] == tables.gateways
+    assert "GATEWAYS" not in show.module(build(minimal(""), classes))

@@ -32,7 +32,7 @@ import compile as compiling
 import records
 import sheet as sheets
 from bootstrap import ROOT, Trouble, as_command, say
-from launcher import Launcher, Pty, Scratch, State
+from launcher import Launcher, Pty, Scratch, State, Terminal
 
 DEFAULT_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 DEFAULT_LINKS = [["wrapper-tcp", 4059], ["wrapper-udp", 4059], ["hdlc-tcp", 4060]]
@@ -153,9 +153,15 @@ def run(options):
         else:
             lines = records.sheet_text(records.sheet(record, module, shown))
         launcher.out("\n".join(lines))
+        terminals = {
+            want[2]: stack.enter_context(Terminal(want[2], want[3])).fd
+            for want in getattr(module, "GATEWAYS", ())
+            if want[1] == "hdlc-tty"
+        }
         firmware = {
             "definition": "definition",
             "links": links,
+            "terminals": terminals,
             "state": state,
             "sync": bool(options.state),
             "provisioning": record_path,
@@ -165,7 +171,7 @@ def run(options):
             "trace": options.trace,
             "watch_stdin": True,
         }
-        fds = [pty.master] if pty.link else []
+        fds = [*terminals.values(), *([pty.master] if pty.link else [])]
         return launcher.run(program, firmware, fds, scratch.drop)
 
 

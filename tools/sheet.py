@@ -120,6 +120,10 @@ def sheet(module, ports):
         address = stored(module, row, 9)
         if address and address[0] == 0x12:
             result["hdlc_physical_address"] = address[1] << 8 | address[2]
+    result["gateway"] = [
+        {"network_id": g[0], "physical_device_address_hex": None if g[4] is None else g[4].hex()}
+        for g in getattr(module, "GATEWAYS", ())
+    ]
     result["associations"] = [association(module, a) for a in module.ASSOCIATIONS]
     return result
 
@@ -221,6 +225,12 @@ def text(s):
     for p in s["ports"]:
         where = p["link"] if "link" in p else "%s port %s" % (p["host"], p["port"] or "any free")
         lines.append("  %-15s %s" % (p["kind"], where))
+    for g in s["gateway"]:
+        address = g["physical_device_address_hex"]
+        lines.append(
+            "  gateway         network %d, %s"
+            % (g["network_id"], "any device" if address is None else "device 0x" + address)
+        )
     lines.append("  client  server  mechanism   secret")
     for a in s["associations"]:
         secret = bytes.fromhex(a.get("secret_hex", ""))

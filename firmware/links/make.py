@@ -36,6 +36,11 @@ def make_links(wanted, meter, port, trace=False, info_len=_INFO_LEN):
     links = [made[i] for i in range(len(wanted))]
     for link in links:
         _guard(link, meter)
+    if meter.gateways:
+        from firmware.links import outward
+
+        # First in turn: an answer that has come to one of them goes on to its client at once.
+        links = outward.make(meter, port) + links
     return links
 
 

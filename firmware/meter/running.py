@@ -26,6 +26,9 @@ class Meter:
         self.storage = storage
         self.speed = speed
         self.record = None  # see app.build()
+        # See links/outward.py.
+        self.gateways = ()
+        self.terminals = {}
         # A client has changed a setup object; main.py hands it on to the links, and resets this.
         self.setup_changed = True
         self._last_ms = now_ms

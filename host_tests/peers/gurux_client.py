@@ -46,6 +46,7 @@ from gurux_dlms.enums import (
     Security,
 )
 from gurux_dlms.GXBitString import GXBitString
+from gurux_dlms.GXDLMSGateway import GXDLMSGateway
 from gurux_dlms.GXDLMSLNParameters import GXDLMSLNParameters
 from gurux_dlms.internal._GXCommon import _GXCommon
 from gurux_dlms.internal._GXDataInfo import _GXDataInfo
@@ -290,6 +291,11 @@ class Client:
         self.client.proposedConformance = (
             self.client.proposedConformance & ~Conformance.GENERAL_BLOCK_TRANSFER
         )
+        if o.gateway:
+            network_id, address = o.gateway.split(":")
+            self.client.gateway = GXDLMSGateway()
+            self.client.gateway.networkId = int(network_id)
+            self.client.gateway.physicalDeviceAddress = bytearray.fromhex(address)
         if o.address_size:
             self.client.serverAddressSize = o.address_size
         h = self.client.hdlcSettings
@@ -733,6 +739,7 @@ def parser():
     p.add_argument("--server", type=int, default=1, help="server SAP")
     p.add_argument("--lower", type=int, help="lower HDLC address")
     p.add_argument("--address-size", type=int, default=0, help="octets of an HDLC address")
+    p.add_argument("--gateway", metavar="N:HEX", help="network_id and physical_device_address")
     p.add_argument("--secret", default="", help="of LLS, hexadecimal; without: no authentication")
     p.add_argument("--mechanism", choices=sorted(_MECHANISMS), help="else by --secret")
     p.add_argument("--protect", choices=sorted(_PROTECT), default="none")

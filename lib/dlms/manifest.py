@@ -29,6 +29,7 @@ package(
         "compact.py",
         "descriptors.py",
         "exceptions.py",
+        "gateway.py",
         "gbt.py",
         "general.py",
         "get.py",

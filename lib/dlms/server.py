@@ -32,6 +32,7 @@ _SET_REQUEST = const(0xC1)
 _ACTION_REQUEST = const(0xC3)
 
 _GENERAL_BLOCK_TRANSFER = const(0xE0)
+_GATEWAY_REQUEST = const(0xE6)
 
 _CONFORMANCE_GENERAL_BLOCK_TRANSFER = const(0x200000)
 _CONFORMANCE_GET = const(0x000010)
@@ -100,11 +101,14 @@ class Channel:
         for a in self.server.associations:
             if a.channel is self:
                 return True
-        return False
+        gateway = self.server.gateway
+        return gateway is not None and gateway.serves(self)
 
     def release(self):
         """The link is gone: drop its associations."""
         self.last = self.more = None
+        if self.server.gateway is not None:
+            self.server.gateway.release(self)
         for a in self.server.associations:
             if a.channel is self:
                 a.event(_ABORTED)
@@ -126,6 +130,8 @@ class Channel:
 
 class Server:
     """All logical devices of a model, for clients on any number of channels."""
+
+    gateway = None  # to meters on other links, see gateway.py: of those that have some
 
     def __init__(self, model, n_associations=0, work_len=0):
         self.model = model
@@ -229,6 +235,10 @@ class Server:
             tag = buf[pos]
             if channel.gate.status and not channel.gate.admits(a, tag):
                 return 0
+            if tag == _GATEWAY_REQUEST and self.gateway is not None:
+                return self.gateway.request(
+                    channel, client_sap, server_sap, buf, pos, end, confirmed
+                )
             if tag >= _GET_REQUEST and a is not None and a.state == _OPEN and a.context is None:
                 if tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
                     n = _get(a, buf, pos, end)

@@ -13,10 +13,13 @@ package(
     "profiles",
     files=(
         "__init__.py",
+        "client.py",
         "hdlc.py",
+        "hdlc_client.py",
         "hdlc_frame.py",
         "hdlc_link.py",
         "wrapper.py",
+        "wrapper_client.py",
     ),
     base_path="..",
     opt=2,

@@ -19,6 +19,7 @@ _HEADER_LEN = const(8)
 _VERSION = const(1)
 _NO_STATION = const(0x0000)
 _ALL_STATION = const(0x007F)
+_GATEWAY_REQUEST = const(0xE6)
 _TICKS_MASK = const(0x3FFFFFFF)
 
 # Flags of server.request
@@ -102,8 +103,9 @@ class Wrapper:
             self._n = 0
             self._need = _HEADER_LEN
             # All stations is an address of datagrams; nobody answers to it here.
-            if rx[4] << 8 | rx[5] in self.saps:
-                self._request(_HEADER_LEN, n, _CONFIRMED, rx[4] << 8 | rx[5])
+            sap = rx[4] << 8 | rx[5]
+            if sap in self.saps or self._goes_on(sap):
+                self._request(_HEADER_LEN, n, _CONFIRMED, sap)
                 if self._out_n or self._again_end:
                     break
         return pos
@@ -130,7 +132,7 @@ class Wrapper:
             return
         copy(rx, 0, buf, pos, n)
         sap = rx[4] << 8 | rx[5]
-        if sap in self.saps:
+        if sap in self.saps or self._goes_on(sap):
             self._request(_HEADER_LEN, n, _CONFIRMED, sap)
         elif sap == _ALL_STATION:
             # Each logical device gets a copy, because a ciphered one is deciphered in place. The
@@ -143,6 +145,15 @@ class Wrapper:
                 elif n + apdu_len <= len(rx):
                     copy(rx, n, rx, _HEADER_LEN, apdu_len)
                     self._request(n, n + apdu_len, _UNCONFIRMED, self.saps[k])
+
+    def _goes_on(self, sap):
+        """Is the request in rx for the gateway? What logical devices are behind it is not known
+        here."""
+        return (
+            self.rx[_HEADER_LEN] == _GATEWAY_REQUEST
+            and self.server.gateway is not None
+            and sap != _ALL_STATION
+        )
 
     def _request(self, pos, end, flags, sap):
         rx = self.rx

@@ -14,6 +14,12 @@
                                        Association SN), security_setup (logical name
                                        of the object with its keys), pre_established (true: open
                                        from the start, and never released)
+    [[gateway]]                        a meter, or meters, behind this one: network_id, link
+                                       (["wrapper-tcp", address, port], ["hdlc-tty", path, baud],
+                                       on a board ["hdlc-uart", number, baud]),
+                                       physical_device_address ("0x...", the only one that is
+                                       there; any if left out), time_out (seconds that an answer
+                                       may take, 10)
     [[objects]]                        keys common to the lines of `list`; a line is an object
 
 Keys of an object beside the names of its attributes (which give their initial values):
@@ -53,7 +59,8 @@ from .classes import keys, load_classes, one_of, units
 from .notation import INTEGERS, Typed, logical_name, obis, parse_type
 
 _TOP = {"name": (str, True), "limits": (dict, True), "device": (list, True),
-        "access": (dict, True), "association": (list, True), "objects": (list, True)}  # fmt: skip
+        "access": (dict, True), "association": (list, True), "objects": (list, True),
+        "gateway": (list, False)}  # fmt: skip
 _LIMITS = {"associations": (int, True), "work_len": (int, True), "max_send_pdu": (int, True),
            "max_receive_pdu": (int, True), "gbt_len": (int, False)}  # fmt: skip
 _DEVICE = {"name": (str, True), "sap": (int, True)}
@@ -61,6 +68,11 @@ _ASSOCIATION = {"device": (str, True), "client_sap": (int, True), "object": (str
                 "mechanism": (int, True), "role": (str, True), "conformance": (list, True),
                 "max_pdu": (int, False), "note": (str, False), "application_context": (int, False),
                 "security_setup": (str, False), "pre_established": (bool, False)}  # fmt: skip
+_GATEWAY = {"network_id": (int, True), "link": (list, True), "time_out": (int, False),
+            "physical_device_address": (str, False), "note": (str, False)}  # fmt: skip
+_LINKS = {"wrapper-tcp": (str, int), "hdlc-tty": (str, int), "hdlc-uart": (int, int)}
+_TIME_OUT_S, _LONGEST_TIME_OUT_S = 10, 600
+_LONGEST_ADDRESS = 16
 _KEYS = {"class": (int, str), "version": int, "device": (str, list), "obis": str, "access": str,
          "data_type": str, "data_types": dict, "scaler": int, "unit": str, "source": str,
          "capacity": dict, "volatile": bool, "ram": list, "row_len": int, "base_name": int,
@@ -187,6 +199,7 @@ class Loader:
                 )
             d.devices.append(device)
         self.associations()
+        d.gateways = [self.gateway(n, g) for n, g in enumerate(self.data.get("gateway", []))]
         for g, group in enumerate(self.data["objects"]):
             self.group(("objects", g), group)
         self.rows()
@@ -256,6 +269,33 @@ class Loader:
                     path, "no security_setup; expected the logical name of one, for its keys"
                 )
             self.definition.associations.append(a)
+
+    def gateway(self, n, table):
+        """(network_id, kind, where, number, physical_device_address, time_out) of a line."""
+        path = ("gateway", n)
+        keys(self.document, path, table, _GATEWAY)
+        network_id = table["network_id"]
+        if not 0 <= network_id <= 0xFF:
+            raise self.error(
+                (*path, "network_id"), "network_id %d; expected 0 to 255" % network_id
+            )
+        kind, *rest = table["link"] or [None]
+        if kind not in _LINKS or tuple(type(x) for x in rest) != _LINKS[kind]:
+            expected = " or ".join('["%s", ...]' % name for name in _LINKS)
+            raise self.error((*path, "link"), "link %r; expected %s" % (table["link"], expected))
+        time_out = table.get("time_out", _TIME_OUT_S)
+        if not 1 <= time_out <= _LONGEST_TIME_OUT_S:
+            message = "time_out %d; expected 1 to %d seconds"
+            raise self.error((*path, "time_out"), message % (time_out, _LONGEST_TIME_OUT_S))
+        address = table.get("physical_device_address")
+        if address is not None:
+            if not re.fullmatch("0x([0-9A-Fa-f]{2}){0,%d}" % _LONGEST_ADDRESS, address):
+                message = "physical_device_address %r; expected 0x and at most %d octets"
+                raise self.error(
+                    (*path, "physical_device_address"), message % (address, _LONGEST_ADDRESS)
+                )
+            address = bytes.fromhex(address[2:])
+        return network_id, kind, *rest, address, time_out
 
     def group(self, path, group):
         if not isinstance(group, dict) or not isinstance(group.get("list"), list):

@@ -116,6 +116,7 @@ class Packer:
         t.rings = [self.ring(o) for o in d.objects if o.version.module == "profile_generic"]
         t.rings += self.vault()
         t.certificates = self.certificates(t)
+        t.gateways = tuple(d.gateways)
         t.limits = d.limits
         for name in ("types", "rom", "ram", "attributes", "access", "members"):
             if len(getattr(t, name)) > 0xFFFF:

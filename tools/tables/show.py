@@ -83,6 +83,10 @@ def module(tables):
                 text += "        %s,\n" % octets(data, 8)
             text += "    ),\n"
         text += ")\n\n"
+    if tables.gateways:
+        text += "# (network_id, kind of link, where, number, physical_device_address, time_out)\n"
+        text += "GATEWAYS = (\n" + "".join("    %r,\n" % (row,) for row in tables.gateways)
+        text += ")\n\n"
     return text + "# (associations, work_len, max_send_pdu, max_receive_pdu)\nLIMITS = %r\n" % (
         tables.limits,
     )
