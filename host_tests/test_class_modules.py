@@ -7,6 +7,7 @@ The requests are made from the tests of the modules: their objects, and what the
 import subprocess
 from binascii import crc32
 from pathlib import Path
+from types import SimpleNamespace
 
 import fakes
 import pytest
@@ -15,6 +16,7 @@ import test_demand_register
 import test_disconnect_control
 import test_hdlc_setup
 import test_network_setup
+import test_profile_compression
 import test_profile_generic
 import test_register
 import test_register_activation
@@ -35,6 +37,7 @@ class Log(fakes.Meter):
     def __init__(self, objects):
         super().__init__(objects)
         self.log = []
+        self.portion = 100000  # as test_profile_compression.Talk
         self.clock.set_utc(13910000, 0)
 
     def get(self, row, attribute, selector=0, data=b""):
@@ -240,10 +243,36 @@ def compact(m):
     get_all(m, implied)
 
 
+def compression(m):
+    c = test_profile_compression
+    rows = [m.row(7, name) for name in (c.PLAIN, c.NULLS, c.DELTAS)]
+    numbers = [m.row(3, name) for name in c.COLUMNS]
+    for k in range(30):
+        for j, (_type, tag, size) in enumerate(c.COLUMNS.values()):
+            n = ((k * k << 8 * (j % 4)) if j % 2 else -k * k) % (1 << 8 * size)
+            m.set(numbers[j], 2, bytes.fromhex(tag) + n.to_bytes(size, "big"))
+        m.run(900 if k % 7 else 60)
+        for row in rows:
+            m.act(row, c.CAPTURE)
+    client = SimpleNamespace(conformance=c.DELTA_VALUE_ENCODING)
+    for order in (c.FIFO, c.LIFO):
+        for row in rows[1:]:
+            m.set(row, c.SORT_METHOD, enum(order))
+            for k in range(5):
+                m.act(row, c.CAPTURE)
+                m.run(900)
+            get_all(m, row)
+            entries = struct_(u32(2), u32(4), u16(1), u16(5))
+            for selector, data in ((0, b""), (c.ENTRY, entries)):
+                answer = c.Talk.get(m, row, c.BUFFER, selector, data, client)
+                m.log.append(("ask", row, c.BUFFER, selector, data, 0, crc32(answer)))
+
+
 CASES = {
     "clock": (CLOCK, clock),
     "compact_data": (test_compact_data.OBJECTS, compact),
     "profile_generic": (P.OBJECTS % 20, profile),
+    "profile_compression": (test_profile_compression.definition(40), compression),
     "register": (test_register.OBJECTS, register),
     "demand_register": (
         test_demand_register.OBJECTS % ("double-long", "double-long", 0, 1),

@@ -43,7 +43,8 @@ def decode(data, pos=0):
     tag = data[pos]
     pos += 1
     fixed = {3: "?", 5: ">i", 6: ">I", 13: "b", 15: "b", 16: ">h", 17: "B", 18: ">H", 20: ">q",
-             21: ">Q", 22: "B", 23: ">f", 24: ">d"}  # fmt: skip
+             21: ">Q", 22: "B", 23: ">f", 24: ">d", 28: "b", 29: ">h", 30: ">i", 31: "B",
+             32: ">H", 33: ">I"}  # fmt: skip
     if tag == 0:
         return None, pos
     if tag in fixed:
@@ -122,6 +123,8 @@ def stored(module, cell):
         ("visible-string[4]", "84 04"),
         ("bit-string[24]", "85 18"),
         ("date-time", "19"),
+        ("delta-integer", "1c"),
+        ("structure{a:double-long-unsigned,b:delta-unsigned}", "02 02 06 1f"),
         ("unsigned(1..7)", "83 11 01 07"),
         ("integer(0)", "83 0f 00 00"),
         ("long(-900..900 s)", "10"),
@@ -219,7 +222,11 @@ def test_a_value_that_does_not_fit_is_refused(text, raw):
 RANGES = {"integer": (-128, 127), "long": (-(2**15), 2**15 - 1), "enum": (0, 255),
           "double-long": (-(2**31), 2**31 - 1), "long64": (-(2**63), 2**63 - 1),
           "unsigned": (0, 255), "long-unsigned": (0, 65535),
-          "double-long-unsigned": (0, 2**32 - 1), "long64-unsigned": (0, 2**64 - 1)}  # fmt: skip
+          "double-long-unsigned": (0, 2**32 - 1), "long64-unsigned": (0, 2**64 - 1),
+          "delta-integer": (-128, 127), "delta-long": (-(2**15), 2**15 - 1),
+          "delta-double-long": (-(2**31), 2**31 - 1), "delta-unsigned": (0, 255),
+          "delta-long-unsigned": (0, 65535),
+          "delta-double-long-unsigned": (0, 2**32 - 1)}  # fmt: skip
 
 
 def typed(text, values):

@@ -3,9 +3,9 @@
 
     micropython class_modules.py LIB DEFINITION_FOLDER REQUESTS
 
-REQUESTS is a file of lines `what row index selector hex result crc`; what: get, set, act, or run
-(let row seconds pass, with the heap open); crc: CRC-32 of what get gives. Prints what was wrong,
-then "n requests".
+REQUESTS is a file of lines `what row index selector hex result crc`; what: get, ask (get, by a
+client), set, act, or run (let row seconds pass, with the heap open); crc: CRC-32 of what is read.
+Prints what was wrong, then "n requests".
 """
 
 import gc
@@ -77,9 +77,22 @@ stream = Stream(model)
 out = bytearray(8192)
 
 
-def get(row, attribute, selector, data, n):
+class Client:
+    """An association that may do everything, and has negotiated everything."""
+
+    conformance = 0xFFFFFF
+    asks = 0
+
+    def may_read(self, row, attribute):
+        return 0
+
+
+client = Client()
+
+
+def get(row, attribute, selector, data, n, association):
     s = stream
-    s.association = None
+    s.association = association
     s.index = s.count = s.last_part = s.torn = 0
     s.result = -1
     s.selector = selector
@@ -112,7 +125,9 @@ with open(sys.argv[3]) as f:
         micropython.heap_lock()
         try:
             if what == "get":
-                result = get(row, index, selector, data, n)
+                result = get(row, index, selector, data, n, None)
+            elif what == "ask":
+                result = get(row, index, selector, data, n, client)
             elif what == "set":
                 result = model.write(row, index, data, 0, n)
             else:
@@ -123,7 +138,7 @@ with open(sys.argv[3]) as f:
             sys.print_exception(e)
             micropython.heap_lock()
         micropython.heap_unlock()
-        if what == "get":
+        if what == "get" or what == "ask":
             seen = out[: -2 - result] if result < -1 else b""
             if crc32(seen) != int(crc):
                 print(line.strip(), "read", seen)

@@ -39,6 +39,7 @@ class Capture:
     def __init__(self, model):
         self.model = model
         self.stream = Stream(model)
+        self.stream.plain = 1
         self._selection = bytearray(len(_RANGE) + 28 + len(_NO_COLUMNS))
 
     def run(self, a, row, buffer, template):

@@ -31,6 +31,7 @@ package(
         "model.py",
         "port_protection.py",
         "profile_columns.py",
+        "profile_compression.py",
         "profile_generic.py",
         "profile_order.py",
         "profile_range.py",

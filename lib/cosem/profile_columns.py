@@ -57,6 +57,7 @@ UNKNOWN = -0x20000000
 class Profile:
     """The small numbers of one object.
 
+    compression None, or what makes the buffer shorter (profile_compression)
     limit       rows a client may see: profile_entries
     boundary    number of the last period that began, UNKNOWN at first and after a jump
     last_minute, last_second   time of the newest row, to see that rows go back in time
@@ -71,6 +72,7 @@ class Profile:
             n = _MAX_COLUMNS
         self.row = row
         self.ring = ring
+        self.compression = None
         self.columns = bytearray(_COLUMN_LEN * n)
         self.n_columns = -1
         self.clock_column = -1

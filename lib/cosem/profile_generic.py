@@ -80,6 +80,7 @@ class Handler(handler.Handler):
         handler.Handler.__init__(self, model)
         self.profiles = {}
         self._orders = {}  # of those that may be sorted, by row
+        self._compression = None  # of a profile that has some, see there
         self._shifts = 0  # jumps of the clock that have been seen
         self.clock = None
         self.on_capture = None
@@ -104,6 +105,11 @@ class Handler(handler.Handler):
             self.row = bytearray(ring.row_len + _SLACK)
         p = profile_columns.Profile(model, row, ring)
         self.profiles[row] = p
+        for r in getattr(model.definition, "COMPRESSION", ()):
+            if r[0] == row:
+                from cosem.profile_compression import Compression
+
+                p.compression = self._compression = Compression(self, p, r[1], self._compression)
         profile_columns.load(self.model, p)
         self._load_numbers(p)
         if p.sort > _LIFO or (model.slot(row, _SORT_METHOD) >= 0 and ring.capacity <= 64):
@@ -378,16 +384,24 @@ class Handler(handler.Handler):
         if s.k == 0:
             buf[pos] = _ARRAY
             return put_length(buf, pos + 1, s.n - 1)
-        ring = p.ring
+        if p.compression is not None:
+            return p.compression.item(s, buf, pos)
+        return self.put_row(p, s, self.number(p, s), buf, pos)
+
+    def number(self, p, s):
+        """Number in the ring of the row that is item s.k; outside of the ring if it is gone."""
         if s.b != _RUN:
             k = self.range.seek(p, s)
-            k = self.index(p, k) if 0 <= k < self.visible(p) else -1
-        elif p.sort == _FIFO:
-            k = s.a + s.k - 1 - ring.first
-        elif p.sort == _LIFO:
-            k = s.a - s.k + 1 - ring.first
-        else:
-            k = self.index(p, self.view(p, s.a + s.k - 1))
+            return self.index(p, k) if 0 <= k < self.visible(p) else -1
+        if p.sort == _FIFO:
+            return s.a + s.k - 1 - p.ring.first
+        if p.sort == _LIFO:
+            return s.a - s.k + 1 - p.ring.first
+        return self.index(p, self.view(p, s.a + s.k - 1))
+
+    def put_row(self, p, s, k, buf, pos):
+        """Write row k of the ring with the columns that are selected; its end."""
+        ring = p.ring
         buf[pos] = _STRUCTURE
         pos += 2
         if s.c == _ALL and s.d == _ALL:

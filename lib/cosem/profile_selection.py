@@ -202,7 +202,7 @@ def bits(first, last, low):
     return (((1 << last) - 1) << 1 | 1) & ~((1 << first) - 1)
 
 
-def _is_set(low, high, j):
+def is_set(low, high, j):
     return low >> j & 1 if j < 30 else high >> (j - 30) & 1
 
 
@@ -210,7 +210,7 @@ def count_columns(low, high, n):
     """How many of the n columns are in the set."""
     count = 0
     for j in range(n):
-        count += _is_set(low, high, j)
+        count += is_set(low, high, j)
     return count
 
 
@@ -224,7 +224,7 @@ def put_columns(buf, pos, row, n, low, high, end):
         after = skip(row, at, end)
         if after < 0:
             return -1
-        if _is_set(low, high, j):
+        if is_set(low, high, j):
             prim.copy(buf, pos, row, at, after - at)
             pos += after - at
         at = after

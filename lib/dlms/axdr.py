@@ -165,9 +165,7 @@ def skip_type(buf, pos, end, depth=_MAX_DEPTH):
                 return -1
             n -= 1
         return pos
-    if tag > _LAST_TAG or tag == _COMPACT_ARRAY or _WIDTH[tag] == _UNKNOWN:
-        return -1
-    return pos
+    return -1 if tag == _COMPACT_ARRAY or width(tag) == _UNKNOWN else pos
 
 
 def is_list_of(buf, pos, end, n):

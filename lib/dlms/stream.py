@@ -71,6 +71,8 @@ class Stream:
     variables = None
     results = 0
     bare = 0
+    # Of the class, too: 1: what is read is taken apart, and comes without compression.
+    plain = 0
 
     def __init__(self, model):
         self.model = model

@@ -35,6 +35,7 @@ Keys of an object beside the names of its attributes (which give their initial v
                      Of Compact data for the octets of compact_buffer and template_description, too
     volatile         true: not saved; ram = [attribute]: the meter program patches it
     row_len          octets of a profile's row, when more than its columns need now
+    compression      of a profile's buffer: "null-data", "delta" (cosem/profile_compression.py)
     base_name        short name; assigned where it is left out and short names are used
     secret           of Association SN (of Association LN it is an attribute)
     values           {attribute = value} where an attribute has the name of a key above
@@ -76,7 +77,7 @@ _LONGEST_ADDRESS = 16
 _KEYS = {"class": (int, str), "version": int, "device": (str, list), "obis": str, "access": str,
          "data_type": str, "data_types": dict, "scaler": int, "unit": str, "source": str,
          "capacity": dict, "volatile": bool, "ram": list, "row_len": int, "base_name": int,
-         "values": dict, "each": (dict, list), "note": str, "keys": dict,
+         "compression": list, "values": dict, "each": (dict, list), "note": str, "keys": dict,
          "certificates": list}  # fmt: skip
 # sources of the meter program and the classes that they feed
 _SOURCES = {"energy": (3,), "inst": (1, 3), "demand": (5,), "max": (4,), "count": (1, 3),
@@ -422,6 +423,7 @@ class Loader:
         o.note = table.get("note", "")
         o.base_name = table.get("base_name", 0)
         o.row_len = table.get("row_len", 0)
+        o.compression = table.get("compression", [])
         o.group = table["access"]
         o.volatile = table.get("volatile", False)
         o.ram = [version.attribute(n).index for n in table.get("ram", [])]

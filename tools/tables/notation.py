@@ -38,16 +38,24 @@ TAGS = {
     "date-time": 0x19,
     "date": 0x1A,
     "time": 0x1B,
+    "delta-integer": 0x1C,
+    "delta-long": 0x1D,
+    "delta-double-long": 0x1E,
+    "delta-unsigned": 0x1F,
+    "delta-long-unsigned": 0x20,
+    "delta-double-long-unsigned": 0x21,
 }
 NAMES = {tag: name for name, tag in TAGS.items()}
 # struct codes of the types of fixed size; bcd is one octet, and enum an unsigned one
 CODES = {
     0x03: "B", 0x05: "i", 0x06: "I", 0x0D: "b", 0x0F: "b", 0x10: "h", 0x11: "B", 0x12: "H",
     0x14: "q", 0x15: "Q", 0x16: "B", 0x17: "f", 0x18: "d",
+    0x1C: "b", 0x1D: "h", 0x1E: "i", 0x1F: "B", 0x20: "H", 0x21: "I",
 }  # fmt: skip
 FIXED = {0x00: 0, 0x19: 12, 0x1A: 5, 0x1B: 4}
 FIXED.update((tag, struct.calcsize(">" + code)) for tag, code in CODES.items())
 INTEGERS = (0x05, 0x06, 0x0D, 0x0F, 0x10, 0x11, 0x12, 0x14, 0x15, 0x16)
+DELTAS = (0x1C, 0x1D, 0x1E, 0x1F, 0x20, 0x21)
 STRINGS = (0x04, 0x09, 0x0A, 0x0C)
 
 # Where the Book leaves a type open, the class files say so in one of these words: any Data fits.
@@ -175,7 +183,7 @@ class Type:
             return None
         if self.tag == 0x03:
             return False
-        if self.tag in INTEGERS:
+        if self.tag in INTEGERS or self.tag in DELTAS:
             return self.lo if self.lo is not None else 0
         if self.tag in (0x17, 0x18):
             return 0.0
@@ -259,7 +267,7 @@ class Type:
             if not isinstance(raw, bool):
                 raise ValueError(wrong)
             return raw
-        if self.tag in INTEGERS:
+        if self.tag in INTEGERS or self.tag in DELTAS:
             return self._coerce_integer(raw, names, wrong)
         if self.tag in (0x17, 0x18):
             if isinstance(raw, bool) or not isinstance(raw, (int, float)):

@@ -10,13 +10,14 @@ rights that are the same, or part of another, are stored once.
 import os
 
 from . import certificates, compact
-from .classes import load_classes
+from .classes import load_classes, one_of
 from .definition import at_obis, load_definition
 from .names import members
 from .notation import obis, plain
 
 COMPUTED, ROM, RAM, NAME, ABSENT = range(5)
 CHECK, CHANGED = 0x10, 0x20
+_COMPRESSION = ("null-data", "delta")  # of a profile's buffer, from bit 0
 _MOST_SHAPES = 1 << 10  # as many as an entry can number
 _LENGTH_LEN = 2  # a row ends with the length of its columns
 # The ring of a vault (firmware/vault.py): a head, the longest private key and certificate; more
@@ -115,6 +116,7 @@ class Packer:
         t.sources = [(o.source, o.row, 2) for o in d.objects if o.source]
         t.rings = [self.ring(o) for o in d.objects if o.version.module == "profile_generic"]
         t.rings += self.vault()
+        t.compression = [(o.row, self.compression(o)) for o in d.objects if o.compression]
         t.certificates = self.certificates(t)
         t.gateways = tuple(d.gateways)
         t.limits = d.limits
@@ -439,6 +441,15 @@ class Packer:
             path = o.origin.get("profile_entries", at_obis(o))
             raise self.error(path, "profile_entries is %d; expected 1 or more" % capacity)
         return (o.row, row_len, capacity)
+
+    def compression(self, o):
+        """Bits of what cosem/profile_compression.py does with a profile's buffer."""
+        path = o.origin["compression"]
+        if o.version.module != "profile_generic":
+            raise self.error(path, "compression of %s; expected it of a profile" % o.text)
+        for word in o.compression:
+            one_of(self.document, path, word, _COMPRESSION)
+        return sum(1 << _COMPRESSION.index(word) for word in set(o.compression))
 
     def certificates(self, t):
         """(row, entity, kind, title, certificate, private key) of demo meters' vaults."""
