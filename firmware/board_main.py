@@ -32,8 +32,8 @@ _ASSOCIATIONS = const(2)
 # HDLC has no room for information fields longer than the standard's, unless the definition asks.
 _INFO_LEN = const(128)
 
-# What is needed to open and end associations, and for jobs of security (lib/dlms/secured.py): it
-# is loaded when a client wants that, and goes after it.
+# What is needed to open and end associations, for jobs of security (lib/dlms/secured.py), and to
+# send unasked: it is loaded when that is wanted, and goes after it.
 _JOBS = (
     "dlms.opening",
     "dlms.acse",
@@ -63,6 +63,15 @@ _JOBS = (
     "crypto._sha2_loop",
     "crypto._sha2_k",
     "crypto.old_hashes",
+    "cosem.notifier",
+    "cosem.envelope",
+    "cosem.push_list",
+    "cosem.push_terms",
+    "cosem.protected",
+    "cosem.windows",
+    "dlms.notification",
+    "dlms.outbox",
+    "firmware.links.push",
 )
 
 # Where tools/provision.py writes who the meter is.
@@ -77,6 +86,7 @@ class Board:
         self.poller = port.Poller()
         for link in links:
             link.open(self.poller)
+        meter.connect(port, self.poller, links)
 
     def turn(self):
         """Wait for octets or the next second, and do what is due."""
@@ -102,6 +112,9 @@ class Board:
             meter.setup_changed = False
             apply(meter.model, self.links)
         meter.tick(now_ms)
+        if meter.rests:
+            meter.rests = False
+            self.rest()
         if meter.server.fault is not None:
             port.out("A request failed inside the meter: %r" % meter.server.fault)
             meter.server.fault = None
@@ -110,6 +123,8 @@ class Board:
         """Nothing is to be done for requests: let go of what was loaded for that, unless an
         answer goes on with it."""
         server = self.meter.server
+        if self.meter.is_notifying():
+            return
         for a in server.associations:
             if a.transfer:
                 return

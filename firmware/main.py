@@ -144,6 +144,7 @@ def run(options):
         if options.get("watch_stdin"):
             poller.add(sys.stdin, watch)
         open_links(links, poller, port)
+        meter.connect(port, poller, links)
         gc.collect()
         port.out("ready" if record is None or record.good else "ready to be provisioned")
         loop(meter, links, poller, port, watch)

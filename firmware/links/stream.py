@@ -67,6 +67,10 @@ class Stream:
             return 0
         return _BUSY_MS if self.timed and self.stream is not None and not self.quiet else _IDLE_MS
 
+    def is_written(self):
+        """Has the stream taken all that the profile has handed out?"""
+        return not self._out_n
+
     def poll(self, now_ms):
         if self.stream is None:
             return

@@ -55,6 +55,14 @@ class Listener:
         stream = self.port.accept(self._listener)
         if stream is None:
             return
+        free = self.free()
+        if free is not None:
+            free.attach(stream, self._poller, now_ms)
+        else:
+            self.port.close(stream)
+
+    def free(self):
+        """The place for one more connection, or None."""
         free = None
         n = 0
         for place in self.places:
@@ -63,11 +71,8 @@ class Listener:
             elif free is None:
                 free = place
         if self.gate is not None and self.gate.status:
-            free = None
-        if free is not None and n < self.limit:
-            free.attach(stream, self._poller, now_ms)
-        else:
-            self.port.close(stream)
+            return None
+        return free if n < self.limit else None
 
     def wait_ms(self):
         ms = 1000

@@ -107,6 +107,29 @@ class Endpoint:
             self.port.sendto(self._endpoint, profile.out, profile.out_pos, n, place.address)
             n = profile.transmit(now_ms)
 
+    def free(self):
+        """A place whose profile has nothing to send; None: all have, or the port is locked."""
+        if self.gate is not None and self.gate.shut():
+            return None
+        for place in self.places:
+            if place.profile.waits():
+                return None  # all share its buffer
+        for place in self.places:
+            if not place.profile.is_sending():
+                return place
+        return None
+
+    def notify(self, address, client_sap, server_sap, buf, pos, n, now_ms):
+        """Send the unsolicited APDU buf[pos:pos + n]; False: not now."""
+        place = self.free()
+        if place is None or not place.profile.notify(client_sap, server_sap, buf, pos, n):
+            return False
+        n = place.profile.transmit(now_ms)
+        if place.trace is not None:
+            place.trace.sent(place.profile.out, place.profile.out_pos, n)
+        self.port.sendto(self._endpoint, place.profile.out, place.profile.out_pos, n, address)
+        return True
+
     def wait_ms(self):
         return 0 if self.ready else 1000
 

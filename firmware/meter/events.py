@@ -90,6 +90,9 @@ class Events:
         self.alarm_row = -1
         self.filter = -1
         self.descriptor = -1
+        # What a new alarm pushes, and on_alarm(row of the descriptor or register), if set.
+        self.push_row = -1
+        self.on_alarm = None
         # An event could not be captured.
         self.lost = 0
         self._voltage = bytearray([_VOLTAGE_NORMAL] * 3)
@@ -168,8 +171,14 @@ class Events:
         else:
             return
         if self.filter < 0 or self._octet(self.filter, bit) & 1 << (bit & 7):
+            row = self.alarm_row if self.descriptor < 0 else self.descriptor
+            new = row >= 0 and not self._octet(row, bit) & 1 << (bit & 7)
             self._set(self.alarm_row, bit)
             self._set(self.descriptor, bit)
+            if new and self.push_row >= 0:
+                self.model.handler("push_setup").push(self.push_row)
+            if new and self.on_alarm is not None:
+                self.on_alarm(row)
 
     def _octet(self, row, bit):
         """The octet of a value of 32 bits that has this bit."""

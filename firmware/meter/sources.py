@@ -11,9 +11,11 @@ not have is not fed.
     max.X      Extended register: the highest demand.X of the billing period, with capture_time
     inst.X     a value of metrology.py, or unix: seconds since 1970 UTC
     count.X    power_failures boots events program_changes billing_periods clock_changes
-               failed_authentications
+               failed_authentications notifications notifications_lost (sent unasked)
     status.profile1, status.profile2    status octet of the profile that captures the object
     event.X, status.error, status.alarm    see events.py
+    push.alarm, push.start    this Push setup pushes when a bit of the alarm descriptor (register,
+               if there is none) is set; when the meter has started
 
 An unknown source, and one that does not fit its object, is a ValueError with a sentence.
 Sources are looked up once, at boot; from then on they are tables of small numbers.
@@ -33,7 +35,7 @@ _LOGS = "standard fraud disconnect power_quality communication"
 _DEMANDS = "a_plus a_minus r_plus r_minus"
 _COUNTS = (
     "power_failures boots events program_changes billing_periods clock_changes "
-    "failed_authentications"
+    "failed_authentications notifications notifications_lost"
 )
 _BILLING_PERIODS = const(4)
 
@@ -100,6 +102,10 @@ def connect(model, sources, registers, events):
             events.alarm_row = row
             events.filter = _companion(model, row, _ALARM_FILTER)
             events.descriptor = _companion(model, row, _ALARM_DESCRIPTOR)
+        elif name == "push.alarm":
+            events.push_row = row
+        elif name == "push.start":
+            model.handler("push_setup").push(row)
         elif kind == "event" and x in _LOGS.split():
             events.objects[_LOGS.split().index(x)] = row
         else:

@@ -14,6 +14,7 @@ Each port is a module of this package with one interface (positions and lengths 
     connect(host, number) -> stream                TCP; what is written waits until it is there,
                                                    and is -1 if it does not come; raises OSError
     udp(host, number) -> (endpoint, number)        raises OSError
+    address(host, number) -> address               of a peer, for sendto; host in digits
     recvfrom(endpoint, n) -> (octets, address) | None
     sendto(endpoint, buf, pos, n, address)
     open_fd(fd) -> stream            a descriptor that the launcher opened, non-blocking

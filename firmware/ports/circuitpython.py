@@ -284,6 +284,10 @@ def _prompt(s: "socketpool.Socket"):
     return _Socket(s)
 
 
+def address(host: "str", number: "int"):
+    return host, number
+
+
 def recvfrom(endpoint: "_Socket", n: "int"):
     buf = bytearray(n)
     try:

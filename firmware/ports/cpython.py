@@ -89,6 +89,10 @@ def _stream(s):
     return stream
 
 
+def address(host, number):
+    return socket.getaddrinfo(host, number, type=socket.SOCK_DGRAM)[0][4]
+
+
 def recvfrom(endpoint, n):
     try:
         return endpoint.recvfrom(n)

@@ -106,6 +106,12 @@ def _prompt(stream):
     return stream
 
 
+def address(host, number):
+    import socket
+
+    return socket.getaddrinfo(host, number)[0][-1]
+
+
 def recvfrom(endpoint, n):
     try:
         return endpoint.recvfrom(n)

@@ -120,6 +120,20 @@ def check_time(buf, pos):
     return 0
 
 
+def windows_are_good(buf, pos):
+    """Is every start_time and end_time of the array buf[pos:] (see windows.py), which is of the
+    right type, a date-time?"""
+    n = buf[pos + 1]
+    if n > 127:
+        return False
+    pos += 6  # 02 02 09 0C
+    for k in range(2 * n):
+        if check_date(buf, pos) < 0 or check_time(buf, pos + 5) < 0:
+            return False
+        pos += 16 if k & 1 else 14
+    return True
+
+
 def day_of(buf, pos):
     """Day number of a complete date of the years 2000 to 2999, otherwise the day `never()`."""
     year = buf[pos] << 8 | buf[pos + 1]

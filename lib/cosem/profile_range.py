@@ -109,7 +109,7 @@ class Range:
         dar = self.parse(p, s)
         if dar:
             return dar
-        dar = self._select(p, s)
+        dar = self.select(p, s, self.buf, self.selected_pos, s.sel_end)
         if dar:
             return dar
         h = self.handler
@@ -168,11 +168,8 @@ class Range:
         s.b = _NONE_LEFT
         return -1
 
-    def _select(self, p, s):
-        """Read selected_values into the set of columns s.c, s.d."""
-        buf = self.buf
-        pos = self.selected_pos
-        end = s.sel_end
+    def select(self, p, s, buf, pos, end):
+        """Read selected_values at buf[pos:end] into the set of columns s.c, s.d; all if empty."""
         if buf[pos] != _ARRAY:
             return _TYPE_UNMATCHED
         n = length(buf, pos + 1, end)

@@ -88,25 +88,13 @@ class Party:
 
         turned: they are those of what has come, and this is its answer.
         """
-        own = bytes(self.model.system_title)
         elements = []
-        for kind, options in parameters:
-            transaction, originator, recipient, _other, key_info = options
-            if turned:
-                originator, recipient = recipient, originator
-            title = recipient or self._client
-            if originator not in (b"", own) or not self._is_other(title):
+        for element in parameters:
+            apdu = yield from self._layer(octets, element, turned)
+            if apdu is None:
                 return None
-            # What a signature is made over begins with this length, and with nothing else.
-            if len(transaction) > _LONGEST_TRANSACTION_ID:
-                return None
-            self._start(title)
-            self.protection = 0
-            if not (yield from self._prepare(kind, transaction, key_info)):
-                return None
-            wrong, apdu = yield from general.seal(self, self.context, octets, _KINDS[kind])
-            if wrong:
-                return None
+            kind, options = element
+            key_info = options[4]
             at = 1
             for _ in range(5):
                 at += length_size(apdu, at) + length(apdu, at, len(apdu))
@@ -115,7 +103,7 @@ class Party:
                 key_info = _of_key_info(apdu, at, after, key_info)
                 at = after + length_size(apdu, after)
             octets = apdu[at:]
-            fields = (transaction, own, title, b"")
+            fields = (options[0], bytes(self.model.system_title), self.title, b"")
             elements.append(
                 b"\x02\x02\x16"
                 + bytes((kind,))
@@ -124,6 +112,34 @@ class Party:
                 + _encoded(key_info)
             )
         return elements, octets
+
+    def seal(self, apdu, parameters):
+        """An APDU in the APDUs general-ciphering and general-signing that elements ask for, the
+        first innermost; or None."""
+        for element in parameters:
+            apdu = yield from self._layer(apdu, element, False)
+            if apdu is None:
+                return None
+        return apdu
+
+    def _layer(self, octets, element, turned):
+        """octets as an APDU with the protection of one element, or None."""
+        kind, options = element
+        transaction, originator, recipient, _other, key_info = options
+        if turned:
+            originator, recipient = recipient, originator
+        title = recipient or self._client
+        if originator not in (b"", bytes(self.model.system_title)) or not self._is_other(title):
+            return None
+        # What a signature is made over begins with this length, and with nothing else.
+        if len(transaction) > _LONGEST_TRANSACTION_ID:
+            return None
+        self._start(title)
+        self.protection = 0
+        if not (yield from self._prepare(kind, transaction, key_info)):
+            return None
+        wrong, apdu = yield from general.seal(self, self.context, octets, _KINDS[kind])
+        return None if wrong else apdu
 
     def _prepare(self, kind, transaction, key_info):
         """Be what general.seal() wants for this layer. False: it cannot be made."""

@@ -179,6 +179,8 @@ class Server:
         self.on_authentication_failed = None
         # Handed in: called when an APDU cannot be deciphered (0), or its counter came before (1).
         self.on_protection_failed = None
+        # While notifications are sent: takes confirmations of them, see confirms().
+        self.on_confirm = None
         # The last exception that request() has caught, for the log; None if there was none.
         self.fault = None
         self.load()
@@ -310,6 +312,9 @@ class Server:
         tag = buf[pos]
         if not self.has_device(server_sap):
             return 0
+        n = self.confirms(client_sap, server_sap, buf, pos, end, False)
+        if n:
+            return n if n < 0 else 0
         if tag == _AARQ:
             return self._open(channel, a, client_sap, server_sap, buf, pos, end)
         if tag == _RLRQ:
@@ -351,6 +356,13 @@ class Server:
                 a.established(self.secured.context_of(config))
             channel.last = a
         return a
+
+    def confirms(self, client_sap, server_sap, buf, pos, end, opened):
+        """Does buf[pos:end] confirm a notification? 1: it does, 0: it is something else, -1: not
+        now. opened: it has been deciphered already."""
+        if self.on_confirm is None:
+            return 0
+        return self.on_confirm(client_sap, server_sap, buf, pos, end, opened)
 
     def _open(self, channel, a, client_sap, server_sap, buf, pos, end):
         if not self._aarq.parse(buf, pos, end):

@@ -204,6 +204,10 @@ class Wrapper:
         self._send(buf, pos, n, client_sap, server_sap)
         return True
 
+    def is_sending(self):
+        """Is there something that transmit has not handed out yet?"""
+        return self._out_n != 0
+
     def transmit(self, now_ms):
         if self._again_end:
             end = self._again_end

@@ -5,7 +5,9 @@
     [limits]                           associations, work_len, max_send_pdu, max_receive_pdu,
                                        gbt_len (buffers of a general block transfer: the longest
                                        request, and the octets of a window; the longer PDU if not
-                                       said)
+                                       said), outbox_len (octets of notifications that wait to be
+                                       sent; likewise), outbox_keep ("oldest" or "newest" of them,
+                                       when it is full; the newest if not said)
     [[device]]                         a logical device: name, sap
     [access]                           group of objects -> {role = rights}
     [[association]]                    device, client_sap, object (its Association LN), mechanism,
@@ -30,7 +32,8 @@ Keys of an object beside the names of its attributes (which give their initial v
     data_type        type of the attributes that the class leaves open (value, ...), or
                      data_types = {attribute = type}
     scaler, unit     scaler_unit
-    source           what the meter program feeds into attribute 2
+    source           what the meter program feeds into attribute 2; of a Push setup: what it does
+                     when something happens, see sources.py of the firmware
     capacity         {attribute = n}: room for n characters, or n elements; "n octets" of encoding.
                      Of Compact data for the octets of compact_buffer and template_description, too
     volatile         true: not saved; ram = [attribute]: the meter program patches it
@@ -63,7 +66,9 @@ _TOP = {"name": (str, True), "limits": (dict, True), "device": (list, True),
         "access": (dict, True), "association": (list, True), "objects": (list, True),
         "gateway": (list, False)}  # fmt: skip
 _LIMITS = {"associations": (int, True), "work_len": (int, True), "max_send_pdu": (int, True),
-           "max_receive_pdu": (int, True), "gbt_len": (int, False)}  # fmt: skip
+           "max_receive_pdu": (int, True), "gbt_len": (int, False),
+           "outbox_len": (int, False), "outbox_keep": (str, False)}  # fmt: skip
+_KEEPS = ("newest", "oldest")
 _DEVICE = {"name": (str, True), "sap": (int, True)}
 _ASSOCIATION = {"device": (str, True), "client_sap": (int, True), "object": (str, True),
                 "mechanism": (int, True), "role": (str, True), "conformance": (list, True),
@@ -81,7 +86,7 @@ _KEYS = {"class": (int, str), "version": int, "device": (str, list), "obis": str
          "certificates": list}  # fmt: skip
 # sources of the meter program and the classes that they feed
 _SOURCES = {"energy": (3,), "inst": (1, 3), "demand": (5,), "max": (4,), "count": (1, 3),
-            "event": (1,), "status": (1, 3, 63)}  # fmt: skip
+            "event": (1,), "status": (1, 3, 63), "push": (40,)}  # fmt: skip
 _LN, _SN, _LN_CIPHERED, _SN_CIPHERED = 1, 2, 3, 4  # application contexts
 _ASSOCIATION_SN, _ASSOCIATION_LN = 12, 15
 # of an association with short names, without what logical names are asked with
@@ -185,9 +190,13 @@ class Loader:
         limits = self.data["limits"]
         keys(self.document, ("limits",), limits, _LIMITS)
         for key, value in limits.items():
-            self.number(("limits", key), value, 1)
+            if key == "outbox_keep":
+                one_of(self.document, ("limits", key), value, _KEEPS)
+            else:
+                self.number(("limits", key), value, 1)
         longest = max(limits["max_send_pdu"], limits["max_receive_pdu"])
-        d.limits = tuple(limits.get(key, longest) for key in _LIMITS)
+        d.limits = tuple(limits.get(key, longest) for key in _LIMITS if key != "outbox_keep")
+        d.limits += (_KEEPS.index(limits.get("outbox_keep", "newest")),)
         d.devices = []
         for n, table in enumerate(self.data["device"]):
             keys(self.document, ("device", n), table, _DEVICE)
@@ -461,7 +470,8 @@ class Loader:
             if isinstance(cell.value, Typed) and cell.value.value is not None:
                 cell.type, cell.value = cell.value.type, cell.value.value
         fed = o.cells[_FED]
-        if o.source and (fed.type.kind != "simple" or fed.type.tag not in INTEGERS):
+        feeds = o.source and not o.source.startswith("push.")
+        if feeds and (fed.type.kind != "simple" or fed.type.tag not in INTEGERS):
             message = "source %s feeds an integer, not %s; expected such a data_type"
             raise self.error(o.origin["source"], message % (o.source, fed.type.text))
         self.rights(o)

@@ -198,7 +198,7 @@ class Packer:
                     self.asked_path(o, a), "%s is not stored; expected no capacity" % a.name
                 )
             return
-        fed = bool(o.source) and k == 2
+        fed = bool(o.source) and k == 2 and not o.source.startswith("push.")
         patched = a.patched or fed or k in o.ram or (o.row, k) in self.patched
         nothing = cell.type.encode(cell.value) == b"\0"
         dynamic = a.kind == "dynamic" and not nothing

@@ -90,9 +90,9 @@ def module(tables):
         text += "# (network_id, kind of link, where, number, physical_device_address, time_out)\n"
         text += "GATEWAYS = (\n" + "".join("    %r,\n" % (row,) for row in tables.gateways)
         text += ")\n\n"
-    return text + "# (associations, work_len, max_send_pdu, max_receive_pdu)\nLIMITS = %r\n" % (
-        tables.limits,
-    )
+    text += "# (associations, work_len, max_send_pdu, max_receive_pdu, gbt_len, outbox_len,\n"
+    text += "# 1: the outbox keeps the oldest)\n"
+    return text + "LIMITS = %r\n" % (tables.limits,)
 
 
 def shown(value):

@@ -1,0 +1,396 @@
+# SPDX-License-Identifier: MIT
+"""What the meter sends unasked: from a mark of a Push setup object to what became of it.
+
+Loaded when something is to be sent, and let go of when is_idle() again. tick() is called each
+second: notifications are made, and time passes for those that wait. turn() is called between two
+requests: the oldest one that is due is protected and handed to a path (firmware/links/push.py),
+one at a time. Both may allocate; making a notification does not.
+
+An object is in one of these states, for the oldest of its notifications in the outbox:
+
+    IDLE        nothing waits
+    WINDOW      the communication window is closed
+    DELAY       it is open; the random part of randomisation_start_interval passes
+    READY       it goes as soon as there is a path, and the object's turn comes
+    SENDING     a path has it
+    CONFIRMING  it has been sent; the client's confirmation is awaited, 30 s
+    REPEATING   it failed; repetition_delay passes
+
+TRANSITIONS says what happens, and the only places where it does are marked by _event(). After the
+first that was done, the next of the same object are READY at once.
+
+No path (no such link, all its places taken, nobody on the line) is not a failure: it waits.
+Refused, closed before all was sent, not taken within 20 s: a failure, repeated number_of_retries
+times; then it is given up and counted. So is what no path can carry, and what cannot be protected.
+
+Project-defined: a repetition is a new APDU with the same long-invoke-id; that a path took all
+octets is the confirmation of the layer below (push_operation_method 1 is as 0).
+"""
+
+from cosem import push_terms as terms
+from cosem.envelope import Envelope
+from cosem.push_list import PushList
+from dlms import notification
+from dlms.axdr import get_u16
+from dlms.outbox import Outbox
+from micropython import const
+
+_IDLE = const(0)
+_WINDOW = const(1)
+_DELAY = const(2)
+_READY = const(3)
+_SENDING = const(4)
+_CONFIRMING = const(5)
+_REPEATING = const(6)
+
+_PUSHED = const(0)  # a notification has been made
+_OPENED = const(1)  # the window is open
+_CLOSED = const(2)
+_DUE = const(3)  # time has passed; in IDLE: there is another one
+_TAKEN = const(4)  # a path has it
+_SENT = const(5)  # it has been sent, and is to be confirmed
+_DONE = const(6)  # it has been sent, or confirmed
+_FAILED = const(7)  # and will be repeated
+_GIVEN_UP = const(8)
+_RESET = const(9)  # nothing waits any more
+
+# Next state, by state and event; a dot: nothing changes.
+TRANSITIONS = (
+    # PUSHED OPENED CLOSED DUE TAKEN SENT DONE FAILED GIVEN_UP RESET
+    b"1..3......",  # IDLE
+    b".2.......0",  # WINDOW
+    b"..13.....0",  # DELAY
+    b"..1.4..600",  # READY
+    b".....50600",  # SENDING
+    b"......0600",  # CONFIRMING
+    b"...3.....0",  # REPEATING
+)
+_SAME = const(46)
+_ZERO = const(48)
+
+_TO_PUSH = const(1)  # marks of push_setup.py
+_TO_RESET = const(2)
+
+# What a path says: of what it was given, and has; busy at first.
+_BUSY = const(0)
+_GONE = const(1)
+_BROKEN = const(2)
+_NEVER = const(3)
+_NOT_NOW = const(-1)
+
+_CONFIRM_S = const(30)
+_JUMP_S = const(3600)  # more than that has not just passed: the clock was set
+
+_PUSH = const(0)  # owner in the outbox
+_OPEN = const(2)  # state of an association
+
+_LAST_NUMBER = const(0xFFFFFF)
+
+
+class Notifier:
+    """
+    outbox      what waits; others post() to it
+    lost, done  notifications that were given up or had no room, and those that went out, since
+                somebody has reset these
+    paths       handed in, see firmware/links/push.py: is_ready(service), begin(...) and outcome(),
+                is_lost(), stop(done), tell(a, ...), is_idle()
+    states      of each object, in the order of push_setup.rows
+    """
+
+    def __init__(self, model, server, paths, size, keeps_oldest):
+        self.model = model
+        self.server = server
+        self.paths = paths
+        self.handler = model.handler("push_setup")
+        self.clock = model.handler("clock")
+        self.outbox = Outbox(size, keeps_oldest)
+        self.lost = self.done = 0
+        self.envelope = Envelope(model, server)
+        self.values = PushList(self.envelope.client)
+        n = 0 if self.handler is None else len(self.handler.marks)
+        self.states = bytearray(n)
+        self._tries = bytearray(n)
+        self._left = [0] * n  # seconds
+        self._work = None  # what is being sent: a generator
+        self._k = -1  # and of which object, -1: of an association
+        self._last = -1  # the object that had its turn last
+        self._serial = 0
+        self._confirmed = False
+        self._plain = None
+        self._seconds = self._now()
+        server.on_confirm = self.confirm
+
+    def close(self):
+        """It is let go of."""
+        self.server.on_confirm = None
+
+    def is_idle(self):
+        if self.outbox.n or self._work is not None or not self.paths.is_idle():
+            return False
+        return self.handler is None or not any(self.handler.marks)
+
+    def is_busy(self):
+        """Is something being sent?"""
+        return self._work is not None
+
+    def event(self, a, row, attribute):
+        """Tell the client of association a of the value of an attribute: EventNotification."""
+        box = self.outbox
+        time = None if self.clock is None else self.clock.local
+        while True:
+            end = notification.put_event(a, box.buf, box.open(), box.limit, row, attribute, time)
+            if end >= 0:
+                self.post(a, end)
+                return
+            made_room = box.make_room()
+            self.lost += box.lost
+            box.lost = 0
+            if not made_room:
+                return
+
+    def post(self, a, end):
+        """The APDU that has been written at outbox.open() ends there: for the client of a."""
+        k = self.server.associations.index(a)
+        self.outbox.close(end, 1 + k, a.client_sap)
+
+    # --- States -------------------------------------------------------------------------------
+
+    def _event(self, k, what):
+        after = TRANSITIONS[self.states[k]][what]
+        if after == _SAME:
+            return
+        self.states[k] = after - _ZERO
+        if after == _ZERO:
+            self._tries[k] = 0
+            if self.outbox.find(_PUSH, self._row(k)) >= 0:
+                self._event(k, _DUE)
+
+    def _row(self, k):
+        return get_u16(self.handler.rows, 2 * k)
+
+    def tick(self):
+        """A second of the meter's time has passed, or some."""
+        now = self._now()
+        elapsed = now - self._seconds
+        self._seconds = now
+        if not 0 <= elapsed <= _JUMP_S:
+            elapsed = 1
+        marks = self.handler.marks
+        for k in range(len(marks)):
+            mark = marks[k]
+            marks[k] = 0
+            if mark & _TO_RESET:
+                self._reset(k)
+            if mark & _TO_PUSH:
+                try:
+                    self.make(k)
+                except MemoryError:
+                    self.lost += 1
+            self._pass(k, elapsed)
+
+    def _now(self):
+        clock = self.clock
+        return 0 if clock is None else clock.minute * 60 + clock.second
+
+    def _pass(self, k, elapsed):
+        state = self.states[k]
+        self._left[k] = max(0, self._left[k] - elapsed)
+        if state == _IDLE or state == _SENDING or state == _CONFIRMING:
+            return
+        if state == _WINDOW:
+            if not terms.is_open(self.model, self._row(k), self.clock):
+                return
+            self._left[k] = terms.random(self.model, self._row(k))
+            self._event(k, _OPENED)
+        elif state != _REPEATING and not terms.is_open(self.model, self._row(k), self.clock):
+            self._event(k, _CLOSED)
+            return
+        if not self._left[k]:
+            self._event(k, _DUE)
+
+    def _reset(self, k):
+        """What waits is taken back, and what is being sent is stopped."""
+        if self._k == k:
+            self._stop()
+        self.outbox.clear(_PUSH, self._row(k))
+        self._event(k, _RESET)
+
+    def _stop(self):
+        self._work = self._plain = None
+        self._k = -1
+        self.paths.stop(False)
+
+    # --- Making -------------------------------------------------------------------------------
+
+    def make(self, k):
+        """Make a notification of an object, if it still says what goes to whom."""
+        row = self._row(k)
+        if not self.handler.is_ready(row) or not self.envelope.become(row):
+            self.lost += 1
+            return
+        box = self.outbox
+        number = self.handler.number = self.handler.number + 1 & _LAST_NUMBER
+        confirmed = terms.is_confirmed(self.model, row, self.clock)
+        while True:
+            at = box.open()
+            end = self.put(row, box.buf, at, box.limit, number, confirmed)
+            if end >= 0:
+                break
+            made_room = box.make_room()
+            self.lost += box.lost
+            box.lost = 0
+            if not made_room:
+                return
+        box.close(end, _PUSH, row)
+        self._event(k, _PUSHED)
+
+    def put(self, row, buf, pos, end, number, confirmed):
+        """Write the DataNotification of an object for the client whose envelope it is; its end, or
+        -1: there is no room. Nothing is allocated."""
+        time = None if self.clock is None else self.clock.local
+        pos = notification.put_head(buf, pos, end, number, confirmed, time)
+        return pos if pos < 0 else self.values.put(row, buf, pos, end)
+
+    # --- Sending ------------------------------------------------------------------------------
+
+    def turn(self):
+        """Between two requests: go on with what is being sent, or begin with the next."""
+        if self._work is None and not self._begin():
+            return
+        try:
+            for _ in self._work:
+                return
+        except MemoryError:
+            # As if the path had broken.
+            if self._k >= 0:
+                self._failed(self._k, True)
+            else:
+                self.outbox.remove(self._serial)
+                self.lost += 1
+        self._work = self._plain = None
+        self._k = -1
+
+    def _begin(self):
+        """Choose what is sent next; False: nothing can be now."""
+        if self.outbox.find(-1) >= 0:
+            self._work = self._tell()
+            return True
+        n = len(self.states)
+        for i in range(n):
+            # Who comes after the last one has its turn first.
+            k = (self._last + 1 + i) % n
+            if self.states[k] != _READY:
+                continue
+            row = self._row(k)
+            if self.paths.is_ready(terms.service(self.model, row)):
+                if not terms.is_open(self.model, self._row(k), self.clock):
+                    self._event(k, _CLOSED)
+                elif self.outbox.find(_PUSH, row) < 0:
+                    self._event(k, _RESET)  # it had to make room for others
+                else:
+                    self._k = self._last = k
+                    self._work = self._send(k)
+                    return True
+        return False
+
+    def _send(self, k):
+        """Generator: one attempt to send the oldest notification of an object."""
+        row = self._row(k)
+        at = self.outbox.find(_PUSH, row)
+        self._serial = self.outbox.found
+        plain = self._plain = bytes(self.outbox.buf[at : self.outbox.found_end])
+        self._confirmed = False
+        envelope = self.envelope
+        if self.handler.client(row) is None or not envelope.become(row):
+            self._failed(k, False)
+            return
+        made = yield from envelope.seal(row, plain)
+        if made is None:
+            self._failed(k, True)
+            return
+        self._event(k, _TAKEN)
+        a = envelope.client
+        buf, pos, end = made
+        code = self.paths.begin(
+            terms.service(self.model, row),
+            terms.destination(self.model, row),
+            a.client_sap,
+            a.server_sap,
+            buf,
+            pos,
+            end - pos,
+        )
+        while code == _BUSY:
+            yield
+            code = self.paths.outcome()
+        if code != _GONE:
+            self._failed(k, code != _NEVER)
+            return
+        if notification.wants_confirmation(plain, 0):
+            self._event(k, _SENT)
+            self._left[k] = _CONFIRM_S
+            while not self._confirmed and self._left[k] and not self.paths.is_lost():
+                yield
+            if not self._confirmed:
+                self._failed(k, True)
+                return
+            terms.put_confirmed(self.model, row, self.clock)
+        self.paths.stop(True)
+        self.outbox.remove(self._serial)
+        self.done += 1
+        self._event(k, _DONE)
+
+    def _failed(self, k, again):
+        """An attempt has failed; again: another one may not."""
+        self.paths.stop(False)
+        row = self._row(k)
+        n = self._tries[k]
+        if again and n < terms.retries(self.model, row):
+            self._left[k] = terms.delay(self.model, row, n)
+            self._tries[k] = n + 1
+            self._event(k, _FAILED)
+            return
+        self.outbox.remove(self._serial)
+        self.lost += 1
+        self._event(k, _GIVEN_UP)
+
+    def _tell(self):
+        """Generator: the oldest APDU for an association."""
+        box = self.outbox
+        at = box.find(-1)
+        self._serial = box.found
+        plain = bytes(box.buf[at : box.found_end])
+        a = self.server.associations[box.owner(at) - 1]
+        sap = box.number(at)
+        made = None
+        if a.state == _OPEN and a.client_sap == sap:
+            made = self.envelope.of_association(a, plain)
+        code = _BROKEN
+        while made is not None and a.state == _OPEN and a.client_sap == sap:
+            buf, pos, end = made
+            code = self.paths.tell(a, buf, pos, end - pos)
+            if code != _NOT_NOW:
+                break
+            yield
+        box.remove(self._serial)
+        if code == _GONE:
+            self.done += 1
+        else:
+            self.lost += 1
+
+    def confirm(self, client_sap, server_sap, buf, pos, end, opened):
+        """An APDU has come that may confirm what was sent: 1: it does; 0: it does not; -1: the
+        server has work to do first. Nothing is allocated."""
+        a = self.envelope.client
+        if self._plain is None or a.client_sap != client_sap or a.server_sap != server_sap:
+            return 0
+        if not opened:
+            wrong = self.envelope.opens(buf, pos, end)
+            if wrong:
+                return -1 if wrong < 0 else 0
+            pos = a.plain_pos
+            end = a.plain_end
+        if not notification.confirms(buf, pos, end, self._plain, 0):
+            return 0
+        self._confirmed = True
+        return 1

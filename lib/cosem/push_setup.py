@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: MIT
+"""Push setup (class_id 40, versions 0 to 2; IEC 62056-6-2, 4.4.8.2, 5.4.9, 5.4.10).
+
+This module checks what is set and marks what is to be pushed; with the next second notifier.py
+is loaded, which makes the notification and sends it. push is a success as soon as it is marked:
+what became of it is counted, and shown in last_confirmation_date_time. A second push before that
+is the same one. reset (version 2) takes back what waits.
+
+Sent to the client with push_client_SAP (version 0: 1, the management process), in its words: with
+the rights of its association in this logical device, and protected as its Security setup asks for
+answers, unless push_protection_parameters say how.
+
+    transport_service    destination
+    0 TCP, 1 UDP         address, or address:port (4059), in digits: 192.0.2.1:4059, [2001:db8::1];
+                         a name would have to be looked up, and the meter cannot wait for that
+    5 HDLC               nothing: a UI frame to push_client_SAP
+
+Project-defined: other services, other messages than A-XDR, and destinations of another form cannot
+be set (other-reason). What has no destination or no objects, names a client that has no
+association, or asks for a signature without parameters, is not pushed: object-unavailable.
+port_reference may name a setup object of the kind of link that the service needs, or nothing.
+Nothing is allocated but in tick().
+"""
+
+from cosem import calendar, slots
+from cosem.handler import Handler as Base
+from dlms.axdr import get_u16
+from micropython import const
+
+_PUSH_OBJECT_LIST = const(2)
+_SEND_DESTINATION_AND_METHOD = const(3)
+_COMMUNICATION_WINDOW = const(4)
+_PUSH_CLIENT_SAP = const(9)
+_PUSH_PROTECTION_PARAMETERS = const(10)
+
+_PUSH = const(1)
+_RESET = const(2)
+
+# Marks of an object.
+_TO_PUSH = const(1)
+_TO_RESET = const(2)
+
+_TCP = const(0)
+_UDP = const(1)
+_HDLC = const(5)
+_AXDR = const(0)
+_SERVICE_AT = const(3)  # 02 03 16 transport_service 09 destination 16 message
+_DESTINATION_AT = const(5)
+
+_MANAGEMENT_PROCESS = const(1)
+_LAST_SAP = const(0x7F)
+# Fields of a row of ASSOCIATIONS in the definition.
+_CLIENT_SAP = const(0)
+_DEVICE = const(1)
+_SECURITY = const(8)
+_SIGNED = const(4)
+
+_SUCCESS = const(0)
+_OBJECT_UNDEFINED = const(4)
+_OBJECT_UNAVAILABLE = const(11)
+_OTHER_REASON = const(250)
+
+_COLON = const(58)
+_DOT = const(46)
+_OPENED = const(91)
+_CLOSED = const(93)
+_ZERO = const(48)
+_NINE = const(57)
+
+
+class Handler(Base):
+    """
+    rows      of all objects; marks: what is to be done for each with the next second
+    number    long-invoke-id of the last notification
+    load      handed in: () -> the Notifier, loaded now if it was not there; None: there is no room
+    notifier  while it is loaded: it is told of each second
+    """
+
+    def __init__(self, model):
+        Base.__init__(self, model)
+        self.rows = b""
+        self.marks = b""
+        self.number = 0
+        self.load = None
+        self.notifier = None
+
+    def start(self, row):
+        # A row is less than 256 in any meter so far; two octets cost nothing.
+        self.rows += bytes((row >> 8, row & 0xFF))
+        self.marks = bytearray(len(self.rows) >> 1)
+
+    def tick(self, now):
+        if self.notifier is None:
+            if self.load is None or not any(self.marks):
+                return
+            self.notifier = self.load()
+            if self.notifier is None:
+                return
+        self.notifier.tick()
+
+    # --- Methods ------------------------------------------------------------------------------
+
+    def invoke(self, s, method, buf, pos, end):
+        if method == _PUSH:
+            return self.push(s.row)
+        if method != _RESET:
+            return _OBJECT_UNDEFINED
+        self._mark(s.row, _TO_RESET)
+        return _SUCCESS
+
+    def push(self, row):
+        """Push what the object says, with the next second; action_result."""
+        if not self.is_ready(row):
+            return _OBJECT_UNAVAILABLE
+        self._mark(row, _TO_PUSH)
+        return _SUCCESS
+
+    def _mark(self, row, what):
+        for k in range(len(self.marks)):
+            if get_u16(self.rows, 2 * k) == row:
+                # What was asked for first is done first: a reset takes back a push before it.
+                self.marks[k] = what if what == _TO_RESET else self.marks[k] | what
+
+    def is_ready(self, row):
+        """Does the object say what goes to whom?"""
+        model = self.model
+        src = slots.source(model, row, _PUSH_OBJECT_LIST)
+        if not src[slots.offset(model, row, _PUSH_OBJECT_LIST) + 1]:
+            return False
+        src = slots.source(model, row, _SEND_DESTINATION_AND_METHOD)
+        at = slots.offset(model, row, _SEND_DESTINATION_AND_METHOD)
+        end = at + model.value_len(row, _SEND_DESTINATION_AND_METHOD)
+        if not _is_good(src, at, end) or not (
+            src[at + _DESTINATION_AT] or src[at + _SERVICE_AT] == _HDLC
+        ):
+            return False
+        config = self.client(row)
+        if config is None:
+            return False
+        if config[_SECURITY] < 0 or self.has_parameters(row):
+            return True
+        context = model.handler_of(config[_SECURITY]).context(config[_SECURITY])
+        return not context.needs_response & _SIGNED
+
+    def has_parameters(self, row):
+        """Do push_protection_parameters say how it is protected?"""
+        model = self.model
+        if model.version(row) == 0:
+            return False
+        src = slots.source(model, row, _PUSH_PROTECTION_PARAMETERS)
+        return src[slots.offset(model, row, _PUSH_PROTECTION_PARAMETERS) + 1] != 0
+
+    def client(self, row):
+        """The association of the definition for whose client the object pushes, or None."""
+        model = self.model
+        sap = _MANAGEMENT_PROCESS
+        if model.version(row):
+            sap = slots.octet(model, row, _PUSH_CLIENT_SAP)
+        device = slots.device_of(model, row)
+        for config in model.configs:
+            if config[_CLIENT_SAP] == sap and config[_DEVICE] == device:
+                return config
+        return None
+
+    # --- Attributes ---------------------------------------------------------------------------
+
+    def check(self, row, attribute, buf, pos, end):
+        good = True
+        if attribute == _SEND_DESTINATION_AND_METHOD:
+            good = _is_good(buf, pos, end)
+        elif attribute == _COMMUNICATION_WINDOW:
+            good = calendar.windows_are_good(buf, pos)
+        elif attribute == _PUSH_CLIENT_SAP:
+            good = 0 < buf[pos + 1] <= _LAST_SAP
+        return _SUCCESS if good else _OTHER_REASON
+
+
+def _is_good(buf, pos, end):
+    """Is the send_destination_and_method buf[pos:end] one that this meter can do?"""
+    service = buf[pos + _SERVICE_AT]
+    if buf[end - 1] != _AXDR:
+        return False
+    if service == _HDLC:
+        return True
+    n = buf[pos + _DESTINATION_AT]
+    if service != _TCP and service != _UDP or n > 0x7F:
+        return False
+    return not n or host_end(buf, pos + 6, pos + 6 + n) > 0
+
+
+def host_end(buf, pos, end):
+    """Where the address of the destination buf[pos:end] ends, or -1: it is none. Behind it comes
+    nothing, or the port; around an IPv6 address are brackets."""
+    if buf[pos] == _OPENED:
+        at = pos + 1
+        while at < end and buf[at] != _CLOSED:
+            if not (_ZERO <= buf[at] <= _COLON or _is_hexadecimal(buf[at]) or buf[at] == _DOT):
+                return -1
+            at += 1
+        at += 1
+        if at > end or at - pos < 4:
+            return -1
+    else:
+        at = pos
+        for k in range(4):
+            after = _number_end(buf, at, end, 3, 255)
+            if after < 0 or (k < 3 and (after >= end or buf[after] != _DOT)):
+                return -1
+            at = after + 1 if k < 3 else after
+    if at == end:
+        return at
+    if buf[at] != _COLON or _number_end(buf, at + 1, end, 5, 65535) != end:
+        return -1
+    return at
+
+
+def _is_hexadecimal(octet):
+    return ord("a") <= octet | 0x20 <= ord("f")
+
+
+def _number_end(buf, pos, end, most, highest):
+    """The end of the number at pos, of one digit at least and `most` at most; -1: it is none."""
+    at = pos
+    value = 0
+    while at < end and at - pos < most and _ZERO <= buf[at] <= _NINE:
+        value = value * 10 + buf[at] - _ZERO
+        at += 1
+    return at if at > pos and value <= highest else -1

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""When, how often and to where a Push setup object pushes: its attributes as numbers (class 40,
+versions 0 to 2; IEC 62056-6-2, 4.4.8.2, 5.4.9, 5.4.10). Loaded when something is to be sent.
+
+Uncertain: the delay before repetition n (0 is the first) is repetition_delay_min *
+(repetition_delay_exponent / 100) ** n seconds, at most repetition_delay_max (one public source).
+push_operation_method 2 asks the client to confirm from confirmation_start_date on, and only when
+confirmation_interval seconds have passed since the last confirmation; 0: each time (the public
+sources say that the interval is in seconds, and off if it is 0). last_confirmation_date_time is
+when a confirmation comes.
+"""
+
+from cosem import slots, windows
+from dlms.axdr import get_u16
+from dlms.prim import copy
+from micropython import const
+
+_SEND_DESTINATION_AND_METHOD = const(3)
+_COMMUNICATION_WINDOW = const(4)
+_RANDOMISATION_START_INTERVAL = const(5)
+_NUMBER_OF_RETRIES = const(6)
+_REPETITION_DELAY = const(7)
+_PUSH_OPERATION_METHOD = const(11)
+_CONFIRMATION_PARAMETERS = const(12)
+_LAST_CONFIRMATION_DATE_TIME = const(13)
+
+# 02 03 16 transport_service 09 length destination 16 message
+_SERVICE_AT = const(3)
+_DESTINATION_AT = const(5)
+
+_V2 = const(2)
+_CONFIRMED = const(2)  # push_operation_method
+_NOT_SPECIFIED = const(0xFF)
+
+
+def service(model, row):
+    src = slots.source(model, row, _SEND_DESTINATION_AND_METHOD)
+    return src[slots.offset(model, row, _SEND_DESTINATION_AND_METHOD) + _SERVICE_AT]
+
+
+def destination(model, row):
+    """The octets of destination; at most 127. Allocates."""
+    src = slots.source(model, row, _SEND_DESTINATION_AND_METHOD)
+    at = slots.offset(model, row, _SEND_DESTINATION_AND_METHOD) + _DESTINATION_AT
+    return bytes(src[at + 1 : at + 1 + src[at]])
+
+
+def is_open(model, row, clock):
+    """Is a communication window open?"""
+    src = slots.source(model, row, _COMMUNICATION_WINDOW)
+    return windows.is_open(src, slots.offset(model, row, _COMMUNICATION_WINDOW), clock)
+
+
+def random(model, row):
+    """Seconds until the first attempt, 0 to randomisation_start_interval."""
+    n = slots.long_unsigned(model, row, _RANDOMISATION_START_INTERVAL)
+    return model.random(n + 1) if n and model.random is not None else 0
+
+
+def retries(model, row):
+    return slots.octet(model, row, _NUMBER_OF_RETRIES)
+
+
+def delay(model, row, n):
+    """Seconds until the next attempt, after n repetitions."""
+    src = slots.source(model, row, _REPETITION_DELAY)
+    at = slots.offset(model, row, _REPETITION_DELAY)
+    if model.version(row) < _V2:
+        return get_u16(src, at + 1)
+    # 02 03 12 min 12 exponent 12 max
+    seconds = get_u16(src, at + 3)
+    most = get_u16(src, at + 9)
+    while n and seconds < most:
+        seconds = seconds * get_u16(src, at + 6) // 100
+        n -= 1
+    return min(seconds, most)
+
+
+def is_confirmed(model, row, clock):
+    """Is the client to confirm the next notification?"""
+    if model.version(row) < _V2 or slots.octet(model, row, _PUSH_OPERATION_METHOD) != _CONFIRMED:
+        return False
+    if clock is None:
+        return True
+    # 02 02 19 confirmation_start_date 06 confirmation_interval
+    src = slots.source(model, row, _CONFIRMATION_PARAMETERS)
+    at = slots.offset(model, row, _CONFIRMATION_PARAMETERS) + 3
+    now = clock.minute * 60 + clock.second
+    if src[at] != _NOT_SPECIFIED and clock.bound_of(src, at, False) * 60 > now:
+        return False
+    interval = slots.unsigned32(src, at + 13)
+    src = slots.source(model, row, _LAST_CONFIRMATION_DATE_TIME)
+    at = slots.offset(model, row, _LAST_CONFIRMATION_DATE_TIME) + 1
+    if not interval or src[at] == _NOT_SPECIFIED:
+        return True
+    last = clock.minute_of(src, at) * 60 + clock.last_second
+    return not last <= now < last + interval
+
+
+def put_confirmed(model, row, clock):
+    """The client has confirmed, now."""
+    at = model.slot(row, _LAST_CONFIRMATION_DATE_TIME)
+    if at >= 0 and clock is not None:
+        copy(model.image, at + 1, clock.local, 0, 12)
