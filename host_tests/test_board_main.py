@@ -31,8 +31,18 @@ ENTRIES = (
     "cosem.key_agreement",
     "cosem.security_certificates",
     "crypto.ec",
+    # And what is sent unasked.
+    "cosem.notifier",
+    "firmware.links.push",
 )
-RESIDENT = ("firmware.board_main", "dlms.secured", "cosem.security_setup", "dlms.marks")
+RESIDENT = (
+    "firmware.board_main",
+    "dlms.secured",
+    "dlms.marks",
+    "cosem.security_setup",
+    "cosem.profile_generic",
+    "cosem.push_setup",
+)
 # Not on boards.
 HOST = ("crypto._gcm_host",)
 

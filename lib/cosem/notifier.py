@@ -379,8 +379,8 @@ class Notifier:
             self.lost += 1
 
     def confirm(self, client_sap, server_sap, buf, pos, end, opened):
-        """An APDU has come that may confirm what was sent: 1: it does; 0: it does not; -1: the
-        server has work to do first. Nothing is allocated."""
+        """An APDU has come that may confirm what was sent (opened: it is plain now): 1: it does;
+        0: it does not; -1: the server has work to do first. Nothing is allocated."""
         a = self.envelope.client
         if self._plain is None or a.client_sap != client_sap or a.server_sap != server_sap:
             return 0

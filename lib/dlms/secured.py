@@ -161,7 +161,9 @@ class Security(Work):
             n = self._pass_3(channel, a, buf, at, end)
         elif tag >= _GET_REQUEST or a.short is not None:
             n = self.server.service(channel, a, buf, at, end)
-        elif self.server.confirms(a.client_sap, a.server_sap, buf, at, end, True):
+        elif self.server.on_confirm is not None and self.server.on_confirm(
+            a.client_sap, a.server_sap, buf, at, end, True
+        ):
             n = 0
         else:
             n = exceptions.not_supported(channel, tag)

@@ -69,8 +69,6 @@ _NO_REASON_GIVEN = const(1)
 _NORMAL_RELEASE = const(0)
 
 
-# The ACTION of pass 3: reply_to_HLS_authentication of the current association, with a parameter.
-
 # Room in tx before the body of a reply: APDU headers, ciphering, frame header.
 _HEADROOM = const(64)
 
@@ -132,6 +130,7 @@ class Server:
     """All logical devices of a model, for clients on any number of channels."""
 
     gateway = None  # to meters on other links, see gateway.py: of those that have some
+    on_confirm = None  # takes confirmations while notifications are sent, see cosem/notifier.py
 
     def __init__(self, model, n_associations=0, work_len=0):
         self.model = model
@@ -179,8 +178,6 @@ class Server:
         self.on_authentication_failed = None
         # Handed in: called when an APDU cannot be deciphered (0), or its counter came before (1).
         self.on_protection_failed = None
-        # While notifications are sent: takes confirmations of them, see confirms().
-        self.on_confirm = None
         # The last exception that request() has caught, for the log; None if there was none.
         self.fault = None
         self.load()
@@ -312,9 +309,10 @@ class Server:
         tag = buf[pos]
         if not self.has_device(server_sap):
             return 0
-        n = self.confirms(client_sap, server_sap, buf, pos, end, False)
-        if n:
-            return n if n < 0 else 0
+        if self.on_confirm is not None:
+            n = self.on_confirm(client_sap, server_sap, buf, pos, end, False)
+            if n:
+                return n if n < 0 else 0
         if tag == _AARQ:
             return self._open(channel, a, client_sap, server_sap, buf, pos, end)
         if tag == _RLRQ:
@@ -356,13 +354,6 @@ class Server:
                 a.established(self.secured.context_of(config))
             channel.last = a
         return a
-
-    def confirms(self, client_sap, server_sap, buf, pos, end, opened):
-        """Does buf[pos:end] confirm a notification? 1: it does, 0: it is something else, -1: not
-        now. opened: it has been deciphered already."""
-        if self.on_confirm is None:
-            return 0
-        return self.on_confirm(client_sap, server_sap, buf, pos, end, opened)
 
     def _open(self, channel, a, client_sap, server_sap, buf, pos, end):
         if not self._aarq.parse(buf, pos, end):
