@@ -26,6 +26,8 @@ ENTRIES = (
     "dlms.opening",
     "dlms.general",
     "dlms.agreed",
+    "dlms.gbt",
+    "dlms.sealed",
     "dlms.certificates",
     "cosem.key_transfer",
     "cosem.key_agreement",

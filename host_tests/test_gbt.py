@@ -9,143 +9,18 @@ import subprocess
 
 import pytest
 import tables
+from dlms import gbt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles.hdlc import HDLC
 from profiles.wrapper import Wrapper
+from blocks import GET_LONG, GET_SHORT, HEAD, LONG, SHORT, Block, Blocks, block, meter_with
 from secure import Client
 from small import HERE, aarq
 from suites import SUITES, SigningClient, SuitesMeter
 from tables import show
 from test_hdlc import Frame, address, rr
 from test_hdlc_server import Line
-
-LONG = "0001 0000603C02FF 02"
-SHORT = "0001 0000603C01FF 02"
-GET_LONG = bytes.fromhex("C00141" + LONG + "00")
-GET_SHORT = bytes.fromhex("C00141" + SHORT + "00")
-HEAD = bytes.fromhex("C4014100")
-
-
-def block(control, number, ack, octets=b""):
-    head = bytes([len(octets)]) if len(octets) < 128 else b"\x82" + len(octets).to_bytes(2, "big")
-    return (
-        b"\xe0"
-        + bytes([control])
-        + number.to_bytes(2, "big")
-        + ack.to_bytes(2, "big")
-        + head
-        + octets
-    )
-
-
-class Block:
-    def __init__(self, octets):
-        assert octets[0] == 0xE0, octets.hex()
-        self.last, self.streaming = bool(octets[1] & 0x80), bool(octets[1] & 0x40)
-        self.window = octets[1] & 0x3F
-        self.number, self.ack = (int.from_bytes(octets[k : k + 2], "big") for k in (2, 4))
-        head = 1 if octets[6] < 0x80 else 1 + (octets[6] & 0x7F)
-        n = octets[6] if head == 1 else int.from_bytes(octets[7 : 6 + head], "big")
-        self.octets = octets[6 + head :]
-        assert len(self.octets) == n
-
-
-class Lost(Exception):
-    """The transfer was aborted."""
-
-
-class Blocks:
-    """A client with general block transfer. lose(number) -> bool: a block of the meter that does
-    not arrive; drop(number): one of ours."""
-
-    def __init__(self, meter, client=55, max_pdu=128, window=5):
-        self.meter, self.client, self.window = meter, client, window
-        self.channel = meter.server.channel()
-        self.talk = meter.talk(client=client, server=17, channel=self.channel)
-        self.lose = self.drop = lambda number: False
-        self.sent = self.arrived = 0
-        if client in (55, 56):
-            got = self.talk.say(aarq(None, conformance="7EFF1F", max_pdu=max_pdu).hex())
-            assert "A203020100" in got
-        self.max_pdu = max_pdu
-
-    def say(self, octets):
-        """All APDUs that come back."""
-        got = bytes.fromhex(self.talk.say(octets.hex()))
-        back = [got] if got else []
-        server, channel = self.meter.server, self.channel
-        while channel.more is not None:
-            n = server.more(channel)
-            assert server.fault is None, server.fault
-            back.append(bytes(channel.tx[channel.tx_pos : channel.tx_pos + n]))
-        assert all(len(octets) <= self.max_pdu for octets in back)
-        self.sent += len(back)
-        return back
-
-    def ask(self, apdu, size=50):
-        """Send an APDU in blocks, and gather the answer."""
-        parts = [apdu[k : k + size] for k in range(0, len(apdu), size)]
-        ours = ack = 0
-        pending = []
-        while not pending or ours < len(parts):
-            # A window of blocks from what the meter has.
-            for k in range(ours, min(ours + 4, len(parts))):
-                last = k == len(parts) - 1
-                end = last or k == ours + 3
-                control = (0x80 if last else 0) | (0 if end else 0x40) | self.window
-                if self.drop(k + 1):
-                    if end:
-                        # Nobody would answer: it comes again.
-                        pending = self.say(block(control, k + 1, ack, parts[k]))
-                    continue
-                pending = self.say(block(control, k + 1, ack, parts[k]))
-            if not pending or pending[0][0] != 0xE0:
-                return pending
-            b = Block(pending[0])
-            ours = b.ack
-            if ours < len(parts):
-                assert b.last and not b.octets
-                ack = b.number
-        return self.gather(pending, ack, len(parts))
-
-    def gather(self, pending, ack, number):
-        """The APDU whose first blocks are in `pending`; ours have come to `number`."""
-        whole = b""
-        early = {}
-        turns = 0
-        while True:
-            turns += 1
-            assert turns < 9000
-            for octets in pending:
-                if octets[0] != 0xE0:
-                    raise Lost(octets.hex())
-                b = Block(octets)
-                if not self.lose(b.number):
-                    early[b.number] = b
-            # What is behind a gap is kept; then only the gap is asked for.
-            done = False
-            while ack + 1 in early:
-                ack += 1
-                whole += early[ack].octets
-                done = early.pop(ack).last
-            number += 1
-            window = 1 if any(k > ack for k in early) else self.window
-            pending = self.say(block(0x80 | window, number, ack))
-            if done:
-                assert pending == []
-                return whole
-
-
-def meter_with(n):
-    meter = SuitesMeter()
-    row = meter.model.find_any(bytes.fromhex("00010000603C02FF"), 0)
-    octets = bytes(k * 7 + (k >> 8) & 0xFF for k in range(n))
-    head = [n] if n < 128 else [0x81, n] if n < 256 else [0x82, n >> 8, n & 0xFF]
-    value = b"\x09" + bytes(head) + octets
-    assert meter.model.write(row, 2, value, 0, len(value)) == 0
-    return meter, value
-
 
 # --- Answers
 
@@ -220,18 +95,43 @@ def test_who_is_released_in_blocks_hears_so_in_one():
     assert not any(a.state for a in meter.server.associations)
 
 
-def test_one_in_twenty_lost_costs_no_more_than_1_3_times_the_blocks():
-    """A list of 18 values of 6,000 octets: more than 100 KiB, window 8."""
+# A list of 18 values of 6,000 octets: more than 100 KiB.
+N = 18
+REFERENCES = bytes([N]) + bytes.fromhex(LONG + "00") * N
+WINDOWS = pytest.mark.parametrize("window", [1, 2, 8, 63])
+
+
+def lossy(c, seed):
+    """One block in twenty is lost, whoever has sent it."""
+    dice = random.Random(seed)
+    c.lose = c.drop = lambda number: dice.random() < 0.05
+
+
+@WINDOWS
+def test_one_in_twenty_lost_costs_no_more_than_1_3_times_the_blocks(window):
     meter, value = meter_with(5996)
-    c = Blocks(meter, max_pdu=300, window=8)
-    dice = random.Random(5)
-    c.lose = lambda number: dice.random() < 0.05
-    n = 18
-    apdu = bytes.fromhex("C00341") + bytes([n]) + bytes.fromhex(LONG + "00") * n
-    whole = c.ask(apdu)
-    assert whole == bytes.fromhex("C40341") + bytes([n]) + (b"\0" + value) * n
+    c = Blocks(meter, max_pdu=300, window=window)
+    lossy(c, 5)
+    whole = c.ask(bytes.fromhex("C00341") + REFERENCES)
+    assert whole == bytes.fromhex("C40341") + bytes([N]) + (b"\0" + value) * N
     assert len(whole) > 100 * 1024
     assert c.sent <= 1.3 * -(-len(whole) // 291)
+
+
+@WINDOWS
+def test_and_the_other_way(window):
+    """In a meter that has room for 100 KiB. Blocks behind a gap are kept."""
+    meter = SuitesMeter()
+    meter.server.gbt_len = 112640
+    c = Blocks(meter, max_pdu=300, window=window)
+    lossy(c, 5)
+    values = b"".join(b"\x09\x82\x17\x6c" + bytes([k + i & 255 for i in range(5996)])
+                      for k in range(N))  # fmt: skip
+    apdu = bytes.fromhex("C10441") + REFERENCES + bytes([N]) + values
+    assert len(apdu) > 100 * 1024
+    assert c.ask(apdu, 291) == bytes.fromhex("C50541") + bytes([N]) + bytes(N)
+    assert c.said <= 1.3 * -(-len(apdu) // 291)
+    assert c.ask(GET_LONG) == HEAD + values[-6000:]
 
 
 def test_the_last_block_lost():
@@ -281,8 +181,123 @@ def test_a_value_that_changes_on_the_way_ends_it():
     c.say(block(0x81, 1, 0, GET_LONG))
     row = meter.model.find_any(bytes.fromhex("00010000603C02FF"), 0)
     assert meter.model.write(row, 2, b"\x09\x01\x00", 0, 3) == 0
-    with pytest.raises(Lost, match="d80103"):
-        c.gather(c.say(block(0x81, 2, 1)), 1, 2)
+    assert c.say(block(0x81, 2, 1)) == [bytes.fromhex("D80103")]
+
+
+# --- What becomes of each block in each state -----------------------------------------------
+
+NOT_SO = bytes.fromhex("D80103")
+STATES = {"idle": gbt._IDLE, "over": gbt._IDLE, "receiving": gbt._RECEIVING,
+          "sending": gbt._SENDING, "refused": gbt._REFUSED}  # fmt: skip
+# A block of each kind, where two blocks of ours have come, and at most seven of the meter.
+KINDS = {
+    "first": (gbt._FIRST, block(0x01, 1, 0, GET_SHORT[:5])),
+    "next": (gbt._NEXT, block(0x01, 3, 0, GET_LONG[10:12])),
+    "again": (gbt._AGAIN, block(0x01, 2, 0, GET_LONG[5:10])),
+    "ahead": (gbt._AHEAD, block(0x01, 4, 0, GET_LONG[12:])),
+    "empty": (gbt._EMPTY, block(0x01, 3, 0)),
+    "unsent": (gbt._UNSENT, block(0x01, 3, 9)),
+    "malformed": (gbt._MALFORMED, block(0x01, 3, 0, b"abc")[:-1]),
+}
+
+
+def transfer_that_is(state):
+    """(client, its Transfer, the association)"""
+    meter, _ = meter_with(500)
+    c = Blocks(meter, max_pdu=109, window=1)
+    assert c.say(block(0x81, 1, 0)) == []
+    a = next(a for a in meter.server.associations if a.channel is c.channel)
+    if state == "over":
+        assert len(c.ask(GET_LONG, 10)) == 508
+    elif state == "receiving":
+        assert c.say(block(0x41, 1, 0, GET_LONG[:5])) == []
+        assert c.say(block(0x41, 2, 0, GET_LONG[5:10])) == []
+    elif state == "sending":
+        assert c.say(block(0x01, 1, 0, GET_LONG[:10])) == [block(0xBF, 1, 1)]
+        assert Block(c.say(block(0x81, 2, 1, GET_LONG[10:]))[0]).number == 2
+    elif state == "refused":
+        assert c.say(block(0x41, 3, 0, b"abc")[:-1]) == []
+    assert a.gbt.state == STATES[state]
+    return c, a.gbt, a
+
+
+def heard(outcome, state):
+    """What is said at the end of that window."""
+    if outcome == gbt._ABORT or state == "refused" and outcome == gbt._PASS:
+        return NOT_SO, gbt._IDLE
+    if outcome == gbt._BEGIN:
+        return block(0xBF, 1, 1), gbt._RECEIVING
+    if outcome == gbt._TAKE:
+        return block(0xBF, 1, 3), gbt._RECEIVING
+    if outcome == gbt._KEEP:
+        # No last block, and so not of the size of the others.
+        return block(0xBF, 1, 2), gbt._RECEIVING
+    if outcome == gbt._GAP:
+        return block(0xBF, 1, 0), gbt._RECEIVING
+    if outcome == gbt._GO_ON:
+        return "block 2", gbt._SENDING
+    assert outcome == gbt._PASS
+    return (block(0xBF, 1, 2), gbt._RECEIVING) if state == "receiving" else (None, gbt._IDLE)
+
+
+@pytest.mark.parametrize("streaming", [0, 0x40], ids=["end of window", "streaming"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("state", STATES)
+def test_outcomes(state, kind, streaming):
+    """Each block has one outcome, of the table; nothing is said between those of a window; and the
+    association is usable after it."""
+    c, t, _ = transfer_that_is(state)
+    what, octets = KINDS[kind]
+    outcome = gbt.OUTCOMES[STATES[state]][what]
+    if outcome is None:
+        # There this block is of another kind.
+        return
+    expected, after = heard(outcome, state)
+    if streaming:
+        assert c.say(octets[:1] + bytes([octets[1] | streaming]) + octets[2:]) == []
+        assert t.state == (gbt._REFUSED if expected == NOT_SO else after)
+    got = c.say(octets)
+    if expected == "block 2":
+        assert [Block(o).number for o in got] == [2]
+    else:
+        assert got == ([expected] if expected else [])
+    assert t.state == after
+    assert c.ask(GET_SHORT).hex() == "c401410009020102"
+
+
+def test_the_table_is_whole():
+    """Each state and each kind of block stands in it, and each outcome is used."""
+    states = [gbt._IDLE, gbt._RECEIVING, gbt._SERVING, gbt._SENDING, gbt._REFUSED]
+    assert sorted(states) == list(range(len(gbt.OUTCOMES)))
+    rows = [row for row in gbt.OUTCOMES if row is not None]
+    assert all(len(row) == gbt._MALFORMED + 1 for row in rows)
+    assert {x for row in rows for x in row} - {None} == set(range(gbt._ABORT + 1))
+
+
+WHAT_ENDS = {
+    "another request": GET_SHORT,
+    "an AARQ": aarq(None, conformance="7EFF1F", max_pdu=128),
+    "a release": bytes.fromhex("6200"),
+    "what is no service": b"\xff",
+}
+
+
+@pytest.mark.parametrize("ending", [*WHAT_ENDS, "the link is lost"])
+@pytest.mark.parametrize("state", STATES)
+def test_what_ends_a_transfer_in_every_state(state, ending):
+    c, t, a = transfer_that_is(state)
+    if state == "sending":
+        # In the middle of a window.
+        c.talk.say(block(0x85, 3, 2).hex())
+        assert c.channel.more is a
+    if ending in WHAT_ENDS:
+        assert c.talk.say(WHAT_ENDS[ending].hex()) != ""
+    else:
+        c.channel.release()
+        assert a.state == 0 and a.gbt is None
+    assert (c.channel.more, t.state, t.source, a.transfer) == (None, gbt._IDLE, None, 0)
+    again = Blocks(c.meter, max_pdu=109)
+    assert again.ask(GET_SHORT).hex() == "c401410009020102"
 
 
 # --- Requests
@@ -322,9 +337,10 @@ def test_the_same_block_twice_and_one_too_early():
 
 def test_a_request_that_has_no_room():
     c = Blocks(SuitesMeter())
-    for k in range(30):
+    for k in range(33):
         assert c.say(block(0x45, 1 + k, 0, bytes(100))) == []
-    assert c.say(block(0x45, 31, 0, bytes(100))) == [bytes.fromhex("D80104")]
+    # Said when the window is over; what comes after that is no transfer any more.
+    assert c.say(block(0x05, 34, 0, bytes(100))) == [bytes.fromhex("D80104")]
     assert c.ask(GET_SHORT).hex() == "c401410009020102"
 
 
@@ -347,8 +363,8 @@ def test_malformed(octets):
 def test_what_belongs_to_no_transfer():
     c = Blocks(SuitesMeter())
     assert c.say(block(0x85, 1, 0)) == []
-    assert c.say(block(0x85, 7, 3)) == []
-    assert c.say(block(0x85, 7, 3, b"abc")) == [block(0xBF, 1, 0)]
+    assert c.say(block(0x85, 7, 3)) == [bytes.fromhex("D80103")]
+    assert c.say(block(0x85, 7, 0, b"abc")) == [block(0xBF, 1, 0)]
     meter, _ = meter_with(2000)
     c = Blocks(meter, max_pdu=109, window=1)
     c.say(block(0x81, 1, 0, GET_LONG))
@@ -428,12 +444,8 @@ def test_a_protected_set_and_its_replay():
     apdu = signing.protect(bytes.fromhex("C10141" + LONG + "00") + value)
     assert signing.unprotect(c.ask(apdu)).hex() == "c5014100"
     assert c.ask(apdu).hex().startswith("d80106")
-    got = b""
-    # 1,500 octets are more than an answer of the meter has room for.
-    apdu = c.ask(signing.protect(GET_LONG))
-    plain = signing.unprotect(apdu)
-    assert plain[:2] == b"\xc4\x02"
-    got += plain
+    # 1,500 octets are more than a buffer of the meter has room for.
+    assert signing.unprotect(c.ask(signing.protect(GET_LONG))) == HEAD + value
 
 
 # --- Over the profiles
@@ -473,8 +485,7 @@ def test_windows_over_hdlc():
     line.who["server"] = address(17, 17)
     line.snrm()
     assert "A203020100" in line.ask(aarq(None, conformance="7EFF1F", max_pdu=300).hex())
-    c = Blocks.__new__(Blocks)
-    c.window, c.sent, c.arrived, c.lose, c.drop = 4, 0, 0, lambda n: False, lambda n: False
+    c = Blocks(SuitesMeter(), window=4)
 
     def say(octets):
         frames = line.send(octets.hex())

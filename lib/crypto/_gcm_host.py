@@ -6,6 +6,7 @@ class GCM:
     iv = bytearray(12)
 
     def __init__(self, aes):
+        self.aes = aes
         self._seal = aes.seal
         self._aad = b""
 

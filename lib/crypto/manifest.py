@@ -28,6 +28,7 @@ package(
         "ec.py",
         "field.py",
         "gcm.py",
+        "gcm_stream.py",
         "hashes.py",
         "kdf.py",
         "keywrap.py",

@@ -125,7 +125,8 @@ def _answer_one(a, names, at, buf, pos, end, out):
             tx[pos + 1] = 1
             tx[pos + 2] = 0
             return channel.reply(_HEADROOM - 6, after)
-        return exceptions.too_long(channel)
+        s.open_items()
+        return _general_blocks(a, _RESPONSE_NORMAL, 6) or exceptions.too_long(channel)
     after = _put_result(work, out, result, s.out_pos)
     return _answer(a, _RESPONSE_NORMAL, out, after)
 
@@ -256,14 +257,30 @@ def _answer(a, choice, pos, end):
         after = _head(a, choice, after)
         copy(channel.tx, after, a.work, pos, n)
         return channel.reply(_HEADROOM, after + n)
-    if not a.conformance & _CONFORMANCE_BLOCK_TRANSFER_ACTION:
-        return exceptions.too_long(channel)
+    a.stream.from_bytes(a, a.work, pos, end)
+    n = _general_blocks(a, choice, 3)
+    if n or not a.conformance & _CONFORMANCE_BLOCK_TRANSFER_ACTION:
+        return n or exceptions.too_long(channel)
     # What the raw data of the blocks of a single ACTION begin with, is not settled in public
     # sources: here it is the whole Action-Response-With-Optional-Data, result included.
-    a.stream.from_bytes(a, a.work, pos, end)
     a.transfer = _LONG_ACTION_RESPONSE
     a.block_number = 0
     return _response_block(a)
+
+
+def _general_blocks(a, choice, n_head):
+    """One APDU of any length, if the client has asked so: its first block, or 0."""
+    if not a.window:
+        return 0
+    head = a.gbt.head
+    head[0] = _ACTION_RESPONSE
+    head[1] = choice
+    head[2] = a.iip
+    # Of return data alone: success, and that they are there.
+    head[3] = 0
+    head[4] = 1
+    head[5] = 0
+    return a.gbt.stream(a, n_head, False)
 
 
 def _response_block(a):

@@ -5,6 +5,7 @@ An Association is one of a pool that the server makes at boot: one work buffer a
 each. Everything that decides in which state what is answered stands in the two tables below.
 """
 
+from dlms import exceptions
 from dlms.axdr import get_small_u32, length, length_size
 from dlms.prim import copy
 from dlms.stream import Stream
@@ -62,6 +63,7 @@ _OTHER_REASON = const(250)
 _CONFORMANCE_SELECTIVE_ACCESS = const(0x000004)
 _CONFORMANCE_ATTRIBUTE_0_GET = const(0x002000)
 _NOT_VISIBLE = const(-1)
+_TRANSFER = const(4096)  # todo of the server: buffers are wanted
 
 # The lowest access_mode that asks for some protection (Association LN version 3).
 _PROTECTED = const(4)
@@ -125,6 +127,7 @@ class Association:
         self.response_kinds = self.possible_kinds = 0
         self.gbt = None
         self.window = 0
+        self._no_room = False
         self.transfer = _NO_TRANSFER
         self.block_number = 0
         self.iip = 0
@@ -135,10 +138,9 @@ class Association:
         """Go to the next state of the table; leaving OPEN ends what runs."""
         self.state = TRANSITIONS[self.state][what]
         if self.gbt is not None:
-            self.gbt.begin()
-            if self.channel is not None and self.channel.more is self:
-                self.channel.more = None
+            self.gbt.end(self)
         if self.state == _IDLE:
+            self.gbt = None
             self.channel = None
             self.config = None
             self.context = None
@@ -151,7 +153,47 @@ class Association:
     def drop(self):
         """A request does not come again, though it was to: nothing of it is kept."""
         if self.gbt is not None:
-            self.gbt.begin()
+            self.gbt.end(self)
+
+    def unheard(self, n, confirmed):
+        """Nobody hears the answer of n octets, nor what would follow it."""
+        if n >= 0:
+            if self.gbt is not None:
+                self.gbt.unheard(self)
+            return 0
+        if not confirmed:
+            self.drop()
+        return n
+
+    # --- General block transfer -------------------------------------------------------------
+
+    def general_block(self, buf, pos, end):
+        """Serve a block, in an association that has negotiated them."""
+        if self.gbt is None:
+            return self.wants_transfer()
+        return self.server.gbt.request(self.server, self, buf, pos, end)
+
+    def wants_transfer(self):
+        """There are no buffers yet."""
+        if self._no_room:
+            self._no_room = False
+            return exceptions.failed(self.channel)
+        self.server.wants_transfer = self
+        self.server.todo |= _TRANSFER
+        return -1
+
+    def make_transfer(self):
+        """Between two requests; allocates. If there is no room, the request is told so."""
+        server = self.server
+        try:
+            if server.gbt is None:
+                from dlms import gbt
+
+                server.gbt = gbt
+            if self.gbt is None:
+                self.gbt = server.gbt.Transfer(server.gbt_len)
+        except MemoryError:
+            self._no_room = True
 
     # --- Opening ----------------------------------------------------------------------------
 

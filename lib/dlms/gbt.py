@@ -7,28 +7,29 @@
 Each side numbers its own blocks from 1, those included that only acknowledge, and says which of
 the other's it has without a gap. The sender of an APDU sends as many blocks as the other's window
 takes, or as many as fit into `out`, all but the last of them streaming; then it waits. What was
-not acknowledged is sent again. Blocks of a request that come twice, or behind a gap, are passed
-over. A transfer that cannot go on ends with an exception-response.
+not acknowledged is sent again, from `out`: it is never made a second time. Nothing is said between
+the blocks of a client's window; a last block ends it.
 
-A GET in plain text that is asked for so, or whose client has negotiated no blocks of GET, is
-answered as one APDU of any length, which is made block by block. Every other answer is as long as
-the channel's buffer takes; one that is protected and longer goes out in blocks of its own service,
-each of which may take several of these.
+A long answer of a GET, Read or ACTION that came in blocks, or whose client has no blocks of that
+service, is one APDU of any length, made window by window. It is protected on its way (see
+sealed.py), in the form of the request, by keys that the meter has. What is signed, or has a key
+that is agreed or wrapped, and so has to be there as a whole, is as long as a buffer; longer, it
+goes out in blocks of its own service, each of which takes several of these; so does a long
+answer of a method in an association that ciphers, for the method runs once.
 
-[?] A window of 0 is taken for 1; what else ends a transfer is not settled in public sources.
+[?] A window of 0 is taken for 1. What ends a transfer, and that a client need not acknowledge the
+last block, is not settled in public sources.
 
-A Transfer, two buffers, is made when an association first needs one; nothing else is allocated.
+A Transfer, two buffers, is made when an association first needs one, and goes with it; nothing
+else is allocated.
 """
 
 from dlms import exceptions
 from dlms.axdr import get_u16, length, length_size, put_length
-from dlms.prim import copy
+from dlms.prim import compare, copy
 from micropython import const
 
 _GENERAL_BLOCK_TRANSFER = const(0xE0)
-_GET_RESPONSE = const(0xC4)
-_RESPONSE_NORMAL = const(1)
-_RESPONSE_WITH_LIST = const(3)
 _LAST_BLOCK = const(0x80)
 _STREAMING = const(0x40)
 _WINDOW = const(0x3F)
@@ -39,37 +40,106 @@ _HEADROOM = const(64)
 _HEAD_LEN = const(6)  # but for the length
 _MOST_HEAD_LEN = const(9)
 
-# state: what is going on.
-_IDLE = const(0)
+# service-error of the exception-response
+_OTHER_REASON = const(3)
+_PDU_TOO_LONG = const(4)
+
+# --- States of a transfer ---------------------------------------------------------------------
+_IDLE = const(0)  # none, or one that has come to its end
 _RECEIVING = const(1)  # blocks of a request: rx[0:n_rx]
-_SERVING = const(2)  # the request is whole, and is being served
+_SERVING = const(2)  # the request is whole, and its last block comes again until it is served
 _SENDING = const(3)  # blocks of an answer: out[0:n_out] begins with block acked + 1
+_REFUSED = const(4)  # what came is refused; its window is passed over, and then told so
+
+# --- What a block of the client can be --------------------------------------------------------
+_FIRST = const(0)  # octets, number 1
+_NEXT = const(1)  # the one after those that have come
+_AGAIN = const(2)  # has come before; or the request that is being answered, with its counter
+_AHEAD = const(3)  # behind a gap
+_EMPTY = const(4)  # no octets: says how far our blocks have come, or that there is no request
+_UNSENT = const(5)  # acknowledges a block that was never sent
+_MALFORMED = const(6)
+
+# --- What becomes of it -----------------------------------------------------------------------
+_PASS = const(0)  # nothing
+_BEGIN = const(1)  # a new request begins; what was is over. IDLE, RECEIVING, SERVING or REFUSED
+_TAKE = const(2)  # the request goes on: RECEIVING, SERVING, or REFUSED (pdu-too-long)
+_GAP = const(3)  # a request whose beginning was lost: RECEIVING
+_KEEP = const(4)  # it has its place, if all blocks but the last are of one size; then the window
+# that we offer is 1 until the gap is closed: RECEIVING
+_GO_ON = const(5)  # the answer goes on behind what is acknowledged: SENDING, or IDLE
+_ABORT = const(6)  # REFUSED (other-reason)
+
+# By state and block. After the last block of the client's window the answer is, by the new state:
+# IDLE none, RECEIVING a block that only acknowledges, SERVING that of the service, SENDING the
+# next window, REFUSED an exception-response, and IDLE again. None: that cannot be; an empty block
+# of a request, too, is one of the first four.
+OUTCOMES = (
+    # FIRST  NEXT    AGAIN   AHEAD   EMPTY   UNSENT  MALFORMED
+    (_BEGIN, _GAP, _GAP, _GAP, _PASS, _ABORT, _ABORT),  # IDLE
+    (_BEGIN, _TAKE, _PASS, _KEEP, None, None, _ABORT),  # RECEIVING; after _GAP, FIRST is NEXT
+    None,  # SERVING: nothing else comes
+    (_BEGIN, _ABORT, _GO_ON, _ABORT, _GO_ON, _ABORT, _ABORT),  # SENDING
+    (_BEGIN, None, _PASS, _PASS, _PASS, _PASS, _PASS),  # REFUSED
+)
+# Any other request of the association, its end, and that of the link: IDLE, without a word.
 
 # Of association.py: the answer is made as it goes out.
 _BY_BLOCKS = const(5)
+
+# Of secured.py and secured_association.py, and what that job says.
+_SIGNED = const(4)
+_BY_JOB = const(6)
+_COUNT = const(5)
+_SEALED = const(0)
+_NOT_POSSIBLE = const(1)
+
+# The stream may need so many octets at once to go on.
+_SLACK = const(8)
 
 
 class Transfer:
     """State of an association's general block transfer.
 
-    rx_number   last block of the client without a gap; number: last block of ours, sent once
+    rx_number   last block of the client without a gap; number: the highest of ours that was sent
+    rx_size     octets of every block of a request but the last, 0: they are not alike
+    held        which blocks behind a gap are in rx, by the six lowest bits of their numbers;
+                n_held of them; rx_last: the last one, of n_last octets, 0: not held
+    whole       rx is the request
     acked       last block of ours that the client has; next: the next to be sent
     size        octets of every block of an answer but the last; ended: out has its end
+    head        what a long answer begins with, before what the source writes: n_head octets
+    source      a Stream, or sealed.Sealed, which has the same fill() and result
+    why         service-error of what is refused
     """
 
     def __init__(self, size):
         self.rx = bytearray(size)
-        self.out = bytearray(size)
-        self.n_rx = self.n_out = 0
-        self.size = self.window_end = 0
-        self.streamed = self.ended = self.whole = False
+        self.out = bytearray(size + _SLACK)
+        self.head = bytearray(8)
+        self.held = bytearray(_WINDOW + 1)
+        self.n_head = 0
+        self.room = self.size = size
+        self.source = None
+        self.n_out = self.next = self.window_end = self.why = 0
+        self.rx_size = self.n_held = self.n_last = 0
+        self.ended = False
         self.begin()
 
     def begin(self):
         self.state = _IDLE
-        self.rx_number = self.number = self.acked = self.next = 0
-        self.n_rx = 0
+        self.rx_number = self.number = self.acked = self.n_rx = 0
         self.whole = False
+        self.source = None
+        self._let_go()
+
+    def end(self, a):
+        """Whatever there is, is over."""
+        if self.source is not None:
+            a.transfer = 0
+        if a.channel is not None and a.channel.more is a:
+            a.channel.more = None
+        self.begin()
 
     # --- The answer
 
@@ -78,36 +148,46 @@ class Transfer:
         copy(self.out, 0, src, pos, n)
         self.n_out = n
         self.ended = True
-        self.streamed = False
         return self._first(a, window)
 
-    def stream(self, a, count, window):
-        """a.stream is the value, or the results of a list, of a get-response; its first block."""
-        out = self.out
-        out[0] = _GET_RESPONSE
-        out[1] = _RESPONSE_WITH_LIST if count else _RESPONSE_NORMAL
-        out[2] = a.iip
-        out[3] = 0
-        self.n_out = 3 if count else 4
+    def stream(self, a, n_head, again):
+        """The answer is head[:n_head] and what a.stream, which has just begun, writes; its first
+        block, -1: the request is to come again, 0: it cannot go out like this.
+
+        again: it may come again, nothing has been done yet.
+        """
+        self.n_head = n_head
+        self.source = a.stream
+        if a.context is not None:
+            if not again or a.form >= _BY_JOB or a.protection & _SIGNED:
+                return 0
+            if a.asks != _COUNT:
+                return a.ask(_COUNT, self.head, 0, 0)
+            code = a.code
+            made = a.octets
+            a.forget_job()
+            if code == _NOT_POSSIBLE:
+                return 0
+            if code == _SEALED:
+                self.source = made
+                n_head = 0
+        copy(self.out, 0, self.head, 0, n_head)
+        self.n_out = n_head
         self.ended = False
-        self.streamed = True
         a.transfer = _BY_BLOCKS
-        return self._first(a, window)
+        return self._first(a, a.window or 1)
 
     def _first(self, a, window):
         self.state = _SENDING
-        self.acked = self.number
         limit = a.channel.max_pdu
         if a.max_pdu and a.max_pdu < limit:
             limit = a.max_pdu
         limit -= _MOST_HEAD_LEN
-        self.size = limit if limit < len(self.out) else len(self.out)
+        self.size = limit if limit < self.room else self.room
         return self._window(a, window)
 
-    def acknowledged(self, a, number, window):
+    def go_on(self, a, number, window):
         """The client has our blocks up to this one: the next of them, or 0: it has all."""
-        if number > self.number or (self.streamed and a.transfer != _BY_BLOCKS):
-            return self.abort(a)
         if number > self.acked:
             n = (number - self.acked) * self.size
             self.acked = number
@@ -124,19 +204,20 @@ class Transfer:
     def _window(self, a, window):
         """Fill `out` for the next window; its first block."""
         size = self.size
-        most = len(self.out) // size
+        most = self.room // size
         if window > most:
             window = most
-        s = a.stream
+        source = self.source
         while not self.ended and self.n_out < window * size:
             before = self.n_out
-            self.n_out = s.fill(self.out, before, window * size)
-            if s.result == 0:
+            # What is written beyond the window is the beginning of the next.
+            self.n_out = source.fill(self.out, before, window * size + _SLACK)
+            if source.result == 0:
                 self.ended = True
+                self.source = None
                 a.transfer = 0
-                self.streamed = False
-            elif s.result > 0 or self.n_out == before:
-                return self.abort(a)
+            elif source.result > 0 or self.n_out == before:
+                return self._abort(a)
         self.next = self.acked + 1
         self.window_end = self.acked + window
         return self.block(a)
@@ -145,10 +226,10 @@ class Transfer:
         """The next block of the window; length of the reply in the channel of a."""
         number = self.next
         if number > _LAST_NUMBER:
-            return self.abort(a)
+            return self._abort(a)
         pos = (number - self.acked - 1) * self.size
         n = self.n_out - pos
-        control = self.own_window()
+        control = _WINDOW  # blocks are copied away as they come
         if n > self.size:
             n = self.size
             if number < self.window_end:
@@ -156,90 +237,175 @@ class Transfer:
         elif self.ended:
             control |= _LAST_BLOCK
         self.next = number + 1
-        if number > self.number:
-            self.number = number
-        a.channel.more = a if control & _STREAMING else None
-        return _put(a, control, number, self.rx_number, self.out, pos, n)
+        if control & _STREAMING:
+            a.channel.more = a
+        elif a.channel.more is a:
+            a.channel.more = None
+        return self._put(a, control, number, self.out, pos, n)
 
     def acknowledge(self, a):
-        """A block that only says how far the request has come."""
-        self.number += 1
-        control = _LAST_BLOCK | self.own_window()
-        return _put(a, control, self.number, self.rx_number, self.out, 0, 0)
+        """A block that only says how far the request has come. If the one before was lost, it has
+        the number of that."""
+        if self.acked == _LAST_NUMBER:
+            return self._abort(a)
+        control = _LAST_BLOCK | (1 if self.n_held else _WINDOW)
+        return self._put(a, control, self.acked + 1, self.out, 0, 0)
 
-    def own_window(self):
-        """Blocks are copied away as they come: there may be as many as they like."""
-        return _WINDOW
+    def _put(self, a, control, number, src, pos, n):
+        if number > self.number:
+            self.number = number
+        tx = a.channel.tx
+        at = _HEADROOM
+        tx[at] = _GENERAL_BLOCK_TRANSFER
+        tx[at + 1] = control
+        tx[at + 2] = number >> 8
+        tx[at + 3] = number & 0xFF
+        tx[at + 4] = self.rx_number >> 8
+        tx[at + 5] = self.rx_number & 0xFF
+        at = put_length(tx, at + _HEAD_LEN, n)
+        copy(tx, at, src, pos, n)
+        return a.channel.reply(_HEADROOM, at + n)
 
-    def abort(self, a):
+    def unheard(self, a):
+        """Nobody hears the answer that has been begun."""
+        if self.state == _SENDING:
+            self.end(a)
+
+    def refuse(self, a, why):
+        self.end(a)
+        self.state = _REFUSED
+        self.why = why
+
+    def _abort(self, a):
+        self.refuse(a, _OTHER_REASON)
+        return self.refused(a)
+
+    def refused(self, a):
         self.begin()
-        a.transfer = 0
-        return exceptions.malformed(a.channel)
+        return exceptions.put(a.channel, 1, self.why)
 
     # --- The request
 
-    def take(self, number, last_block, buf, pos, n):
-        """A block of the request; False: there is no room for it."""
-        if number != self.rx_number + 1 or self.whole:
-            return True
-        if n > len(self.rx) - self.n_rx:
+    def what(self, a, number, ack, buf, pos, n):
+        """Which block this is, of those above."""
+        state = self.state
+        if number == 1 and (self.rx_number if state == _RECEIVING else n):
+            if state != _SENDING or not self._is_being_answered(a, buf, pos, n):
+                return _FIRST
+        if state != _RECEIVING:
+            if ack > self.number:
+                return _UNSENT
+            if n == 0:
+                return _EMPTY
+        if number == self.rx_number + 1:
+            return _NEXT
+        return _AGAIN if number <= self.rx_number else _AHEAD
+
+    def _is_being_answered(self, a, buf, pos, n):
+        """Has a protected request the invocation counter of the one that is being answered? What
+        is in front of its plain text lies in rx as it came."""
+        if a.context is None or not a.protection:
             return False
+        head = a.plain_pos
+        return 0 < head <= n and head <= self.n_rx and compare(buf, pos, self.rx, 0, head) == 0
+
+    def take(self, a, number, last, buf, pos, n):
+        """The next block of the request, and those behind it that are there."""
+        if self.whole:
+            return
+        if n > self.room - self.n_rx:
+            self.refuse(a, _PDU_TOO_LONG)
+            return
+        if number == 1:
+            self.rx_size = n
+        elif n != self.rx_size and not last:
+            self.rx_size = 0
+            self._let_go()
         copy(self.rx, self.n_rx, buf, pos, n)
         self.n_rx += n
+        self.whole = last
+        held = self.held
+        while self.n_held and not self.whole and held[number + 1 & _WINDOW]:
+            number += 1
+            held[number & _WINDOW] = 0
+            self.n_held -= 1
+            self.whole = number == self.rx_last
+            self.n_rx += self.n_last if self.whole else self.rx_size
         self.rx_number = number
-        self.whole = last_block
-        return True
 
+    def keep(self, number, last, buf, pos, n):
+        """A block behind a gap."""
+        size = self.rx_size
+        at = (number - 1) * size
+        if (
+            not size
+            or self.whole
+            or n != size
+            and not (last and n < size)
+            or number - self.rx_number > _WINDOW
+            or at + n > self.room
+        ):
+            return
+        if last:
+            self.rx_last = number
+            self.n_last = n
+        if not self.held[number & _WINDOW]:
+            self.held[number & _WINDOW] = 1
+            self.n_held += 1
+        copy(self.rx, at, buf, pos, n)
 
-def _put(a, control, number, ack, src, pos, n):
-    tx = a.channel.tx
-    at = _HEADROOM
-    tx[at] = _GENERAL_BLOCK_TRANSFER
-    tx[at + 1] = control
-    tx[at + 2] = number >> 8
-    tx[at + 3] = number & 0xFF
-    tx[at + 4] = ack >> 8
-    tx[at + 5] = ack & 0xFF
-    at = put_length(tx, at + _HEAD_LEN, n)
-    copy(tx, at, src, pos, n)
-    return a.channel.reply(_HEADROOM, at + n)
+    def _let_go(self):
+        self.n_held = self.rx_last = 0
+        for i in range(_WINDOW + 1):
+            self.held[i] = 0
 
 
 def request(server, a, buf, pos, end):
     """Serve the block buf[pos:end] of a client; length of the reply, or -1: it comes again."""
     t = a.gbt
-    if t is None:
-        return server.wants_transfer(a)
+    if a.channel.more is a:
+        a.channel.more = None
+    control = buf[pos + 1] if end - pos > 1 else 0
+    window = control & _WINDOW or 1
+    if t.state == _SERVING:
+        return _serve(server, a, t, window)
+    number = ack = 0
     at = pos + _HEAD_LEN
     n = length(buf, at, end)
-    if n < 0 or at + length_size(buf, at) + n != end:
-        return exceptions.malformed(a.channel)
-    at = end - n
-    control = buf[pos + 1]
-    number = get_u16(buf, pos + 2)
-    window = control & _WINDOW or 1
-    a.channel.more = None
-    if t.state != _SERVING:
-        if t.state == _SENDING and n == 0:
-            return t.acknowledged(a, get_u16(buf, pos + 4), window)
-        begun = t.state == _RECEIVING and not t.rx_number
-        if n and not begun and (number == 1 or t.state == _IDLE):
-            # If it is not the first one, those before were lost, and will be asked for.
-            t.begin()
-            t.state = _RECEIVING
-        elif t.state != _RECEIVING:
-            # What ends a transfer that is over is not answered.
-            return t.abort(a) if n else 0
-        if not t.take(number, control & _LAST_BLOCK != 0, buf, at, n):
-            t.begin()
-            return exceptions.too_long(a.channel)
-        if control & _STREAMING:
-            return 0
+    what = _MALFORMED
+    if n >= 0 and at + length_size(buf, at) + n == end:
+        at = end - n
+        number = get_u16(buf, pos + 2)
+        ack = get_u16(buf, pos + 4)
+        what = t.what(a, number, ack, buf, at, n)
+    outcome = OUTCOMES[t.state][what]
+    if outcome == _BEGIN or outcome == _GAP:
+        t.begin()
+        t.state = _RECEIVING
+    elif outcome == _ABORT:
+        t.refuse(a, _OTHER_REASON)
+    if outcome == _BEGIN or outcome == _TAKE:
+        t.take(a, number, control & _LAST_BLOCK != 0, buf, at, n)
+    elif outcome == _KEEP:
+        t.keep(number, control & _LAST_BLOCK != 0, buf, at, n)
+    if t.state == _RECEIVING:
+        t.acked = ack if ack < t.number else t.number
+    elif outcome == _GO_ON and number == t.rx_number + 1:
+        t.rx_number = number
+    if control & (_STREAMING | _LAST_BLOCK) == _STREAMING:
+        return 0
+    if t.state == _SENDING:
+        return t.go_on(a, ack, window)
+    if t.state == _RECEIVING:
         if not t.whole:
             return t.acknowledge(a)
-        if t.rx[0] == _GENERAL_BLOCK_TRANSFER:
-            return t.abort(a)
-        t.state = _SERVING
+        if not t.n_rx or t.rx[0] == _GENERAL_BLOCK_TRANSFER:
+            t.refuse(a, _OTHER_REASON)
+    if t.state == _REFUSED:
+        return t.refused(a)
+    if t.state == _IDLE:
+        return 0
+    t.state = _SERVING
     return _serve(server, a, t, window)
 
 
@@ -248,7 +414,7 @@ def _serve(server, a, t, window):
     channel = a.channel
     limit = a.limit
     a.window = window
-    a.limit = channel.max_pdu if channel.max_pdu < len(t.out) else len(t.out)
+    a.limit = channel.max_pdu if channel.max_pdu < t.room else t.room
     if a.context is not None:
         full_limit = a.full_limit
         a.full_limit = a.limit
@@ -258,8 +424,10 @@ def _serve(server, a, t, window):
         n = server.service(channel, a, t.rx, 0, t.n_rx)
     a.limit = limit
     a.window = 0
-    if n < 0 or t.state == _SENDING or a.channel is None:
+    if n < 0 or t.state != _SERVING:
         # It is to come again; or a long answer has been begun; or the association is over.
         return n
-    t.state = _IDLE
-    return t.answer(a, channel.tx, channel.tx_pos, n, window) if n else 0
+    if not n:
+        t.state = _IDLE
+        return 0
+    return t.answer(a, channel.tx, channel.tx_pos, n, window)

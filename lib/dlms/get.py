@@ -112,10 +112,12 @@ def _failed(a, dar):
 
 
 def _start_blocks(a, buf, pos, end, count):
-    if a.context is None and a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
+    if a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
         # One APDU of any length, if the client has asked so, or has no other way.
         if a.window or not a.conformance & _CONFORMANCE_BLOCK_TRANSFER_GET:
-            return _start_general_blocks(a, buf, pos, end, count)
+            n = _start_general_blocks(a, buf, pos, end, count)
+            if n:
+                return n
     if not a.conformance & _CONFORMANCE_BLOCK_TRANSFER_GET or not a.keep(buf, pos, end):
         return exceptions.too_long(a.channel) if count else _failed(a, _OTHER_REASON)
     a.stream.begin(a, a.work, 0, count)
@@ -126,13 +128,18 @@ def _start_blocks(a, buf, pos, end, count):
 
 def _start_general_blocks(a, buf, pos, end, count):
     if a.gbt is None:
-        return a.server.wants_transfer(a)
+        return a.wants_transfer()
     if not a.keep(buf, pos, end):
-        return exceptions.too_long(a.channel) if count else _failed(a, _OTHER_REASON)
+        return 0
     a.stream.begin(a, a.work, 0, count)
     if not a.window:
         a.gbt.begin()
-    return a.gbt.stream(a, count, a.window or 1)
+    head = a.gbt.head
+    head[0] = _GET_RESPONSE
+    head[1] = _RESPONSE_WITH_LIST if count else _RESPONSE_NORMAL
+    head[2] = a.iip
+    head[3] = 0
+    return a.gbt.stream(a, 3 if count else 4, True)
 
 
 def _block(a):

@@ -45,6 +45,7 @@ package(
         "prim.py",
         "read.py",
         "report.py",
+        "sealed.py",
         "secured.py",
         "secured_association.py",
         "security_work.py",

@@ -228,13 +228,22 @@ def _answer(a, buf, pos, end):
     if s.result == 0:
         channel.tx[_HEADROOM - 1] = _READ_RESPONSE
         return channel.reply(_HEADROOM - 1, after)
-    if not a.conformance & _CONFORMANCE_BLOCK_TRANSFER_READ:
-        return _error(a, _PDU_SIZE)
-    if buf is not a.work:
+    # What has run methods, or came in blocks, lies in the work buffer already.
+    again = buf is not a.work
+    if again:
         if not a.keep(buf, pos, end):
             return _error(a, _PDU_SIZE)
         s.buf = a.work
         s.first -= pos
+    s.rewind()
+    if a.window:
+        # One APDU of any length: the client has asked so.
+        a.gbt.head[0] = _READ_RESPONSE
+        n = a.gbt.stream(a, 1, again)
+        if n:
+            return n
+    if not a.conformance & _CONFORMANCE_BLOCK_TRANSFER_READ:
+        return _error(a, _PDU_SIZE)
     s.rewind()
     a.transfer = _LONG_GET
     a.block_number = 0

@@ -105,7 +105,7 @@ class Security(Work):
             and a.state == _OPEN
             and a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER
         ):
-            return self.server.gbt.request(self.server, a, buf, pos, end)
+            return a.general_block(buf, pos, end)
         if a.asks == _SEAL:
             return self._sealed(channel, a)
         context = a.context
@@ -171,8 +171,11 @@ class Security(Work):
             a.comes_again(pos, at, end)
             return n
         a.transfer_kinds = a.transfer_kinds | a.protection if a.transfer else 0
+        if a.asks:
+            a.forget_job()
         kinds |= a.response_kinds
-        if n == 0 or not kinds:
+        if n == 0 or not kinds or channel.tx[channel.tx_pos] == _GENERAL_BLOCK_TRANSFER:
+            # Nothing, plain, or protected already.
             return n
         # There is no protected exception-response but in the general forms.
         if channel.tx[channel.tx_pos] == _EXCEPTION_RESPONSE and a.form < _GENERAL:

@@ -10,6 +10,7 @@ requests of other associations are served. A job is made of octets, and ends wit
     _PEEL      a protected request: (service-error or 0, plain octets); general.peel()
     _SEAL      an answer: (0 or 1, protected octets); general.seal()
     _PASS_3    f(StoC) of ECDSA: (1 good or 0, f(CtoS)); hls.ecdsa()
+    _COUNT     a long answer, which is made as it goes out: sealed.prepare()
 """
 
 from dlms.association import Association
@@ -41,7 +42,8 @@ _METHOD = const(1)
 _PEEL = const(2)
 _SEAL = const(3)
 _PASS_3 = const(4)
-_FAILED = b"\x00\xfa\x05\x01\x00"
+_COUNT = const(5)
+_FAILED = b"\x00\xfa\x05\x01\x00\x01"
 
 _OTHER_REASON = const(250)
 _LATER = const(-1)
@@ -217,6 +219,10 @@ class SecuredAssociation(Association):
         if self.asks == _PASS_3:
             title = self.model.system_title
             return secured.hls.ecdsa(self, self.config[_SECURITY], title, octets)
+        if self.asks == _COUNT:
+            from dlms import sealed
+
+            return sealed.prepare(self)
         secured.load_general()
         if self.asks == _PEEL:
             return secured.general.peel(self, self.context, octets)

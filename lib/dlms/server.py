@@ -146,16 +146,12 @@ class Server:
         # Likewise dlms.short_names.
         self.short = None
         self.todo = 0
-        self.gbt = self._wants_transfer = None
-        self._gbt_len = limits[4]
+        # dlms.gbt; the first association that needs it has it loaded.
+        self.gbt = self.wants_transfer = None
+        self.gbt_len = limits[4]
         make = Association
         reserved = 0
         for config in model.configs:
-            conformance = get_small_u32(config[_CONFORMANCE], 0)
-            if conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
-                from dlms import gbt
-
-                self.gbt = gbt
             if _has_secret(config):
                 reserved = 1
             if config[_MECHANISM] > _LLS or config[_SECURITY] >= 0:
@@ -193,6 +189,8 @@ class Server:
     def forget(self):
         """Let go of code that is loaded again when a client needs it."""
         self.opening = self._aarq = self._initiate = None
+        if not any(a.gbt for a in self.associations):
+            self.gbt = None
         if self.secured is not None:
             self.secured.forget()
         for handler in self.model.handlers:
@@ -238,14 +236,14 @@ class Server:
                 return self.gateway.request(
                     channel, client_sap, server_sap, buf, pos, end, confirmed
                 )
+            if a is not None and a.gbt is not None and tag != _GENERAL_BLOCK_TRANSFER:
+                a.gbt.end(a)
             if tag >= _GET_REQUEST and a is not None and a.state == _OPEN and a.context is None:
                 if tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
                     n = _get(a, buf, pos, end)
                 else:
                     n = self.service(channel, a, buf, pos, end)
-                if n < 0 and not confirmed:
-                    a.drop()
-                return n if n < 0 or confirmed and a.confirmed else 0
+                return n if confirmed and a.confirmed else a.unheard(n, confirmed)
             if (
                 tag < _AARQ
                 and a is not None
@@ -254,17 +252,13 @@ class Server:
                 and a.context is None
             ):
                 n = a.short.request(a, buf, pos, end)
-                if n < 0 and not confirmed:
-                    a.drop()
-                return n if n < 0 or confirmed and a.confirmed else 0
+                return n if confirmed and a.confirmed else a.unheard(n, confirmed)
             if self.opening is None and (tag == _AARQ or tag == _RLRQ):
                 self.todo |= _LOAD
                 return -1
             if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
                 n = self.secured.request(channel, a, buf, pos, end)
-                if n < 0 and not confirmed:
-                    a.drop()
-                return n if n < 0 or confirmed and a.confirmed else 0
+                return n if confirmed and a.confirmed else a.unheard(n, confirmed)
             n = self._without(channel, a, client_sap, server_sap, buf, pos, end, confirmed)
             if n < 0 and not confirmed:
                 a = self._lookup(channel, client_sap, server_sap)
@@ -287,7 +281,7 @@ class Server:
         if tag == _ACTION_REQUEST and a.conformance & _CONFORMANCE_ACTION:
             return _action(a, buf, pos, end)
         if tag == _GENERAL_BLOCK_TRANSFER and a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
-            return self.gbt.request(self, a, buf, pos, end)
+            return a.general_block(buf, pos, end)
         if a.short is not None and tag < _AARQ:
             return a.short.request(a, buf, pos, end)
         return exceptions.not_supported(channel, tag)
@@ -385,16 +379,9 @@ class Server:
             self.load()
         if self.todo & _TRANSFER:
             self.todo &= ~_TRANSFER
-            if self._wants_transfer.gbt is None:
-                self._wants_transfer.gbt = self.gbt.Transfer(self._gbt_len)
+            self.wants_transfer.make_transfer()
         if self.secured is not None:
             self.secured.work()
-
-    def wants_transfer(self, a):
-        """An association has no buffers yet for general block transfer."""
-        self._wants_transfer = a
-        self.todo |= _TRANSFER
-        return -1
 
     def more(self, channel):
         """After a reply of this channel, while channel.more: the one that follows without a
