@@ -32,9 +32,11 @@ _ASSOCIATIONS = const(2)
 # HDLC has no room for information fields longer than the standard's, unless the definition asks.
 _INFO_LEN = const(128)
 
-# What is needed to open and end associations, for jobs of security (lib/dlms/secured.py), and to
-# send unasked: it is loaded when that is wanted, and goes after it.
+# What is loaded when it is wanted, and goes after that: parts (Server.part()), what jobs of security
+# import (lib/dlms/secured.py), and what sends unasked.
 _JOBS = (
+    "dlms.set",
+    "dlms.action",
     "dlms.opening",
     "dlms.acse",
     "dlms.initiate",
@@ -109,8 +111,10 @@ class Board:
             heap_unlock()
         if meter.server.todo:
             meter.work(self.links, now_ms)
-            if not meter.server.todo:
+            if not meter.server.todo or meter.server.fault is not None:
                 self.rest()
+        elif meter.server.parts and not meter.server.in_use():
+            self.rest()
         if meter.setup_changed:
             meter.setup_changed = False
             apply(meter.model, self.links)
@@ -123,15 +127,15 @@ class Board:
             meter.server.fault = None
 
     def rest(self):
-        """Nothing is to be done for requests: let go of what was loaded for that, unless an
-        answer goes on with it."""
+        """Nothing is to be done for requests, or there was no room for it: let go of what was
+        loaded for them, unless an answer goes on with it."""
         server = self.meter.server
         if self.meter.is_notifying():
             return
         for a in server.associations:
             if a.transfer:
                 return
-        server.forget()
+        server.forget(server.fault is not None)
         if forget(_JOBS):
             gc.collect()
 

@@ -485,6 +485,33 @@ def test_clients_come_and_go_when_a_board_has_let_go_of_the_code_for_that():
     assert meter.talk(server=99).say("6200") == ""
 
 
+SET = "C101C100010000603201FF02001105"
+ACTION = "C301C10003010001 0800FF01010F00"
+
+
+@pytest.mark.parametrize("request_, name", [(SET, "dlms.set"), (ACTION, "dlms.action")])
+def test_a_service_is_there_while_somebody_may_want_it_again(request_, name):
+    meter = Meter()
+    t = meter.talk()
+    t.open()
+    said = t.say(request_)
+    assert said[:2] == "%02X" % (int(request_[:2], 16) + 4), "its response"
+    meter.server.forget()
+    assert list(meter.server.parts) == [name], "its client is still there"
+    t.say("6200")
+    meter.server.forget()
+    assert not meter.server.parts
+    t.open()
+    meter.server.forget()
+    # First thing after that: nothing of it is loaded, and it comes again.
+    apdu = bytearray.fromhex(request_)
+    assert meter.server.request(t.channel, 1, 1, apdu, 0, len(apdu)) == -1
+    assert t.say(request_) == said
+    meter.server.forget(True)
+    assert not meter.server.parts, "the heap is full"
+    assert t.say(request_) == said
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(REQUESTS), st.data())
 def test_changed_requests_end_in_a_defined_way(request_, data):

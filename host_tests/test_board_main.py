@@ -23,6 +23,8 @@ for place in ("lib", "."):
                     FILES[".".join(parts).replace(".__init__", "")] = path
 # What a client can ask for that is a job: modules that are imported within functions.
 ENTRIES = (
+    "dlms.set",
+    "dlms.action",
     "dlms.opening",
     "dlms.general",
     "dlms.agreed",

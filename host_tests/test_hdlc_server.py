@@ -40,6 +40,8 @@ class Line(Talk):
 
     def __init__(self, info=(128, 128), window=1, connections=1, client=1, meter=None):
         self.meter = meter or Meter()
+        for name in ("dlms.set", "dlms.action"):
+            self.meter.server.load(name)  # nobody calls work() here
         self.server = Steps(self.meter.server)
         self.channel = self.server.channel()
         self.hdlc = HDLC(self.server, self.channel, window=window, connections=connections)

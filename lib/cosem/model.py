@@ -108,8 +108,16 @@ class Model:
         for name in self.handler_names:
             handler = None
             if name:
-                handler = getattr(__import__("cosem." + name), name).Handler(self)
+                handler = self.load("cosem." + name).Handler(self)
             self.handlers.append(handler)
+
+    def load(self, name):
+        """The module of this name, as "dlms.set". Allocates."""
+        return getattr(__import__(name), name[name.find(".") + 1 :])
+
+    def part(self, name):
+        """As Server.part(), which takes its place in a model that has a server."""
+        return self.load(name)
 
     def start(self):
         """Let the handlers prepare their objects; once, after the firmware has set its hooks."""

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Opening an association: an AARQ is judged, and the AARE written (IEC 62056-5-3, 6.2 and 7.3).
+"""Opening and ending associations: an AARQ is judged, and the AARE written (IEC 62056-5-3, 6.2 and
+7.3). A part of the server: it is there while somebody comes or goes.
 
 Context, identifiers, user-information, mechanism and challenge, in this order: the first that is
 wrong is what the AARE says. Where an association ciphers, the user-information is deciphered
 first, and goes out protected as it came. Nothing is allocated.
 """
 
-from dlms import acse, initiate
+from dlms import acse, exceptions, initiate
 from dlms.axdr import get_small_u32
 from dlms.prim import compare, copy, same
 from micropython import const
@@ -14,11 +15,14 @@ from micropython import const
 # Of server.py: where the body of a reply begins, in every channel.
 _HEADROOM = const(64)
 
-# Events of association.py.
+# States and events of association.py.
+_IDLE = const(0)
 _AARQ_ACCEPTED = const(0)
 _AARQ_PENDING = const(1)
 _AARQ_REJECTED = const(2)
+_RLRQ_RECEIVED = const(3)
 _ABORTED = const(6)
+_NORMAL_RELEASE = const(0)
 
 # Result, source and diagnostic of the AARE.
 _ACCEPTED = const(0)
@@ -72,6 +76,53 @@ _MECHANISM = const(3)
 _CONFORMANCE = const(4)
 _MAX_PDU = const(5)
 _CONTEXT = const(7)
+_PRE_ESTABLISHED = const(9)
+
+
+# What the AARQ at hand says.
+_AARQ = acse.AARQ()
+_INITIATE = initiate.InitiateRequest()
+
+
+def open(channel, a, client_sap, server_sap, buf, pos, end):
+    """Serve an AARQ; a: the association that the client has already, or None."""
+    aarq = _AARQ
+    if not aarq.parse(buf, pos, end):
+        return exceptions.malformed(channel)
+    server = channel.server
+    config = server.config(client_sap, server_sap)
+    if config is not None and config[_PRE_ESTABLISHED]:
+        return _refuse(channel, _REJECTED_PERMANENT, _USER)
+    if a is None:
+        a = server.free(config, channel)
+        if a is None:
+            return _refuse(channel, _REJECTED_TRANSIENT, _PROVIDER)
+        a.channel = channel
+        a.client_sap = client_sap
+        a.server_sap = server_sap
+    channel.last = a
+    n = judge(a, config, aarq, _INITIATE, buf)
+    if a.state == _IDLE:
+        channel.last = None
+    return n
+
+
+def _refuse(channel, result, source):
+    tx = channel.tx
+    pos = acse.put_aare_head(tx, _HEADROOM, _LN_CONTEXT, result, source, _NO_REASON_GIVEN)
+    pos = put_user_information(tx, pos, 0, -1, 0, channel.max_receive_pdu)
+    return channel.reply(acse.put_aare(tx, _HEADROOM, pos), pos)
+
+
+def release(channel, a, buf, pos, end):
+    """Serve an RLRQ in plain text, also without an association: the client wants to have none,
+    and has none."""
+    if acse.rlrq_information(buf, pos, end) < 0:
+        return exceptions.malformed(channel)
+    if a is not None:
+        a.event(_RLRQ_RECEIVED)
+        channel.last = None
+    return channel.reply(_HEADROOM, acse.put_rlre(channel.tx, _HEADROOM, _NORMAL_RELEASE))
 
 
 def judge(a, config, aarq, request, buf):

@@ -16,35 +16,35 @@ octets for headers.
 """
 
 from dlms import exceptions
-from dlms.action import request as _action
 from dlms.association import Association
 from dlms.axdr import get_small_u32
 from dlms.get import request as _get
 from dlms.guard import Guard
 from dlms.prim import find
-from dlms.set import request as _set
 from micropython import const
 
 _AARQ = const(0x60)
 _RLRQ = const(0x62)
 _GET_REQUEST = const(0xC0)
-_SET_REQUEST = const(0xC1)
-_ACTION_REQUEST = const(0xC3)
 
 _GENERAL_BLOCK_TRANSFER = const(0xE0)
 _GATEWAY_REQUEST = const(0xE6)
 
 _CONFORMANCE_GENERAL_BLOCK_TRANSFER = const(0x200000)
 _CONFORMANCE_GET = const(0x000010)
-_CONFORMANCE_SET = const(0x000008)
-_CONFORMANCE_ACTION = const(0x000001)
+
+# Services beside GET: tag, bit of the negotiated conformance, and the part that has them.
+_SERVICES = (
+    (0xC1, 0x000008, "dlms.set"),
+    (0xC3, 0x000001, "dlms.action"),
+)
+_OPENING = "dlms.opening"
 
 # States and events of association.py.
 _IDLE = const(0)
 _PENDING = const(1)
 _OPEN = const(2)
 _AARQ_ACCEPTED = const(0)
-_RLRQ_RECEIVED = const(3)
 _ABORTED = const(6)
 
 # Fields of a row of ASSOCIATIONS.
@@ -58,16 +58,8 @@ _CONTEXT = const(7)  # even: with short names
 _SECURITY = const(8)
 _PRE_ESTABLISHED = const(9)
 _TRANSFER = const(4096)  # todo: buffers are wanted
-_LOAD = const(8192)  # todo: a client comes, or goes, and load() has to be called
+_LOAD = const(8192)  # todo: a part is wanted
 _STEPS = const(128)  # todo: others are served meanwhile, see security_work.py
-
-_REJECTED_PERMANENT = const(1)
-_REJECTED_TRANSIENT = const(2)
-_USER = const(0xA1)
-_PROVIDER = const(0xA2)
-_NO_REASON_GIVEN = const(1)
-_NORMAL_RELEASE = const(0)
-
 
 # Room in tx before the body of a reply: APDU headers, ciphering, frame header.
 _HEADROOM = const(64)
@@ -116,15 +108,6 @@ class Channel:
         self.tx_pos = start
         return end - start
 
-    def aare(self, context, result, source, diagnostic, error, qos, conformance, max_pdu):
-        """Write an AARE; returns its length."""
-        tx = self.tx
-        opening = self.server.opening
-        acse = opening.acse
-        pos = acse.put_aare_head(tx, _HEADROOM, context, result, source, diagnostic)
-        pos = opening.put_user_information(tx, pos, error, qos, conformance, max_pdu)
-        return self.reply(acse.put_aare(tx, _HEADROOM, pos), pos)
-
 
 class Server:
     """All logical devices of a model, for clients on any number of channels."""
@@ -145,6 +128,10 @@ class Server:
         self.secured = None
         # Likewise dlms.short_names.
         self.short = None
+        # Modules that requests have wanted, by name; see part().
+        self.parts = {}
+        self._wanted = None
+        model.part = self.part
         self.todo = 0
         # dlms.gbt; the first association that needs it has it loaded.
         self.gbt = self.wants_transfer = None
@@ -176,19 +163,37 @@ class Server:
         self.on_protection_failed = None
         # The last exception that request() has caught, for the log; None if there was none.
         self.fault = None
-        self.load()
+        self.load(_OPENING)
 
-    def load(self):
-        """Have what opens and ends associations. Allocates."""
-        from dlms import opening
+    def part(self, name):
+        """A module of the stack that is loaded when a request wants it, as "dlms.set". None: it
+        is not there yet; work() loads it, and the request has to come again (-1)."""
+        part = self.parts.get(name)
+        if part is None:
+            self._wanted = name
+            self.todo |= _LOAD
+        return part
 
-        self.opening = opening
-        self._aarq = opening.acse.AARQ()
-        self._initiate = opening.initiate.InitiateRequest()
+    def load(self, name):
+        """Have a part. Allocates."""
+        self.parts[name] = self.model.load(name)
+        self.opening = self.parts.get(_OPENING)
 
-    def forget(self):
-        """Let go of code that is loaded again when a client needs it."""
-        self.opening = self._aarq = self._initiate = None
+    def in_use(self):
+        """Has a client an association?"""
+        for a in self.associations:
+            if a.state != _IDLE:
+                return True
+        return False
+
+    def forget(self, all_parts=False):
+        """Let go of what opens associations, and of the other parts, too, if nobody has one any
+        more, or memory is short (all_parts). It is loaded again when a client needs it."""
+        if all_parts or not self.in_use():
+            self.parts.clear()
+        else:
+            self.parts.pop(_OPENING, None)
+        self.opening = None
         if not any(a.gbt for a in self.associations):
             self.gbt = None
         if self.secured is not None:
@@ -253,8 +258,7 @@ class Server:
             ):
                 n = a.short.request(a, buf, pos, end)
                 return n if confirmed and a.confirmed else a.unheard(n, confirmed)
-            if self.opening is None and (tag == _AARQ or tag == _RLRQ):
-                self.todo |= _LOAD
+            if (tag == _AARQ or tag == _RLRQ) and self.part(_OPENING) is None:
                 return -1
             if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
                 n = self.secured.request(channel, a, buf, pos, end)
@@ -276,10 +280,10 @@ class Server:
         tag = buf[pos]
         if tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
             return _get(a, buf, pos, end)
-        if tag == _SET_REQUEST and a.conformance & _CONFORMANCE_SET:
-            return _set(a, buf, pos, end)
-        if tag == _ACTION_REQUEST and a.conformance & _CONFORMANCE_ACTION:
-            return _action(a, buf, pos, end)
+        for service in _SERVICES:
+            if tag == service[0] and a.conformance & service[1]:
+                part = self.part(service[2])
+                return -1 if part is None else part.request(a, buf, pos, end)
         if tag == _GENERAL_BLOCK_TRANSFER and a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
             return a.general_block(buf, pos, end)
         if a.short is not None and tag < _AARQ:
@@ -308,19 +312,12 @@ class Server:
             if n:
                 return n if n < 0 else 0
         if tag == _AARQ:
-            return self._open(channel, a, client_sap, server_sap, buf, pos, end)
+            return self.opening.open(channel, a, client_sap, server_sap, buf, pos, end)
         if tag == _RLRQ:
-            acse = self.opening.acse
-            if acse.rlrq_information(buf, pos, end) < 0:
-                return exceptions.malformed(channel)
-            # Also without an association: the client wants to have none, and has none.
-            if a is not None:
-                a.event(_RLRQ_RECEIVED)
-                channel.last = None
-            return channel.reply(_HEADROOM, acse.put_rlre(channel.tx, _HEADROOM, _NORMAL_RELEASE))
+            return self.opening.release(channel, a, buf, pos, end)
         if a is not None and a.state == _OPEN:
             return exceptions.not_supported(channel, tag)
-        config = self._config(client_sap, server_sap)
+        config = self.config(client_sap, server_sap)
         if config is not None and config[_PRE_ESTABLISHED]:
             a = self._establish(channel, config)
             if a is not None:
@@ -332,7 +329,7 @@ class Server:
     def _establish(self, channel, config):
         """The place of an association that needs no AARQ, or None: all are taken. It has what an
         AARQ would have asked for at best."""
-        a = self._free(config, channel)
+        a = self.free(config, channel)
         if a is not None:
             a.channel = channel
             a.client_sap = config[_CLIENT_SAP]
@@ -349,34 +346,11 @@ class Server:
             channel.last = a
         return a
 
-    def _open(self, channel, a, client_sap, server_sap, buf, pos, end):
-        if not self._aarq.parse(buf, pos, end):
-            return exceptions.malformed(channel)
-        config = self._config(client_sap, server_sap)
-        if config is not None and config[_PRE_ESTABLISHED]:
-            return self._refuse(channel, _REJECTED_PERMANENT, _USER)
-        if a is None:
-            a = self._free(config, channel)
-            if a is None:
-                return self._refuse(channel, _REJECTED_TRANSIENT, _PROVIDER)
-            a.channel = channel
-            a.client_sap = client_sap
-            a.server_sap = server_sap
-        channel.last = a
-        n = self.opening.judge(a, config, self._aarq, self._initiate, buf)
-        if a.state == _IDLE:
-            channel.last = None
-        return n
-
-    def _refuse(self, channel, result, source):
-        size = channel.max_receive_pdu
-        return channel.aare(1, result, source, _NO_REASON_GIVEN, 0, -1, 0, size)
-
     def work(self):
         """Do what requests are waiting for, if todo. It may allocate, and save the state."""
         if self.todo & _LOAD:
             self.todo &= ~_LOAD
-            self.load()
+            self.load(self._wanted)
         if self.todo & _TRANSFER:
             self.todo &= ~_TRANSFER
             self.wants_transfer.make_transfer()
@@ -393,7 +367,7 @@ class Server:
             channel.more = None
             return 0
 
-    def _free(self, config, channel):
+    def free(self, config, channel):
         """Room for an association, or None.
 
         Clients that need no secret leave room for those that have one: nobody without a secret
@@ -422,7 +396,8 @@ class Server:
             return pending
         return free
 
-    def _config(self, client_sap, server_sap):
+    def config(self, client_sap, server_sap):
+        """The row of ASSOCIATIONS for this client, or None."""
         model = self.model
         for config in model.configs:
             if (
