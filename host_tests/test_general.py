@@ -228,7 +228,7 @@ def test_a_broadcast_is_done_and_not_answered():
     c = client(kind="broadcast")
     unconfirmed = bytes.fromhex(SET.replace("C10141", "C10101") + "0904CAFE0102")
     request = c.protect(unconfirmed, kind="broadcast")
-    assert c.talk.say(request.hex(), confirmed=0) == ""
+    assert c.talk.say(request.hex(), confirmed=4) == ""
     c.kind = "identified"
     assert c.ask(GET) == "C40141000904CAFE0102"
 

@@ -837,9 +837,23 @@ def test_broadcast_reaches_each_logical_device_and_is_not_answered():
     t = Talk(saps=(1, 16))
     t.none(frame(UI, LLC_IN + b"\xc1\x05", server=address(0x7F)))
     assert t.server.requests == [b"\xc1\x05"] * 2
-    assert t.server.seen == [(16, 1, 0), (16, 16, 0)]
+    assert t.server.seen == [(16, 1, 4), (16, 16, 4)]
     t.none(frame(UI, LLC_IN + b"\xc1\x06", server=address(16, 0x3FFF, 4)))
-    assert t.server.seen[2:] == [(16, 16, 0)]
+    assert t.server.seen[2:] == [(16, 16, 4)]
+
+
+@pytest.mark.parametrize("upper, n", [((0x7F,), 2), ((16, 0x3FFF, 4), 1)])
+def test_ui_that_has_to_wait_comes_again(upper, n):
+    """Each logical device has it once, as it has left it; and what comes next is served."""
+    t = Talk(saps=(1, 16))
+    t.server.answers = ["busy", None, "busy", "busy", None][: 2 if n == 1 else 5]
+    t.none(frame(UI, LLC_IN + b"\xc1\x05", server=address(*upper)))
+    for _ in range(4):
+        assert t.flush() == []
+    assert t.server.requests == [b"\xc1\x05"] * n
+    assert t.server.seen == [(16, 1, 4), (16, 16, 4)][2 - n :]
+    t.none(frame(UI, LLC_IN + b"\xc1\x06", server=address(0x7F)))
+    assert t.server.requests[n:] == [b"\xc1\x06"] * 2
 
 
 def test_ui_for_one_device():
@@ -851,7 +865,7 @@ def test_ui_for_one_device():
     t.connect()
     assert t.one(frame(UI, LLC_IN + b"\xc1\x07")).kind == "RR"
     assert t.server.requests == [b"\xc1\x05", b"\xc0\x05", b"\xc1\x07"]
-    assert {flags for _c, _s, flags in t.server.seen} == {0}
+    assert {flags for _c, _s, flags in t.server.seen} == {4}
 
 
 def test_ui_that_is_not_for_the_llc_sublayer():

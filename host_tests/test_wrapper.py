@@ -46,11 +46,13 @@ class Server:
 
     def request(self, channel, client_sap, server_sap, buf, pos, end, flags):
         apdu = bytes(buf[pos:end])
+        answer = self.answers.pop(0) if self.answers else bytes(b ^ 0xFF for b in apdu)
+        if answer == "busy":
+            return -1
         for k in range(pos, end):
             buf[k] = 0xDD  # a server may decipher in place
         self.requests.append(apdu)
         self.seen.append((client_sap, server_sap, flags))
-        answer = self.answers.pop(0) if self.answers else bytes(b ^ 0xFF for b in apdu)
         if answer is None:
             return 0
         channel.tx_pos = 33
@@ -248,13 +250,26 @@ def test_udp_broadcast_reaches_each_logical_device_and_is_not_answered():
     t = Talk(udp=True)
     assert t.say(wpdu(b"\xc1\x05", 16, 0x7F)) == []
     assert t.server.requests == [b"\xc1\x05"] * 2
-    assert t.server.seen == [(16, 1, 0), (16, 16, 0)]
+    assert t.server.seen == [(16, 1, 4), (16, 16, 4)]
+
+
+def test_udp_broadcast_that_has_to_wait_comes_again():
+    """Each logical device has it once, as it has left it; and what comes next is served."""
+    t = Talk(udp=True)
+    t.server.answers = ["busy", None, "busy", "busy", None]
+    assert t.say(wpdu(b"\xc1\x05", 16, 0x7F)) == []
+    for _ in range(4):
+        assert t.wrapper.transmit(0) == 0
+    assert t.server.requests == [b"\xc1\x05"] * 2
+    assert t.server.seen == [(16, 1, 4), (16, 16, 4)]
+    assert t.say(wpdu(b"\xc1\x06", 16, 0x7F)) == []
+    assert t.server.requests[2:] == [b"\xc1\x06"] * 2
 
 
 def test_udp_broadcast_too_long_for_copies_reaches_the_last_device():
     t = Talk(udp=True)
     t.say(wpdu(bytes(150), 16, 0x7F))
-    assert t.server.seen == [(16, 16, 0)]
+    assert t.server.seen == [(16, 16, 4)]
 
 
 # --- Notifications, time -----------------------------------------------------------------------

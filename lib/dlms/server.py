@@ -221,11 +221,13 @@ class Server:
         """Serve the APDU buf[pos:end]; length of the reply in channel.tx from channel.tx_pos.
 
         confirmed: bit 0 clear: it came by broadcast or unconfirmed frame, and there is no reply;
-        bit 1 set: it was longer than the profile's buffer, and this is its beginning.
+        bit 1 set: it was longer than the profile's buffer, and this is its beginning; 0: when it
+        has to wait it does not come again, and is lost (bit 2 set: there is no reply, but it
+        does).
         """
         if pos >= end:
             return 0
-        if confirmed > 1:
+        if confirmed & 2:
             return exceptions.too_long(channel) if confirmed & 1 else 0
         if self.todo and self.todo != _STEPS:
             return -1
@@ -248,7 +250,7 @@ class Server:
                     n = _get(a, buf, pos, end)
                 else:
                     n = self.service(channel, a, buf, pos, end)
-                return n if confirmed and a.confirmed else a.unheard(n, confirmed)
+                return n if confirmed & 1 and a.confirmed else a.unheard(n, confirmed)
             if (
                 tag < _AARQ
                 and a is not None
@@ -257,23 +259,23 @@ class Server:
                 and a.context is None
             ):
                 n = a.short.request(a, buf, pos, end)
-                return n if confirmed and a.confirmed else a.unheard(n, confirmed)
+                return n if confirmed & 1 and a.confirmed else a.unheard(n, confirmed)
             if (tag == _AARQ or tag == _RLRQ) and self.part(_OPENING) is None:
                 return -1
             if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
                 n = self.secured.request(channel, a, buf, pos, end)
-                return n if confirmed and a.confirmed else a.unheard(n, confirmed)
+                return n if confirmed & 1 and a.confirmed else a.unheard(n, confirmed)
             n = self._without(channel, a, client_sap, server_sap, buf, pos, end, confirmed)
             if n < 0 and not confirmed:
                 a = self._lookup(channel, client_sap, server_sap)
                 if a is not None:
                     a.drop()
-            return n if n < 0 or confirmed else 0
+            return n if n < 0 or confirmed & 1 else 0
         except Exception as e:
             self.fault = e
             if a is not None:
                 a.drop()
-            return exceptions.failed(channel) if confirmed else 0
+            return exceptions.failed(channel) if confirmed & 1 else 0
 
     def service(self, channel, a, buf, pos, end):
         """A request of an open association, in plain text."""

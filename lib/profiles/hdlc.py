@@ -61,7 +61,7 @@ _DEVICE = const(1)
 _EVERYBODY = const(2)
 
 # Flags of server.request
-_UNCONFIRMED = const(0)
+_UNCONFIRMED = const(4)  # of server.py: no reply, and what has to wait comes again
 
 
 class HDLC(Frames):
@@ -120,6 +120,7 @@ class HDLC(Frames):
         self.link = links[0]
         # A UI frame to send: _ui_buf[_ui_pos:_ui_end], the LLC header included.
         self._ui_buf = None
+        self._told = 0  # logical devices that have had what comes to all of them
         self._ui_pos = 0
         self._ui_end = 0
         # A notification that waits: note_buf is None when there is none.
@@ -299,10 +300,16 @@ class HDLC(Frames):
             self._request_ui(link, self.sap, self.rx, self.info, self.info_end)
             return
         n = self.info_end - self.info
-        for sap in self.saps:
+        if not self._known:
+            self._told = 0
+        while self._told < len(self.saps):
             # A copy, because a ciphered one is deciphered in place. out is free: no reply is due.
-            copy(self.out, 0, self.rx, self.info, n)
-            self._request_ui(link, sap, self.out, 0, n)
+            if not self._known:
+                copy(self.out, 0, self.rx, self.info, n)
+            self._known = False
+            if self._request_ui(link, self.saps[self._told], self.out, 0, n) < 0:
+                return
+            self._told += 1
 
     def deliver(self, link):
         """UI to this device alone. With P = 1 there is an answer: UI if there is one, RR or DM."""
@@ -311,7 +318,7 @@ class HDLC(Frames):
         n = 0
         if self.info_end > self.info and link.can_lend():
             n = self._request_ui(link, self.sap, rx, self.info, self.info_end)
-        if not poll:
+        if n < 0 or not poll:
             return
         self.link = link
         connected = link.state and link.client == self.client and link.sap == self.sap
@@ -338,7 +345,11 @@ class HDLC(Frames):
             return 0
         if end - pos < 4 or buf[pos] != 0xE6 or buf[pos + 1] != 0xE6 or buf[pos + 2]:
             return 0
-        return self.server.request(link.channel, self.client, sap, buf, pos + 3, end, _UNCONFIRMED)
+        channel = link.channel
+        n = self.server.request(channel, self.client, sap, buf, pos + 3, end, _UNCONFIRMED)
+        if n < 0:
+            self.reply = _AGAIN
+        return n
 
     def _take_note(self):
         self._ui_buf = self.note_buf

@@ -23,7 +23,7 @@ _GATEWAY_REQUEST = const(0xE6)
 _TICKS_MASK = const(0x3FFFFFFF)
 
 # Flags of server.request
-_UNCONFIRMED = const(0)
+_UNCONFIRMED = const(4)  # of server.py: no reply, and what has to wait comes again
 _CONFIRMED = const(1)
 
 
@@ -50,7 +50,8 @@ class Wrapper:
         # Octets of an answer at out_pos that have not been handed to the link.
         self._out_n = 0
         # The request that is asked again: rx[_again_pos:_again_end]; 0: none is.
-        self._again_pos = self._again_end = self._again_sap = 0
+        self._again_pos = self._again_end = self._again_sap = self._again_flags = 0
+        self._told = len(saps)  # logical devices that have had what comes to all of them
         # Seconds without an octet after which closed is set (TCP) or the associations are dropped
         # (UDP): inactivity_time_out of TCP-UDP setup (class_id 41); 0 = never.
         self.inactivity_s = 0
@@ -68,6 +69,7 @@ class Wrapper:
         self._n = 0
         self._need = _HEADER_LEN
         self._out_n = self._again_end = 0
+        self._told = len(self.saps)
         self._quiet = True
         self.closed = False
         self.channel.release()
@@ -137,14 +139,22 @@ class Wrapper:
         elif sap == _ALL_STATION:
             # Each logical device gets a copy, because a ciphered one is deciphered in place. The
             # last gets the original; if there is no room for copies, it is the only one.
-            last = len(self.saps) - 1
-            apdu_len = n - _HEADER_LEN
-            for k in range(last + 1):
-                if k == last:
-                    self._request(_HEADER_LEN, n, _UNCONFIRMED, self.saps[k])
-                elif n + apdu_len <= len(rx):
-                    copy(rx, n, rx, _HEADER_LEN, apdu_len)
-                    self._request(n, n + apdu_len, _UNCONFIRMED, self.saps[k])
+            self._told = 0
+            self._tell(n)
+
+    def _tell(self, n):
+        """Hand the datagram rx[:n] on to all logical devices from _told on."""
+        rx = self.rx
+        last = len(self.saps) - 1
+        apdu_len = n - _HEADER_LEN
+        while self._told <= last and not self._again_end:
+            sap = self.saps[self._told]
+            self._told += 1
+            if self._told > last:
+                self._request(_HEADER_LEN, n, _UNCONFIRMED, sap)
+            elif n + apdu_len <= len(rx):
+                copy(rx, n, rx, _HEADER_LEN, apdu_len)
+                self._request(n, n + apdu_len, _UNCONFIRMED, sap)
 
     def _goes_on(self, sap):
         """Is the request in rx for the gateway? What logical devices are behind it is not known
@@ -162,12 +172,13 @@ class Wrapper:
             return
         channel = self.channel
         n = self.server.request(channel, client, sap, rx, pos, end, flags)
-        if n < 0 and flags:
+        if n < 0:
             # The server has work to do first; the request stays in rx until the next transmit.
             self._again_pos = pos
             self._again_end = end
             self._again_sap = sap
-        if n > 0 and flags:
+            self._again_flags = flags
+        if n > 0 and flags == _CONFIRMED:
             self._send(channel.tx, channel.tx_pos, n, client, sap)
 
     def _more(self):
@@ -212,7 +223,8 @@ class Wrapper:
         if self._again_end:
             end = self._again_end
             self._again_end = 0
-            self._request(self._again_pos, end, _CONFIRMED, self._again_sap)
+            self._request(self._again_pos, end, self._again_flags, self._again_sap)
+            self._tell(_HEADER_LEN + self._length(self.rx, 0))
         elif not self._out_n and self.channel.more is not None:
             self._more()
         n = self._out_n
