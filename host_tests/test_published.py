@@ -42,7 +42,7 @@ class Example:
             meter_title=server,
         )  # fmt: skip
         self.plain = []
-        self.meter.server.load("dlms.set")  # else a request is served in two calls
+        self.meter.server.load("dlms.action")  # else a request is served in two calls
         service = self.meter.server.service
 
         def watched(channel, a, buf, pos, end):
