@@ -79,7 +79,9 @@ class World:
 
     def hear(self, octets):
         pos = 0
-        while pos < len(octets):
+        while pos < len(octets) or self.far.server.todo:
+            if self.far.server.todo:
+                self.far.server.work()
             pos = self.there.receive(octets, pos, len(octets), self.now)
             while n := self.there.transmit(self.now):
                 out = bytes(self.there.out[self.there.out_pos : self.there.out_pos + n])
@@ -87,8 +89,6 @@ class World:
                     # In two portions, as a line may bring it.
                     self.client.receive(out, 0, 3, self.now)
                     self.client.receive(out, 3, len(out), self.now)
-            if self.far.server.todo:
-                self.far.server.work()
 
     def wait(self, turns):
         for _ in range(turns):

@@ -241,7 +241,7 @@ class Server:
                 return 0
             if tag == _GATEWAY_REQUEST and self.gateway is not None:
                 return self.gateway.request(
-                    channel, client_sap, server_sap, buf, pos, end, confirmed
+                    channel, client_sap, server_sap, buf, pos, end, confirmed & 1
                 )
             if a is not None and a.gbt is not None and tag != _GENERAL_BLOCK_TRANSFER:
                 a.gbt.end(a)
