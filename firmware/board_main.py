@@ -32,8 +32,8 @@ _ASSOCIATIONS = const(2)
 # HDLC has no room for information fields longer than the standard's, unless the definition asks.
 _INFO_LEN = const(128)
 
-# What is loaded when it is wanted, and goes after that: parts (Server.part()), what jobs of security
-# import (lib/dlms/secured.py), and what sends unasked.
+# What is loaded when it is wanted, and goes after that: parts (Server.part()), what jobs of
+# security import (lib/dlms/secured.py), and what sends unasked.
 _JOBS = (
     "dlms.set",
     "dlms.action",
