@@ -45,9 +45,3 @@ def run(micropython, *args, **kwargs):
 def on_micropython(micropython, form, vectors):
     """The lines that crypto_cases.py says there."""
     return run(micropython, "crypto_cases.py", form, input=as_input(vectors))
-
-
-def bench(micropython, what):
-    """{name: figure} of crypto_bench.py there."""
-    lines = run(micropython, "crypto_bench.py", what)
-    return {name: float(figure) for name, figure in map(str.split, lines)}

@@ -121,11 +121,21 @@ def test_keys_take_turns_between_messages():
             assert buf == AESGCM(octets[k]).encrypt(bytes(12), b"text", b"aad")[:16]
 
 
-def test_how_long_messages_take_on_micropython(micropython):
-    """In copies of a block, so that the machine does not matter."""
-    figures = crypto_vectors.bench(micropython, "gcm")
-    assert figures["gcm_9_floors"] < 60
-    assert figures["gcm_1024_floors"] < 600
+@settings(deadline=None)
+@given(KEYS, IVS, st.binary(min_size=1, max_size=40), LENGTHS, st.data())
+def test_a_message_at_once_is_the_same(key, iv, aad, n, data):
+    text = bytes(i * 7 & 0xFF for i in range(n))
+    wanted = AESGCM(key).encrypt(iv, text, aad)[: n + 12]
+    for g in forms(key):
+        buf = bytearray(iv[8:] + text + bytes(12))
+        g.seal(aad, iv, 0, buf, 0, 4, 4 + n)
+        assert buf[4:] == wanted
+        at = data.draw(st.integers(32, len(buf) * 8 - 1))
+        buf[at >> 3] ^= 1 << (at & 7)
+        before = bytes(buf)
+        assert g.open(aad, iv, 0, buf, 0, 4, 4 + n) == 0 and buf == before
+        buf[at >> 3] ^= 1 << (at & 7)
+        assert g.open(aad, iv, 0, buf, 0, 4, 4 + n) == 1 and buf[4 : 4 + n] == text
 
 
 def test_circuitpythons_aes_takes_one_block_at_a_time(monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import tables
+from dlms import ciphering, secured
 from secure import AE, A, Client, E
 from small import Meter
 from tables import show
@@ -21,6 +22,18 @@ SCOPE_VIOLATED = "0D"
 REFUSED = "!D80101"
 SCS = {"plain": None, "authenticated": A, "encrypted": E, "both": AE}
 SUITE_0 = (0x00, 0x20, 0x40, 0x60), (0x00, 0x04, 0x08, 0x0C)
+
+
+def test_what_is_protected_is_seen_by_its_tag():
+    seen = {t for t in range(256) if secured._PROTECTED[t >> 3] >> (t & 7) & 1}
+    assert seen == {t for t in range(256) if ciphering.is_protected(t)} | {0xDD, 0xDF}
+
+
+def test_general_protection_is_for_who_has_negotiated_it():
+    kind = "general-glo"
+    c = careful()
+    c.talk.channel.last.conformance &= ~0x400000
+    assert c.talk.say(c.protect(bytes.fromhex(GET % FREE), kind=kind).hex()) == "D80102"
 
 
 def careful(meter=None, **how):

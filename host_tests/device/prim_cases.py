@@ -38,6 +38,23 @@ def cases(form):
     want("same, first octet differs", form.same(b"abc", 0, b"xbc", 0, 3), 0)
     want("same of nothing", form.same(b"a", 0, b"b", 0, 0), 1)
 
+    counters = (b"\0\0\0\0", b"\0\0\0\x01", b"\0\0\xff\xfe", b"\0\0\xff\xff", b"\0\1\0\0",
+                b"\0\1\0\1", b"\0\1\xff\xff", b"\0\2\0\0", b"\x7f\xff\xff\xff", b"\x80\0\0\0",
+                b"\xff\xff\xff\xfe", b"\xff\xff\xff\xff")  # fmt: skip
+    for a in counters:
+        x = int.from_bytes(a, "big")
+        for b in counters:
+            y = int.from_bytes(b, "big")
+            got = form.gap(b"??" + a, 2, b"?" + b, 1)
+            want("gap of %x and %x" % (x, y), got, -1 if y < x else min(y - x, 0xFFFF))
+        out = bytearray(b"\xee" * 6)
+        form.count(out, 1, b"?" + a, 1)
+        after = b"\xee" + min(x + 1, 0xFFFFFFFF).to_bytes(4, "big") + b"\xee"
+        want("count %x" % x, bytes(out), after)
+        own = bytearray(a)
+        form.count(own, 0, own, 0)
+        want("count %x in its place" % x, bytes(own), after[1:5])
+
     want("compare less", form.compare(b"\x01\x02", 0, b"\x01\xff", 0, 2), -1)
     want("compare equal", form.compare(b"\x01\x02", 0, b"\x00\x01\x02", 1, 2), 0)
     want("compare greater", form.compare(b"\x80", 0, b"\x7f", 0, 1), 1)

@@ -10,6 +10,20 @@ class GCM:
         self._seal = aes.seal
         self._aad = b""
 
+    def begin(self, title, title_pos, buf, at):
+        self.iv[:8] = title[title_pos : title_pos + 8]
+        self.iv[8:] = buf[at : at + 4]
+
+    def seal(self, octets, title, title_pos, buf, at, pos, end):
+        iv = bytes(title[title_pos : title_pos + 8]) + buf[at : at + 4]
+        made = self._seal(iv, buf[pos:end], bytes(octets))
+        buf[pos : end + 12] = made[: end - pos + 12]
+
+    def open(self, octets, title, title_pos, buf, at, pos, end):
+        self.begin(title, title_pos, buf, at)
+        self._aad = bytes(octets)
+        return self.decrypt(buf, pos, end, buf, end, 12)
+
     def start(self, octets=b""):
         self._aad = bytes(octets)
 

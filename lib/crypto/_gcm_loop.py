@@ -60,7 +60,7 @@ def ghash(tab, y, n, buf, pos, end, n_aad):
                 y[n] ^= buf[pos]
                 n += 1
                 pos += 1
-            if n < 16 and n_aad < 0:
+            if n < 16 and (not n or n_aad == -1):
                 return n
         z0 = z1 = z2 = z3 = z4 = 0
         for i in range(31, -1, -1):
@@ -108,11 +108,22 @@ def xor(dst, dpos, src, spos, n):
         dst[dpos + i] ^= src[spos + i]
 
 
-def same(y, stream, tag, pos, n):
+def nonce(iv, title, pos, buf, at, out, n):
+    for i in range(8):
+        iv[i] = title[pos + i]
+    for i in range(4):
+        iv[8 + i] = buf[at + i]
+    counters(out, iv, 1, n)
+
+
+def reveal(y, stream, tag, at, n, buf, pos, n_first):
     d = 0
     for i in range(n):
-        d |= y[i] ^ stream[i] ^ tag[pos + i]
-    return 0 if d else 1
+        d |= y[i] ^ stream[i] ^ tag[at + i]
+    if d:
+        return 0
+    xor(buf, pos, stream, 16, n_first)
+    return 1
 
 
 def put_tag(y, stream, tag, pos, n):

@@ -101,7 +101,7 @@ def ghash(tab: ptr32, y: ptr8, n: int, buf: ptr8, pos: int, end: int, n_aad: int
                     y[n] = int(y[n]) ^ int(buf[pos])
                     n += 1
                     pos += 1
-                if n < 16 and n_aad < 0:
+                if n < 16 and (n == 0 or n_aad == -1):
                     return n
         if phase == 0:
             phase = 1
@@ -175,13 +175,45 @@ def xor(dst: ptr8, dpos: int, src: ptr8, spos: int, n: int):
 
 
 @micropython.viper
-def same(y: ptr8, stream: ptr8, tag: ptr8, pos: int, n: int) -> int:
+def nonce(iv: ptr8, title: ptr8, pos: int, buf: ptr8, at: int, out: ptr8, n: int):
+    i = 0
+    while i < 8:
+        iv[i] = title[pos + i]
+        i += 1
+    while i < 12:
+        iv[i] = buf[at + i - 8]
+        i += 1
+    counter = 1
+    to = 0
+    while counter <= n:
+        i = 0
+        while i < 12:
+            out[to + i] = iv[i]
+            i += 1
+        out[to + 12] = 0
+        out[to + 13] = 0
+        out[to + 14] = 0
+        out[to + 15] = counter
+        counter += 1
+        to += 16
+
+
+@micropython.viper
+def reveal(
+    y: ptr8, stream: ptr8, tag: ptr8, at: int, n: int, buf: ptr8, pos: int, n_first: int
+) -> int:
     d = 0
     i = 0
     while i < n:
-        d |= int(y[i]) ^ int(stream[i]) ^ int(tag[pos + i])
+        d |= int(y[i]) ^ int(stream[i]) ^ int(tag[at + i])
         i += 1
-    return 1 if d == 0 else 0
+    if d != 0:
+        return 0
+    i = 0
+    while i < n_first:
+        buf[pos + i] = int(buf[pos + i]) ^ int(stream[16 + i])
+        i += 1
+    return 1
 
 
 @micropython.viper

@@ -12,7 +12,7 @@ Nothing is allocated; the block below is shared, and is cleared before a return.
 
 from micropython import const
 
-from crypto.gcm import copy, same, xor
+from crypto.gcm import copy, reveal, xor
 
 _SEMIBLOCK = const(8)
 _ROUNDS = const(6)
@@ -64,7 +64,7 @@ def unwrap(aes, buf, pos, end):
             aes.decrypt(block, block)
             copy(buf, at, block, _SEMIBLOCK, _SEMIBLOCK)
             at -= _SEMIBLOCK
-    right = same(_INITIAL, _ZEROS, block, 0, _SEMIBLOCK)
+    right = reveal(_INITIAL, _ZEROS, block, 0, _SEMIBLOCK, block, 0, 0)
     xor(block, 0, block, 0, 16)
     if not right:
         xor(buf, pos, buf, pos, end - pos)

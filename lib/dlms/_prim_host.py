@@ -44,6 +44,16 @@ def compare(a, apos, b, bpos, n):
     return (x > y) - (x < y)
 
 
+def gap(a, apos, b, bpos):
+    n = int.from_bytes(b[bpos : bpos + 4], "big") - int.from_bytes(a[apos : apos + 4], "big")
+    return -1 if n < 0 else min(n, 0xFFFF)
+
+
+def count(dst, dpos, src, spos):
+    n = int.from_bytes(src[spos : spos + 4], "big") + 1
+    dst[dpos : dpos + 4] = min(n, 0xFFFFFFFF).to_bytes(4, "big")
+
+
 def xor(dst, dpos, src, spos, n):
     value = int.from_bytes(dst[dpos : dpos + n], "big") ^ int.from_bytes(
         src[spos : spos + n], "big"

@@ -52,6 +52,27 @@ def compare(a, apos, b, bpos, n):
     return 0
 
 
+def gap(a, apos, b, bpos):
+    high = (b[bpos] << 8 | b[bpos + 1]) - (a[apos] << 8 | a[apos + 1])
+    low = (b[bpos + 2] << 8 | b[bpos + 3]) - (a[apos + 2] << 8 | a[apos + 3])
+    if high < 0 or (high == 0 and low < 0):
+        return -1
+    if high > 1 or high + (low >> 16) > 0:
+        return 0xFFFF
+    return (high << 16) + low
+
+
+def count(dst, dpos, src, spos):
+    carry = 1
+    for i in range(3, -1, -1):
+        carry += src[spos + i]
+        dst[dpos + i] = carry & 0xFF
+        carry >>= 8
+    if carry:
+        for i in range(4):
+            dst[dpos + i] = 0xFF
+
+
 def same(a, apos, b, bpos, n):
     d = 0
     for i in range(n):

@@ -92,6 +92,33 @@ def compare(a: ptr8, apos: int, b: ptr8, bpos: int, n: int) -> int:  # noqa: F82
 
 
 @micropython.viper
+def gap(a: ptr8, apos: int, b: ptr8, bpos: int) -> int:  # noqa: F821
+    # Half by half: 32 bits and a sign are more than an int has on a board.
+    high = (int(b[bpos]) << 8 | int(b[bpos + 1])) - (int(a[apos]) << 8 | int(a[apos + 1]))
+    low = (int(b[bpos + 2]) << 8 | int(b[bpos + 3])) - (int(a[apos + 2]) << 8 | int(a[apos + 3]))
+    if high < 0 or (high == 0 and low < 0):
+        return -1
+    if high > 1 or high + (low >> 16) > 0:
+        return 0xFFFF
+    return (high << 16) + low
+
+
+@micropython.viper
+def count(dst: ptr8, dpos: int, src: ptr8, spos: int):  # noqa: F821
+    carry = 1
+    i = 3
+    while i >= 0:
+        carry += int(src[spos + i])
+        dst[dpos + i] = carry
+        carry = carry >> 8
+        i -= 1
+    if carry != 0:
+        while i < 3:
+            i += 1
+            dst[dpos + i] = 0xFF
+
+
+@micropython.viper
 def same(a: ptr8, apos: int, b: ptr8, bpos: int, n: int) -> int:  # noqa: F821
     d = 0
     i = 0

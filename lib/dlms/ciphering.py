@@ -16,13 +16,16 @@ counter is taken for one that is too low if it is more than 256 ahead.
 """
 
 from crypto import gcm
-from dlms.axdr import get_u16, length, length_size, put_length
-from dlms.prim import compare, copy
+from dlms.axdr import length, length_size, put_length
+from dlms.prim import compare, copy, count, gap
 from micropython import const
 
 # Security control: suite (4 bits), authenticated, encrypted, broadcast key, compressed.
 _AUTHENTICATED = const(1)
 _ENCRYPTED = const(2)
+_BOTH = const(3)
+_SC_BOTH = const(0x30)
+_SC_ENCRYPTED = const(0x20)
 _BROADCAST = const(0x40)
 _SUITE_AND_COMPRESSED = const(0x8F)
 
@@ -37,7 +40,8 @@ _COUNTER_LEN = const(4)
 _HEAD_LEN = const(5)  # security control and invocation counter
 _TAG_LEN = const(12)
 
-# form: how a request was protected, and so how its answer is.
+# form: how a request was protected, and so how its answer is. Odd: by a key that many requests of
+# many associations have, even: by the dedicated key.
 _PLAIN = const(0)
 _GLO = const(1)
 _DED = const(2)
@@ -81,68 +85,49 @@ class Key:
         self.shown = -1
 
     def start(self, title, title_pos, head, at):
-        """Begin an APDU: security control and invocation counter are head[at:]."""
+        """Begin an APDU of which nothing is encrypted: security control and invocation counter
+        are head[at:]. What is authenticated follows by aad() of what this returns."""
         g = self.gcm
-        copy(g.iv, 0, title, title_pos, _TITLE_LEN)
-        copy(g.iv, _TITLE_LEN, head, at + 1, _COUNTER_LEN)
-        if head[at] >> 4 & _AUTHENTICATED:
-            aad = self.aad
-            aad[0] = head[at]
-            g.start(aad)
-
-    def verify(self, title, title_pos, buf, pos, end):
-        """Check and decipher buf[pos:end] with what comes after it as tag; 0: it is wrong.
-
-        In front of it are security control and invocation counter, as for seal().
-        """
-        g = self.gcm
-        head = pos - _HEAD_LEN
-        self.start(title, title_pos, buf, head)
-        kinds = buf[head] >> 4 & 3
-        if kinds == _ENCRYPTED:
-            g.crypt(buf, pos, end)
-            return 1
-        if kinds == _AUTHENTICATED:
-            g.aad(buf, pos, end)
-            pos = end
-        return g.decrypt(buf, pos, end, buf, end, _TAG_LEN)
+        self.aad[0] = head[at]
+        g.begin(title, title_pos, head, at + 1)
+        g.start(self.aad)
+        return g
 
     def seal(self, title, buf, pos, end):
-        """Protect buf[pos:end] with the next counter; returns the end of the tag."""
-        g = self.gcm
+        """Protect buf[pos:end] with the next counter, which goes in front of it, behind the
+        security control that is there; returns the end of the tag."""
         head = pos - _HEAD_LEN
-        copy(buf, head + 1, self.tx, 0, _COUNTER_LEN)
-        up(self.tx)
-        self.start(title, 0, buf, head)
-        kinds = buf[head] >> 4 & 3
-        if kinds == _ENCRYPTED:
-            g.crypt(buf, pos, end)
+        sc = buf[head]
+        tx = self.tx
+        copy(buf, head + 1, tx, 0, _COUNTER_LEN)
+        count(tx, 0, tx, 0)
+        if sc & _SC_BOTH == _SC_BOTH:
+            aad = self.aad
+            aad[0] = sc
+            self.gcm.seal(aad, title, 0, buf, head + 1, pos, end)
+        elif sc & _SC_ENCRYPTED:
+            self.gcm.begin(title, 0, buf, head + 1)
+            self.gcm.crypt(buf, pos, end)
             return end
-        if kinds == _AUTHENTICATED:
+        else:
+            g = self.start(title, 0, buf, head)
             g.aad(buf, pos, end)
-            pos = end
-        g.encrypt(buf, pos, end, buf, end, _TAG_LEN)
+            g.encrypt(buf, end, end, buf, end, _TAG_LEN)
         return end + _TAG_LEN
 
     def worn(self):
         """Is there no counter left at all?"""
-        return compare(self.tx_end, 0, _LAST_TX, 0, _COUNTER_LEN) >= 0
+        return gap(self.tx_end, 0, _LAST_TX, 0) <= 0
 
     def took(self, image, buf, pos):
         """The counter buf[pos:] has been used."""
-        copy(self.rx, 0, buf, pos, _COUNTER_LEN)
-        up(self.rx)
+        count(self.rx, 0, buf, pos)
         if self.shown >= 0:
             copy(image, self.shown, self.rx, 0, _COUNTER_LEN)
 
     def exhausted(self):
         """Are no counters left for an answer that have been saved?"""
-        return compare(self.tx, 0, self.tx_end, 0, _COUNTER_LEN) >= 0
-
-    def is_low(self):
-        """Are there fewer than two, which an answer may take (see hls.py)?"""
-        n = get_u16(self.tx_end, 0) - get_u16(self.tx, 0)
-        return n < 2 and (n << 16) + get_u16(self.tx_end, 2) - get_u16(self.tx, 2) < 2
+        return gap(self.tx, 0, self.tx_end, 0) <= 0
 
 
 class Context:
@@ -174,17 +159,6 @@ class Context:
         return 32 if self.suite == 2 else 16
 
 
-def up(counter):
-    """Add 1 to four octets; they stop at the highest number."""
-    i = _COUNTER_LEN - 1
-    if counter[i] == 0xFF and compare(counter, 0, _NEVER, 0, _COUNTER_LEN) == 0:
-        return
-    while counter[i] == 0xFF:
-        counter[i] = 0
-        i -= 1
-    counter[i] += 1
-
-
 def ahead(counter, n=_PORTION):
     """The number n above counter, or the highest, as four octets. Allocates."""
     return min(int.from_bytes(counter, "big") + n, 0xFFFFFFFF).to_bytes(_COUNTER_LEN, "big")
@@ -206,9 +180,10 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
     after that); else a service-error of the exception-response.
     """
     tag = buf[pos]
-    general = tag == _GENERAL_GLO or tag == _GENERAL_DED
     at = pos + 1
-    if general:
+    form = _GLO
+    if tag >= _GENERAL_GLO:
+        form = _GENERAL_BY_GLO if tag == _GENERAL_GLO else _GENERAL_BY_DED
         # The title of whoever protected it: the client, or none, for it is known.
         if at < end and buf[at] == _TITLE_LEN and at + 9 < end:
             if compare(buf, at + 1, title, title_pos, _TITLE_LEN) != 0:
@@ -218,6 +193,8 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
             at += 1
         else:
             return _WRONG
+    elif tag >= _DED_FIRST or 0x40 <= tag < 0x60:
+        form = _DED
     n = buf[at] if at < end else -1
     if n < 0x80:
         at += 1
@@ -227,18 +204,12 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
     if n < _HEAD_LEN or at + n != end:
         return _WRONG
     sc = buf[at]
-    by_ded = tag == _GENERAL_DED or _DED_FIRST <= tag <= _DED_LAST or 0x40 <= tag < 0x60
-    if by_ded:
-        key = a.dedicated
-    else:
-        key = context.broadcast if sc & _BROADCAST else context.unicast
     kinds = sc >> 4 & 3
-    if (
-        key is None
-        or kinds == 0
-        or sc & _SUITE_AND_COMPRESSED != context.suite
-        or (by_ded and sc & _BROADCAST)
-    ):
+    if form & 1:
+        key = context.broadcast if sc & _BROADCAST else context.unicast
+    else:
+        key = None if sc & _BROADCAST else a.dedicated
+    if key is None or kinds == 0 or sc & _SUITE_AND_COMPRESSED != context.suite:
         return _WRONG
     if context.needs_request & ~kinds & 3:
         # Before its counter counts: without a tag anybody could have made it, and with the highest
@@ -252,35 +223,48 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
         end -= _TAG_LEN
     if end <= body:
         return _WRONG
-    if not key.verify(title, title_pos, buf, body, end):
+    # Decipher it, if the tag is right.
+    if kinds == _BOTH:
+        aad = key.aad
+        aad[0] = sc
+        good = key.gcm.open(aad, title, title_pos, buf, at + 1, body, end)
+    elif kinds == _AUTHENTICATED:
+        g = key.start(title, title_pos, buf, at)
+        g.aad(buf, body, end)
+        good = g.decrypt(buf, end, end, buf, end, _TAG_LEN)
+    else:
+        key.gcm.begin(title, title_pos, buf, at + 1)
+        key.gcm.crypt(buf, body, end)
+        good = 1
+    if not good:
         return _WRONG
-    if not general:
+    if form < _GENERAL_BY_GLO:
         if tag < 0x60:
             tag &= 0x1F
         else:
-            tag -= _DED_TO_PLAIN if by_ded else _GLO_TO_PLAIN
+            tag -= _GLO_TO_PLAIN if form == _GLO else _DED_TO_PLAIN
         if buf[body] != tag:
             return _WRONG
-    wrong = take(a, context, key, kinds, buf, at + 1, body, end)
-    if wrong:
-        return wrong
-    if general:
-        a.form = _GENERAL_BY_DED if by_ded else _GENERAL_BY_GLO
-    else:
-        a.form = _DED if by_ded else _GLO
-    return _DONE
+    wrong = take(a, context, key, buf, at, end)
+    if not wrong:
+        a.form = form
+    return wrong
 
 
-def take(a, context, key, kinds, buf, counter, body, end):
-    """Judge the counter buf[counter:] of an APDU buf[body:end] that is right otherwise, and has
-    been deciphered; as unprotect(), but for a.form."""
-    if compare(buf, counter, key.rx, 0, _COUNTER_LEN) < 0:
+def take(a, context, key, buf, at, end):
+    """Judge the counter of an APDU that is right otherwise, and has been deciphered, up to end;
+    its security control is buf[at]. As unprotect(), but for a.form."""
+    kinds = buf[at] >> 4 & 3
+    counter = at + 1
+    body = at + _HEAD_LEN
+    ahead = gap(key.rx, 0, buf, counter)
+    if ahead < 0:
         return _REPLAYED
-    if not kinds & _AUTHENTICATED and _is_far(buf, counter, key.rx):
+    if ahead > _FARTHEST and not kinds & _AUTHENTICATED:
         # Anybody could have made it. Few such steps do not use up a key.
         return _REPLAYED
-    if compare(buf, counter, key.rx_end, 0, _COUNTER_LEN) >= 0:
-        if compare(buf, counter, _NEVER, 0, _COUNTER_LEN) == 0:
+    if gap(buf, counter, key.rx_end, 0) <= 0:
+        if gap(buf, counter, _NEVER, 0) == 0:
             return _REPLAYED
         if context.failed:
             return _NOT_POSSIBLE
@@ -289,19 +273,16 @@ def take(a, context, key, kinds, buf, counter, body, end):
             key.gcm.crypt(buf, body, end)
         a.server.secured.wants_counters(context, key, buf, counter)
         return _LATER
-    copy(key.rx_before, 0, key.rx, 0, _COUNTER_LEN)
-    key.took(a.model.image, buf, counter)
+    rx = key.rx
+    copy(key.rx_before, 0, rx, 0, _COUNTER_LEN)
+    count(rx, 0, buf, counter)
+    if key.shown >= 0:
+        copy(a.model.image, key.shown, rx, 0, _COUNTER_LEN)
     a.by_broadcast = key is context.broadcast
     a.protection |= kinds
     a.plain_pos = body
     a.plain_end = end
     return _DONE
-
-
-def _is_far(buf, pos, rx):
-    """Is the counter buf[pos:], which is not below rx, more than 256 ahead of it?"""
-    n = get_u16(buf, pos) - get_u16(rx, 0)
-    return n > 1 or (n << 16) + get_u16(buf, pos + 2) - get_u16(rx, 2) > _FARTHEST
 
 
 def overhead(form, kinds):
@@ -319,9 +300,8 @@ def protect(a, context, title, kinds, buf, pos, end):
     overhead() is in front of pos (22 octets) and behind end (12).
     """
     form = a.form
-    by_ded = form == _DED or form == _GENERAL_BY_DED
-    key = a.dedicated if by_ded else context.unicast
-    if key is None or key.exhausted():
+    key = context.unicast if form & 1 else a.dedicated
+    if key is None or gap(key.tx, 0, key.tx_end, 0) <= 0:
         return -1
     tag = buf[pos]
     head = pos - _HEAD_LEN
@@ -339,10 +319,10 @@ def protect(a, context, title, kinds, buf, pos, end):
         head -= 1 + _TITLE_LEN
         buf[head] = _TITLE_LEN
         copy(buf, head + 1, title, 0, _TITLE_LEN)
-        tag = _GENERAL_DED if by_ded else _GENERAL_GLO
+        tag = _GENERAL_GLO if form & 1 else _GENERAL_DED
     elif tag < 0x20:
-        tag += 0x40 if by_ded else 0x20
+        tag += 0x20 if form & 1 else 0x40
     else:
-        tag += _DED_TO_PLAIN if by_ded else _GLO_TO_PLAIN
+        tag += _GLO_TO_PLAIN if form & 1 else _DED_TO_PLAIN
     buf[head - 1] = tag
     return head - 1

@@ -153,8 +153,7 @@ def passes(a, key, suite, buf, pos, end):
     before = key.rx_before if a.protection else key.rx
     if compare(buf, pos + 1, before, 0, _COUNTER_LEN) < 0:
         return 0
-    g = key.gcm
-    key.start(a.title, 0, buf, pos)
+    g = key.start(a.title, 0, buf, pos)
     g.aad(work, _STOC, _STOC + a.n_stoc)
     if not g.decrypt(buf, end, end, buf, pos + 5, _TAG_LEN):
         return 0

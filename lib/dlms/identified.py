@@ -18,8 +18,8 @@ The functions with which general.py does the same for other keys are here, too.
 """
 
 from dlms.axdr import length, length_size, put_length
-from dlms.ciphering import take, up
-from dlms.prim import compare, copy
+from dlms.ciphering import take
+from dlms.prim import compare, copy, count
 from micropython import const
 
 _GENERAL_CIPHERING = const(0xDD)
@@ -81,12 +81,11 @@ def unprotect(a, context, title, title_pos, buf, pos, end):
     if key is False:
         a.server.secured.wants_keys(context)
         return _LATER
-    body = content + _HEAD_LEN
     if kinds & _AUTHENTICATED:
         end -= _TAG_LEN
     if not decipher(key.gcm, context, title, title_pos, buf, pos + 1, at, content, end):
         return _WRONG
-    wrong = take(a, context, key, kinds, buf, content + 1, body, end)
+    wrong = take(a, context, key, buf, content, end)
     if not wrong:
         a.form = _IDENTIFIED
         a.fields = buf
@@ -192,8 +191,7 @@ def decipher(g, context, title, title_pos, buf, fields, fields_end, content, end
     tag is; 0: it is wrong."""
     kinds = buf[content] >> 4
     body = content + _HEAD_LEN
-    copy(g.iv, 0, title, title_pos, _TITLE_LEN)
-    copy(g.iv, _TITLE_LEN, buf, content + 1, _COUNTER_LEN)
+    g.begin(title, title_pos, buf, content + 1)
     if kinds == _ENCRYPTED:
         g.crypt(buf, body, end)
         return 1
@@ -209,9 +207,8 @@ def encipher(g, context, counter, title, buf, fields, fields_end, content, end):
     kinds = buf[content] >> 4
     body = content + _HEAD_LEN
     copy(buf, content + 1, counter, 0, _COUNTER_LEN)
-    up(counter)
-    copy(g.iv, 0, title, 0, _TITLE_LEN)
-    copy(g.iv, _TITLE_LEN, buf, content + 1, _COUNTER_LEN)
+    count(counter, 0, counter, 0)
+    g.begin(title, 0, buf, content + 1)
     if kinds == _ENCRYPTED:
         g.crypt(buf, body, end)
         return

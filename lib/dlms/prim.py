@@ -14,6 +14,10 @@ same cases over all of them. Nothing here allocates, except the CPython form.
                                       cosem/model.py) if the access rights let it be read and ask
                                       nothing of the answer, else -1
     compare(a, apos, b, bpos, n)      -1, 0, 1 as unsigned octets
+    gap(a, apos, b, bpos)             how far the counter b[bpos:], four octets, is above the one
+                                      at a[apos:], at most 0xFFFF; -1: it is below
+    count(dst, dpos, src, spos)       the counter dst[dpos:] is that at src[spos:] and 1 more; the
+                                      highest stays
     same(a, apos, b, bpos, n)         1 if equal, else 0, in a time that n alone decides
     xor(dst, dpos, src, spos, n)      dst ^= src
     crc16(buf, pos, end, crc)         CRC-16/X.25 register after buf[pos:end]; start with 0xFFFF,
@@ -23,12 +27,34 @@ Positions are not checked by the viper form: callers have checked them.
 """
 
 try:
-    from dlms._prim_viper import compare, copy, crc16, fill, find, readable, same, xor
+    from dlms._prim_viper import compare, copy, count, crc16, fill, find, gap, readable, same, xor
 except (ImportError, AttributeError, SyntaxError, ValueError, NameError):
     # No viper in this runtime, or native code of another architecture.
     try:
-        from dlms._prim_host import compare, copy, crc16, fill, find, readable, same, xor
+        from dlms._prim_host import (
+            compare,
+            copy,
+            count,
+            crc16,
+            fill,
+            find,
+            gap,
+            readable,
+            same,
+            xor,
+        )
     except ImportError:
-        from dlms._prim_loop import compare, copy, crc16, fill, find, readable, same, xor
+        from dlms._prim_loop import (
+            compare,
+            copy,
+            count,
+            crc16,
+            fill,
+            find,
+            gap,
+            readable,
+            same,
+            xor,
+        )
 
-__all__ = ("compare", "copy", "crc16", "fill", "find", "readable", "same", "xor")
+__all__ = ("compare", "copy", "count", "crc16", "fill", "find", "gap", "readable", "same", "xor")

@@ -9,7 +9,8 @@ ciphering and hls through it.
 """
 
 from dlms import ciphering, exceptions, hls, identified
-from dlms.prim import compare, copy
+from dlms.get import request as _get
+from dlms.prim import compare, copy, gap
 from dlms.secured_association import SecuredAssociation
 from dlms.security_work import Work
 from micropython import const
@@ -48,9 +49,12 @@ _GENERAL_GLO = const(0xDB)
 _GENERAL_CIPHERING = const(0xDD)
 _GENERAL_SIGNING = const(0xDF)
 _GENERAL_BLOCK_TRANSFER = const(0xE0)
+_CONFORMANCE_GENERAL_PROTECTION = const(0x400000)
 _CONFORMANCE_GENERAL_BLOCK_TRANSFER = const(0x200000)
+_CONFORMANCE_GET = const(0x000010)
 _CIPHERED = const(3)
 _SIGNED = const(4)
+_NOT_SUPPORTED = const(2)
 _DECIPHERING_ERROR = const(5)
 
 # The ACTION of pass 3: reply_to_HLS_authentication of the current association, with a parameter.
@@ -62,6 +66,13 @@ _OCTET_STRING = const(9)
 
 _NORMAL_RELEASE = const(0)
 _NOT_FINISHED = const(1)
+
+_NEVER_USED = b"\0\0\0\0"
+# Tags of protected APDUs, a bit each: those of ciphering.py, general-ciphering, general-signing.
+_PROTECTED = (
+    b"\x00\x00\x00\x00\x62\x00\x40\x00\x62\x00\x40\x00\x00\x00\x00\x00"
+    b"\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\xb8\x00\x00\x00\x00"
+)
 
 __all__ = ("Security", "SecuredAssociation")
 
@@ -77,6 +88,7 @@ _ECDSA = const(7)  # mechanism
 # todo, see security_work.py.
 _KEYS = const(16)
 _GENERAL_LOAD = const(256)
+_MOST_TX = const(2)  # counters that an answer takes, see hls.py
 _SHORTEST = const(12)  # answer in plain text that there has to be room for, see opening.py
 
 
@@ -87,7 +99,7 @@ class Security(Work):
         Work.__init__(self, server)
         self.hls = hls
         self.general = None  # see load_general()
-        self._lowest = b"\0\0\0\0"  # counter that an invocation-counter-error tells
+        self._lowest = None  # counter that an invocation-counter-error tells, of a job
 
     def context_of(self, config):
         """The ciphering.Context of an association of the definition, or None."""
@@ -117,48 +129,60 @@ class Security(Work):
         else:
             a.form = a.protection = 0
             a.by_broadcast = False
-            if context is not None and not self.has_counters(context):
-                return -1
+            if context is not None:
+                key = context.unicast
+                if key is None or gap(key.tx, 0, key.tx_end, 0) < _MOST_TX:
+                    if not self.has_counters(context):
+                        return -1
             if buf[pos] == _RLRQ:
                 return self._release(channel, a, buf, pos, end)
-        kinds = 0
+        tag = buf[at]
+        protection = kinds = 0
         if context is not None:
-            if context.unicast is not None:
-                self._lowest = context.unicast.rx
-            while _is_protected(buf[at]):
-                wrong = self._peel(a, context, buf, at, end)
+            while _PROTECTED[tag >> 3] >> (tag & 7) & 1:
+                if tag < _GENERAL_GLO and not a.protection:
+                    wrong = ciphering.unprotect(a, context, a.title, 0, buf, at, end)
+                else:
+                    wrong = self._peel(a, context, buf, at, end)
                 if wrong < 0:
                     a.comes_again(pos, at, end)
                     return -1
                 if wrong:
                     self._give_up(channel, a)
-                    return self._wrong(channel, wrong, self._lowest)
+                    return self._wrong(channel, context, wrong)
                 at = a.plain_pos
                 end = a.plain_end
+                tag = buf[at]
+            protection = a.protection
             if a.by_broadcast and _is_confirmed(buf, at):
                 # Many meters have that key: it is for what nobody answers.
                 return exceptions.failed(channel)
             # A method that is done has been judged by the policy of before.
-            if context.needs_request & ~a.protection and not a.asks:
+            if context.needs_request & ~protection and not a.asks:
                 self._give_up(channel, a)
                 return exceptions.failed(channel)
-            kinds = a.protection | context.needs_response
+            kinds = protection | context.needs_response
             # Rights may ask for more, and which are used is not known yet.
-            overhead = self._overhead(a, kinds | a.config[_RESPONSES] & a.possible_kinds)
-            if overhead < 0:
-                a.comes_again(pos, at, end)
-                return -1
-            a.limit = a.full_limit - overhead
+            possible = kinds | a.config[_RESPONSES] & a.possible_kinds
+            if a.form < _IDENTIFIED and not possible & _SIGNED:
+                a.limit = a.full_limit - ciphering.overhead(a.form, possible)
+            else:
+                overhead = self._overhead(a, possible)
+                if overhead < 0:
+                    a.comes_again(pos, at, end)
+                    return -1
+                a.limit = a.full_limit - overhead
             if a.limit < _SHORTEST and a.state == _OPEN:
                 return exceptions.too_long(channel)
-            if a.transfer_kinds & ~a.protection:
+            if a.transfer_kinds & ~protection:
                 # Who goes on with a long transfer has shown as much as who began it.
                 a.transfer = a.transfer_kinds = 0
             if not a.transfer and not a.asks:
                 a.response_kinds = 0
-        tag = buf[at]
         if a.state == _PENDING:
             n = self._pass_3(channel, a, buf, at, end)
+        elif tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
+            n = _get(a, buf, at, end)
         elif tag >= _GET_REQUEST or a.short is not None:
             n = self.server.service(channel, a, buf, at, end)
         elif self.server.on_confirm is not None and self.server.on_confirm(
@@ -170,7 +194,7 @@ class Security(Work):
         if n < 0:
             a.comes_again(pos, at, end)
             return n
-        a.transfer_kinds = a.transfer_kinds | a.protection if a.transfer else 0
+        a.transfer_kinds = a.transfer_kinds | protection if a.transfer else 0
         if a.asks:
             a.forget_job()
         kinds |= a.response_kinds
@@ -189,11 +213,21 @@ class Security(Work):
                 return exceptions.failed(channel)
             a.kinds = kinds
             return a.ask(_SEAL, channel.tx, start, start + n)
-        start = self.protect(a, context, kinds, channel.tx, start, start + n)
-        return channel.reply(start, a.plain_end) if start >= 0 else exceptions.failed(channel)
+        protect = identified.protect if a.form == _IDENTIFIED else ciphering.protect
+        start = protect(
+            a, context, self.server.model.system_title, kinds, channel.tx, start, start + n
+        )
+        if start < 0:
+            return exceptions.failed(channel)
+        channel.tx_pos = start
+        return a.plain_end - start
 
-    def _wrong(self, channel, wrong, lowest):
+    def _wrong(self, channel, context, wrong):
         """The answer to protection that is wrong, which the meter's log may hear of."""
+        lowest = self._lowest
+        self._lowest = None
+        if lowest is None:
+            lowest = context.unicast.rx if context.unicast is not None else _NEVER_USED
         if wrong >= _DECIPHERING_ERROR and self.server.on_protection_failed is not None:
             self.server.on_protection_failed(wrong != _DECIPHERING_ERROR)
         return exceptions.protection(channel, wrong, lowest)
@@ -213,6 +247,8 @@ class Security(Work):
             elif n:
                 self._lowest = octets
             return wrong
+        if not a.conformance & _CONFORMANCE_GENERAL_PROTECTION and tag >= _GENERAL_GLO:
+            return _NOT_SUPPORTED
         # Signed once and ciphered once, in either order.
         if a.protection & (_SIGNED if tag == _GENERAL_SIGNING else _CIPHERED):
             return _DECIPHERING_ERROR
@@ -359,7 +395,7 @@ class Security(Work):
             if wrong < 0:
                 return -1
             if wrong:
-                return self._wrong(channel, wrong, context.unicast.rx)
+                return self._wrong(channel, context, wrong)
         tx = channel.tx
         if context is not None and context.needs_request & ~a.protection:
             return channel.reply(_HEADROOM, acse.put_rlre(tx, _HEADROOM, _NOT_FINISHED))
@@ -388,10 +424,6 @@ def _proof(buf, pos, end):
     ):
         return -1
     return pos + 3 + _REPLY_TO_HLS_LEN
-
-
-def _is_protected(tag):
-    return tag == _GENERAL_CIPHERING or tag == _GENERAL_SIGNING or ciphering.is_protected(tag)
 
 
 def _is_confirmed(buf, at):

@@ -245,8 +245,10 @@ class Server:
                 )
             if a is not None and a.gbt is not None and tag != _GENERAL_BLOCK_TRANSFER:
                 a.gbt.end(a)
-            if tag >= _GET_REQUEST and a is not None and a.state == _OPEN and a.context is None:
-                if tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
+            if tag >= _GET_REQUEST and a is not None and a.state == _OPEN:
+                if a.context is not None:
+                    n = self.secured.request(channel, a, buf, pos, end)
+                elif tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
                     n = _get(a, buf, pos, end)
                 else:
                     n = self.service(channel, a, buf, pos, end)
