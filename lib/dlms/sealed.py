@@ -14,8 +14,7 @@ Loaded by the first such answer. Allocates 800 octets for each; what it writes, 
 from crypto.gcm_stream import Seal
 from dlms import identified
 from dlms.axdr import put_length
-from dlms.ciphering import up
-from dlms.prim import copy
+from dlms.prim import copy, count
 from micropython import const
 
 _LONG_GET_ABORTED = const(15)
@@ -153,7 +152,7 @@ def prepare(a):
     end = put_length(size, 0, n + _HEAD_LEN + (_TAG_LEN if kinds & _AUTHENTICATED else 0))
     control = bytes((kinds << 4 | context.suite,))
     counter = bytes(key.tx)
-    up(key.tx)
+    count(key.tx, 0, key.tx, 0)
     # In front of the authentication key there is room for a security control.
     aad = control + context.aad[1:] + fields if kinds & _AUTHENTICATED else b""
     seal = Seal(key.gcm, title + counter, kinds, aad)
