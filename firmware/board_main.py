@@ -46,6 +46,8 @@ _JOBS = (
     "dlms.gbt",
     "dlms.sealed",
     "dlms.certificates",
+    "cosem.compact_capture",
+    "dlms.compact",
     "cosem.key_transfer",
     "cosem.key_agreement",
     "cosem.security_certificates",

@@ -31,6 +31,7 @@ ENTRIES = (
     "dlms.gbt",
     "dlms.sealed",
     "dlms.certificates",
+    "cosem.compact_capture",
     "cosem.key_transfer",
     "cosem.key_agreement",
     "cosem.security_certificates",

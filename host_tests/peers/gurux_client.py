@@ -550,6 +550,14 @@ class Client:
         value = [] if raw in (b"\x01\x00", b"\x02\x00") else plain(reply.value)
         return {"raw": raw.hex(), "value": value}
 
+    def do_unpack(self, c):
+        """The gurux-dlms of Python has no class for Compact data, but its compact-array is the
+        same: the structure that the template says, once."""
+        contents = bytes.fromhex(c["contents"])
+        raw = b"\x13" + bytes.fromhex(c["template"]) + bytes((len(contents),)) + contents
+        info = _GXDataInfo()
+        return {"value": plain(_GXCommon.getData(self.client.settings, GXByteBuffer(raw), info))}
+
     def do_get_all(self, c):
         return {"answers": [self.one(self.do_get, d) for d in c["attributes"]]}
 

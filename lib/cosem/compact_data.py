@@ -27,8 +27,7 @@ can be restricted (other-reason); a restriction_value of another type than its r
 says is type-unmatched.
 """
 
-from cosem import handler, profile_columns, slots
-from dlms.axdr import get_u16, length, length_size, skip
+from cosem import handler, slots
 from dlms.prim import compare
 from micropython import const
 
@@ -45,21 +44,12 @@ _IMPLICIT = const(1)
 
 _SUCCESS = const(0)
 _OBJECT_UNDEFINED = const(4)
-_TYPE_UNMATCHED = const(12)
-_OTHER_REASON = const(250)
 _LATER = const(-1)
 _LATER_VALUE = const(255)
 
-_PROFILE = const(7)
 _OCTET_STRING = const(0x09)
-_STRUCTURE = const(0x02)
-_DATE_TIME_LEN = const(12)
 # Of an octet-string without octets.
 _EMPTY_LEN = const(2)
-_BY_DATE = const(1)
-_BY_ENTRY = const(2)
-_RELATIVE = const(0x1000)
-_MOST_COLUMNS = const(127)
 # What a stored value is to a Stream.
 _BYTES = const(3)
 
@@ -68,11 +58,16 @@ class Handler(handler.Handler):
     def __init__(self, model):
         handler.Handler.__init__(self, model)
         self._capture = None
+        self._check = None  # of compact_settings, where some client may write capture_objects
         self._same = -1  # the row whose capture_objects are about to be written as they are
 
     def start(self, row):
         if self.model.image[self._place(row, _BUFFER)] != _OCTET_STRING:
             self._clear(row)
+        if self.model.slot(row, _CAPTURE_OBJECTS) >= 0 and self._check is None:
+            from cosem import compact_settings
+
+            self._check = compact_settings.check
         self.load()
 
     def load(self):
@@ -169,51 +164,17 @@ class Handler(handler.Handler):
     def check(self, row, attribute, buf, pos, end):
         """May this be capture_objects?"""
         model = self.model
-        self._same = -1
         n = end - pos
+        self._same = -1
         if n == model.value_len(row, attribute) and not compare(
-            buf, pos, slots.source(model, row, attribute), slots.offset(model, row, attribute), n
+            buf, pos, model.image, model.slot(row, attribute), n
         ):
             self._same = row
             return _SUCCESS
-        n = length(buf, pos + 1, end)
-        if n > _MOST_COLUMNS:
-            return _OTHER_REASON
-        pos += 1 + length_size(buf, pos + 1)
-        device = slots.device_of(model, row)
-        while n:
-            captured = slots.find_object(model, device, buf, pos + 3, pos + 7)
-            index = buf[pos + 14]
-            result = profile_columns.judge(model, device, captured, index)
-            if not result and get_u16(buf, pos + 16) >= _RELATIVE:
-                result = _OTHER_REASON
-            after = skip(buf, pos, end)
-            if not result and buf[pos + 1] > 4 and buf[pos + 21]:
-                if index != _BUFFER or model.class_id(captured) != _PROFILE:
-                    result = _OTHER_REASON
-                else:
-                    result = _judge_restriction(buf[pos + 21], buf, pos + 22, after)
-            if result:
-                return result
-            pos = after
-            n -= 1
-        return _SUCCESS
+        return self._check(model, row, buf, pos, end)
 
     def changed(self, row, attribute):
         if row != self._same:
             self._clear(row)
             model = self.model
             model.put_int(row, _TEMPLATE_ID, model.get_int(row, _TEMPLATE_ID) + 1 & 0xFF)
-
-
-def _judge_restriction(kind, buf, pos, end):
-    """data_access_result of the restriction_value at buf[pos:end]."""
-    if kind != _BY_DATE and kind != _BY_ENTRY:
-        return _OTHER_REASON
-    if buf[pos] != _STRUCTURE:
-        return _TYPE_UNMATCHED
-    if kind == _BY_ENTRY:
-        return _TYPE_UNMATCHED if buf[pos + 2] == _OCTET_STRING else _SUCCESS
-    if end - pos != 2 + 2 * (2 + _DATE_TIME_LEN) or buf[pos + 3] != _DATE_TIME_LEN:
-        return _TYPE_UNMATCHED
-    return _SUCCESS
