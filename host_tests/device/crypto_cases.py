@@ -141,6 +141,52 @@ def _flips(g, aad, text, out):
     return None
 
 
+def _in_portions(aes, iv, kinds, aad, text, out):
+    """By gcm_stream.py, while another key protects something between two portions."""
+    from crypto import gcm
+    from crypto.gcm_stream import Seal
+
+    g = gcm.new(aes(0))
+    other = gcm.new(aes(1))
+    n_tag = len(out) - len(text)
+    scratch = bytearray(20)
+    for size in (1, 5, 16, 50, 128, 129, len(text) + 1):
+        buf = bytearray(b"\xee" * 3) + text + b"\xee" * (n_tag + 2)
+        s = Seal(g, iv, kinds, bytes(aad))
+        end = 3 + len(text)
+        heap_lock()
+        try:
+            pos = 3
+            while pos < end:
+                after = pos + size if pos + size < end else end
+                s.update(buf, pos, after)
+                pos = after
+                other.start(aad)
+                other.encrypt(scratch, 0, 4, scratch, 4, 16)
+            if n_tag:
+                s.tag(buf, end, n_tag)
+        finally:
+            heap_unlock()
+        if buf != b"\xee" * 3 + out + b"\xee" * 2:
+            return "in portions of %d: %s" % (size, binascii.hexlify(buf))
+    return None
+
+
+# How a message is protected, by the kind of its vector: 1 authenticated, 2 encrypted.
+PORTIONS = {"gcm": 3, "gmac": 1, "gmac-text": 1, "ctr": 2}
+
+
+def portions_case(v, port):
+    kinds = PORTIONS[v["kind"]]
+    keys = bytes(octets(v["key"])), bytes(len(v["key"]) // 2)
+
+    def aes(i):
+        return port.aes(keys[i])
+
+    aad = octets(v.get("aad", ""))
+    return _in_portions(aes, octets(v["iv"]), kinds, aad, octets(v["text"]), octets(v["out"]))
+
+
 def gcm_case(v, port):
     from crypto import gcm
 
@@ -372,7 +418,10 @@ KINDS = {
 def check(line, port):
     """A complaint about one vector; None if there is none."""
     v = json.loads(line)
-    return KINDS[v["kind"]](v, port)
+    wrong = KINDS[v["kind"]](v, port)
+    if not wrong and v["kind"] in PORTIONS:
+        wrong = portions_case(v, port)
+    return wrong
 
 
 def main(form, port=None):
