@@ -2,8 +2,12 @@
 """A client with general block transfer, written from the rules of IEC 62056-5-3 and with nothing
 of lib/: it keeps windows, numbers and acknowledgements by itself, and loses what it is told to."""
 
-from small import aarq
-from suites import SuitesMeter
+import subprocess
+
+import tables
+from small import HERE, aarq
+from suites import SUITES, SuitesMeter
+from tables import show
 
 LONG = "0001 0000603C02FF 02"
 SHORT = "0001 0000603C01FF 02"
@@ -141,3 +145,16 @@ def meter_with(n):
     value = b"\x09" + bytes(head) + octets
     assert meter.model.write(row, 2, value, 0, len(value)) == 0
     return meter, value
+
+
+def on_device(micropython, folder, *args):
+    """What device/blocks.py prints there."""
+    (folder / "definition.py").write_text(show.module(tables.compile(str(SUITES))))
+    root = HERE.parent
+    done = subprocess.run(
+        [micropython, str(HERE / "device/blocks.py"), str(folder), *args],
+        capture_output=True, text=True, timeout=60,
+        env={"MICROPYPATH": ":".join(str(root / p) for p in ("lib", ".")) + ":.frozen"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()

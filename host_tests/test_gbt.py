@@ -5,20 +5,28 @@ tests of a head-end system (see the vectors' source there): a GET whose client h
 blocks is answered with one, waits, and then goes on in windows of 5."""
 
 import random
-import subprocess
 
 import pytest
-import tables
 from dlms import gbt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles.hdlc import HDLC
 from profiles.wrapper import Wrapper
-from blocks import GET_LONG, GET_SHORT, HEAD, LONG, SHORT, Block, Blocks, block, meter_with
+from blocks import (
+    on_device,
+    GET_LONG,
+    GET_SHORT,
+    HEAD,
+    LONG,
+    SHORT,
+    Block,
+    Blocks,
+    block,
+    meter_with,
+)
 from secure import Client
-from small import HERE, aarq
-from suites import SUITES, SigningClient, SuitesMeter
-from tables import show
+from small import aarq
+from suites import SigningClient, SuitesMeter
 from test_hdlc import Frame, address, rr
 from test_hdlc_server import Line
 
@@ -526,15 +534,6 @@ def test_in_an_association_that_needs_no_opening():
 
 
 def test_nothing_is_allocated(micropython, tmp_path):
-    packed = tables.compile(str(SUITES))
-    (tmp_path / "definition.py").write_text(show.module(packed))
-    root = HERE.parent
-    done = subprocess.run(
-        [micropython, str(HERE / "device/blocks.py"), str(tmp_path)],
-        capture_output=True, text=True, timeout=60,
-        env={"MICROPYPATH": ":".join(str(root / p) for p in ("lib", ".")) + ":.frozen"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    blocks, same = done.stdout.split()
+    blocks, same = on_device(micropython, tmp_path)
     assert same == "True"
     assert 7 <= int(blocks) <= 12
