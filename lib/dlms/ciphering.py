@@ -24,8 +24,6 @@ from micropython import const
 _AUTHENTICATED = const(1)
 _ENCRYPTED = const(2)
 _BOTH = const(3)
-_SC_BOTH = const(0x30)
-_SC_ENCRYPTED = const(0x20)
 _BROADCAST = const(0x40)
 _SUITE_AND_COMPRESSED = const(0x8F)
 
@@ -47,6 +45,10 @@ _GLO = const(1)
 _DED = const(2)
 _GENERAL_BY_GLO = const(3)
 _GENERAL_BY_DED = const(4)
+
+# overhead(), by form and kinds: tag and length, security control and counter, 12 octets of a tag;
+# 9 for the title in the general forms.
+OVERHEAD = b"\x00\x15\x09\x15\x00\x15\x09\x15\x00\x15\x09\x15\x00\x1e\x12\x1e\x00\x1e\x12\x1e"
 
 # What unprotect() says. Wrong is everything but an old counter under a right tag.
 _DONE = const(0)
@@ -93,26 +95,15 @@ class Key:
         g.start(self.aad)
         return g
 
-    def seal(self, title, buf, pos, end):
-        """Protect buf[pos:end] with the next counter, which goes in front of it, behind the
-        security control that is there; returns the end of the tag."""
+    def authenticate(self, title, buf, pos, end):
+        """Put the next counter in front of buf[pos:end], behind the security control that is
+        there, and the tag behind it; returns its end."""
         head = pos - _HEAD_LEN
-        sc = buf[head]
-        tx = self.tx
-        copy(buf, head + 1, tx, 0, _COUNTER_LEN)
-        count(tx, 0, tx, 0)
-        if sc & _SC_BOTH == _SC_BOTH:
-            aad = self.aad
-            aad[0] = sc
-            self.gcm.seal(aad, title, 0, buf, head + 1, pos, end)
-        elif sc & _SC_ENCRYPTED:
-            self.gcm.begin(title, 0, buf, head + 1)
-            self.gcm.crypt(buf, pos, end)
-            return end
-        else:
-            g = self.start(title, 0, buf, head)
-            g.aad(buf, pos, end)
-            g.encrypt(buf, end, end, buf, end, _TAG_LEN)
+        copy(buf, head + 1, self.tx, 0, _COUNTER_LEN)
+        count(self.tx, 0, self.tx, 0)
+        g = self.start(title, 0, buf, head)
+        g.aad(buf, pos, end)
+        g.encrypt(buf, end, end, buf, end, _TAG_LEN)
         return end + _TAG_LEN
 
     def worn(self):
@@ -287,10 +278,7 @@ def take(a, context, key, buf, at, end):
 
 def overhead(form, kinds):
     """Octets that protection adds to an APDU of more than 122 octets; fewer for shorter ones."""
-    if not kinds:
-        return 0
-    n = 4 + _HEAD_LEN + (_TAG_LEN if kinds & _AUTHENTICATED else 0)
-    return n + 1 + _TITLE_LEN if form >= _GENERAL_BY_GLO else n
+    return OVERHEAD[form << 2 | kinds & 3]
 
 
 def protect(a, context, title, kinds, buf, pos, end):
@@ -301,12 +289,27 @@ def protect(a, context, title, kinds, buf, pos, end):
     """
     form = a.form
     key = context.unicast if form & 1 else a.dedicated
-    if key is None or gap(key.tx, 0, key.tx_end, 0) <= 0:
+    if key is None:
+        return -1
+    tx = key.tx
+    if gap(tx, 0, key.tx_end, 0) <= 0:
         return -1
     tag = buf[pos]
     head = pos - _HEAD_LEN
     buf[head] = kinds << 4 | context.suite
-    end = key.seal(title, buf, pos, end)
+    if kinds == _AUTHENTICATED:
+        end = key.authenticate(title, buf, pos, end)
+    else:
+        copy(buf, head + 1, tx, 0, _COUNTER_LEN)
+        count(tx, 0, tx, 0)
+        if kinds == _BOTH:
+            aad = key.aad
+            aad[0] = buf[head]
+            key.gcm.seal(aad, title, 0, buf, head + 1, pos, end)
+            end += _TAG_LEN
+        else:
+            key.gcm.begin(title, 0, buf, head + 1)
+            key.gcm.crypt(buf, pos, end)
     a.plain_end = end
     n = end - head
     if n < 0x80:

@@ -176,6 +176,6 @@ def put_reply(a, key, suite, title, tx, pos):
     # As of a message of which only additional data exist: the challenge.
     end = pos + 5
     copy(tx, end, a.work, _CTOS, a.n_ctos)
-    n = key.seal(title, tx, end, end + a.n_ctos)
+    n = key.authenticate(title, tx, end, end + a.n_ctos)
     copy(tx, end, tx, n - _TAG_LEN, _TAG_LEN)
     return end + _TAG_LEN

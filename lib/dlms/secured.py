@@ -9,6 +9,7 @@ ciphering and hls through it.
 """
 
 from dlms import ciphering, exceptions, hls, identified
+from dlms.ciphering import OVERHEAD as _OVERHEAD
 from dlms.get import request as _get
 from dlms.prim import compare, copy, gap
 from dlms.secured_association import SecuredAssociation
@@ -165,7 +166,7 @@ class Security(Work):
             # Rights may ask for more, and which are used is not known yet.
             possible = kinds | a.config[_RESPONSES] & a.possible_kinds
             if a.form < _IDENTIFIED and not possible & _SIGNED:
-                a.limit = a.full_limit - ciphering.overhead(a.form, possible)
+                a.limit = a.full_limit - _OVERHEAD[a.form << 2 | possible]
             else:
                 overhead = self._overhead(a, possible)
                 if overhead < 0:
