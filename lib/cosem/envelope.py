@@ -35,7 +35,7 @@ _GENERAL_BY_GLO = const(3)
 _GENERAL_BY_DED = const(4)
 _SYMMETRIC = const(3)
 _ALL_KINDS = const(7)
-_ALL_BITS = const(0xFFFFFF)
+_CONFORMANCE = const(0x002004)  # attribute 0, and selective access: no deltas
 # In front of an APDU: its protection, and headers of a profile; behind it a tag.
 _FRONT = const(64)
 _HEADERS = const(32)
@@ -76,7 +76,7 @@ class Envelope:
         a.server_sap = self.model.devices[config[_DEVICE]][0]
         # The meter itself asks, and may ask for anything.
         a.protection = _ALL_KINDS
-        a.conformance = _ALL_BITS
+        a.conformance = _CONFORMANCE
         secured = self.server.secured
         context = self.context = None if secured is None else secured.context_of(config)
         kinds = 0

@@ -205,7 +205,7 @@ class Notifier:
         elif state != _REPEATING and not terms.is_open(self.model, self._row(k), self.clock):
             self._event(k, _CLOSED)
             return
-        if not self._left[k]:
+        if state != _READY and not self._left[k]:
             self._event(k, _DUE)
 
     def _reset(self, k):
