@@ -17,6 +17,7 @@ BUSY, GONE, BROKEN, NEVER, NOT_NOW = 0, 1, 2, 3, -1
 TCP, UDP, HDLC = 0, 1, 5
 IDLE, WINDOW, DELAY, READY, SENDING, CONFIRMING, REPEATING = range(7)
 V0, V1, V2 = "0.1.25.9.0.255", "0.2.25.9.0.255", "0.4.25.9.0.255"
+TITLE = b"PMT" + (1000000000042).to_bytes(5, "big")
 NULL = b"\0"
 ANY_TIME = b"\xff" * 9 + b"\x80\x00\xff"
 
@@ -172,7 +173,7 @@ def protection(kind, key_info, recipient=b"", transaction=b"", originator=b""):
 # --- What has come ------------------------------------------------------------------------------
 
 
-def opened(apdu, guek=secure.GUEK, gak=secure.GAK, title=b"PMT\0\0\0\0\x2a"):
+def opened(apdu, guek=secure.GUEK, gak=secure.GAK, title=TITLE):
     """The plain APDU in a general-glo, which has to be authenticated and encrypted."""
     assert apdu[0] == 0xDB and apdu[1] == 8 and apdu[2:10] == title
     n, at = secure.take_length(apdu, 10)
