@@ -24,7 +24,8 @@ from blocks import (
     block,
     meter_with,
 )
-from secure import Client
+from secure import SERVER_TITLE, Client
+from short import ShortMeter
 from small import aarq
 from suites import SigningClient, SuitesMeter
 from test_hdlc import Frame, address, rr
@@ -422,6 +423,186 @@ def test_any_octets_leave_it_usable(octets):
     for some in octets:
         c.say(b"\xe0" + some)
         c.channel.more = None
+    assert c.ask(GET_SHORT).hex() == "c401410009020102"
+
+
+# --- Every service
+
+
+def on_a_small_channel(meter, client, opened, max_pdu=128):
+    """Blocks over a channel whose buffer is small, after what `opened` says on it."""
+    c = Blocks(meter, client=0)
+    c.channel = meter.server.channel(max_pdu)
+    c.talk = meter.talk(client=client, server=17, channel=c.channel)
+    c.max_pdu = max_pdu
+    opened(c.talk)
+    return c
+
+
+def open_plain(talk):
+    assert "A203020100" in talk.say(aarq(None, conformance="7EFF1F").hex())
+
+
+NAMES = bytes.fromhex(LONG + "00" + SHORT + "00")
+SETUP = "0040 00002B0001FF"
+EXPORT = bytes.fromhex("C30141" + SETUP + "07 01 0202 1600 0203 1600 1600 0908") + SERVER_TITLE
+SERVICES = {
+    "GET": GET_SHORT,
+    "GET of what is not there": bytes.fromhex("C00141 0001 0000603C09FF 02 00"),
+    "GET with list": bytes.fromhex("C0034102") + NAMES,
+    "SET": bytes.fromhex("C10141" + SHORT + "00 0904 0A0B0C0D"),
+    "SET with list": bytes.fromhex("C1044102") + NAMES + bytes.fromhex("02 09020102 09020304"),
+    "long SET": bytes.fromhex("C10141" + LONG + "00") + b"\x09\x82\x07\xd0" + bytes(2000),
+    "ACTION": EXPORT,
+    "ACTION with list": bytes.fromhex("C303411E") + bytes.fromhex(SETUP + "09") * 30
+    + b"\x1e" + bytes(30),
+    "long ACTION": bytes.fromhex("C30141" + SETUP + "06 01") + b"\x09\x82\x03\xe8" + bytes(1000),
+    "malformed": GET_SHORT[:-1],
+    "no service": b"\xc2\0\0",
+    "not negotiated": bytes.fromhex("C00241 00000001"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_in_blocks_does_what_it_does_without(service):
+    """Its answer is that of a meter whose buffers are large enough."""
+    apdu = SERVICES[service]
+    large = SuitesMeter()
+    talk = large.talk(client=55, server=17)
+    open_plain(talk)
+    expected = bytes.fromhex(talk.say(apdu.hex()))
+    meter = SuitesMeter()
+    c = on_a_small_channel(meter, 55, open_plain)
+    lost = random.Random(1)
+    c.lose = c.drop = lambda number: lost.random() < 0.2
+    assert c.ask(apdu, 40) == expected
+    assert meter.model.image == large.model.image
+
+
+def test_what_a_method_returns_is_as_long_as_it_likes():
+    c = on_a_small_channel(SuitesMeter(), 55, open_plain)
+    got = c.ask(EXPORT)
+    n = int.from_bytes(got[8:10], "big")
+    assert got[:8] == bytes.fromhex("C701410001000982") and len(got) == 10 + n > 300
+    assert c.sent > 3
+
+
+def test_in_an_association_that_ciphers_a_method_is_answered_in_blocks_of_action():
+    """It runs once; the answer cannot be counted before it is made."""
+    meter = SuitesMeter()
+    c = Blocks(meter, client=0)
+    c.channel = meter.server.channel(300)
+    p = SigningClient(meter, 1)
+    p.talk = c.talk = meter.talk(client=51, server=17, channel=c.channel)
+    c.max_pdu = 300
+    p.open()
+    got = p.unprotect(c.ask(p.protect(EXPORT)))
+    assert got[:8] == bytes.fromhex("C702410000000001")
+
+
+def short_blocks(max_pdu=300):
+    meter = ShortMeter()
+    c = Blocks(meter, client=0, max_pdu=max_pdu)
+    c.talk = meter.talk(client=2, server=1, channel=c.channel)
+    c.talk.open_short(conformance="3CFF3F", max_pdu=max_pdu)
+    return c
+
+
+@pytest.mark.parametrize(
+    "apdu", ["050102FA00", "050202FA0002FA08", "06010 2 2A48 01 1107".replace(" ", ""), "0500",
+             "050104 FA08 01 00".replace(" ", "")],
+)  # fmt: skip
+def test_short_names(apdu):
+    expected = ""
+    large = short_blocks()
+    for part in large.say(bytes.fromhex(apdu)):
+        expected += part.hex()
+    got = short_blocks().ask(bytes.fromhex(apdu), 2).hex()
+    if expected[:6] == "0c0102":
+        # Without general blocks it comes in those of Read.
+        assert got.startswith("0c") and len(got) > 600
+    else:
+        assert got == expected
+
+
+def test_a_long_read():
+    meter = short_blocks()
+    value = ShortMeter().short().read("FA08")
+    assert meter.ask(bytes.fromhex("050102FA08")).hex().upper() == "0C0100" + value
+    assert len(value) > 600
+
+
+# --- Who is not answered, and who asks at the same time
+
+
+def test_an_unconfirmed_request_in_blocks():
+    """By broadcast, or in frames that nobody answers: blocks come, nothing goes, it is done."""
+    c = Blocks(SuitesMeter())
+    # What serves it is there already: nobody asks twice what nobody answers.
+    assert c.ask(bytes.fromhex("C10141" + SHORT + "00 090101")).hex() == "c5014100"
+    apdu = bytes.fromhex("C10141" + SHORT + "00 0904 0A0B0C0D")
+    for k in range(0, len(apdu), 5):
+        last = k + 5 >= len(apdu)
+        control = 0x81 if last else 0x41
+        assert c.talk.say(block(control, k // 5 + 1, 0, apdu[k : k + 5]).hex(), confirmed=0) == ""
+    assert c.ask(GET_SHORT).hex() == "c40141000904" + "0a0b0c0d"
+
+
+def test_an_unconfirmed_request_of_which_a_block_is_lost_is_not_done():
+    c = Blocks(SuitesMeter())
+    c.say(block(0x81, 1, 0))
+    apdu = bytes.fromhex("C10141" + SHORT + "00 0904 0A0B0C0D")
+    for k in (0, 10, 15):
+        c.talk.say(block(0x81 if k == 15 else 0x41, k // 5 + 1, 0, apdu[k : k + 5]).hex(), 0)
+    assert c.ask(GET_SHORT).hex() == "c401410009020102"
+
+
+def test_a_long_answer_that_nobody_hears_is_not_sent():
+    c = Blocks(meter_with(2000)[0], max_pdu=109)
+    c.say(block(0x81, 1, 0))
+    assert c.talk.say(block(0x85, 1, 0, GET_LONG).hex(), confirmed=0) == ""
+    assert c.channel.more is None
+    assert c.say(block(0x85, 2, 1)) == [NOT_SO]
+
+
+def test_two_clients_in_long_transfers_at_once():
+    """On one link, and on two: each has its own blocks, numbers and losses."""
+    meter, value = meter_with(5000)
+    clients = [Blocks(meter, max_pdu=109, window=3), Blocks(meter, client=56, max_pdu=90)]
+    one, other = clients
+    asked = []
+
+    def between(octets, say=one.say):
+        back = say(octets)
+        if not asked:
+            asked.append(1)
+            assert other.ask(GET_LONG) == HEAD + value
+        return back
+
+    one.say = between
+    assert one.ask(GET_LONG) == HEAD + value
+    other.channel.release()
+    # The same on one link: what streams is not cut off by the other's request.
+    shared = meter.talk(56, 17, one.channel)
+    assert "A203020100" in shared.say(aarq(None, conformance="7EFF1F").hex())
+    one.talk.say(block(0x83, 1, 0, GET_LONG).hex())
+    a = one.channel.more
+    assert a.client_sap == 55
+    assert shared.say(GET_SHORT.hex()) == "C401410009020102"
+    assert one.channel.more is a
+
+
+def test_no_room_for_buffers(monkeypatch):
+    """The request is told so, once; what was open stays so."""
+    c = Blocks(SuitesMeter())
+
+    def none(size):
+        raise MemoryError
+
+    monkeypatch.setattr(gbt, "Transfer", none)
+    assert c.say(block(0x81, 1, 0, GET_SHORT)) == [bytes.fromhex("D80101")]
+    assert c.talk.say(GET_SHORT.hex()) == "C401410009020102"
+    monkeypatch.undo()
     assert c.ask(GET_SHORT).hex() == "c401410009020102"
 
 
