@@ -218,7 +218,7 @@ def test_a_plain_request_where_none_has_to_be_protected():
 def test_a_long_read(kind):
     meter = ShortMeter()
     p = ShortClient(meter, 40, kind=kind, dedicated=DED if kind == "ded" else None)
-    p.open(initiate="01 000000 065F1F0400 3CFF3F FFFF")
+    p.open(initiate="01 000000 065F1F0400 7CFF3F FFFF")
     c = Blocks(meter, client=40, max_pdu=300)
     c.talk = p.talk
     c.channel = p.talk.channel
