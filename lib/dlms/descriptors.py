@@ -39,13 +39,14 @@ def parse_descriptors(buf, pos, end):
     return pos
 
 
-def quick(a, buf, pos, out, at, end):
+def quick(a, buf, pos, selection, out, at, end):
     """The short way for what is asked most: one stored attribute, nothing special about it.
 
-    Copies the value that the plain descriptor buf[pos:] names to out[at:end] and returns its end.
-    -1: it is special or is refused; the Stream takes the long way and finds out why.
+    Copies the value that the descriptor buf[pos:] names to out[at:end] and returns its end.
+    -1: it is special (selection: a part of it), or refused; the Stream takes the long way and
+    finds out why.
     """
-    if buf[pos + 9]:
+    if selection:
         return -1
     model = a.model
     objects = model.objects

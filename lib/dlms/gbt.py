@@ -39,6 +39,7 @@ _LAST_NUMBER = const(0xFFFF)
 _HEADROOM = const(64)
 _HEAD_LEN = const(6)  # but for the length
 _MOST_HEAD_LEN = const(9)
+_LONGEST_HEAD = const(19)  # of an answer: that of ACCESS
 
 # service-error of the exception-response
 _OTHER_REASON = const(3)
@@ -116,7 +117,7 @@ class Transfer:
     def __init__(self, size):
         self.rx = bytearray(size)
         self.out = bytearray(size + _SLACK)
-        self.head = bytearray(8)
+        self.head = bytearray(_LONGEST_HEAD)
         self.held = bytearray(_WINDOW + 1)
         self.n_head = 0
         self.room = self.size = size
@@ -171,8 +172,17 @@ class Transfer:
             if code == _SEALED:
                 self.source = made
                 n_head = 0
-        copy(self.out, 0, self.head, 0, n_head)
-        self.n_out = n_head
+        return self._start(a, self.head, 0, n_head)
+
+    def goes_on(self, a, src, pos, end):
+        """src[pos:end] is the beginning of an answer in plain text that a.stream goes on with; its
+        first block."""
+        self.source = a.stream
+        return self._start(a, src, pos, end - pos)
+
+    def _start(self, a, src, pos, n):
+        copy(self.out, 0, src, pos, n)
+        self.n_out = n
         self.ended = False
         a.transfer = _BY_BLOCKS
         return self._first(a, a.window or 1)

@@ -53,7 +53,7 @@ def request(a, buf, pos, end):
     if choice == _NORMAL:
         if end - pos == 10:
             tx = a.channel.tx
-            after = quick(a, buf, pos, tx, _HEADROOM, a.limit + _HEADROOM - 4)
+            after = quick(a, buf, pos, buf[pos + 9], tx, _HEADROOM, a.limit + _HEADROOM - 4)
             if after >= 0:
                 tx[_HEADROOM - 4] = _GET_RESPONSE
                 tx[_HEADROOM - 3] = _RESPONSE_NORMAL

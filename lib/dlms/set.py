@@ -113,7 +113,11 @@ def write(a, names, at, buf, pos, end):
     if names[at + 9]:
         # No class has an attribute that is written in parts.
         return _SCOPE_VIOLATED
-    attribute = names[at + 8]
+    return assign(a, row, names[at + 8], buf, pos, end)
+
+
+def assign(a, row, attribute, buf, pos, end):
+    """As write(), of an object's row."""
     if attribute == 0:
         return _write_all(a, row, buf, pos, end)
     dar = a.may_write(row, attribute)

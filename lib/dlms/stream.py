@@ -64,10 +64,10 @@ class Stream:
                  that ends the walk, or _LATER
     """
 
-    # Of a walk over short names: the functions of variables.py; where in the work buffer the
-    # results of methods are; and 1: values without choice, null-data for what is refused, in one
-    # array. They are of the class, and so without room in each stream of a meter that has no short
-    # names.
+    # Of a walk over short names, or that of ACCESS: the functions of variables.py, or access.py;
+    # where in the work buffer the results of methods are; and 1: values without choice, null-data
+    # for what is refused (without `variables`: in one array). They are of the class, and so
+    # without room in each stream of a meter that has neither.
     variables = None
     results = 0
     bare = 0
@@ -112,12 +112,14 @@ class Stream:
         self.rewind()
 
     def make_room(self):
-        """This stream is for short names, too (boot only)."""
-        self.variables = None
-        self.results = self.bare = 0
+        """This stream is for short names, or ACCESS, too. Allocates."""
+        self.variables = self.variables
+        self.results = self.results
+        self.bare = self.bare
 
     def begin_names(self, association, buf, first, count, variables, results):
-        """As begin(), with count specifications of short names (see variables.py)."""
+        """As begin(), with count specifications that `variables` knows how to open: variables.py,
+        access.py."""
         self.begin(association, buf, first, count)
         self.variables = variables
         self.results = results
@@ -171,18 +173,20 @@ class Stream:
                     self.result = 0
                     return pos
                 if self.count:
-                    if end - pos < 2:
+                    if end - pos < 2 - bare:
                         return pos
                     at = pos + 1 - bare
                     if variables is None:
-                        after = quick(self.association, self.buf, self.at, out, at, end)
+                        buf = self.buf
+                        name = self.at
+                        after = quick(self.association, buf, name, buf[name + 9], out, at, end)
                     else:
                         after = variables.quick(self.association, self.buf, self.at, out, at, end)
                     if after >= 0:
                         if at > pos:
                             out[pos] = 0
                         pos = after
-                        self.at += 10 if variables is None else 3
+                        self.at += 10 if variables is None else variables.NAME_LEN
                         self.index += 1
                         continue
                     dar = self._open_descriptor()
@@ -296,6 +300,11 @@ class Stream:
         else:
             self._next_descriptor()
 
+    def pass_over(self):
+        """What is being written is left out."""
+        self.torn = 0
+        self._next_descriptor()
+
     def _next_descriptor(self):
         self.index += 1
         self.at = self.sel_end
@@ -318,6 +327,11 @@ class Stream:
         association = self.association
         if buf[at + 9] and not association.may_select():
             return _SCOPE_VIOLATED
+        return self.open_object(buf, at)
+
+    def open_object(self, buf, at):
+        """Open the attribute that buf[at:at + 9] names, with the selection that has been found."""
+        association = self.association
         model = self.model
         row = model.find(association.device, buf, at)
         if row < 0:
@@ -328,7 +342,8 @@ class Stream:
         self.row = row
         attribute = buf[at + 8]
         if attribute == 0:
-            if self.selector or not (self.bare or association.may_attribute_0_get()):
+            unasked = self.bare and self.variables is None
+            if self.selector or not (unasked or association.may_attribute_0_get()):
                 return _READ_WRITE_DENIED
             if not association.sees(row):
                 return _OBJECT_UNDEFINED

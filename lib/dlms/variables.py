@@ -50,6 +50,9 @@ _BYTES = const(3)
 _ITEMS = const(4)
 _NO_ROW = const(-1)
 
+# Of a specification by name, for Stream.
+NAME_LEN = 3
+
 _METHOD = const(0x80)
 _CURRENT = const(0xFA)
 _NULL_DATA = b"\x00"
