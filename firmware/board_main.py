@@ -37,6 +37,7 @@ _INFO_LEN = const(128)
 _JOBS = (
     "dlms.set",
     "dlms.action",
+    "dlms.access",
     "dlms.opening",
     "dlms.acse",
     "dlms.initiate",

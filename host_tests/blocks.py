@@ -55,7 +55,7 @@ class Blocks:
         self.lose = self.drop = lambda number: False
         self.sent = self.said = 0  # blocks of the meter, and of ours
         if client in (55, 56):
-            got = self.talk.say(aarq(None, conformance="7EFF1F", max_pdu=max_pdu).hex())
+            got = self.talk.say(aarq(None, conformance="7EFF5F", max_pdu=max_pdu).hex())
             assert "A203020100" in got
         self.max_pdu = max_pdu
         self.begin(0)

@@ -25,6 +25,7 @@ for place in ("lib", "."):
 ENTRIES = (
     "dlms.set",
     "dlms.action",
+    "dlms.access",
     "dlms.opening",
     "dlms.general",
     "dlms.agreed",
@@ -42,6 +43,7 @@ ENTRIES = (
 )
 RESIDENT = (
     "firmware.board_main",
+    "dlms.server",
     "dlms.secured",
     "dlms.marks",
     "cosem.security_setup",

@@ -18,6 +18,7 @@ package(
         "_prim_host.py",
         "_prim_loop.py",
         "_prim_viper.py",
+        "access.py",
         "acse.py",
         "action.py",
         "agreed.py",

@@ -46,6 +46,7 @@ _PEEL = const(2)
 _SEAL = const(3)
 _PASS_3 = const(4)
 
+_ACCESS_REQUEST = const(0xD9)
 _GENERAL_GLO = const(0xDB)
 _GENERAL_CIPHERING = const(0xDD)
 _GENERAL_SIGNING = const(0xDF)
@@ -163,6 +164,9 @@ class Security(Work):
                 self._give_up(channel, a)
                 return exceptions.failed(channel)
             kinds = protection | context.needs_response
+            if buf[at] == _ACCESS_REQUEST and not a.form:
+                # There is no tag of its own for its protected answer.
+                a.form = _GENERAL
             # Rights may ask for more, and which are used is not known yet.
             possible = kinds | a.config[_RESPONSES] & a.possible_kinds
             if a.form < _IDENTIFIED and not possible & _SIGNED:
@@ -432,4 +436,6 @@ def _is_confirmed(buf, at):
     tag = buf[at]
     if _GET_REQUEST <= tag <= _ACTION_REQUEST:
         return buf[at + 2] & _CONFIRMED
+    if tag == _ACCESS_REQUEST:
+        return buf[at + 1] & _CONFIRMED
     return tag != _UNCONFIRMED_WRITE_REQUEST

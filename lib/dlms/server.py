@@ -37,7 +37,9 @@ _CONFORMANCE_GET = const(0x000010)
 _SERVICES = (
     (0xC1, 0x000008, "dlms.set"),
     (0xC3, 0x000001, "dlms.action"),
+    (0xD9, 0x000040, "dlms.access"),
 )
+_CONFORMANCE_ACCESS = const(0x000040)
 _OPENING = "dlms.opening"
 
 # States and events of association.py.
@@ -138,7 +140,10 @@ class Server:
         self.gbt_len = limits[4]
         make = Association
         reserved = 0
+        accesses = False
         for config in model.configs:
+            if get_small_u32(config[_CONFORMANCE], 0) & _CONFORMANCE_ACCESS:
+                accesses = True
             if _has_secret(config):
                 reserved = 1
             if config[_MECHANISM] > _LLS or config[_SECURITY] >= 0:
@@ -153,6 +158,9 @@ class Server:
         self.associations = [
             make(self, work_len or limits[1]) for _ in range(n_associations or limits[0])
         ]
+        if accesses:
+            for a in self.associations:
+                a.stream.make_room()
         model.associations = self.associations
         self.guard = Guard(self)
         # One place is kept for clients that have a secret.

@@ -112,10 +112,9 @@ class Stream:
         self.rewind()
 
     def make_room(self):
-        """This stream is for short names, or ACCESS, too. Allocates."""
-        self.variables = self.variables
-        self.results = self.results
-        self.bare = self.bare
+        """This stream is for short names, or ACCESS, too (boot only)."""
+        self.variables = None
+        self.results = self.bare = 0
 
     def begin_names(self, association, buf, first, count, variables, results):
         """As begin(), with count specifications that `variables` knows how to open: variables.py,
