@@ -22,6 +22,8 @@ _RLRQ = 0x62
 _RLRE = 0x63
 _EXCEPTION_RESPONSE = 0xD8
 _GLO_INITIATE = 0x21
+_ACCESS = 0xD9
+_GENERAL_GLO = 0xDB
 _PASS_3 = b"\xc3\x01\x41\x00\x0f\x00\x00\x28\x00\x00\xff\x01\x01\x09"
 _PASS_4 = b"\xc7\x01\x41\x00\x01\x00\x09"
 
@@ -54,6 +56,10 @@ class Client:
             )
             body = b"\x80\x01\x00" + field(0xBE, field(4, inner))
             return field(_RLRQ, body)
+        if apdu[0] == _ACCESS:
+            # It has no tag for that.
+            sealed = self.sealed(0, apdu)[1:]
+            return bytes((_GENERAL_GLO, len(self.title))) + self.title + sealed
         return self.sealed(apdu[0] + 8, apdu)
 
     def sealed(self, tag, apdu):
@@ -81,6 +87,8 @@ class Client:
                 information = field(0xBE, field(4, self.opened(octets[9:])))
                 octets = field(_RLRE, octets[2:5] + information)
             return octets
+        if octets[0] == _GENERAL_GLO:
+            octets = octets[1 + len(self.title) :]
         at = 2 if octets[1] < 0x80 else 2 + (octets[1] & 0x7F)
         body = bytearray(octets[at + 5 :])
         n = len(body) - _TAG_LEN
