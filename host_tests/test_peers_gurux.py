@@ -483,3 +483,48 @@ def test_serial_port(fresh, connect, tmp_path):
     assert peer.get(1, SERIAL_NUMBER, 2)["value"] == b"1000000000001".hex()
     assert len(peer.ask("objects")["objects"]) > 150
     peer.ask("close")
+
+
+# --- ACCESS ---------------------------------------------------------------------------------
+
+
+def items_of(*rows):
+    return [
+        dict(zip(("what", "class_id", "obis", "method" if row[0] == "action" else "attribute",
+                  "type", "value"), row)) for row in rows
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("link", ["wrapper", "hdlc"])
+def test_access(runtime, link, fresh, connect):
+    """Gets, sets and actions of the client that manages, protected by general-glo-ciphering."""
+    manager = connect(PROGRAM, fresh(runtime), link, MANAGEMENT, ("--access", "--general"))
+    got = manager.ask("access", items=items_of(
+        ("get", 1, MESSAGE, 2),
+        ("set", 1, MESSAGE, 2, "octet-string", b"Good morning".hex()),
+        ("get", 1, MESSAGE, 2),
+        ("set", 1, SERIAL_NUMBER, 2, "octet-string", "31"),
+        ("get", 1, "0.0.96.13.99.255", 2),
+        ("get", 70, DISCONNECTOR, 2),
+        ("action", 70, DISCONNECTOR, 1, "integer", 0),
+        ("get", 70, DISCONNECTOR, 2),
+        ("action", 9, TARIFF_SCRIPTS, 5, "long-unsigned", 1),
+    ))  # fmt: skip
+    assert got["results"] == [0, 0, 0, READ_WRITE_DENIED, OBJECT_UNDEFINED, 0, 0, 0,
+                              OBJECT_UNDEFINED]  # fmt: skip
+    assert got["values"] == ["", None, b"Good morning".hex(), None, None, True, None, False, None]
+    manager.ask("release")
+    manager.ask("close")
+
+
+def test_access_in_plain_text(standing, connect, expected, twin):
+    """As many attributes as Gurux puts into a request; the reading client sets nothing."""
+    peer = connect(PROGRAM, standing("cpython"), "hdlc", READING, ("--access",))
+    names = [n for n in expected.readable(READING) if n[0] in (1, 3) and not moves(n)][:40]
+    got = peer.ask("access", items=items_of(*[("get", *name) for name in names]))
+    assert got["results"] == [0] * len(names)
+    assert got["values"] == [plain(encoding_of(n, READING, expected, twin)) for n in names]
+    got = peer.ask("access", items=items_of(("set", 1, MESSAGE, 2, "octet-string", "41")))
+    assert got["results"] == [READ_WRITE_DENIED]
+    peer.ask("close")

@@ -36,6 +36,7 @@ from gurux_dlms.ecdsa.enums import Ecc
 from gurux_dlms.ecdsa.GXCurve import GXCurve
 from gurux_dlms.ecdsa.GXEccPoint import GXEccPoint
 from gurux_dlms.enums import (
+    AccessServiceCommandType,
     Authentication,
     Command,
     Conformance,
@@ -47,6 +48,8 @@ from gurux_dlms.enums import (
 )
 from gurux_dlms.GXBitString import GXBitString
 from gurux_dlms.GXDLMSGateway import GXDLMSGateway
+from gurux_dlms.GXDLMS import GXDLMS
+from gurux_dlms.GXDLMSAccessItem import GXDLMSAccessItem
 from gurux_dlms.GXDLMSLNParameters import GXDLMSLNParameters
 from gurux_dlms.internal._GXCommon import _GXCommon
 from gurux_dlms.internal._GXDataInfo import _GXDataInfo
@@ -59,6 +62,11 @@ from gurux_dlms.objects import (
 from gurux_dlms.objects.enums import SecuritySuite
 from gurux_dlms.secure import GXDLMSSecureClient
 
+_ACCESS = {
+    "get": AccessServiceCommandType.GET,
+    "set": AccessServiceCommandType.SET,
+    "action": AccessServiceCommandType.ACTION,
+}
 _NAMES = {
     "null-data": DataType.NONE,
     "array": DataType.ARRAY,
@@ -296,6 +304,8 @@ class Client:
             self.client.gateway = GXDLMSGateway()
             self.client.gateway.networkId = int(network_id)
             self.client.gateway.physicalDeviceAddress = bytearray.fromhex(address)
+        if o.access:
+            self.client.proposedConformance |= Conformance.ACCESS
         if o.address_size:
             self.client.serverAddressSize = o.address_size
         h = self.client.hdlcSettings
@@ -638,7 +648,6 @@ class Client:
             descriptors.setUInt8(d["attribute"])
             descriptors.setUInt8(0)
             _GXCommon.setData(self.client.settings, data, _NAMES[d["type"]], value_of(d))
-        from gurux_dlms.GXDLMS import GXDLMS
         from gurux_dlms.SetRequestType import SetRequestType
 
         descriptors.set(data)
@@ -654,6 +663,28 @@ class Client:
         )
         self.request(GXDLMS.getLnMessages(p))
         return {}
+
+    def do_access(self, c):
+        """ACCESS: Gurux takes values and parameters from its objects."""
+        items = []
+        for d in c["items"]:
+            target = Target(d)
+            index = d.get("attribute", d.get("method"))
+            items.append(GXDLMSAccessItem(_ACCESS[d["what"]], target, index))
+        time = moment(c["time"]) if "time" in c else None
+        reply = self.request(self.client.accessRequest(time, items))
+        # Gurux has read the head already, and stands in front of it again.
+        reply.data.position = 1
+        GXDLMS.handleAccessResponse(self.client.settings, reply)
+        # It would hand what it has read to objects.
+        self.client.updateValue = lambda target, index, value: None
+        self.client.parseAccessResponse(items, reply.data)
+        del self.client.updateValue
+        return {
+            "values": [plain(i.value) for i in items],
+            "results": [int(i.error) for i in items],
+            "time": str(reply.time) if reply.time else None,
+        }
 
     def do_action(self, c):
         sent = self.sent
@@ -693,6 +724,23 @@ class Client:
             self.media.close()
             self.media = None
         return {}
+
+
+class Target:
+    """What Gurux's ACCESS wants to know of an object."""
+
+    settings = None
+
+    def __init__(self, c):
+        self.objectType = ObjectType(c["class_id"])
+        self.logicalName = c["obis"]
+        self._of = c
+
+    def getValue(self, settings, e):
+        return value_of(self._of)
+
+    def getDataType(self, index):
+        return _NAMES[self._of.get("type", "integer")]
 
 
 def value_of(c):
@@ -760,6 +808,7 @@ def parser():
     p.add_argument("--meter-signing-key", help="the meter's public one, x and y")
     p.add_argument("--counter", type=int, default=1, help="invocation counter")
     p.add_argument("--general", action="store_true", help="propose general protection")
+    p.add_argument("--access", action="store_true", help="propose ACCESS")
     p.add_argument("--short", action="store_true", help="short names")
     p.add_argument("--max-pdu", type=int, default=1024)
     p.add_argument("--max-send", type=int, help="octets of a PDU that is sent in one piece")
