@@ -47,6 +47,7 @@ ROWS = (
     ("counters_us", "  its counters are saved, once in 64", "us"),
     ("get_list_20_us", "GET of 20 attributes with a list", "us"),
     ("get_list_20_floors", "  in floors", ""),
+    ("access_20_us", "ACCESS with 20 gets", "us"),
     ("association_us", "association (LLS), opened and closed", "us"),
     ("association_floors", "  in floors", ""),
     ("profile_100_us_per_row", "load profile of 100 rows in blocks, a row", "us"),

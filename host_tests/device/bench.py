@@ -82,7 +82,7 @@ class Bench:
         secret = bytes(model.image[at + 2 : at + 2 + model.image[at + 1]])
         body = octets("A109060760857405080101 8A020780 8B0760857405080201")
         body += bytes((0xAC, len(secret) + 2, 0x80, len(secret))) + secret
-        body += octets("BE10040E01000000065F1F0400007E1F 0400")
+        body += octets("BE10040E01000000065F1F0400007E5F 0400")
         self.aarq = bytearray((0x60, len(body))) + body
         self.rlrq = octets("6200")
         self.get = octets("C001C1 0003 0100010800FF 02 00")
@@ -90,6 +90,10 @@ class Bench:
         self.list = octets("C003C114")
         for row in names:
             self.list += model.objects[row * 16 : row * 16 + 8] + b"\x02\x00"
+        self.access = octets("D940000001 00 14")
+        for row in names:
+            self.access += b"\x01" + model.objects[row * 16 : row * 16 + 8] + b"\x02"
+        self.access += b"\x14" + bytes(20)
         self.profile = model.find(0, octets("0007 0100630100FF"), 0)
         self.buffer = octets("C001C1 0007 0100630100FF 02 00")
         self.next = octets("C002C1 00000000")
@@ -241,20 +245,24 @@ class Bench:
         assert self.reply()[:4] == b"\xc4\x01\xc1\x00"
         self.say(self.list)
         assert self.reply()[:5] == b"\xc4\x03\xc1\x14\x00"
-        names = ("get", "get_list_20", "association")
-        took = {"floor": [], "get": [], "get_list_20": [], "association": []}
+        self.say(self.access)
+        assert self.reply()[:8] == b"\xda\x40\x00\x00\x01\x00\x00\x14"
+        names = ("get", "get_list_20", "access_20", "association")
+        took = {"floor": [], "get": [], "get_list_20": [], "access_20": [], "association": []}
         for _ in range(rounds):
             gc.collect()
             heap_lock()
             floor = self.floor(n_gets)
             get = self.gets(self.get, n_gets)
             many = self.gets(self.list, n_gets // 10)
+            access = self.gets(self.access, n_gets // 10)
             association = self.associations(n_gets // 10)
             heap_unlock()
             self.say(self.aarq)
             took["floor"].append(floor / n_gets)
             took["get"].append(get / n_gets)
             took["get_list_20"].append(many * 10 / n_gets)
+            took["access_20"].append(access * 10 / n_gets)
             took["association"].append(association * 10 / n_gets)
         floors = took["floor"]
         result["floor_us"] = min(floors)
