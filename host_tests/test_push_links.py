@@ -1,0 +1,537 @@
+# SPDX-License-Identifier: MIT
+"""firmware/links/push.py: notifications on real sockets of the loopback address, to those who
+listen, refuse, hang, close, talk nonsense; the meter goes on. Its time is that of the test."""
+
+import socket
+import struct
+
+import pytest
+from cosem.notifier import Notifier
+from fakes import array, enum
+from pushing import (
+    CONFIRMING, HDLC, IDLE, READY, REPEATING, SENDING, TCP, UDP, V2, PushMeter, body,
+    confirmation, destination, element,
+)  # fmt: skip
+from running import AARQ
+from running import HDLC as HDLCClient
+
+from firmware.links.make import make_links
+from firmware.links.push import Paths, split
+from firmware.ports import cpython
+
+LINKS = [["wrapper-tcp", "127.0.0.1", 0], ["wrapper-udp", "127.0.0.1", 0]]
+LINKS += [["hdlc-tcp", "127.0.0.1", 0]]
+PATIENCE = 400  # turns
+
+
+class Port:
+    """The real one; time is what has passed, and what the test adds."""
+
+    def __init__(self):
+        self.later_ms = 0
+
+    def __getattr__(self, name):
+        return getattr(cpython, name)
+
+    def ticks_ms(self):
+        return cpython.ticks_ms() + self.later_ms & 0x3FFFFFFF
+
+
+class Linked(PushMeter):
+    gateways = ()
+
+    def __init__(self, wanted=LINKS):
+        super().__init__(load=False)
+        self.port = Port()
+        self.links = make_links(wanted, self, self.port)
+        self.poller = self.port.Poller()
+        for link in self.links:
+            link.open(self.poller)
+        self.at = {link.name: link.number for link in self.links}
+        self.load()
+
+    def load(self):
+        self.paths = Paths(self.port, self.poller, self.links)
+        made = Notifier(self.model, self.server, self.paths, 2000, True)
+        self.handler.notifier = made
+        return made
+
+    def turn(self, n=1):
+        for _ in range(n):
+            self.poller.wait(5)
+            now_ms = self.port.ticks_ms()
+            for link in self.links:
+                link.poll(now_ms)
+            while self.server.todo:
+                self.server.work()
+            self.paths.poll(now_ms)
+            self.notifier.turn()
+
+    def pass_(self, seconds):
+        for _ in range(seconds):
+            self.port.later_ms += 1000
+            self.second(turns=0)
+            self.turn()
+
+    def until(self, what):
+        for _ in range(PATIENCE):
+            if what():
+                return
+            self.turn()
+        raise AssertionError("it did not happen")
+
+    def close(self):
+        for link in self.links:
+            link.close()
+
+    def start(self, to, service=TCP, confirmed=False):
+        self.put(V2, 3, destination(to, service))
+        self.put(V2, 2, array(element(1, "0.0.96.1.0.255", version=2)))
+        self.put(V2, 11, enum(2 if confirmed else 0))
+        assert self.push(V2) == 0
+        self.second(turns=0)
+
+
+@pytest.fixture
+def m():
+    meter = Linked()
+    yield meter
+    meter.close()
+
+
+@pytest.fixture
+def listener():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        s.setblocking(False)
+        yield s
+
+
+def address(s):
+    return b"127.0.0.1:%d" % s.getsockname()[1]
+
+
+def accepted(m, listener):
+    found = []
+
+    def there():
+        try:
+            found.append(listener.accept()[0])
+        except BlockingIOError:
+            return False
+        return True
+
+    m.until(there)
+    found[0].setblocking(False)
+    return found[0]
+
+
+def received(m, s, n=8):
+    """What comes, until n octets are there; b"" if the meter closes."""
+    got = b""
+    ended = []
+
+    def enough():
+        nonlocal got
+        try:
+            part = s.recv(4096)
+        except BlockingIOError:
+            return len(got) >= n
+        got += part
+        ended.extend([] if part else [1])
+        return bool(ended) or len(got) >= n
+
+    m.until(enough)
+    return got
+
+
+def wpdu(octets):
+    version, source, to, n = struct.unpack(">HHHH", octets[:8])
+    assert version == 1 and len(octets) == 8 + n
+    return source, to, octets[8:]
+
+
+def wrapped(client, server, apdu):
+    return struct.pack(">HHHH", 1, client, server, len(apdu)) + apdu
+
+
+# --- TCP ----------------------------------------------------------------------------------------
+
+
+def test_where_it_goes():
+    assert split(b"127.0.0.1") == ("127.0.0.1", 4059)
+    assert split(b"127.0.0.1:99") == ("127.0.0.1", 99)
+    assert split(b"[2001:db8::1]") == ("2001:db8::1", 4059)
+    assert split(b"[2001:db8::1]:99") == ("2001:db8::1", 99)
+
+
+def test_a_listener(m, listener):
+    m.start(address(listener))
+    with accepted(m, listener) as s:
+        source, to, apdu = wpdu(received(m, s))
+        assert (source, to) == (1, 1) and body(apdu) == [b"42"]
+        m.until(lambda: m.notifier.done)
+        # The next one to the same destination comes on the same connection.
+        m.start(address(listener))
+        assert body(wpdu(received(m, s))[2]) == [b"42"]
+        m.until(lambda: m.notifier.done == 2)
+        assert not m.notifier.is_idle()
+        # Nobody says anything: it is closed.
+        m.pass_(6)
+        assert received(m, s) == b"" and m.notifier.is_idle()
+
+
+def test_the_next_one_goes_somewhere_else(m, listener):
+    m.start(address(listener))
+    with accepted(m, listener) as s, socket.create_server(("127.0.0.1", 0)) as other:
+        other.setblocking(False)
+        received(m, s)
+        m.until(lambda: m.notifier.done)
+        m.start(address(other))
+        with accepted(m, other) as t:
+            assert body(wpdu(received(m, t))[2]) == [b"42"]
+        assert received(m, s) == b""
+
+
+def test_an_association_on_the_connection(m, listener):
+    """Who is told that the meter is there may ask it things, for as long as it likes."""
+    m.start(address(listener))
+    with accepted(m, listener) as s:
+        received(m, s)
+        s.sendall(wrapped(16, 1, AARQ))
+        assert wpdu(received(m, s))[2][0] == 0x61
+        m.pass_(20)
+        s.sendall(wrapped(16, 1, bytes.fromhex("C001C1000100002A0000FF0200")))
+        assert wpdu(received(m, s))[2][:4] == bytes.fromhex("C401C100")
+    m.until(lambda: m.notifier.is_idle())
+
+
+def refuses(m):
+    """Nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return address(s), None
+
+
+def hangs(m):
+    """Its queue is full: the connection is neither taken nor refused."""
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    s.listen(0)
+    kept = [s]
+    for _ in range(4):
+        other = socket.socket()
+        other.setblocking(False)
+        other.connect_ex(s.getsockname())
+        kept.append(other)
+    return address(s), kept
+
+
+def no_route(m):
+    return b"[2001:db8::1]:4059", None
+
+
+# What a destination does -> after the first attempt, seconds until that is known.
+FAILURES = [(refuses, 0), (hangs, 21), (no_route, 21)]
+
+
+@pytest.mark.parametrize("what,seconds", FAILURES, ids=lambda x: getattr(x, "__name__", None))
+def test_failures(m, what, seconds):
+    """Repeated after 10 s and 20 s, then given up. Clients are served all the time."""
+    to, kept = what(m)
+    m.start(to)
+    m.turn(3)
+    if seconds and m.state(V2) == SENDING:
+        m.pass_(seconds)
+    m.until(lambda: m.state(V2) == REPEATING)
+    with socket.create_connection(("127.0.0.1", m.at["wrapper-tcp"])) as s:
+        s.setblocking(False)
+        s.sendall(wrapped(16, 1, AARQ))
+        assert wpdu(received(m, s))[2][0] == 0x61
+    m.pass_(140)
+    m.until(lambda: m.state(V2) == IDLE)
+    assert (m.notifier.done, m.notifier.lost) == (0, 1) and m.notifier.is_idle()
+    for s in kept or ():
+        s.close()
+
+
+def test_while_it_hangs_clients_are_served(m):
+    to, kept = hangs(m)
+    m.start(to)
+    m.turn(3)
+    assert m.state(V2) == SENDING
+    with socket.create_connection(("127.0.0.1", m.at["wrapper-tcp"])) as s:
+        s.setblocking(False)
+        s.sendall(wrapped(16, 1, AARQ))
+        assert wpdu(received(m, s))[2][0] == 0x61
+    assert m.state(V2) == SENDING
+    for s in kept:
+        s.close()
+
+
+def test_no_place_is_waited_for(m, listener):
+    """All four are taken by clients: no attempt is made, and none is counted."""
+    clients = []
+    for _ in range(4):
+        s = socket.create_connection(("127.0.0.1", m.at["wrapper-tcp"]))
+        s.setblocking(False)
+        s.sendall(wrapped(16, 1, b"\x62\x00"))
+        assert received(m, s)
+        clients.append(s)
+    m.start(address(listener))
+    m.pass_(40)
+    assert m.state(V2) == READY and m.notifier.lost == 0
+    clients.pop().close()
+    with accepted(m, listener) as s:
+        assert body(wpdu(received(m, s))[2]) == [b"42"]
+    for s in clients:
+        s.close()
+
+
+def test_reset_takes_back_what_hangs(m):
+    to, kept = hangs(m)
+    m.start(to)
+    m.turn(3)
+    assert m.state(V2) == SENDING
+    m.push(V2, 2)
+    m.pass_(1)
+    assert m.state(V2) == IDLE and m.notifier.is_idle() and m.notifier.lost == 0
+    for s in kept:
+        s.close()
+
+
+# --- Confirmed ----------------------------------------------------------------------------------
+
+
+def confirms(s, apdu):
+    s.sendall(wrapped(1, 1, confirmation(apdu)))
+
+
+def says_nothing(s, apdu):
+    pass
+
+
+def closes(s, apdu):
+    s.close()
+
+
+def resets(s, apdu):
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+
+
+def talks_nonsense(s, apdu):
+    s.sendall(b"GET / HTTP/1.1\r\n\r\n")
+
+
+def says_half_of_it(s, apdu):
+    s.sendall(wrapped(1, 1, confirmation(apdu))[:-2])
+
+
+def confirms_another(s, apdu):
+    s.sendall(wrapped(1, 1, confirmation(b"\x0f\x40\x00\x00\x63")))
+
+
+def as_another_client(s, apdu):
+    s.sendall(wrapped(16, 1, confirmation(apdu)))
+
+
+# What the client does -> what becomes of it, seconds until that is known.
+ANSWERS = [
+    (confirms, IDLE, 0),
+    (says_nothing, REPEATING, 31),
+    (closes, REPEATING, 0),
+    (resets, REPEATING, 0),
+    (talks_nonsense, REPEATING, 0),
+    (says_half_of_it, REPEATING, 31),
+    (confirms_another, REPEATING, 31),
+    (as_another_client, REPEATING, 31),
+]
+
+
+@pytest.mark.parametrize("what,state,seconds", ANSWERS, ids=lambda x: getattr(x, "__name__", None))
+def test_answers(m, listener, what, state, seconds):
+    m.start(address(listener), confirmed=True)
+    with accepted(m, listener) as s:
+        apdu = wpdu(received(m, s))[2]
+        assert apdu[1] == 0x40
+        m.until(lambda: m.state(V2) == CONFIRMING)
+        what(s, apdu)
+        if seconds:
+            m.turn(5)
+            m.pass_(seconds)
+        m.until(lambda: m.state(V2) == state)
+    assert m.notifier.done == (1 if state == IDLE else 0)
+    if state == REPEATING:
+        # The next attempt is answered as it should be.
+        m.pass_(10)
+        with accepted(m, listener) as s:
+            again = wpdu(received(m, s))[2]
+            assert again == apdu
+            confirms(s, again)
+            m.until(lambda: m.state(V2) == IDLE)
+        assert (m.notifier.done, m.notifier.lost) == (1, 0)
+
+
+# --- UDP ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def endpoint():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        s.settimeout(10)
+        yield s
+
+
+def test_a_datagram(m, endpoint):
+    m.start(address(endpoint), UDP)
+    m.until(lambda: m.notifier.done)
+    octets, peer = endpoint.recvfrom(4096)
+    assert peer[1] == m.at["wrapper-udp"]
+    source, to, apdu = wpdu(octets)
+    assert (source, to) == (1, 1) and body(apdu) == [b"42"]
+
+
+def test_a_datagram_that_is_confirmed(m, endpoint):
+    m.start(address(endpoint), UDP, confirmed=True)
+    m.until(lambda: m.state(V2) == CONFIRMING)
+    octets, peer = endpoint.recvfrom(4096)
+    endpoint.sendto(wrapped(1, 1, confirmation(wpdu(octets)[2])), peer)
+    m.until(lambda: m.state(V2) == IDLE)
+    assert m.notifier.done == 1
+
+
+def test_datagrams_to_nobody(m):
+    """Nobody says that they were lost, unless they were to be confirmed."""
+    to, _ = refuses(m)
+    m.start(to, UDP)
+    m.until(lambda: m.notifier.done)
+    m.start(to, UDP, confirmed=True)
+    m.pass_(140)
+    assert m.notifier.lost == 1 and m.state(V2) == IDLE
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.setblocking(False)
+        s.sendto(wrapped(16, 1, AARQ), ("127.0.0.1", m.at["wrapper-udp"]))
+        assert wpdu(received(m, s))[2][0] == 0x61
+
+
+# --- HDLC ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def line(m):
+    with socket.create_connection(("127.0.0.1", m.at["hdlc-tcp"])) as s:
+        s.setblocking(False)
+        m.turn(3)
+        yield s
+
+
+def ui(octets):
+    """(client, server, information) of a UI frame from the meter."""
+    assert octets[0] == octets[-1] == 0x7E
+    n = (octets[1] & 7) << 8 | octets[2]
+    assert n == len(octets) - 2
+    at = 4
+    while not octets[at] & 1:
+        at += 1
+    assert octets[3] & 1 and octets[at + 1] == 0x13
+    return octets[3] >> 1, octets[4] >> 1, octets[at + 4 : -3]
+
+
+def test_a_frame(m, line):
+    m.start(b"", HDLC)
+    client, server, information = ui(received(m, line))
+    assert (client, server) == (1, 1) and information[:3] == b"\xe6\xe7\x00"
+    assert body(information[3:]) == [b"42"]
+    m.until(lambda: m.notifier.done)
+
+
+def test_nobody_on_the_line(m):
+    m.start(b"", HDLC)
+    m.pass_(60)
+    assert m.state(V2) == READY and m.notifier.lost == 0
+    with socket.create_connection(("127.0.0.1", m.at["hdlc-tcp"])) as s:
+        s.setblocking(False)
+        assert body(ui(received(m, s))[2][3:]) == [b"42"]
+
+
+def test_a_line_that_is_never_free(m, line):
+    """Half a frame keeps coming in: what is waiting is taken back, and tried again."""
+    profile = m.links[2].places[0].profile
+    profile.configure(-1, -1, -1, -1, 6000, -1, -1)
+    frame = HDLCClient(None, None).frame(0x13, bytes(60))
+    line.sendall(frame[:12])
+    m.turn(5)
+    m.start(b"", HDLC)
+    for k in range(12, 40):
+        line.sendall(frame[k : k + 1])
+        m.pass_(1)
+        if m.state(V2) == REPEATING:
+            break
+    assert m.state(V2) == REPEATING and profile.note_buf is None
+
+
+def test_too_long_for_a_frame(m, line):
+    m.start(b"", HDLC)
+    m.put(V2, 2, array(*[element(1, "0.0.42.0.0.255", version=2)] * 15))
+    m.notifier.outbox.clear(0, m.row(V2))
+    m.push(V2)
+    m.pass_(1)
+    m.until(lambda: m.state(V2) == IDLE)
+    assert m.notifier.lost == 1
+
+
+def test_the_line_goes_while_it_waits(m, line):
+    m.links[2].places[0].profile.configure(-1, -1, -1, -1, 6000, -1, -1)
+    line.sendall(HDLCClient(None, None).frame(0x13, bytes(60))[:12])
+    m.turn(5)
+    m.start(b"", HDLC)
+    m.turn(2)
+    assert m.state(V2) == SENDING
+    line.close()
+    m.until(lambda: m.state(V2) == REPEATING)
+
+
+def test_without_such_a_link():
+    meter = Linked([["hdlc-tcp", "127.0.0.1", 0]])
+    meter.start(b"127.0.0.1:9")
+    meter.pass_(40)
+    assert meter.state(V2) == READY and meter.notifier.lost == 0
+    meter.close()
+
+
+# --- To associations ----------------------------------------------------------------------------
+
+
+def told(m, receive):
+    """What the client of the one association that is open is told of an event."""
+    (a,) = (a for a in m.server.associations if a.state)
+    m.notifier.event(a, m.row("0.0.96.1.0.255", 1), 2)
+    done = m.notifier.done
+    m.until(lambda: m.notifier.done > done)
+    apdu = receive()
+    assert apdu[:2] == b"\xc2\x01"
+    assert apdu.endswith(bytes.fromhex("0001 0000600100FF 02 0902 3432"))
+
+
+def test_an_event_over_tcp(m):
+    with socket.create_connection(("127.0.0.1", m.at["wrapper-tcp"])) as s:
+        s.setblocking(False)
+        s.sendall(wrapped(1, 1, AARQ))
+        assert wpdu(received(m, s))[2][0] == 0x61
+        told(m, lambda: wpdu(received(m, s))[2])
+
+
+def test_an_event_over_udp(m, endpoint):
+    endpoint.setblocking(False)
+    endpoint.sendto(wrapped(1, 1, AARQ), ("127.0.0.1", m.at["wrapper-udp"]))
+    assert wpdu(received(m, endpoint))[2][0] == 0x61
+    told(m, lambda: wpdu(received(m, endpoint))[2])
+
+
+def test_an_event_over_hdlc(m, line):
+    client = HDLCClient(line.sendall, lambda: received(m, line, 1), 1)
+    client.connect()
+    assert client.ask(AARQ)[0] == 0x61
+    told(m, lambda: ui(received(m, line))[2][3:])
+    # And goes on.
+    assert client.ask(bytes.fromhex("C001C1000100002A0000FF0200"))[:2] == b"\xc4\x01"
