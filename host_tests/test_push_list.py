@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """cosem/push_list.py: the values that are pushed: elements, rights, ranges, columns."""
 
+import subprocess
+
 import fakes
 import pushing
 import pytest
+import tables
 from fakes import array, capture_object, octets, struct_
 from pushing import NULL, V0, V1, V2, PushMeter, body, element, entries
-from tables import dates
+from tables import dates, show
 
 PROFILE = "1.0.99.1.0.255"
 CLOCK = "0.0.1.0.0.255"
@@ -216,3 +219,29 @@ def test_room(m):
         if room < len(whole):
             assert end == -1
         assert set(buf[5 + room :]) == {0xEE}
+
+
+# --- MicroPython ------------------------------------------------------------------------------
+
+
+def test_on_micropython_with_the_heap_locked(micropython, tmp_path):
+    """Made, protected, handed over and confirmed; what comes out is what comes out here."""
+    packed = tables.compile(str(pushing.HERE / "definitions/push.toml"))
+    (tmp_path / "definition.py").write_text(show.module(packed))
+    run = subprocess.run(
+        [micropython, str(pushing.HERE / "device/pushes.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={"MICROPYPATH": "%s:%s" % (pushing.HERE.parent / "lib", pushing.HERE.parent)},
+    )
+    assert run.returncode == 0 and not run.stderr, run.stderr + run.stdout
+    *lines, end = [line.split() for line in run.stdout.splitlines()]
+    made = [bytes.fromhex(text) for _, text in lines]
+    assert [what for what, _ in lines] == ["made"] * 4 + ["sent"]
+    for plain, sealed in (made[:2], made[2:4]):
+        assert pushing.opened(sealed) == (plain, True)
+    assert body(made[0]) == [5009] * 10
+    newest, entries_ = body(made[2])
+    assert energies(newest) == [5009, 5009] and entries_ == [[5009], [5009]]
+    assert made[4][1] == 0x40 and body(made[4]) == body(made[2])
+    assert end == "answer 0 done 1 lost 0 idle True".split()

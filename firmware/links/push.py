@@ -10,8 +10,19 @@ link that is open already.
            APDU that is longer than an information field cannot go there
     to an association    through the profile that it is open on
 
-What has not been taken after 20 s is given back as broken, and the connection closed. Nothing here
-waits. Loaded when something is to be sent; begin() and tell() allocate.
+What a destination does, and what the notifier hears of it (tested from this table):
+
+    takes all octets                            gone
+    refuses, or there is no way to it           broken, at once
+    neither takes nor refuses the connection    broken after 20 s, and it is closed
+    takes the connection, but not the octets    likewise
+    closes before it has taken all              broken
+    closes, or talks nonsense, after that       gone; if it was to confirm: is_lost()
+    a line that is not free for 20 s            broken, and the frame is taken back
+    an APDU that is too long for a frame        never
+    no such link, no place, nobody on the line  is_ready() is not true: nothing is tried
+
+Nothing here waits. Loaded when something is to be sent; begin() and tell() allocate.
 """
 
 from cosem.push_setup import host_end

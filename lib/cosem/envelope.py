@@ -10,7 +10,8 @@ and whether what comes back is from that client (IEC 62056-5-3, 5.3; Push setup,
     for an open association       as its answers: by the dedicated key if it has one, and in the
                                   service-specific form where there is one
 
-Loaded when something is to be sent. seal() and of_association() allocate, opens() does not.
+Loaded when something is to be sent. seal() and of_association() allocate; wrap() and opens() do
+not.
 """
 
 from cosem import slots
@@ -129,22 +130,25 @@ class Envelope:
     def _protect(self, context, form, dedicated, kinds, plain):
         n = len(plain)
         buf = bytearray(_FRONT + n + _BEHIND)
-        pos = _FRONT
-        copy(buf, pos, plain, 0, n)
+        copy(buf, _FRONT, plain, 0, n)
         if not kinds:
-            return buf, pos, pos + n
-        model = self.model
-        handler = model.handler_of(context.row)
+            return buf, _FRONT, _FRONT + n
+        handler = self.model.handler_of(context.row)
         if not context.loaded:
             handler.load(context)
         key = context.unicast
-        if dedicated is None and key is not None and key.is_low():
+        if dedicated is None and key is not None and key.exhausted():
             handler.reserve(context, key, key.rx)
+        self.client.dedicated = dedicated
+        pos = self.wrap(context, form, kinds, buf, _FRONT, _FRONT + n)
+        return None if pos < 0 else (buf, pos, self.client.plain_end)
+
+    def wrap(self, context, form, kinds, buf, pos, end):
+        """Protect the APDU buf[pos:end] where it lies; its start, and client.plain_end is its end;
+        -1: there is no key, or no counter. Nothing is allocated."""
         a = self.client
         a.form = form
-        a.dedicated = dedicated
-        pos = self._ciphering.protect(a, context, model.system_title, kinds, buf, pos, pos + n)
-        return None if pos < 0 else (buf, pos, a.plain_end)
+        return self._ciphering.protect(a, context, self.model.system_title, kinds, buf, pos, end)
 
     def opens(self, buf, pos, end):
         """Is the APDU buf[pos:end] protected as one of this client has to be? 0: it is, and plain
