@@ -16,6 +16,7 @@ import test_demand_register
 import test_disconnect_control
 import test_hdlc_setup
 import test_network_setup
+import test_profile_compact_array
 import test_profile_compression
 import test_profile_generic
 import test_register
@@ -268,10 +269,29 @@ def compression(m):
                 m.log.append(("ask", row, c.BUFFER, selector, data, 0, crc32(answer)))
 
 
+def compact_array(m):
+    c = test_profile_compact_array
+    row, energy = m.row(7, c.COMPACT), m.row(3, c.ENERGY)
+    get_all(m, row)
+    for k in range(12):
+        m.set(energy, 2, u32(k << 20))
+        m.run(60)
+        m.act(row, c.CAPTURE)
+    for order in (c.LIFO, c.FIFO):
+        m.set(row, c.SORT_METHOD, enum(order))
+        for _ in range(5):
+            m.act(row, c.CAPTURE)
+        get_all(m, row)
+        for data in (c.by_entry(2, 4), c.by_entry(1, 0, 2, 4), c.by_entry(6, 9)):
+            m.get(row, c.BUFFER, c.ENTRY, data)
+    get_all(m, m.row(62, c.SNAPSHOT))
+
+
 CASES = {
     "clock": (CLOCK, clock),
     "compact_data": (test_compact_data.OBJECTS, compact),
     "profile_generic": (P.OBJECTS % 20, profile),
+    "profile_compact_array": (test_profile_compact_array.definition(20), compact_array),
     "profile_compression": (test_profile_compression.definition(40), compression),
     "register": (test_register.OBJECTS, register),
     "demand_register": (

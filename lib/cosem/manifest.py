@@ -34,6 +34,7 @@ package(
         "notifier.py",
         "port_protection.py",
         "profile_columns.py",
+        "profile_compact_array.py",
         "profile_compression.py",
         "profile_generic.py",
         "profile_order.py",

@@ -64,8 +64,12 @@ _DOUBLE_LONG_UNSIGNED = const(0x06)
 _ALL = const(0x3FFFFFFF)
 # Behind a row: an item of a computed attribute of which one element is captured.
 _SLACK = const(128)
-# s.b of a view that is one run of rows; else it is the place of row s.a of a search.
+# s.b of a view that is one run of rows, as an array and as a compact-array; above them it is the
+# place of row s.a of a search.
 _RUN = const(-2)
+_COMPACT = const(-3)
+# A bit of COMPRESSION.
+_AS_COMPACT_ARRAY = const(4)
 
 
 class Handler(handler.Handler):
@@ -80,7 +84,7 @@ class Handler(handler.Handler):
         handler.Handler.__init__(self, model)
         self.profiles = {}
         self._orders = {}  # of those that may be sorted, by row
-        self._compression = None  # of a profile that has some, see there
+        self._compression = self._compact = None  # of a profile that has it, see _compress()
         self._shifts = 0  # jumps of the clock that have been seen
         self.clock = None
         self.on_capture = None
@@ -107,9 +111,7 @@ class Handler(handler.Handler):
         self.profiles[row] = p
         for r in getattr(model.definition, "COMPRESSION", ()):
             if r[0] == row:
-                from cosem.profile_compression import Compression
-
-                p.compression = self._compression = Compression(self, p, r[1], self._compression)
+                self._compress(p, r[1])
         profile_columns.load(self.model, p)
         self._load_numbers(p)
         if p.sort > _LIFO or (model.slot(row, _SORT_METHOD) >= 0 and ring.capacity <= 64):
@@ -121,6 +123,17 @@ class Handler(handler.Handler):
                 fill(self.row, 0, ring.row_len, _NULL)
                 ring.read(k, self.row, 0)
                 self._note_time(p, ring.first + k)
+
+    def _compress(self, p, how):
+        """The buffer of p has another form than that of an array of rows (boot)."""
+        if how & _AS_COMPACT_ARRAY:
+            from cosem.profile_compact_array import CompactArray
+
+            p.compression = self._compact = CompactArray(self, p, self._compact)
+        else:
+            from cosem.profile_compression import Compression
+
+            p.compression = self._compression = Compression(self, p, how, self._compression)
 
     def _load_numbers(self, p):
         """Take over the other settings; True if one of them is another than before."""
@@ -341,7 +354,7 @@ class Handler(handler.Handler):
     def open_run(self, p, s, v, n):
         """Answer with the n rows from row v of the view."""
         s.a = self.place(p, v) if n else 0
-        s.b = _RUN
+        s.b = _RUN if p.compression is None else p.compression.form(s, n)
         s.n = n + 1
         return _SUCCESS
 
@@ -381,7 +394,7 @@ class Handler(handler.Handler):
         if s.attribute == _ENTRIES_IN_USE:
             buf[pos] = _DOUBLE_LONG_UNSIGNED
             return put_u32(buf, pos + 1, self.visible(p))
-        if s.k == 0:
+        if s.k == 0 and s.b != _COMPACT:
             buf[pos] = _ARRAY
             return put_length(buf, pos + 1, s.n - 1)
         if p.compression is not None:
@@ -390,7 +403,7 @@ class Handler(handler.Handler):
 
     def number(self, p, s):
         """Number in the ring of the row that is item s.k; outside of the ring if it is gone."""
-        if s.b != _RUN:
+        if s.b > _RUN:
             k = self.range.seek(p, s)
             return self.index(p, k) if 0 <= k < self.visible(p) else -1
         if p.sort == _FIFO:

@@ -38,7 +38,8 @@ Keys of an object beside the names of its attributes (which give their initial v
                      Of Compact data for the octets of compact_buffer and template_description, too
     volatile         true: not saved; ram = [attribute]: the meter program patches it
     row_len          octets of a profile's row, when more than its columns need now
-    compression      of a profile's buffer: "null-data", "delta" (cosem/profile_compression.py)
+    compression      of a profile's buffer: ["null-data"], ["null-data", "delta"] (which are in
+                     cosem/profile_compression.py) or ["compact-array"] (profile_compact_array.py)
     base_name        short name; assigned where it is left out and short names are used
     secret           of Association SN (of Association LN it is an attribute)
     values           {attribute = value} where an attribute has the name of a key above

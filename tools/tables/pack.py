@@ -17,7 +17,7 @@ from .notation import obis, plain
 
 COMPUTED, ROM, RAM, NAME, ABSENT = range(5)
 CHECK, CHANGED = 0x10, 0x20
-_COMPRESSION = ("null-data", "delta")  # of a profile's buffer, from bit 0
+_COMPRESSION = ("null-data", "delta", "compact-array")  # of a profile's buffer, from bit 0
 _MOST_SHAPES = 1 << 10  # as many as an entry can number
 _LENGTH_LEN = 2  # a row ends with the length of its columns
 # The ring of a vault (firmware/vault.py): a head, the longest private key and certificate; more
@@ -449,6 +449,9 @@ class Packer:
             raise self.error(path, "compression of %s; expected it of a profile" % o.text)
         for word in o.compression:
             one_of(self.document, path, word, _COMPRESSION)
+        if "compact-array" in o.compression and len(set(o.compression)) > 1:
+            message = "compression %s of %s; expected compact-array alone"
+            raise self.error(path, message % (" and ".join(o.compression), o.text))
         return sum(1 << _COMPRESSION.index(word) for word in set(o.compression))
 
     def certificates(self, t):

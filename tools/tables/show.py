@@ -73,7 +73,7 @@ def module(tables):
     text += "# (row, row_len, capacity)\nRINGS = (\n"
     text += "".join("    %r,\n" % (row,) for row in tables.rings) + ")\n\n"
     if tables.compression:
-        text += "# (row, bits: 1 null-data, 2 delta)\nCOMPRESSION = (\n"
+        text += "# (row, bits: 1 null-data, 2 delta, 4 compact-array)\nCOMPRESSION = (\n"
         text += "".join("    %r,\n" % (row,) for row in tables.compression) + ")\n\n"
     if tables.certificates:
         text += "# (row of Security setup, entity, kind, system title, certificate, private key)\n"
