@@ -42,6 +42,8 @@ ENTRIES = (
     "firmware.links.push",
 )
 RESIDENT = (
+    "dlms.server",
+    "dlms.secured_association",
     "firmware.board_main",
     "dlms.server",
     "dlms.secured",

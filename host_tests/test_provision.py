@@ -276,10 +276,11 @@ class Meter:
 
     def ask(self, client, apdu, server=1):
         n = -1
+        apdu = bytearray(apdu)  # what comes again is as the server has left it
         while n < 0:
             if self.server.todo:
                 self.server.work()
-            n = self.server.request(self.channel, client, server, bytearray(apdu), 0, len(apdu))
+            n = self.server.request(self.channel, client, server, apdu, 0, len(apdu))
         return bytes(self.channel.tx[self.channel.tx_pos : self.channel.tx_pos + n])
 
     def secured(self, client, sheet):

@@ -36,6 +36,21 @@ def test_general_protection_is_for_who_has_negotiated_it():
     assert c.talk.say(c.protect(bytes.fromhex(GET % FREE), kind=kind).hex()) == "D80102"
 
 
+def test_it_is_loaded_when_the_first_client_comes_that_needs_it():
+    meter = Meter()
+    t = meter.talk()
+    t.open()
+    t.say(GET % FREE)
+    t.say("6200")
+    assert meter.server.secured is None
+    # Somebody whom there is no association for, and what is no AARQ.
+    assert meter.talk(client=99).open().startswith("61")
+    assert meter.talk(client=50, server=17).say("C8050000000000")[:2] == "D8"
+    assert meter.server.secured is None
+    careful(meter)
+    assert meter.server.secured is not None
+
+
 def careful(meter=None, **how):
     return Client((meter or Meter()).talk(client=50, server=17), **how).open()
 

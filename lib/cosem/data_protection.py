@@ -85,7 +85,7 @@ class Handler(Base):
     def open(self, s):
         """Made anew each time that it is read, but for the blocks of one answer."""
         a = s.association
-        if a is None or a.server.secured is None:
+        if a is None or not a.secures:
             return _OBJECT_UNAVAILABLE
         if a.asks:
             result = a.code
@@ -117,7 +117,7 @@ class Handler(Base):
 
     def invoke(self, s, method, buf, pos, end):
         a = s.association
-        if a is None or a.server.secured is None:
+        if a is None or not a.secures:
             return _OBJECT_UNAVAILABLE
         return _LATER
 

@@ -62,7 +62,8 @@ class Envelope:
         a.title = a.certificate = b""
         self.context = None
         self._ciphering = None
-        if server.secured is not None:
+        if server.secures:
+            server.load("dlms.secured")
             from dlms import ciphering
 
             self._ciphering = ciphering

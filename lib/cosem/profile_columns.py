@@ -63,6 +63,8 @@ class Profile:
     last_minute, last_second   time of the newest row, to see that rows go back in time
     """
 
+    compression = None  # of the class: few have some
+
     def __init__(self, model, row, ring):
         n = model.capacity(row, _CAPTURE_OBJECTS)
         if model.slot(row, _CAPTURE_OBJECTS) < 0:
@@ -72,7 +74,6 @@ class Profile:
             n = _MAX_COLUMNS
         self.row = row
         self.ring = ring
-        self.compression = None
         self.columns = bytearray(_COLUMN_LEN * n)
         self.n_columns = -1
         self.clock_column = -1

@@ -18,7 +18,6 @@ suites 1 and 2 are in model.vault; without it, and in suite 0, those are object-
 
 from cosem.handler import Handler as Base
 from dlms.axdr import put_length
-from dlms.ciphering import Context, Key, ahead
 from dlms.prim import compare, copy, fill
 from micropython import const
 
@@ -55,6 +54,7 @@ _OBJECT_UNAVAILABLE = const(11)
 _TYPE_UNMATCHED = const(12)
 _OTHER_REASON = const(250)
 
+_SECURITY_SETUP = const(64)
 _SECURITY = const(8)  # of a row of ASSOCIATIONS in the definition
 
 # Instance e of Security setup 0.0.43.0.e shows its counter in Data 0.0.43.1.e.
@@ -65,19 +65,29 @@ class Handler(Base):
     def __init__(self, model):
         Base.__init__(self, model)
         self._contexts = {}
+        self._ciphering = None  # dlms.ciphering; this and the contexts: from begin() on
         # certificate_fields.py, where there is a suite with certificates; see forget().
         self._fields = None
 
     # --- Contexts ---------------------------------------------------------------------------
 
     def start(self, row):
-        model = self.model
-        suite = model.get_int(row, _SECURITY_SUITE)
-        context = self._contexts[row] = Context(row, suite)
-        if suite and model.vault is not None:
+        if self._suite(row) and self.model.vault is not None:
             self._load_fields()
-        self._set_policy(context)
         self._show(row)
+
+    def begin(self):
+        """The first client with security has come. Allocates."""
+        from dlms import ciphering
+
+        self._ciphering = ciphering
+        model = self.model
+        for row in model.rows(_SECURITY_SETUP):
+            context = self._contexts[row] = ciphering.Context(row, self._suite(row))
+            self._set_policy(context)
+
+    def _suite(self, row):
+        return self.model.get_int(row, _SECURITY_SUITE)
 
     def _load_fields(self):
         from cosem import certificate_fields
@@ -115,7 +125,7 @@ class Handler(Base):
 
     def make_key(self, row, octets):
         """A Key of octets, with the authentication key of object row; for a dedicated key."""
-        return Key(self.model.aes(octets), self._contexts[row].aad)
+        return self._ciphering.Key(self.model.aes(octets), self._contexts[row].aad)
 
     def _octets(self, context, key_id):
         at = self.model.state(context.row, _KEYS) + key_id * _KEY_ROOM
@@ -145,7 +155,7 @@ class Handler(Base):
         octets = self._octets(context, key_id)
         if not any(octets):
             return None
-        key = Key(self.model.aes(octets), context.aad)
+        key = self._ciphering.Key(self.model.aes(octets), context.aad)
         at = self.model.state(context.row, _COUNTERS) + rx
         for counter in (key.rx, key.rx_before, key.rx_end):
             copy(counter, 0, self.model.image, at, 4)
@@ -182,6 +192,7 @@ class Handler(Base):
         model = self.model
         at = model.state(context.row, _COUNTERS)
         rx = at + (_RX if key is context.unicast else _RX_BROADCAST)
+        ahead = self._ciphering.ahead
         rx_end = ahead(counter)
         image = model.image
         image[rx : rx + 4] = rx_end
@@ -225,7 +236,7 @@ class Handler(Base):
 
     def open(self, s):
         s.n = 1
-        if s.attribute == _CERTIFICATES and self._contexts[s.row].suite:
+        if s.attribute == _CERTIFICATES and self._suite(s.row):
             if s.association is not None and s.association.asks:
                 s.association.forget_job()
             if self._fields is None:
@@ -244,7 +255,7 @@ class Handler(Base):
     def _certificate(self, row, k):
         """Go to the first certificate from record k (0..) on, and return where it is; -1: none."""
         vault = self.model.vault
-        if vault is None or not self._contexts[row].suite:
+        if vault is None or not self._suite(row):
             return -1
         while vault.nth(row, k):
             # A key pair that waits for its certificate is none.
@@ -275,7 +286,9 @@ class Handler(Base):
     def _client_title(self, s):
         """Of the association that asks, else of one that is open; none if there is none."""
         a = s.association
-        context = self._contexts[s.row]
+        context = self.context(s.row)
+        if context is None:
+            return b""
         if a is not None and a.context is context:
             return a.title
         for a in self.model.associations:
@@ -284,13 +297,12 @@ class Handler(Base):
         return b""
 
     def invoke(self, s, method, buf, pos, end):
-        context = self._contexts[s.row]
         if method == _SECURITY_ACTIVATE:
-            return self._activate(context, buf[pos + 1])
+            return self._activate(s.row, buf[pos + 1])
         # A script has no client whose keys they are.
         if s.association is None:
             return _OBJECT_UNAVAILABLE
-        if method != _KEY_TRANSFER and (not context.suite or self.model.vault is None):
+        if method != _KEY_TRANSFER and (not self._suite(s.row) or self.model.vault is None):
             return _OBJECT_UNAVAILABLE
         return _LATER
 
@@ -328,21 +340,23 @@ class Handler(Base):
         a.agreed = None
         model.later(context)
 
-    def _activate(self, context, policy):
+    def _activate(self, row, policy):
         """A policy may get stronger, never weaker."""
         model = self.model
-        old = model.get_int(context.row, _SECURITY_POLICY)
-        if model.version(context.row) == 0:
+        old = model.get_int(row, _SECURITY_POLICY)
+        if model.version(row) == 0:
             good = policy <= 3 and policy & old == old
         else:
             # Digital signatures need a suite that has them.
-            good = policy & old == old and not policy & (0x93 if not context.suite else 0x03)
+            good = policy & old == old and not policy & (0x93 if not self._suite(row) else 0x03)
         if not good:
             return _READ_WRITE_DENIED
-        model.put_int(context.row, _SECURITY_POLICY, policy)
-        model.edited(context.row, _SECURITY_POLICY)
+        model.put_int(row, _SECURITY_POLICY, policy)
+        model.edited(row, _SECURITY_POLICY)
         # This answer goes out as the request came; the next one has to be strong enough.
-        self._set_policy(context)
+        context = self.context(row)
+        if context is not None:
+            self._set_policy(context)
         return _SUCCESS
 
     def rekey(self, context):

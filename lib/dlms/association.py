@@ -100,6 +100,7 @@ class Association:
     # Of the class, and so without room in each association of a meter that has no short names.
     short = None
     own_name = 0
+    secures = False  # see secured_association.py
 
     def __init__(self, server, work_len):
         self.server = server

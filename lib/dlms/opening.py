@@ -93,6 +93,8 @@ def open(channel, a, client_sap, server_sap, buf, pos, end):
     config = server.config(client_sap, server_sap)
     if config is not None and config[_PRE_ESTABLISHED]:
         return _refuse(channel, _REJECTED_PERMANENT, _USER)
+    if server.lacks_security(config):
+        return -1
     if a is None:
         a = server.free(config, channel)
         if a is None:
@@ -198,7 +200,7 @@ def judge(a, config, aarq, request, buf):
         a.limit = channel.max_pdu
         if request.max_pdu and request.max_pdu < a.limit:
             a.limit = request.max_pdu
-        if security is not None:
+        if a.secures:
             a.opened(context, by_hls, aarq, request, buf)
         if by_hls:
             diagnostic = _AUTHENTICATION_REQUIRED

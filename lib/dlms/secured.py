@@ -12,7 +12,6 @@ from dlms import ciphering, exceptions, hls, identified
 from dlms.ciphering import OVERHEAD as _OVERHEAD
 from dlms.get import request as _get
 from dlms.prim import compare, copy, gap
-from dlms.secured_association import SecuredAssociation
 from dlms.security_work import Work
 from micropython import const
 
@@ -76,8 +75,6 @@ _PROTECTED = (
     b"\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\xb8\x00\x00\x00\x00"
 )
 
-__all__ = ("Security", "SecuredAssociation")
-
 # Fields of a row of ASSOCIATIONS in the definition.
 _MECHANISM = const(3)
 _MAX_PDU = const(5)
@@ -102,6 +99,9 @@ class Security(Work):
         self.hls = hls
         self.general = None  # see load_general()
         self._lowest = None  # counter that an invocation-counter-error tells, of a job
+        handler = server.model.handler("security_setup")
+        if handler is not None:
+            handler.begin()
 
     def context_of(self, config):
         """The ciphering.Context of an association of the definition, or None."""

@@ -47,10 +47,14 @@ _FAILED = b"\x00\xfa\x05\x01\x00\x01"
 
 _OTHER_REASON = const(250)
 _LATER = const(-1)
+_SECURED = "dlms.secured"
 
 
 class SecuredAssociation(Association):
     """
+    Those of clients without security are such ones, too, where others have it: they may ask for
+    jobs. dlms.secured itself may not be loaded then.
+
     dedicated     a Key, or None
     title         the client's system title
     certificate   the one that the client has sent, b"": none
@@ -65,12 +69,14 @@ class SecuredAssociation(Association):
     code, octets  what the job that asks is about has ended with; None: it has not
     """
 
+    secures = True
+
     def __init__(self, server, work_len):
         self.code = None
         self.octets = b""
         self.kinds = 0
         self._job = None
-        self._method_row = self._method = 0
+        self._method = 0  # row << 8 | method, that a job is about
         Association.__init__(self, server, work_len)
         self.dedicated = None
         self.title = bytearray(_SYSTEM_TITLE_LEN)
@@ -98,7 +104,7 @@ class SecuredAssociation(Association):
         secured = self.server.secured
         self._ciphers(context)
         self.full_limit = self.limit
-        self.certificate = secured.certificate if aarq.certificate_end else b""
+        self.certificate = secured.certificate if secured and aarq.certificate_end else b""
         if aarq.title_end:
             copy(self.title, 0, buf, aarq.title_pos, _SYSTEM_TITLE_LEN)
         else:
@@ -162,6 +168,9 @@ class SecuredAssociation(Association):
 
     def ask(self, what, src, pos, end):
         """A job is to be made of src[pos:end]."""
+        if self.server.secured is None:
+            self.server.part(_SECURED)
+            return _LATER
         self.asks = what
         self.code = None
         self._job = None
@@ -171,8 +180,7 @@ class SecuredAssociation(Association):
         return _LATER
 
     def ask_method(self, row, method, buf, pos, end):
-        self._method_row = row
-        self._method = method
+        self._method = row << 8 | method
         return self.ask(_METHOD, buf, pos, end)
 
     def method_done(self, s):
@@ -214,8 +222,8 @@ class SecuredAssociation(Association):
     def _make(self, octets):
         secured = self.server.secured
         if self.asks == _METHOD:
-            handler = self.model.handler_of(self._method_row)
-            return handler.job(self, self._method_row, self._method, octets)
+            row = self._method >> 8
+            return self.model.handler_of(row).job(self, row, self._method & 0xFF, octets)
         if self.asks == _PASS_3:
             title = self.model.system_title
             return secured.hls.ecdsa(self, self.config[_SECURITY], title, octets)

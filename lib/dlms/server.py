@@ -41,6 +41,7 @@ _SERVICES = (
 )
 _CONFORMANCE_ACCESS = const(0x000040)
 _OPENING = "dlms.opening"
+_SECURED = "dlms.secured"
 
 # States and events of association.py.
 _IDLE = const(0)
@@ -125,10 +126,11 @@ class Server:
         self.aliases = [
             find(model.objects, d[1], d[2], _CURRENT_ASSOCIATION, 0) for d in model.devices
         ]
-        # Of dlms.secured, where some association ciphers or has high level security; a meter
-        # without does not even import it.
+        # Some association ciphers or has high level security: the first client of such a one has
+        # dlms.secured loaded, which stays; a meter without does not even import it.
+        self.secures = False
         self.secured = None
-        # Likewise dlms.short_names.
+        # Likewise dlms.short_names, but at once.
         self.short = None
         # Modules that requests have wanted, by name; see part().
         self.parts = {}
@@ -146,11 +148,10 @@ class Server:
                 accesses = True
             if _has_secret(config):
                 reserved = 1
-            if config[_MECHANISM] > _LLS or config[_SECURITY] >= 0:
-                from dlms import secured
+            if _is_secure(config):
+                from dlms.secured_association import SecuredAssociation as make
 
-                self.secured = self.secured or secured.Security(self)
-                make = secured.SecuredAssociation
+                self.secures = True
             if config[_CONTEXT] & 1 == 0:
                 from dlms import short_names
 
@@ -184,8 +185,17 @@ class Server:
 
     def load(self, name):
         """Have a part. Allocates."""
-        self.parts[name] = self.model.load(name)
+        part = self.parts[name] = self.model.load(name)
         self.opening = self.parts.get(_OPENING)
+        if name == _SECURED and self.secured is None:
+            self.secured = part.Security(self)
+
+    def lacks_security(self, config):
+        """Is security still to be loaded, before anything is done for this client?"""
+        if self.secured is not None or config is None or not _is_secure(config):
+            return False
+        self.part(_SECURED)
+        return True
 
     def in_use(self):
         """Has a client an association?"""
@@ -331,6 +341,8 @@ class Server:
             return exceptions.not_supported(channel, tag)
         config = self.config(client_sap, server_sap)
         if config is not None and config[_PRE_ESTABLISHED]:
+            if self.lacks_security(config):
+                return -1
             a = self._establish(channel, config)
             if a is not None:
                 if a.context is not None:
@@ -353,8 +365,8 @@ class Server:
             a.conformance = get_small_u32(config[_CONFORMANCE], 0)
             a.max_pdu = 0
             a.limit = channel.max_pdu
-            if self.secured is not None:
-                a.established(self.secured.context_of(config))
+            if self.secures:
+                a.established(self.secured.context_of(config) if self.secured else None)
             channel.last = a
         return a
 
@@ -422,3 +434,7 @@ class Server:
 
 def _has_secret(config):
     return config[_MECHANISM] != _LOWEST or config[_SECURITY] >= 0
+
+
+def _is_secure(config):
+    return config[_MECHANISM] > _LLS or config[_SECURITY] >= 0

@@ -67,6 +67,14 @@ _UNCONFIRMED = const(4)  # of server.py: no reply, and what has to wait comes ag
 class HDLC(Frames):
     closed = False
 
+    # Set by the application. True while the device has called the client (modem): CALLING
+    # addresses mean this device.
+    calling = False
+    # While it cannot take requests: they are answered with RNR.
+    busy = False
+    # Octets of our address in a UI frame that no frame of the client precedes: 1, 2 or 4.
+    address_len = 1
+
     def __init__(
         self,
         server,
@@ -105,12 +113,6 @@ class HDLC(Frames):
         self.window_rx = window
         self.inactivity_s = 120
         self.device_address = device_address
-        # True while the device has called the client (modem): CALLING addresses mean this device.
-        self.calling = False
-        # Octets of our address in a UI frame that no frame of the client precedes: 1, 2 or 4.
-        self.address_len = 1
-        # Set by the application while it cannot take requests: they are answered with RNR.
-        self.busy = False
 
         # The frame in hand.
         self.control = 0
