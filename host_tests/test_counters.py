@@ -10,7 +10,6 @@ own. Counters are saved in portions of 6 here, so that a short day has many.
 import types
 
 import pytest
-from cosem import security_setup
 from cosem.model import Model
 from device.nor import NOR
 from device.nor import PowerCut as FlashCut
@@ -58,7 +57,7 @@ def definition():
 @pytest.fixture
 def small_portions(monkeypatch):
     whole = ciphering.ahead
-    monkeypatch.setattr(security_setup, "ahead", lambda counter, n=PORTION: whole(counter, n))
+    monkeypatch.setattr(ciphering, "ahead", lambda counter, n=PORTION: whole(counter, n))
 
 
 UNCONFIRMED = "C10101 0001 0000603C01FF 02 00 09020102"
