@@ -33,6 +33,8 @@ _GLO_FIRST = const(0xC8)
 _DED_FIRST = const(0xD0)
 _DED_LAST = const(0xD7)
 
+_OPEN = const(2)  # state of association.py
+
 _TITLE_LEN = const(8)
 _COUNTER_LEN = const(4)
 _HEAD_LEN = const(5)  # security control and invocation counter
@@ -78,7 +80,7 @@ class Key:
         self.gcm = gcm.new(aes)
         self.aad = aad
         self.rx = bytearray(_COUNTER_LEN)
-        self.rx_before = bytearray(_COUNTER_LEN)  # rx, before the last request
+        self.rx_before = bytearray(_COUNTER_LEN)  # rx, before a request that opens, see hls.py
         self.tx = bytearray(_COUNTER_LEN)
         # A dedicated key lives as long as its association: nothing of it is saved.
         self.rx_end = bytearray(_NEVER)
@@ -265,7 +267,8 @@ def take(a, context, key, buf, at, end):
         a.server.secured.wants_counters(context, key, buf, counter)
         return _LATER
     rx = key.rx
-    copy(key.rx_before, 0, rx, 0, _COUNTER_LEN)
+    if a.state != _OPEN:
+        copy(key.rx_before, 0, rx, 0, _COUNTER_LEN)
     count(rx, 0, buf, counter)
     if key.shown >= 0:
         copy(a.model.image, key.shown, rx, 0, _COUNTER_LEN)
