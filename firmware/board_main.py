@@ -51,6 +51,7 @@ _JOBS = (
     "dlms.compact",
     "cosem.key_transfer",
     "cosem.key_agreement",
+    "cosem.key_places",
     "cosem.security_certificates",
     "cosem.certificate_fields",
     "crypto.certificate",

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from firmware.ports import ciphers
 from firmware.store import RAMStorage
 from firmware.vault import Vault
-from secure import GAK, GUEK, SERVER_TITLE, TITLE, Client, length, take_length
+from secure import GAK, GUEK, SERVER_TITLE, THIRD_GUEK, TITLE, Client, length, take_length
 from small import HERE, Meter
 from tables import show
 
@@ -34,7 +34,7 @@ DIGEST = {1: hashlib.sha256, 2: hashlib.sha384}
 SIZE = {1: 32, 2: 48}
 SERVER, CLIENT, AUTHORITY, OTHER = range(4)
 SIGNS, AGREES, TLS = range(3)
-KEYS = {1: (GUEK, GAK), 2: (GUEK * 2, GAK * 2), 0: (GUEK, GAK)}
+KEYS = {1: (GUEK, GAK), 2: (GUEK * 2, GAK * 2), 0: (THIRD_GUEK, GAK)}
 SAP = {1: 1, 2: 2, 0: 3}
 OTHER_TITLE = b"CLI\0\0\0\0\x08"
 

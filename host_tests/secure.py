@@ -9,6 +9,9 @@ import os
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 GUEK = bytes(range(16))
+SECOND_GUEK, THIRD_GUEK = bytes(range(0x20, 0x30)), bytes(range(0x30, 0x40))
+# What the definitions have for clients of the second and third Security setup.
+GUEKS = {41: SECOND_GUEK, 51: THIRD_GUEK, 52: THIRD_GUEK, 53: THIRD_GUEK, 54: THIRD_GUEK}
 GAK = bytes(range(0xD0, 0xE0))
 GBEK = bytes(range(15, -1, -1))
 KEK = bytes(range(0, 256, 17))
@@ -62,19 +65,21 @@ def take_length(octets, at):
 
 class Client:
     """kind: "glo", "ded", "general-glo", "general-ded", or None for plain text; sc: A, E or AE;
-    suite: 0, 1, or 2 with keys of 32 octets; meter_title: the system title of the meter."""
+    suite: 0, 1, or 2 with keys of 32 octets; guek: that of the client SAP if it is not said;
+    meter_title: the system title of the meter."""
 
     meter_title = SERVER_TITLE  # the meter that is talked to
     PASS_3 = "C30141000F0000280000FF0101"
     PASS_4 = "C70141000100"
 
-    def __init__(self, talk, mechanism=5, context=3, kind="glo", sc=AE, secret=b"", guek=GUEK,
+    def __init__(self, talk, mechanism=5, context=3, kind="glo", sc=AE, secret=b"", guek=None,
                  gak=GAK, title=TITLE, ic=0, dedicated=None, challenge=None, suite=0,
                  meter_title=SERVER_TITLE):  # fmt: skip
         self.talk, self.mechanism, self.context, self.kind, self.sc = (
             talk, mechanism, context, kind, sc,
         )  # fmt: skip
-        self.secret, self.guek, self.gak, self.title, self.ic = secret, guek, gak, title, ic
+        self.guek = GUEKS.get(getattr(talk, "client", 0), GUEK) if guek is None else guek
+        self.secret, self.gak, self.title, self.ic = secret, gak, title, ic
         self.suite, self.meter_title = suite, meter_title
         self.dedicated, self.dedicated_ic = dedicated, 0
         self.challenge = challenge or os.urandom(16)

@@ -7,7 +7,7 @@ import hashlib
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
-from secure import AE, GBEK, KEK, SERVER_TITLE, A, Client, E, gcm, length, take_length
+from secure import AE, KEK, SERVER_TITLE, A, Client, E, gcm, length, take_length
 from suites import CURVES, SIZES, SigningClient, key, public, sign, verify
 
 KINDS = ("identified", "broadcast", "wrapped", "one-pass", "static")
@@ -42,7 +42,6 @@ class General:
         self.signs = False
         self.meter_title = SERVER_TITLE
         self.kek = KEKS[self.suite]
-        self.gbek = GBEK
         self.transaction = 1
         self.fresh_ic = 0
         self.content_key = bytes(range(0xA0, 0xB0)) * (2 if self.suite == 2 else 1)
@@ -79,7 +78,7 @@ class General:
         if kind == "identified":
             return b"\1\0\0", self.guek
         if kind == "broadcast":
-            return b"\1\0\1", self.gbek
+            return b"\1\0\1", self.guek[::-1]  # so the definitions have it
         if kind == "wrapped":
             return b"\1\1\0" + field(aes_key_wrap(self.kek, self.content_key)), self.content_key
         nonce = b""

@@ -4,7 +4,7 @@
 import subprocess
 
 import tables
-from secure import Client
+from secure import THIRD_GUEK, Client
 from small import HERE, Meter, Talk, aarq
 from suites import SigningClient
 from tables import show
@@ -79,7 +79,7 @@ class ShortSigningClient(SigningClient):
     PASS_4 = "0C0100"
 
     def __init__(self, meter, suite, **how):
-        super().__init__(meter, suite, context=4, **how)
+        super().__init__(meter, suite, context=4, guek=THIRD_GUEK, **how)
 
     def aarq(self, initiate="01 000000 065F1F0400 3CFF3F FFFF", protect=True):
         return super().aarq(initiate=initiate, protect=protect)
@@ -89,6 +89,7 @@ class DeviceTalk:
     """The meter on MicroPython, its heap locked while it serves: device/short_names.py."""
 
     def __init__(self, micropython, folder, client, server):
+        self.client = client
         t = tables.compile(str(SHORT_NAMES))
         (folder / "definition.py").write_text(show.module(t))
         self.process = subprocess.Popen(

@@ -35,6 +35,7 @@ ENTRIES = (
     "cosem.compact_capture",
     "cosem.key_transfer",
     "cosem.key_agreement",
+    "cosem.key_places",
     "cosem.security_certificates",
     "crypto.ec",
     # And what is sent unasked.

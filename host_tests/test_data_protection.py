@@ -17,7 +17,7 @@ from cosem.protected import decode
 from fakes import u32
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from secure import AE, SERVER_TITLE, A, E, gcm, take_length
+from secure import AE, SERVER_TITLE, THIRD_GUEK, A, E, gcm, take_length
 from secure_general import General0, General12, field
 from test_profile_generic import Talk
 from test_profile_generic import at as time
@@ -347,7 +347,7 @@ def test_suite_0_and_no_security_setup():
 def test_keys_of_another_security_setup(kind):
     """Which no client of now has: they are made when they are needed."""
     c = client()
-    other = General0(None)
+    other = General0(None, guek=THIRD_GUEK)
     made = protects(other, structure(octet_string(b"abc")), (kind, AE))
     assert call(c, 2, array([VALUE]), made[0], octet_string(made[1]), e=3) == DONE
     assert call(c, 2, array([VALUE]), made[0], octet_string(made[1]), e=3) == NOT_TAKEN
@@ -364,7 +364,7 @@ def test_keys_that_are_let_go_of_meanwhile(kind, method):
     a = [a for a in model.associations if a.config][0]
     row = model.rows(30)[2]
     context = model.handler("security_setup").context(suites.ROWS[2] + 1)
-    other = General0(None)
+    other = General0(None, guek=THIRD_GUEK)
     if method == 2:
         made = protects(other, structure(octet_string(b"abc")), (kind, AE))
         parts = [array([VALUE]), made[0], octet_string(made[1])]
@@ -719,7 +719,7 @@ def lone():
 def test_on_micropython(micropython, tmp_path):
     """Requests under a locked heap, jobs between them: suite 0, keys of each kind that it has."""
     (tmp_path / "definition.py").write_text(show.module(tables.compile(str(suites.SUITES))))
-    c = General0(None)
+    c = General0(None, guek=THIRD_GUEK)
     action = "C30141 001E 00002B0203FF %02X 01"
     requests = []
     for layer in (("identified", AE), ("wrapped", A), ("wrapped", AE)):

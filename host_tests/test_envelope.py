@@ -97,8 +97,8 @@ def test_no_key_is_given_up_in_the_end(m):
 
 
 def test_no_counter_is_left(m):
-    setup = m.row("0.0.43.0.1.255", 64)
-    m.model.image[m.model.state(setup, 1) : m.model.state(setup, 1) + 4] = b"\xff\xff\xff\xfe"
+    handler = m.model.handler("security_setup")
+    handler._tx[:] = handler._tx_end[:] = b"\xff\xff\xff\xfe"
     m.push(V2)
     m.second(100)
     assert m.paths.sent == [] and m.notifier.lost == 1

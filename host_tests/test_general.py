@@ -421,13 +421,13 @@ def test_what_cannot_be_saved_is_not_taken():
 def test_the_last_counters_of_all():
     c = client(0, "wrapped")
     assert c.ask(GET) == VALUE
-    marks = [a.context.marks for a in c.talk.meter.server.associations if a.context][0]
     c.fresh_ic = 0xFFFFFFFE
     assert c.ask(GET) == VALUE
     c.transaction = 0
     assert c.ask(GET, ic=0xFFFFFFFF).startswith(REPLAYED)
     c.transaction = 50
-    marks.tx = marks.tx_end = 0xFFFFFFFD - 2
+    key = c.talk.channel.last.context.unicast
+    key.tx[:] = key.tx_end[:] = (0xFFFFFFFD - 2).to_bytes(4, "big")
     assert [c.ask(GET, ic=0) for _ in range(3)] == [VALUE, VALUE, REFUSED]
 
 

@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 from crypto import ec
-from secure import SERVER_TITLE
+from secure import GAK, SERVER_TITLE, THIRD_GUEK
 from suites import (
     AUTHORITY, CLIENT, NOW, SERVER, SIGN, SIZES, SigningClient, SuitesMeter, certificate, held,
     key, sign,
@@ -234,7 +234,7 @@ def test_a_suite_without_signatures():
     c = SigningClient(SuitesMeter(), 1)
     c.suite = 0
     c.talk = c.meter.talk(client=54, server=17)
-    c.guek, c.gak = bytes(range(16)), bytes(range(0xD0, 0xE0))
+    c.guek, c.gak = THIRD_GUEK, GAK
     got = c.begin()
     assert (got["result"], got["diagnostic"]) == (1, 11)
 

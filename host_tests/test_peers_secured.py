@@ -23,7 +23,7 @@ from peer_sessions import (
     module_of,
     read_everything,
 )
-from secure import GAK, GBEK, GUEK, KEK, TITLE
+from secure import GAK, GBEK, GUEK, GUEKS, KEK, TITLE
 from small import that_runs
 
 GURUX, COSEM = "gurux_client.py", "dlms_cosem_client.py"
@@ -127,8 +127,9 @@ def secured(connect):
     # Each goes on far above where the last one has stopped: nothing is taken twice.
     counters = itertools.count(_COUNTERS[0], 5000)
 
-    def get(program, meter, link, what, options=(), open=True, guek=GUEK, gak=GAK, secret=None):
+    def get(program, meter, link, what, options=(), open=True, guek=None, gak=GAK, secret=None):
         sap, own = client_of(program, what)
+        guek = guek or GUEKS.get(sap, GUEK)
         _COUNTERS[0] = next(counters)
         if what == "gmac, encrypted":
             # Which may not skip many: it goes on where the meter is, as it says to anybody.
@@ -256,11 +257,13 @@ def test_new_keys(runtime, link, fresh_small, secured):
 def test_a_new_master_key(fresh_small, secured):
     peer = secured(GURUX, fresh_small(), "wrapper", "gmac, both")
     transfer(peer, (KEK_ID, NEW), (GBEK_ID, GBEK))
-    with pytest.raises(Refusal) as e:
-        transfer(peer, (GUEK_ID, NEW))
-    assert e.value.args[0] == {"kind": "action_result", "code": OTHER_REASON}
-    transfer(peer, (GUEK_ID, NEW), kek=NEW)
-    peer.ask("keys", guek=NEW.hex(), counter=0)
+    guek = NEW[::-1]
+    for key, kek in ((guek, KEK), (NEW, NEW), (GBEK, NEW)):
+        with pytest.raises(Refusal) as e:
+            transfer(peer, (GUEK_ID, key), kek=kek)
+        assert e.value.args[0] == {"kind": "action_result", "code": OTHER_REASON}
+    transfer(peer, (GUEK_ID, guek), kek=NEW)
+    peer.ask("keys", guek=guek.hex(), counter=0)
     assert peer.get(1, VALUE, 2)["value"] == "0102"
 
 

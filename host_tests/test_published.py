@@ -36,6 +36,11 @@ class Example:
     def __init__(self, sap=CIPHERING, mechanism=1, context=3, client=CLIENT, server=SERVER):
         self.meter = Meter(HERE / "definitions/published.toml", HANDLERS)
         self.meter.model.system_title = server
+        if sap == SUITE_1:
+            # As if the definition had this key for suite 1 alone.
+            setup = self.meter.model.rows(64)[1]
+            at = self.meter.model.state(setup, 0)
+            self.meter.model.image[at : at + 16] = GUEK
         self.meter.model.handler("clock").set_utc(13624680, 0)  # in 2025
         self.talk = self.meter.talk(client=sap)
         self.client = Client(

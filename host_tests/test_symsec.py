@@ -10,7 +10,7 @@ no public source says. All over HDLC and the wrapper, with Security setup of bot
 import pytest
 from cryptography.hazmat.primitives import keywrap
 from profiles.wrapper import Wrapper
-from secure import AE, GAK, GUEK, KEK, SERVER_TITLE, TITLE, A, Client, E
+from secure import AE, GAK, GUEK, GUEKS, KEK, SERVER_TITLE, TITLE, A, Client, E
 from small import HERE, Meter
 from test_jobs import HDLCTalk
 
@@ -31,7 +31,7 @@ class WrapperTalk:
     """A client that says its APDUs in wpdus."""
 
     def __init__(self, meter, client):
-        self.meter = meter
+        self.meter, self.client = meter, client
         self.channel = meter.server.channel()
         self.wrapper = Wrapper(meter.server, self.channel)
         self.saps = client.to_bytes(2, "big") + b"\0\x11"
@@ -55,6 +55,7 @@ class WrapperTalk:
 def over_hdlc(meter, client):
     talk = HDLCTalk(meter, client, 128)
     talk.channel = talk.line.channel
+    talk.client = client
     return talk
 
 
@@ -89,7 +90,7 @@ def associate(request, meter):
     last = []
 
     def get(sap=FREE, open=True, **how):
-        ic = last[-1].ic if last and last[-1].guek == how.get("guek", GUEK) else 0
+        ic = last[-1].ic if last and last[-1].guek == how.get("guek", GUEKS.get(sap, GUEK)) else 0
         c = Client(request.param(meter, sap), ic=ic, **how)
         if last:
             last[-1].talk.channel.release()

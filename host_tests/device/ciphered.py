@@ -22,12 +22,12 @@ from firmware.ports import ciphers  # noqa: E402
 from firmware.ports import micropython as port  # noqa: E402
 from micropython import heap_lock, heap_unlock  # noqa: E402
 
-GUEK = bytes(range(16))
 GAK = bytes(range(0xD0, 0xE0))
 DEDICATED = bytes(range(16, 32))
 TITLE = b"CLI\0\0\0\0\7"
 SERVER_TITLE = b"PMT\0\0\0\0\1"
 CLIENT = int(sys.argv[3]) if sys.argv[3:] else 41
+GUEK = bytes(range(0x20, 0x30)) if CLIENT == 41 else bytes(range(16))  # as in secure.py
 
 model = Model(definition)
 model.aes = ciphers.aes

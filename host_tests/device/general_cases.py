@@ -56,6 +56,9 @@ class Model:
     def kek(self, context):
         return ciphers.aes(self.kek_octets)
 
+    def tx(self, context):
+        return context.unicast.tx
+
     def save(self):
         return True
 

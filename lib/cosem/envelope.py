@@ -137,9 +137,7 @@ class Envelope:
         handler = self.model.handler_of(context.row)
         if not context.loaded:
             handler.load(context)
-        key = context.unicast
-        if dedicated is None and key is not None and key.exhausted():
-            handler.reserve(context, key, key.rx)
+        handler.tx(context)
         self.client.dedicated = dedicated
         pos = self.wrap(context, form, kinds, buf, _FRONT, _FRONT + n)
         return None if pos < 0 else (buf, pos, self.client.plain_end)

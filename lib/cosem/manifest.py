@@ -28,6 +28,7 @@ package(
         "envelope.py",
         "handler.py",
         "key_agreement.py",
+        "key_places.py",
         "key_transfer.py",
         "link_setup.py",
         "model.py",

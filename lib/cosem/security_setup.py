@@ -1,24 +1,33 @@
 # SPDX-License-Identifier: MIT
 """Security setup (class 64, versions 0 and 1; IEC 62056-6-2, 4.4.7 and 5.4.8).
 
-Keys at rest are hidden states of these objects, and nothing but this module reads them: others
+Keys at rest are hidden states of these objects, and nothing but this module reads them (and
+key_places.py, which says whether some are the same): others
 get a ciphering.Context, whose keys work and cannot be seen. A board with a secure element hands
 in another model.aes. States: `keys`, 32 octets each for GUEK, GBEK, GAK, KEK (suites 0 and 1 use
 the first 16); `counters`, 4 octets each: the first that the meter, and the first that a client,
 may use after a power failure; and the latter of the broadcast key; `marks`: see dlms/marks.py.
 
+What the meter protects has one row of counters, over all Security setups and all keys: global,
+dedicated, wrapped and agreed ones. So no system title, counter and key come together twice,
+whichever keys clients bring, again or to several setups. (The standard lets the counters of a new
+key begin at 0; a client only asks that they rise.) They last for 2**32 answers, 136 years of one a
+second; then nothing is protected any more. Saved they are in the first object. Counters of
+clients are one row for each of their keys, and begin at 0 with a new one.
+
 What is saved of a counter is always ahead of what is used (see dlms/ciphering.py): settle() makes
 it exact before an orderly end. The keys of a context are made when a client comes, and anew when
 one has been transferred.
 
-Methods but security_activate are jobs (see handler.py), in key_transfer.py, key_agreement.py and
-security_certificates.py, loaded when a client asks for one. Certificates and private keys of
-suites 1 and 2 are in model.vault; without it, and in suite 0, those are object-unavailable.
+Methods but security_activate are jobs (see handler.py), in key_transfer.py, key_agreement.py,
+key_places.py and security_certificates.py, loaded when a client asks for one. Certificates and
+private keys of suites 1 and 2 are in model.vault; without it, and in suite 0, those are
+object-unavailable.
 """
 
 from cosem.handler import Handler as Base
 from dlms.axdr import put_length
-from dlms.prim import compare, copy, fill
+from dlms.prim import compare, copy, fill, same
 from micropython import const
 
 # Attributes.
@@ -43,6 +52,7 @@ _KEK = const(3)
 _TX = const(0)
 _RX = const(4)
 _RX_BROADCAST = const(8)
+_LAST_TX = b"\xff\xff\xff\xfd"  # of ciphering.py
 
 _OCTET_STRING = const(9)
 _ARRAY = const(1)
@@ -66,6 +76,9 @@ class Handler(Base):
         Base.__init__(self, model)
         self._contexts = {}
         self._ciphering = None  # dlms.ciphering; this and the contexts: from begin() on
+        # The next counter of the meter, the first that is not saved yet, and the place where.
+        self._tx = self._tx_end = None
+        self._tx_at = 0
         # certificate_fields.py, where there is a suite with certificates; see forget().
         self._fields = None
 
@@ -82,9 +95,17 @@ class Handler(Base):
 
         self._ciphering = ciphering
         model = self.model
-        for row in model.rows(_SECURITY_SETUP):
+        rows = model.rows(_SECURITY_SETUP)
+        self._tx = bytearray(4)
+        self._tx_at = model.state(rows[0], _COUNTERS) + _TX
+        for row in rows:
             context = self._contexts[row] = ciphering.Context(row, self._suite(row))
             self._set_policy(context)
+            # Another definition may have another first object: the highest of all that were saved.
+            at = model.state(row, _COUNTERS) + _TX
+            if compare(model.image, at, self._tx, 0, 4) > 0:
+                copy(self._tx, 0, model.image, at, 4)
+        self._tx_end = bytearray(self._tx)
 
     def _suite(self, row):
         return self.model.get_int(row, _SECURITY_SUITE)
@@ -125,7 +146,13 @@ class Handler(Base):
 
     def make_key(self, row, octets):
         """A Key of octets, with the authentication key of object row; for a dedicated key."""
-        return self._ciphering.Key(self.model.aes(octets), self._contexts[row].aad)
+        return self._new_key(octets, self._contexts[row].aad)
+
+    def _new_key(self, octets, aad):
+        key = self._ciphering.Key(self.model.aes(octets), aad)
+        key.tx = self._tx
+        key.tx_end = self._tx_end
+        return key
 
     def _octets(self, context, key_id):
         at = self.model.state(context.row, _KEYS) + key_id * _KEY_ROOM
@@ -133,15 +160,11 @@ class Handler(Base):
 
     def _make_keys(self, context):
         """Keys as they are in the image; that of broadcasts is made when one comes."""
-        model = self.model
         context.loaded = True
         context.aad = bytearray(b"\0" + self._octets(context, _GAK))
         context.broadcast = False
         key = context.unicast = self._key(context, _GUEK, _RX)
         if key is not None:
-            at = model.state(context.row, _COUNTERS) + _TX
-            copy(key.tx, 0, model.image, at, 4)
-            copy(key.tx_end, 0, model.image, at, 4)
             key.shown = self._counter_slot(context.row)
             self._show(context.row)
 
@@ -155,7 +178,7 @@ class Handler(Base):
         octets = self._octets(context, key_id)
         if not any(octets):
             return None
-        key = self._ciphering.Key(self.model.aes(octets), context.aad)
+        key = self._new_key(octets, context.aad)
         at = self.model.state(context.row, _COUNTERS) + rx
         for counter in (key.rx, key.rx_before, key.rx_end):
             copy(counter, 0, self.model.image, at, 4)
@@ -188,24 +211,35 @@ class Handler(Base):
     # --- Counters ---------------------------------------------------------------------------
 
     def reserve(self, context, key, counter):
-        """Save counters of a key ahead of what is asked for: four octets. Allocates."""
+        """Save counters ahead: those of answers, and of a key of the context what is asked for
+        (four octets). Allocates."""
         model = self.model
-        at = model.state(context.row, _COUNTERS)
-        rx = at + (_RX if key is context.unicast else _RX_BROADCAST)
         ahead = self._ciphering.ahead
-        rx_end = ahead(counter)
         image = model.image
-        image[rx : rx + 4] = rx_end
-        unicast = context.unicast
-        if unicast is not None:
-            tx_end = ahead(unicast.tx)
-            image[at + _TX : at + _TX + 4] = tx_end
+        rx = -1
+        if key is not None and (key is context.unicast or key is context.broadcast):
+            rx_end = ahead(counter)
+            rx = model.state(context.row, _COUNTERS)
+            rx += _RX if key is context.unicast else _RX_BROADCAST
+            image[rx : rx + 4] = rx_end
+        tx_end = ahead(self._tx)
+        image[self._tx_at : self._tx_at + 4] = tx_end
         if not model.save():
             context.failed = True
             return
-        key.rx_end[:] = rx_end
-        if unicast is not None:
-            unicast.tx_end[:] = ahead(tx_end, -2)
+        if rx >= 0:
+            key.rx_end[:] = rx_end
+        self._tx_end[:] = ahead(tx_end, -2)
+
+    def tx(self, context):
+        """The next counter of the meter, which has been saved, for who protects between two
+        requests; None: there is none. Allocates."""
+        if compare(self._tx, 0, self._tx_end, 0, 4) >= 0:
+            if compare(self._tx_end, 0, _LAST_TX, 0, 4) < 0:
+                self.reserve(context, None, None)
+            if compare(self._tx, 0, self._tx_end, 0, 4) >= 0:
+                return None
+        return self._tx
 
     def tick(self, now):
         # What could not be saved may be tried again.
@@ -215,20 +249,20 @@ class Handler(Base):
     def settle(self):
         """The orderly end: what the image says of counters is made exact. None is used after
         that, unless it is reserved again."""
+        if self._tx is not None:
+            copy(self.model.image, self._tx_at, self._tx, 0, 4)
+            copy(self._tx_end, 0, self._tx, 0, 4)
         for row in self._contexts:
             self._settle(self._contexts[row])
 
     def _settle(self, context):
+        """The counters of clients."""
         model = self.model
         at = model.state(context.row, _COUNTERS)
         for key, rx in ((context.unicast, _RX), (context.broadcast, _RX_BROADCAST)):
             if key:
                 copy(model.image, at + rx, key.rx, 0, 4)
                 copy(key.rx_end, 0, key.rx, 0, 4)
-        key = context.unicast
-        if key is not None:
-            copy(model.image, at + _TX, key.tx, 0, 4)
-            copy(key.tx_end, 0, key.tx, 0, 4)
         if context.marks is not None:
             context.marks.settle()
 
@@ -314,16 +348,26 @@ class Handler(Base):
             from cosem.key_transfer import transfer
 
             context = self._contexts[row]
-            result, a.agreed = transfer(self.kek(context), context.key_len(), octets)
-            return result, b""
-        if method == _KEY_AGREEMENT:
+            result, keys = transfer(self.kek(context), context.key_len(), octets)
+            answer = b""
+        elif method == _KEY_AGREEMENT:
             from cosem.key_agreement import agree
 
-            result, answer, a.agreed = yield from agree(self.model, row, bytes(a.title), octets)
-            return result, answer
-        from cosem import security_certificates
+            result, answer, keys = yield from agree(self.model, row, bytes(a.title), octets)
+        else:
+            from cosem import security_certificates
 
-        return (yield from security_certificates.job(self.model, row, method, octets))
+            return (yield from security_certificates.job(self.model, row, method, octets))
+        if result:
+            return result, b""
+        from cosem.key_places import is_taken
+
+        agreed = [(row, key_id, key) for key_id, key in keys]
+        if is_taken(self.model, self, agreed):
+            # uncertain: which result; no public text says what a key is that another place has.
+            return _OTHER_REASON, b""
+        a.agreed = agreed
+        return _SUCCESS, answer
 
     def finish(self, a, row, method):
         """The answer to key_transfer or key_agreement is on its way, under the old keys."""
@@ -331,10 +375,10 @@ class Handler(Base):
             return
         model = self.model
         context = self._contexts[row]
-        for key_id, key in a.agreed:
+        for row, key_id, key in a.agreed:
             place = model.state(row, _KEYS) + key_id * _KEY_ROOM
             # The same key again keeps its counters.
-            if compare(model.image, place, key, 0, len(key)) != 0:
+            if not same(model.image, place, key, 0, len(key)):
                 copy(model.image, place, key, 0, len(key))
                 context.changed |= 1 << key_id
         a.agreed = None
@@ -360,13 +404,12 @@ class Handler(Base):
         return _SUCCESS
 
     def rekey(self, context):
-        """After the answer under the old keys: the new ones are in force. The counters of an
-        encryption key that is another one begin anew; others go on where they are."""
+        """After the answer under the old keys: the new ones are in force. The counters of clients
+        begin anew with an encryption key that is another one; others go on where they are."""
         model = self.model
-        self.settle()
+        self._settle(context)
         at = model.state(context.row, _COUNTERS)
         if context.changed & 1 << _GUEK:
-            fill(model.image, at + _TX, 4, 0)
             fill(model.image, at + _RX, 4, 0)
         if context.changed & 1 << _GBEK:
             fill(model.image, at + _RX_BROADCAST, 4, 0)

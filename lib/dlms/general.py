@@ -55,9 +55,7 @@ _NOT_POSSIBLE = const(1)
 _WRONG = const(5)
 _REPLAYED = const(6)
 _GLO = const(1)
-_DED = const(2)
 _GENERAL_BY_GLO = const(3)
-_GENERAL_BY_DED = const(4)
 _IDENTIFIED = const(5)
 # form, after those of ciphering.py and identified.py.
 _WRAPPED = const(6)
@@ -361,9 +359,7 @@ def _seal_in_place(a, context, octets, kinds, signed):
     if a.form < _IDENTIFIED:
         protect = ciphering.protect
         a.form = _form(a, signed)
-    key = a.dedicated if a.form == _DED or a.form == _GENERAL_BY_DED else context.unicast
-    if key is not None and key.exhausted() and not key.worn():
-        model.handler_of(context.row).reserve(context, key, key.rx)
+    model.handler_of(context.row).tx(context)
     start = _HEADERS + overhead(a, kinds)
     end = start + len(octets)
     buf = bytearray(end + _TAG_LEN)
@@ -396,7 +392,7 @@ def _seal_ciphering(a, context, octets, kinds):
         g = gcm.new(model.aes(key))
         yield
     _load(model, context)
-    counter = marks(model, context).next()
+    counter = model.handler_of(context.row).tx(context)
     if counter is None:
         return None
     fields = _fields(a, transaction)

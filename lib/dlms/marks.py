@@ -6,8 +6,7 @@ through all such messages of a Security setup object, over all their keys. A mes
 counter is not below the next; or, if it is authenticated, if its transaction-id, as a number of at
 most eight octets, is above all that were taken: a client that begins each key at counter 0 lets
 its transaction-ids go up. A signed message that nothing ciphers has no counter, and its
-transaction-id has to go up. The counters of answers go on over all keys, and are used once,
-whatever the key.
+transaction-id has to go up. Answers take the meter's own counters (cosem/security_setup.py).
 
 Data that are protected inside of an APDU (cosem/protected.py) are judged so with the meter's own
 keys, too: they have been made before the APDU, and come after it.
@@ -22,11 +21,10 @@ from micropython import const
 _NOT_POSSIBLE = const(1)
 _REPLAYED = const(6)
 
-# A hidden state of Security setup: tx, rx (four octets each), transaction-id (eight).
+# A hidden state of Security setup: rx (four octets), transaction-id (eight).
 _MARKS = const(2)
-_MARKS_LEN = const(16)
+_MARKS_LEN = const(12)
 _PORTION = const(64)
-_LAST_TX = 0xFFFFFFFD
 _NEVER = 0xFFFFFFFF
 _LAST_TRANSACTION = 0xFFFFFFFFFFFFFFFF
 
@@ -34,37 +32,36 @@ _LAST_TRANSACTION = 0xFFFFFFFFFFFFFFFF
 class Marks:
     """The counters of messages with keys of their own, of one Security setup object.
 
-    tx, rx        the next that is used, the lowest that is taken
+    rx            the lowest that is taken
     transaction   the highest that was taken
-    tx_end, rx_end, transaction_end   what has been saved: numbers below the first two, and up to
-                  the third, may have been used
+    rx_end, transaction_end   what has been saved: numbers below the first, and up to the second,
+                  may have been used
     """
 
     def __init__(self, model, row):
         self.model = model
         self.at = at = model.state(row, _MARKS)
         image = model.image
-        self.tx = self.tx_end = int.from_bytes(image[at : at + 4], "big")
-        self.rx = self.rx_end = int.from_bytes(image[at + 4 : at + 8], "big")
-        self.transaction = self.transaction_end = int.from_bytes(image[at + 8 : at + 16], "big")
+        self.rx = self.rx_end = int.from_bytes(image[at : at + 4], "big")
+        self.transaction = self.transaction_end = int.from_bytes(image[at + 4 : at + 12], "big")
 
-    def _put(self, tx, rx, transaction):
+    def _put(self, rx, transaction):
         at = self.at
-        made = tx.to_bytes(4, "big") + rx.to_bytes(4, "big") + transaction.to_bytes(8, "big")
+        made = rx.to_bytes(4, "big") + transaction.to_bytes(8, "big")
         self.model.image[at : at + _MARKS_LEN] = made
 
     def settle(self):
         """Exactly what has been used, before an orderly end."""
-        self.tx_end, self.rx_end, self.transaction_end = self.tx, self.rx, self.transaction
-        self._put(self.tx, self.rx, self.transaction)
+        self.rx_end, self.transaction_end = self.rx, self.transaction
+        self._put(self.rx, self.transaction)
 
-    def _save(self, tx, rx, transaction):
+    def _save(self, rx, transaction):
         """False: these numbers could not be saved."""
-        self._put(tx, rx, transaction)
+        self._put(rx, transaction)
         if not self.model.save():
-            self._put(self.tx_end, self.rx_end, self.transaction_end)
+            self._put(self.rx_end, self.transaction_end)
             return False
-        self.tx_end, self.rx_end, self.transaction_end = tx, rx, transaction
+        self.rx_end, self.transaction_end = rx, transaction
         return True
 
     def take(self, counter, transaction):
@@ -80,24 +77,13 @@ class Marks:
         last = self.transaction_end
         if transaction > last:
             last = min(transaction + _PORTION, _LAST_TRANSACTION)
-        if (rx != self.rx_end or last != self.transaction_end) and not self._save(
-            self.tx_end, rx, last
-        ):
+        if (rx != self.rx_end or last != self.transaction_end) and not self._save(rx, last):
             return _NOT_POSSIBLE
         if goes_on:
             self.rx = counter + 1
         if rises:
             self.transaction = transaction
         return 0
-
-    def next(self):
-        """A counter for an answer, four octets; None: there is none."""
-        if self.tx >= self.tx_end:
-            end = min(self.tx + _PORTION, _LAST_TX)
-            if self.tx >= end or not self._save(end, self.rx_end, self.transaction_end):
-                return None
-        self.tx += 1
-        return bytearray((self.tx - 1).to_bytes(4, "big"))
 
 
 def marks(model, context):

@@ -132,7 +132,7 @@ def prepare(a):
     form = a.form or _GLO
     by_ded = form == _DED or form == _GENERAL_BY_DED
     key = a.dedicated if by_ded else context.unicast
-    if not key or key.exhausted():
+    if not key or a.model.handler_of(context.row).tx(context) is None:
         return _NOT_POSSIBLE, b""
     title = bytes(a.model.system_title)
     text_head = bytes(t.head[: t.n_head])

@@ -123,6 +123,12 @@ class Security(Work):
         if a.asks == _SEAL:
             return self._sealed(channel, a)
         context = a.context
+        if context is not None:
+            # Also for one that had to wait: others may have used up what there was.
+            key = context.unicast
+            if key is None or gap(key.tx, 0, key.tx_end, 0) < _MOST_TX:
+                if not self.has_counters(context):
+                    return -1
         at = pos
         if a.kept_end:
             at += a.kept_pos
@@ -131,11 +137,6 @@ class Security(Work):
         else:
             a.form = a.protection = 0
             a.by_broadcast = False
-            if context is not None:
-                key = context.unicast
-                if key is None or gap(key.tx, 0, key.tx_end, 0) < _MOST_TX:
-                    if not self.has_counters(context):
-                        return -1
             if buf[pos] == _RLRQ:
                 return self._release(channel, a, buf, pos, end)
         tag = buf[at]

@@ -65,7 +65,8 @@ class SecuredAssociation(Association):
     by_broadcast  the request is ciphered with the broadcast key
     transfer_kinds   protection of the requests that a long transfer has been begun with
     kept_pos, kept_end   where the request that comes again is plain already; end 0: it is not
-    agreed        keys that a job of Security setup has agreed with the client, see there
+    agreed        keys that a job of Security setup has had from the client, and that are not in
+                  force yet: [(row, key_id, octets)], or None
     code, octets  what the job that asks is about has ended with; None: it has not
     """
 
