@@ -16,7 +16,8 @@ tag, u16 length, content:
     3 system title          8 octets
     4 secret                u16 server SAP, u16 client SAP, octets: of LLS, and of HLS with one
     5 keys                  u16 server SAP, logical name of a Security setup (6); GUEK, GBEK, GAK,
-                            KEK of 16 octets each, 32 with suite 2
+                            KEK of 16 octets each, 32 with suite 2; which of all setups may be the
+                            same: see cosem/key_places.py
     6 certificate           u16 server SAP, logical name of a Security setup; entity, kind, system
                             title (8) as vault.py has them; length of the private key, the private
                             key, the certificate
@@ -216,10 +217,19 @@ class Record:
         for a in model.configs:
             if a[3] in _SHARED_SECRET:
                 _room(model, a[2], model.secret(a[2]), self._secret(model, a), "secret")
+        places = []
         for row, setup in _setups(model):
             keys = self._octets(_SETUP_KEYS, setup)
             if keys is None or len(keys) != _N_KEYS * _key_len(model, row):
                 raise Unfit("it has no keys for the Security setup %s." % _text(setup[2:]))
+            n = len(keys) // _N_KEYS
+            for k in range(_N_KEYS):
+                places.append((row, k, keys[k * n : (k + 1) * n]))
+        if places:
+            from cosem.key_places import clash
+
+            if clash(places, places):
+                raise Unfit("two of its keys are the same.")
 
     # --- Names
 

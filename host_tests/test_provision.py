@@ -431,6 +431,34 @@ def test_a_record_for_another_definition(module, record, tmp_path):
     assert "does not fit the definition: it has no name for" in meter.record.message
 
 
+@pytest.mark.parametrize(
+    "place, other, good",
+    [
+        ((0, "guek"), (1, "guek"), False),
+        ((0, "gbek"), (0, "guek"), False),
+        ((0, "gak"), (1, "kek"), False),
+        ((0, "kek"), (1, "kek"), True),
+        ((0, "gak"), (1, "gak"), True),
+    ],
+)
+def test_one_key_in_two_places(full, secured, tmp_path, place, other, good):
+    """What encrypts is in one: see tools/tables/key_places.py."""
+    keys = full.setups[SETUPS[other[0]]][other[1]]
+    full.setups[SETUPS[place[0]]][place[1]] = keys
+    on_meter = load(tmp_path, full.octets())
+    meter = built(secured, store.RAMStorage(), on_meter)
+    assert on_meter.good == good
+    if good:
+        records.fits(full, secured)
+        assert keys_of(meter) == keys_in(full)
+        return
+    with pytest.raises(Trouble, match="one key as") as e:
+        records.fits(full, secured)
+    assert keys.hex() not in str(e.value).lower()
+    assert "two of its keys are the same" in on_meter.message
+    assert not any(keys_in(full)[n] in keys_of(meter) for n in (0, 1))
+
+
 def test_no_secret_for_an_association_is_not_its_demo_secret(module, record, tmp_path):
     secret = record.secrets.pop((1, READING))
     with pytest.raises(Trouble, match="no secret for client 2 at SAP 1"):

@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 import sheet as sheets
 from bootstrap import ROOT, Trouble
-from tables import title_of
+from tables import clash, title_of
 
 FOLDER = os.path.join(ROOT, "provisioning")
 # Names of what is written: on a board, and in a meter's folder on a PC, where a dot keeps it apart
@@ -382,7 +382,8 @@ def fits(record, module):
                 "The definition %s has room for secrets of %d octets for client %d; %d to %d are"
                 " needed." % (module.NAME, room, client, _LEAST_SECRET_LEN, len(secret))
             )
-    for setup in security_setups(module):
+    setups = security_setups(module)
+    for setup in setups:
         keys = record.setups.get(setup.name)
         if keys is None or len(keys["guek"]) != setup.key_len:
             raise Trouble(
@@ -395,6 +396,19 @@ def fits(record, module):
                     "The record has no certificate (%s, %s) for the Security setup %s; %s"
                     % (entity, kind, setup.logical_name, _COMPLETE % module.NAME)
                 )
+    kept = {s.name: record.setups[s.name] for s in setups}
+    found = clash({name: _there(keys) for name, keys in kept.items()})
+    if found:
+        (name, role), (other, other_role) = found
+        raise Trouble(
+            "The record has one key as %s of the Security setup %s and as %s of %s: provision.py"
+            " complete --rekey makes others." % (role, name[1], other_role, other[1])
+        )
+
+
+def _there(keys):
+    """Those of a Security setup that are not zeros: these are none."""
+    return {role: keys[role] for role in KEYS if any(keys[role])}
 
 
 _COMPLETE = "it was made for another definition than %s: provision.py complete adds what it lacks."

@@ -45,7 +45,8 @@ Keys of an object beside the names of its attributes (which give their initial v
     values           {attribute = value} where an attribute has the name of a key above
     each             {x = [1, 2]} or {x = "1..4"}: a line for many; {x} in its texts is replaced.
                      Lists of one table go side by side; a list of tables: every combination
-    keys             of a Security setup: {guek, gak, gbek, kek = "0x..."}, for demo meters
+    keys             of a Security setup: {guek, gak, gbek, kek = "0x..."}, for demo meters; see
+                     key_places.py for which of them may be the same
     certificates     of a Security setup: names of PEM files, see certificates.py
     note             for people
 
@@ -59,7 +60,7 @@ what one asks for holds for the other.
 
 import re
 
-from . import names, source
+from . import key_places, names, source
 from .classes import keys, load_classes, one_of, units
 from .notation import INTEGERS, Typed, logical_name, obis, parse_type
 
@@ -608,6 +609,7 @@ class Loader:
                     "role %s is unknown; expected one that [access] names" % a.role,
                 )
         names.assign(self)
+        key_places.check(self)
 
 
 def at_obis(o):
