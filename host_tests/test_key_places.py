@@ -88,11 +88,10 @@ def test_a_key_of_zeros_is_none():
 
 def test_keys_of_other_lengths_are_others():
     meter = Certified()  # that of suite 2 begins with that of suite 1
-    handler = meter.model.handler("security_setup")
     one, two = meter.rows[1], meter.rows[2]
-    assert key_places.is_taken(meter.model, handler, [(one, GBEK_ID, GUEK)])
-    assert not key_places.is_taken(meter.model, handler, [(two, GBEK_ID, GUEK + bytes(16))])
-    assert key_places.is_taken(meter.model, handler, [(two, GBEK_ID, GUEK * 2)])
+    assert key_places.is_taken(meter.model, [(one, GBEK_ID, GUEK)])
+    assert not key_places.is_taken(meter.model, [(two, GBEK_ID, GUEK + bytes(16))])
+    assert key_places.is_taken(meter.model, [(two, GBEK_ID, GUEK * 2)])
 
 
 def test_a_key_that_is_about_to_be_one():
@@ -130,11 +129,10 @@ def test_all_keys_are_looked_at(monkeypatch):
     for setup, key_id in [*PLACES, (3, 3)]:
         if (setup, key_id) != (0, 0):
             meter = meter_with_keys()
-            handler = meter.model.handler("security_setup")
             del calls[:]
             octets = key_of((setup, key_id))
             new = [(meter.model.rows(64)[0], GUEK_ID, octets)]
-            assert key_places.is_taken(meter.model, handler, new) == (setup < 3)
+            assert key_places.is_taken(meter.model, new) == (setup < 3)
             numbers.add(len(calls))
     assert len(numbers) == 1
 

@@ -9,7 +9,6 @@ twice under one key, whatever that is used for, is found.
 """
 
 import pytest
-from cosem import security_setup
 from dlms import ciphering
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -70,7 +69,7 @@ class Clients(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.whole = ciphering.ahead
-        security_setup.ahead = lambda counter, n=PORTION: self.whole(counter, n)
+        ciphering.ahead = lambda counter, n=PORTION: self.whole(counter, n)
         self.sent = Sent()
         # Those that may be in force, the likeliest first.
         self.keys = {FREE: [GUEK], STRICT: [GUEKS[STRICT]]}
@@ -81,7 +80,7 @@ class Clients(RuleBasedStateMachine):
         self.starts = 0
 
     def teardown(self):
-        security_setup.ahead = self.whole
+        ciphering.ahead = self.whole
 
     @initialize()
     def power(self):

@@ -11,20 +11,21 @@ from dlms.prim import same
 from micropython import const
 
 _SECURITY_SETUP = const(64)
+_SUITE = const(3)
 _KEYS = const(0)  # hidden state, see security_setup.py
 _KEY_ROOM = const(32)
 _N_KEYS = const(4)
 _GAK = const(2)
 
 
-def is_taken(model, handler, new):
+def is_taken(model, new):
     """Is one of these new keys, [(row, key_id, octets)], that of another place, or about to be?"""
     places = list(new)
     for a in model.associations:
         # What a job has ended with, and is not in force yet.
         places += a.agreed or ()
     for row in model.rows(_SECURITY_SETUP):
-        n = handler.context(row).key_len()
+        n = 32 if model.get_int(row, _SUITE) == 2 else 16
         for key_id in range(_N_KEYS):
             at = model.state(row, _KEYS) + key_id * _KEY_ROOM
             places.append((row, key_id, model.image[at : at + n]))

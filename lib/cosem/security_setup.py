@@ -363,7 +363,7 @@ class Handler(Base):
         from cosem.key_places import is_taken
 
         agreed = [(row, key_id, key) for key_id, key in keys]
-        if is_taken(self.model, self, agreed):
+        if is_taken(self.model, agreed):
             # uncertain: which result; no public text says what a key is that another place has.
             return _OTHER_REASON, b""
         a.agreed = agreed
