@@ -296,6 +296,7 @@ def test_apdu_by_broadcast_is_not_answered():
 # --- The table --------------------------------------------------------------------------------
 
 STATES = {"IDLE": 0, "PENDING": 1, "OPEN": 2}
+ALWAYS_OPEN = 3
 EVENTS = {
     "ACCEPTED": 0,
     "PENDING": 1,
@@ -307,14 +308,17 @@ EVENTS = {
 }
 
 
+@pytest.mark.parametrize("pre_established", [0, 1])
 @pytest.mark.parametrize("state, event", list(itertools.product(STATES, EVENTS)))
-def test_every_transition(state, event):
+def test_every_transition(state, event, pre_established):
     a = Meter().server.associations[0]
     a.state = STATES[state]
     a.transfer = 1
-    a.channel = a.config = object()
+    a.channel = object()
+    a.config = a.model.configs[0][:9] + (pre_established,)
+    row = ALWAYS_OPEN if pre_established and state == "OPEN" else STATES[state]
     a.event(EVENTS[event])
-    assert a.state == association.TRANSITIONS[STATES[state]][EVENTS[event]]
+    assert a.state == association.TRANSITIONS[row][EVENTS[event]]
     assert a.transfer == 0
     assert (a.channel is None) == (a.config is None) == (a.state == STATES["IDLE"])
 
@@ -322,9 +326,10 @@ def test_every_transition(state, event):
 def test_what_the_table_says():
     table = association.TRANSITIONS
     # A refused AARQ never opens, and never closes what is open.
-    assert [row[EVENTS["REJECTED"]] for row in table] == [0, 0, 2]
-    # Release and loss of the link free from everywhere.
-    assert all(row[EVENTS[e]] == 0 for row in table for e in ("RLRQ", "ABORTED"))
+    assert [row[EVENTS["REJECTED"]] for row in table] == [0, 0, 2, 2]
+    # Loss of the link frees from everywhere, release too, but for what cannot be released.
+    assert [row[EVENTS["ABORTED"]] for row in table] == [0, 0, 0, 0]
+    assert [row[EVENTS["RLRQ"]] for row in table] == [0, 0, 0, 2]
     # Only pass 3 leads from PENDING to OPEN without a new AARQ.
     assert table[1][EVENTS["PASSED"]] == 2 and table[0][EVENTS["PASSED"]] == 0
 

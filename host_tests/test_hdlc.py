@@ -135,6 +135,9 @@ class Channel:
     def release(self):
         self.released += 1
 
+    def in_use(self):
+        return False
+
 
 class Server:
     """Answers with the request, each octet inverted; or with what .answers holds."""
@@ -1515,6 +1518,8 @@ class Channel:
         self.tx_pos = 40
     def release(self):
         pass
+    def in_use(self):
+        return False
 
 class Server:
     n = 20

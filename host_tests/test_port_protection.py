@@ -407,7 +407,8 @@ def test_links_are_tied_to_their_setup_objects():
     port = Port()
     port.open_fd = lambda fd: Line()
     wanted = [["hdlc-pty", "tty", 0], ["wrapper-udp", "", 0], ["wrapper-tcp", "", 0]]
-    links = make.make_links(wanted, types.SimpleNamespace(model=m.model, server=m.server), port)
+    meter = types.SimpleNamespace(model=m.model, server=m.server, gateways=())
+    links = make.make_links(wanted, meter, port)
     gates = [link.gate for link in links]
     assert gates == m.server.guard.gates
     assert [gate.way for gate in gates] == [0, 1, 2]

@@ -63,8 +63,15 @@ def test_no_aarq_is_needed_and_none_is_taken():
 def test_it_cannot_be_released_for_good():
     c = client()
     assert c.ask(GET) == VALUE
-    assert c.talk.say("6200") == "6303800100"
+    assert c.talk.say("6200") == "6303800101", "not-finished"
     assert c.ask(GET) == VALUE
+    assert c.talk.channel.in_use()
+
+
+def test_nor_before_it_is_used():
+    c = client()
+    assert c.talk.say("6200") == "6303800101"
+    assert not c.talk.channel.in_use()
 
 
 def test_one_place_is_kept_for_those_who_have_a_key():

@@ -16,15 +16,24 @@ _IDLE = const(0)  # free: belongs to no client
 _PENDING = const(1)  # AARE sent with authentication-required, pass 3 of HLS awaited
 _OPEN = const(2)
 
+_ALWAYS_OPEN = const(3)  # row of TRANSITIONS: OPEN, and pre-established
+
 # What can happen to it.
+#   RLRQ      its client releases it
+#   ABORTED   HDLC: DISC, SNRM, inactivity. TCP: the connection was closed, inactivity. UDP:
+#             inactivity. Any: reset() of the link, its port was locked (guard.py); and of those
+#             in PENDING one, if another client needs the place
 
 # Next state, by state and event. An AARQ of a client that has an association open already is
 # judged like a first one: accepted, it replaces the open one; rejected, the open one goes on.
+# A pre-established one cannot be released, and takes no AARQ; when its link is gone it gives up
+# its place, and has one again with the next request.
 TRANSITIONS = (
     # ACCEPTED PENDING REJECTED RLRQ  PASSED FAILED ABORTED
     (_OPEN, _PENDING, _IDLE, _IDLE, _IDLE, _IDLE, _IDLE),  # IDLE
     (_OPEN, _PENDING, _IDLE, _IDLE, _OPEN, _IDLE, _IDLE),  # PENDING
     (_OPEN, _PENDING, _OPEN, _IDLE, _OPEN, _OPEN, _IDLE),  # OPEN
+    (_OPEN, _PENDING, _OPEN, _OPEN, _OPEN, _OPEN, _IDLE),  # ALWAYS_OPEN
 )
 
 # --- Long transfers: what runs, what arrives, and the result for what does not go on ----------
@@ -32,7 +41,9 @@ _NO_TRANSFER = const(0)
 _LONG_GET = const(1)
 
 
-# 0: goes on. Any other request ends what runs, without a word.
+# 0: goes on. Any other request ends what runs, without a word; so does each event of the table
+# above, and nothing of what has come in is carried out. Who goes on after that hears this table's
+# first row where there is an association (again), and else no_association() of exceptions.py.
 CONTINUES = (
     # GET_NEXT SET_BLOCK ACTION_PBLOCK ACTION_NEXT_PBLOCK
     (16, 18, 16, 16),  # NO_TRANSFER
@@ -73,6 +84,7 @@ _DEVICE = const(1)
 _ROW = const(2)
 _ACCESS = const(6)
 _CONTEXT = const(7)  # even: with short names
+_PRE_ESTABLISHED = const(9)
 
 
 class Association:
@@ -136,8 +148,11 @@ class Association:
         self.raw_pos = self.raw_end = 0
 
     def event(self, what):
-        """Go to the next state of the table; leaving OPEN ends what runs."""
-        self.state = TRANSITIONS[self.state][what]
+        """Go to the next state of the table; what runs ends."""
+        state = self.state
+        if state == _OPEN and self.config[_PRE_ESTABLISHED]:
+            state = _ALWAYS_OPEN
+        self.state = TRANSITIONS[state][what]
         if self.gbt is not None:
             self.gbt.end(self)
         if self.state == _IDLE:

@@ -23,6 +23,7 @@ _AARQ_REJECTED = const(2)
 _RLRQ_RECEIVED = const(3)
 _ABORTED = const(6)
 _NORMAL_RELEASE = const(0)
+_NOT_FINISHED = const(1)
 
 # Result, source and diagnostic of the AARE.
 _ACCEPTED = const(0)
@@ -84,8 +85,9 @@ _AARQ = acse.AARQ()
 _INITIATE = initiate.InitiateRequest()
 
 
-def open(channel, a, client_sap, server_sap, buf, pos, end):
-    """Serve an AARQ; a: the association that the client has already, or None."""
+def open(channel, a, client_sap, server_sap, buf, pos, end, confirmed):
+    """Serve an AARQ; a: the association that the client has already, or None; confirmed: as of
+    Server.request()."""
     aarq = _AARQ
     if not aarq.parse(buf, pos, end):
         return exceptions.malformed(channel)
@@ -103,7 +105,7 @@ def open(channel, a, client_sap, server_sap, buf, pos, end):
         a.client_sap = client_sap
         a.server_sap = server_sap
     channel.last = a
-    n = judge(a, config, aarq, _INITIATE, buf)
+    n = judge(a, config, aarq, _INITIATE, buf, confirmed)
     if a.state == _IDLE:
         channel.last = None
     return n
@@ -116,22 +118,26 @@ def _refuse(channel, result, source):
     return channel.reply(acse.put_aare(tx, _HEADROOM, pos), pos)
 
 
-def release(channel, a, buf, pos, end):
+def release(channel, a, client_sap, server_sap, buf, pos, end):
     """Serve an RLRQ in plain text, also without an association: the client wants to have none,
-    and has none."""
+    and has none. But a pre-established one it always has: that is not finished."""
     if acse.rlrq_information(buf, pos, end) < 0:
         return exceptions.malformed(channel)
     if a is not None:
         a.event(_RLRQ_RECEIVED)
         channel.last = None
-    return channel.reply(_HEADROOM, acse.put_rlre(channel.tx, _HEADROOM, _NORMAL_RELEASE))
+    config = channel.server.config(client_sap, server_sap)
+    always = config is not None and config[_PRE_ESTABLISHED]
+    reason = _NOT_FINISHED if always else _NORMAL_RELEASE
+    return channel.reply(_HEADROOM, acse.put_rlre(channel.tx, _HEADROOM, reason))
 
 
-def judge(a, config, aarq, request, buf):
+def judge(a, config, aarq, request, buf, confirmed):
     """Judge an AARQ (parsed) and write the AARE at channel.tx; returns its length, or -1: the
     server has work to do first, and the same AARQ is to come again.
 
-    config is None when no association is defined for this client here.
+    config is None when no association is defined for this client here. confirmed 0: the AARQ came
+    in a frame that nobody answers, and can open unconfirmed associations only.
     """
     channel = a.channel
     a.protection = 0
@@ -179,7 +185,8 @@ def judge(a, config, aarq, request, buf):
     parsed = request.parse(buf, pos, end)
     if not diagnostic:
         initiate_error = _initiate_error(a, config, context, request, parsed)
-        if initiate_error:
+        if initiate_error or (by_hls if not request.response_allowed else not confirmed & 1):
+            # Unconfirmed, nobody can prove anything by HLS.
             diagnostic = _NO_REASON_GIVEN
     conformance = 0
     if config:

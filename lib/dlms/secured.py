@@ -65,7 +65,6 @@ _REPLY_TO_HLS_LEN = const(11)
 _READ_WRITE_DENIED = const(3)
 _OCTET_STRING = const(9)
 
-_NORMAL_RELEASE = const(0)
 _NOT_FINISHED = const(1)
 
 _NEVER_USED = b"\0\0\0\0"
@@ -405,7 +404,8 @@ class Security(Work):
         tx = channel.tx
         if context is not None and context.needs_request & ~a.protection:
             return channel.reply(_HEADROOM, acse.put_rlre(tx, _HEADROOM, _NOT_FINISHED))
-        end = pos = acse.put_rlre(tx, _HEADROOM, _NORMAL_RELEASE)
+        # A pre-established one is not finished by that: 1, else normal, 0.
+        end = pos = acse.put_rlre(tx, _HEADROOM, a.config[_PRE_ESTABLISHED])
         if a.protection:
             # The InitiateResponse once more, protected as the request.
             size = min(a.config[_MAX_PDU], channel.max_receive_pdu)

@@ -334,9 +334,9 @@ class Server:
             if n:
                 return n if n < 0 else 0
         if tag == _AARQ:
-            return self.opening.open(channel, a, client_sap, server_sap, buf, pos, end)
+            return self.opening.open(channel, a, client_sap, server_sap, buf, pos, end, confirmed)
         if tag == _RLRQ:
-            return self.opening.release(channel, a, buf, pos, end)
+            return self.opening.release(channel, a, client_sap, server_sap, buf, pos, end)
         if a is not None and a.state == _OPEN:
             return exceptions.not_supported(channel, tag)
         config = self.config(client_sap, server_sap)

@@ -229,7 +229,7 @@ class HDLC(Frames):
             event = _EV_OTHER
         if to == _EVERYBODY:
             if event == _EV_UI:
-                self._broadcast()
+                self._broadcast(now_ms)
             return
         if event <= _EV_DISC and (not poll or self.over):
             return  # without P neither could be answered
@@ -291,13 +291,15 @@ class HDLC(Frames):
         copy(self._address, 0, rx, 2, n)
         return to
 
-    def _broadcast(self):
+    def _broadcast(self, now_ms):
         """UI to all stations: no answer; once for each logical device if it is for all of them."""
         for link in self.links:
             if link.can_lend():
                 break
         else:
             return
+        if not link.state:
+            link.last_ms = now_ms
         if self.sap != _ALL_STATION:
             self._request_ui(link, self.sap, self.rx, self.info, self.info_end)
             return
@@ -430,5 +432,9 @@ class HDLC(Frames):
         if self.inactivity_s:
             limit_ms = self.inactivity_s * 1000
             for link in self.links:
-                if link.state and (now_ms - link.last_ms) & _TICKS_MASK >= limit_ms:
-                    link.event(_EV_TIME_OUT)
+                if (now_ms - link.last_ms) & _TICKS_MASK >= limit_ms:
+                    if link.state:
+                        link.event(_EV_TIME_OUT)
+                    elif link.channel.in_use():
+                        # Unconfirmed associations, opened by UI in NDM.
+                        link.channel.release()

@@ -177,7 +177,7 @@ class Link:
     # Mode setting
 
     def _connect(self, h):
-        if self.state:
+        if self.state or self.channel.in_use():
             self.channel.release()
         self._clear()
         self.client = h.client
