@@ -46,6 +46,7 @@ _SUCCESS = const(0)
 _OBJECT_UNDEFINED = const(4)
 _LATER = const(-1)
 _LATER_VALUE = const(255)
+_METHOD = const(1)  # what an association asks, see secured_association.py
 
 _OCTET_STRING = const(0x09)
 # Of an octet-string without octets.
@@ -124,7 +125,7 @@ class Handler(handler.Handler):
         if attribute != _BUFFER and attribute != _TEMPLATE_DESCRIPTION:
             return _OBJECT_UNDEFINED
         model = self.model
-        if a is not None and a.asks:
+        if a is not None and a.asks == _METHOD:
             a.forget_job()
         at = self._place(row, attribute)
         implicit = slots.octet(model, row, _CAPTURE_METHOD) == _IMPLICIT

@@ -47,7 +47,11 @@ _INVOKE = const(3)
 
 _LATER = const(-1)
 _LATER_VALUE = const(255)
+# What an association asks, see secured_association.py: how long an answer is, too.
+_METHOD = const(1)
+_COUNT = const(5)
 _LONG_GET = const(1)  # of association.py
+_BY_BLOCKS = const(5)
 _CHUNK_LEN = const(256)
 _SUCCESS = const(0)
 _READ_WRITE_DENIED = const(3)
@@ -87,7 +91,7 @@ class Handler(Base):
         a = s.association
         if a is None or not a.secures:
             return _OBJECT_UNAVAILABLE
-        if a.asks:
+        if a.asks == _METHOD:
             result = a.code
             self._made = a.octets
             self._reader = a
@@ -95,7 +99,7 @@ class Handler(Base):
             if result:
                 return result
         elif (
-            a.transfer != _LONG_GET
+            (a.transfer != _LONG_GET and a.transfer != _BY_BLOCKS and a.asks != _COUNT)
             or self._reader is not a
             # Among others it is not made anew, and what is here was for somebody else.
             or s.last_part

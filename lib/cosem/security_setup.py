@@ -65,6 +65,7 @@ _TYPE_UNMATCHED = const(12)
 _OTHER_REASON = const(250)
 
 _SECURITY_SETUP = const(64)
+_METHOD = const(1)  # what an association asks, see secured_association.py
 _SECURITY = const(8)  # of a row of ASSOCIATIONS in the definition
 
 # Instance e of Security setup 0.0.43.0.e shows its counter in Data 0.0.43.1.e.
@@ -271,7 +272,7 @@ class Handler(Base):
     def open(self, s):
         s.n = 1
         if s.attribute == _CERTIFICATES and self._suite(s.row):
-            if s.association is not None and s.association.asks:
+            if s.association is not None and s.association.asks == _METHOD:
                 s.association.forget_job()
             if self._fields is None:
                 return _LATER_VALUE
