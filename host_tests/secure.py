@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 GUEK = bytes(range(16))
 SECOND_GUEK, THIRD_GUEK = bytes(range(0x20, 0x30)), bytes(range(0x30, 0x40))
 # What the definitions have for clients of the second and third Security setup.
-GUEKS = {41: SECOND_GUEK, 51: THIRD_GUEK, 52: THIRD_GUEK, 53: THIRD_GUEK, 54: THIRD_GUEK}
+GUEKS = {41: SECOND_GUEK, 51: THIRD_GUEK, 52: THIRD_GUEK, 53: THIRD_GUEK, 54: THIRD_GUEK,
+         57: THIRD_GUEK}  # fmt: skip
 GAK = bytes(range(0xD0, 0xE0))
 GBEK = bytes(range(15, -1, -1))
 KEK = bytes(range(0, 256, 17))

@@ -211,6 +211,8 @@ class Client:
         self.media = None
         self.objects = {}
         self.sent = 0
+        self.left = b""
+        options.gbt_wrapper = options.gbt and options.link == "wrapper"
 
     # --- Octets to and fro
 
@@ -225,10 +227,23 @@ class Client:
                 # Gurux notes the kind of a request only with logical names.
                 self.client.settings.command = Command.READ_REQUEST
                 in_blocks = in_blocks or bool(reply.moreData & RequestTypes.DATABLOCK)
-            self.packet(self.client.receiverReady(reply), reply)
+            self.packet(self.go_on(reply), reply)
         if in_blocks:
             self.one_result(reply)
         return reply
+
+    def go_on(self, reply):
+        """What asks for more; None: it comes by itself."""
+        if reply.moreData != RequestTypes.GBT:
+            return self.client.receiverReady(reply)
+        if reply.isStreaming():
+            # With HDLC nobody speaks who is not asked.
+            hdlc = self.options.link == "hdlc"
+            return self.client.receiverReady(RequestTypes.FRAME) if hdlc else None
+        # Gurux takes the number of its block from where it keeps none.
+        settings = self.client.settings
+        settings.blockNumber = settings.blockIndex
+        return self.client.receiverReady(reply)
 
     def one_result(self, reply):
         """The blocks of an answer to Read hold all of it: a list of results, here of one. Gurux
@@ -243,20 +258,29 @@ class Client:
         reply.value = _GXCommon.getData(self.client.settings, GXByteBuffer(raw[2:]), _GXDataInfo())
 
     def packet(self, message, reply):
-        self.sent += 1
-        if self.options.trace:
-            sys.stderr.write("TX: %s\n" % bytes(message).hex())
-        self.media.write(message)
+        if message is not None:
+            self.sent += 1
+            if self.options.trace:
+                sys.stderr.write("TX: %s\n" % bytes(message).hex())
+            self.media.write(message)
         received = GXByteBuffer()
         notify = GXReplyData()
         while True:
-            received.set(self.media.read())
+            received.set(self.one_wpdu() if self.options.gbt_wrapper else self.media.read())
             if self.client.getData(received, reply, notify):
                 break
         if self.options.trace:
             sys.stderr.write("RX: %s\n" % bytes(received.array()).hex())
         if reply.error:
             raise Refused({"kind": "data_access_result", "code": int(reply.error)})
+
+    def one_wpdu(self):
+        """Gurux takes one at a time; those of a window may come together."""
+        while len(self.left) < 8 or len(self.left) < 8 + int.from_bytes(self.left[6:8], "big"):
+            self.left += self.media.read()
+        n = 8 + int.from_bytes(self.left[6:8], "big")
+        first, self.left = self.left[:n], self.left[n:]
+        return first
 
     def request(self, messages):
         """Several messages are blocks, or segments, of one request: the last answer counts."""
@@ -296,9 +320,16 @@ class Client:
                 | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
             )
         # General block transfer, which the meter may not have, would take the place of blocks.
-        self.client.proposedConformance = (
-            self.client.proposedConformance & ~Conformance.GENERAL_BLOCK_TRANSFER
-        )
+        without = Conformance.GENERAL_BLOCK_TRANSFER
+        if o.gbt:
+            without = (
+                Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+                | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
+                | Conformance.BLOCK_TRANSFER_WITH_ACTION
+            )
+            self.client.proposedConformance |= Conformance.GENERAL_BLOCK_TRANSFER
+            self.client.gbtWndowSize = o.gbt
+        self.client.proposedConformance &= ~without
         if o.gateway:
             network_id, address = o.gateway.split(":")
             self.client.gateway = GXDLMSGateway()
@@ -795,6 +826,7 @@ def parser():
     p.add_argument("--server", type=int, default=1, help="server SAP")
     p.add_argument("--lower", type=int, help="lower HDLC address")
     p.add_argument("--address-size", type=int, default=0, help="octets of an HDLC address")
+    p.add_argument("--gbt", type=int, help="general block transfer, of this window")
     p.add_argument("--gateway", metavar="N:HEX", help="network_id and physical_device_address")
     p.add_argument("--secret", default="", help="of LLS, hexadecimal; without: no authentication")
     p.add_argument("--mechanism", choices=sorted(_MECHANISMS), help="else by --secret")
