@@ -53,6 +53,7 @@ _JOBS = (
     "cosem.key_agreement",
     "cosem.key_places",
     "cosem.security_certificates",
+    "cosem.users",
     "cosem.certificate_fields",
     "crypto.certificate",
     "crypto.certificate_request",

@@ -219,6 +219,54 @@ def test_a_list_that_a_client_wrote():
     assert aare(0, 0) in got and t.say(CURRENT_USER) == "C40141000202 11020A0141".replace(" ", "")
 
 
+def changes(method, user_id, name):
+    """add_user (5), remove_user (6) of the list of client 33."""
+    head = "C30141 000F0000280003FF %02X 01 0202 11%02X 0A%02X"
+    return head % (method, user_id, len(name)) + name.hex()
+
+
+def listed(*users):
+    octets = b"".join(b"\2\2\x11%c\x0a%c%s" % (n, len(name), name) for n, name in users)
+    return "C4014100" + "01%02X" % len(users) + octets.hex().upper()
+
+
+def test_users_come_and_go():
+    meter = Meter()
+    edits = []
+    meter.model.on_edit = lambda row, attribute: edits.append(meter.model.class_id(row))
+    t, _ = users_talk(b"\x05", meter)
+    two = ((5, b"reader"), (7, b"fitter"))
+    get = "C00141" + USER_LIST
+    assert t.say(get) == listed(*two)
+    assert aare(1, 6) in users_talk(b"\x09", meter)[1]
+    assert t.say(changes(5, 9, b"eve")) == "C701410000" and edits == [15]
+    assert t.say(get) == listed(*two, (9, b"eve"))
+    other, got = users_talk(b"\x09", meter)
+    assert aare(0, 0) in got
+    # The number is taken; there is no room; there is no such user, or it has another name.
+    for method, user_id, name, result in (
+        (5, 9, b"bob", 0xFA), (5, 1, 60 * b"x", 0xFA), (6, 1, b"eve", 4), (6, 9, b"bob", 4),
+    ):  # fmt: skip
+        assert t.say(changes(method, user_id, name)) == "C70141%02X00" % result
+    assert t.say(get) == listed(*two, (9, b"eve")) and edits == [15]
+    assert t.say(changes(6, 5, b"reader")) == "C701410000"
+    assert t.say(get) == listed(two[1], (9, b"eve"))
+    # Who is in stays in, and does not come again.
+    assert t.say(CURRENT_USER).startswith("C40141000202 1105".replace(" ", ""))
+    assert aare(1, 6) in users_talk(b"\x05", meter)[1]
+    assert t.say("C30141 000F0000280003FF 05 01 1109") == "C701410C00"
+
+
+def test_users_in_a_list_of_methods():
+    """What is not loaded yet is a temporary failure; here it is after the first."""
+    meter = Meter()
+    t, _ = users_talk(b"\x05", meter)
+    name = "000F0000280003FF 05"
+    add = "C30341 02" + name + name + "02 020211090A0165 0202110A0A0166"
+    assert t.say(add) == "C7034102 0200 0200".replace(" ", "")
+    assert t.say(add) == "C7034102 0000 0000".replace(" ", "")
+
+
 def test_associations_without_a_list_take_every_user():
     assert ACCEPTED in Meter().talk().say(with_field(0xA9, 2, b"\x05").hex())
 

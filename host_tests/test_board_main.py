@@ -37,6 +37,7 @@ ENTRIES = (
     "cosem.key_agreement",
     "cosem.key_places",
     "cosem.security_certificates",
+    "cosem.users",
     "crypto.ec",
     # And what is sent unasked.
     "cosem.notifier",

@@ -336,6 +336,14 @@ def test_a_method_that_is_a_job_and_returns_something():
     assert len(plain) > 200
 
 
+def test_a_method_of_which_a_part_has_to_be_loaded():
+    """add_user, of a list that is in ROM: it is asked again when it is there."""
+    c = client()
+    made = protects(c, structure(b"\x11\x05", b"\x0a\x01a"), ("identified", AE))
+    method = structure(*name(15, "0.0.40.0.1", 5))
+    assert call(c, 3, method, made[0], octet_string(made[1])) == "C701410300"
+
+
 def test_suite_0_and_no_security_setup():
     c = client()
     assert call(c, 1, array([VALUE]), asks(c, ("static", AE)), e=3) == NOT_TAKEN

@@ -23,6 +23,7 @@ _CURRENT_USER = const(11)
 
 # Methods.
 _CHANGE_HLS_SECRET = const(2)
+_ADD_USER = const(5)
 
 # Access selectors of object_list. What selector 4 returns for its one object is not settled in
 # public sources; here it is an array of one, the type of the attribute.
@@ -31,6 +32,7 @@ _BY_CLASS = const(2)
 _BY_OBJECT_ID = const(3)
 _ONE_OBJECT_ID = const(4)
 
+_LATER = const(-1)
 _SUCCESS = const(0)
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
@@ -43,7 +45,6 @@ _NULL_DATA = const(0x00)
 _ARRAY = const(0x01)
 _STRUCTURE = const(0x02)
 _BOOLEAN = const(0x03)
-_BIT_STRING = const(0x04)
 _OCTET_STRING = const(0x09)
 _VISIBLE_STRING = const(0x0A)
 _INTEGER = const(0x0F)
@@ -61,7 +62,6 @@ _MAX_PDU = const(5)
 _ACCESS = const(6)
 _CONTEXT = const(7)
 
-_DLMS_VERSION = const(6)
 _CONTEXT_ARC = const(1)
 _MECHANISM_ARC = const(2)
 
@@ -81,6 +81,8 @@ _OBJECT_ID_LEN = const(13)  # structure, long-unsigned, octet-string[6]
 _CURRENT = b"\x00\x00\x28\x00\x00\xff"
 # 2.16.756.5.8 as octets of an object identifier, and as the structure of the Blue Book.
 _OID = b"\x09\x07\x60\x85\x74\x05\x08"
+# xDLMS_context_info: conformance, the two sizes, DLMS version 6, quality of service, no ciphering.
+_CONTEXT_INFO = b"\x02\x06\x04\x18\0\0\0\x12\0\0\x12\0\0\x11\x06\x0f\0\x09\0"
 _OID_STRUCTURE = b"\x02\x07\x11\x02\x11\x10\x12\x02\xf4\x11\x05\x11\x08\x11"
 
 
@@ -152,8 +154,10 @@ class Handler(Base):
     def invoke(self, s, method, buf, pos, end):
         if method == _CHANGE_HLS_SECRET:
             return self._change_secret(s, buf, pos, end)
-        # reply_to_HLS_authentication has its place in an HLS association only; objects and users
-        # come from the definition.
+        if method >= _ADD_USER:
+            return self.change_user(s.row, method == _ADD_USER, buf, pos, end)
+        # reply_to_HLS_authentication has its place in an HLS association only; which objects an
+        # association sees, and how, is in ROM.
         return _READ_WRITE_DENIED
 
     def _change_secret(self, s, buf, pos, end):
@@ -178,6 +182,13 @@ class Handler(Base):
 
     # --- Users ------------------------------------------------------------------------------
 
+    def change_user(self, row, add, buf, pos, end):
+        users = self.model.part("cosem.users")
+        if users is None:
+            return _LATER
+        change = users.add if add else users.remove
+        return change(self.model, row, self.user_list, buf, pos, end)
+
     def is_user(self, row, user_id):
         """May this user (-1: none was named) use the association? All may, where there is no
         user_list or an empty one."""
@@ -187,10 +198,8 @@ class Handler(Base):
         return self._find_user(row, user_id) >= 0
 
     def _find_user(self, row, user_id):
-        """Position of a user in user_list, or -1. Where the list is in ROM, nobody may change it.
-
-        A user is a structure of unsigned and visible-string.
-        """
+        """Position of a user, a structure of unsigned and visible-string, in user_list, or -1.
+        Where the list is in ROM, nobody may change it."""
         model = self.model
         src = self._users(row)
         pos = model.place(row, self.user_list)
@@ -380,20 +389,11 @@ def _put_long_unsigned(buf, pos, value):
 
 
 def _put_context_info(buf, pos, conformance, max_receive_pdu, max_send_pdu):
-    buf[pos] = _STRUCTURE
-    buf[pos + 1] = 6
-    buf[pos + 2] = _BIT_STRING
-    buf[pos + 3] = 24
+    copy(buf, pos, _CONTEXT_INFO, 0, 19)
     copy(buf, pos + 4, conformance, 1, 3)
-    pos = _put_long_unsigned(buf, pos + 7, max_receive_pdu)
-    pos = _put_long_unsigned(buf, pos, max_send_pdu)
-    buf[pos] = _UNSIGNED
-    buf[pos + 1] = _DLMS_VERSION
-    buf[pos + 2] = _INTEGER
-    buf[pos + 3] = 0
-    buf[pos + 4] = _OCTET_STRING
-    buf[pos + 5] = 0
-    return pos + 6
+    _put_long_unsigned(buf, pos + 7, max_receive_pdu)
+    _put_long_unsigned(buf, pos + 10, max_send_pdu)
+    return pos + 19
 
 
 def _put_selectors(buf, pos, mask):

@@ -14,7 +14,7 @@ challenge.
 Nothing is allocated.
 """
 
-from cosem import association_ln, users
+from cosem import association_ln
 from dlms.axdr import put_length
 from dlms.prim import compare, copy
 from micropython import const
@@ -171,10 +171,8 @@ class Handler(association_ln.Handler):
             if version > _LAST_WITH_TWO_SECRETS:
                 return _OBJECT_UNDEFINED
             return self._change(s, False, True, buf, pos, end)
-        if method == _ADD_USER:
-            return users.add(model, s.row, _USER_LIST, buf, pos, end)
-        if method == _REMOVE_USER:
-            return users.remove(model, s.row, _USER_LIST, buf, pos, end)
+        if method == _ADD_USER or method == _REMOVE_USER:
+            return self.change_user(s.row, method == _ADD_USER, buf, pos, end)
         if method == _GET_HLS_CHALLENGE and version > 0:
             return _OBJECT_UNDEFINED
         # reply_to_HLS_authentication has its place before the association is open, and

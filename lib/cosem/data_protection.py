@@ -46,6 +46,7 @@ _SET = const(2)
 _INVOKE = const(3)
 
 _LATER = const(-1)
+_LOAD = const(8192)  # todo, see server.py
 _LATER_VALUE = const(255)
 # What an association asks, see secured_association.py: how long an answer is, too.
 _METHOD = const(1)
@@ -307,6 +308,9 @@ class Handler(Base):
         s.row = s.found = row
         s.out = bytearray(len(a.work))
         result = handler.invoke(s, index, plain, 0, end)
+        while result == _LATER and a.server.todo & _LOAD:
+            yield  # a part of it is loaded
+            result = handler.invoke(s, index, plain, 0, end)
         made = bytes(s.out[: s.out_pos])
         if result == _LATER:
             result, made = yield from handler.job(a, row, index, plain)

@@ -362,7 +362,8 @@ def _act(a, s, buf, at, data, out):
     s.n = 0
     result = invoke(a, buf, at, buf, data, end, out)
     if result < 0:
-        a.forget_job()
+        if a.asks:
+            a.forget_job()
         return _TEMPORARY_FAILURE
     if result:
         return result

@@ -61,6 +61,7 @@ _NO_ROOM = const(1)
 _CONFIRMED = const(0x40)
 
 _LATER = const(-1)
+_LOAD = const(8192)  # todo, see server.py
 
 
 def request(a, buf, pos, end):
@@ -168,7 +169,8 @@ def run(a, row, method, buf, pos, end, out):
             handler.finish(a, row, method)
     else:
         result = handler.invoke(s, method, buf, pos, end)
-        if result < 0:
+        # Or a part is wanted: then the request comes again.
+        if result < 0 and not a.server.todo & _LOAD:
             result = a.ask_method(row, method, buf, pos, end)
     if not result:
         a.model.edited(row, 0)
@@ -225,7 +227,9 @@ def _answer_list(a, names, at, buf, pos, end, out):
         # Keep room for the results that follow.
         result = invoke(a, names, at, buf, first, data_end, after + 3)
         if result < 0:
-            a.forget_job()
+            # The next time what it needs may be loaded; what is a job never has the time.
+            if a.asks:
+                a.forget_job()
             result = _TEMPORARY_FAILURE
         if not result and (s.n or s.out_pos + 3 * n > len(work)):
             result = _OTHER_REASON

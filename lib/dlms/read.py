@@ -155,7 +155,8 @@ def _run_all(a, work, at, end, n, calls):
             if result < 0:
                 if n == 1:
                     return _LATER
-                a.forget_job()
+                if a.asks:
+                    a.forget_job()
                 result = _TEMPORARY_FAILURE
             # Items go with no other variable, and room is kept for the results that follow.
             if not result and (s.n and n > 1 or s.out_pos + _RESULT_LEN * calls > len(work)):

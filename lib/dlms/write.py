@@ -90,7 +90,8 @@ def _serve(a, buf, pos, end, out):
         if dar < 0:
             if last:
                 return _LATER
-            a.forget_job()
+            if a.asks:
+                a.forget_job()
             dar = _TEMPORARY_FAILURE
         if dar:
             tx[after] = 1
