@@ -70,7 +70,7 @@ class ShortClient(Client):
         how.setdefault("context", 4)
         super().__init__(meter.talk(client=client, server=17), mechanism, **how)
 
-    def aarq(self, initiate="01 000000 065F1F0400 3CFF3F FFFF", protect=True):
+    def aarq(self, initiate="01 000000 065F1F0400 7CFF3F FFFF", protect=True):
         return super().aarq(initiate=initiate, protect=protect)
 
 
@@ -81,7 +81,7 @@ class ShortSigningClient(SigningClient):
     def __init__(self, meter, suite, **how):
         super().__init__(meter, suite, context=4, guek=THIRD_GUEK, **how)
 
-    def aarq(self, initiate="01 000000 065F1F0400 3CFF3F FFFF", protect=True):
+    def aarq(self, initiate="01 000000 065F1F0400 7CFF3F FFFF", protect=True):
         return super().aarq(initiate=initiate, protect=protect)
 
 

@@ -401,7 +401,7 @@ def test_a_manufacturers_mechanism(meter):
 @pytest.mark.parametrize("what", CIPHERED)
 def test_lists_and_blocks_that_are_ciphered(meter, what):
     c = one(meter, what)
-    c.open(initiate="01 000000 065F1F0400 3CFF3F 0060")
+    c.open(initiate="01 000000 065F1F0400 7CFF3F 0060")
     value = bytes(range(150))
     raw = bytes.fromhex("01 02 0118 01 098196") + value
     if what.startswith("gmac"):
@@ -519,7 +519,7 @@ def test_nothing_is_allocated(micropython, tmp_path, meter):
 def test_nothing_is_allocated_with_high_level_security(micropython, tmp_path, what):
     with DeviceTalk(micropython, tmp_path, EACH[what][0], 17) as device:
         c = one(device, what)
-        c.open(initiate="01 000000 065F1F0400 3CFF3F 00C0")
+        c.open(initiate="01 000000 065F1F0400 7CFF3F 00C0")
         assert c.ask("0501020118") == "0C010009020102"
         assert c.ask("0601020118010903616263") == "0D0100"
         assert c.ask("05010201") == "0E050300"
