@@ -45,6 +45,7 @@ _JOBS = (
     "dlms.general",
     "dlms.agreed",
     "dlms.gbt",
+    "dlms.gbt_answer",
     "dlms.sealed",
     "dlms.certificates",
     "cosem.compact_capture",

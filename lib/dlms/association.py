@@ -75,6 +75,7 @@ _CONFORMANCE_SELECTIVE_ACCESS = const(0x000004)
 _CONFORMANCE_ATTRIBUTE_0_GET = const(0x002000)
 _NOT_VISIBLE = const(-1)
 _TRANSFER = const(4096)  # todo of the server: buffers are wanted
+_GBT = "dlms.gbt"
 
 # The lowest access_mode that asks for some protection (Association LN version 3).
 _PROTECTED = const(4)
@@ -187,7 +188,8 @@ class Association:
         """Serve a block, in an association that has negotiated them."""
         if self.gbt is None:
             return self.wants_transfer()
-        return self.server.gbt.request(self.server, self, buf, pos, end)
+        part = self.server.part(_GBT)
+        return -1 if part is None else part.request(self.server, self, buf, pos, end)
 
     def wants_transfer(self):
         """There are no buffers yet."""
@@ -202,12 +204,10 @@ class Association:
         """Between two requests; allocates. If there is no room, the request is told so."""
         server = self.server
         try:
-            if server.gbt is None:
-                from dlms import gbt
-
-                server.gbt = gbt
+            if _GBT not in server.parts:
+                server.load(_GBT)
             if self.gbt is None:
-                self.gbt = server.gbt.Transfer(server.gbt_len)
+                self.gbt = server.parts[_GBT].Transfer(server.gbt_len)
         except MemoryError:
             self._no_room = True
 

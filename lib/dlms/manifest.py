@@ -32,6 +32,7 @@ package(
         "exceptions.py",
         "gateway.py",
         "gbt.py",
+        "gbt_answer.py",
         "general.py",
         "get.py",
         "guard.py",

@@ -137,8 +137,7 @@ class Server:
         self._wanted = None
         model.part = self.part
         self.todo = 0
-        # dlms.gbt; the first association that needs it has it loaded.
-        self.gbt = self.wants_transfer = None
+        self.wants_transfer = None  # the association that has to have a Transfer, see gbt.py
         self.gbt_len = limits[4]
         make = Association
         reserved = 0
@@ -212,8 +211,6 @@ class Server:
         else:
             self.parts.pop(_OPENING, None)
         self.opening = None
-        if not any(a.gbt for a in self.associations):
-            self.gbt = None
         if self.secured is not None:
             self.secured.forget()
         for handler in self.model.handlers:
