@@ -39,6 +39,11 @@ _JOBS = (
     "dlms.action",
     "dlms.access",
     "dlms.opening",
+    "cosem.association_ln",
+    "cosem.access_rights",
+    "cosem.register",
+    "cosem.sap_assignment",
+    "cosem.security_setup",
     "dlms.acse",
     "dlms.initiate",
     "dlms.ber",
@@ -119,7 +124,7 @@ class Board:
             meter.work(self.links, now_ms)
             if not meter.server.todo or meter.server.fault is not None:
                 self.rest()
-        elif meter.server.parts and not meter.server.in_use():
+        elif not meter.server.rests():
             self.rest()
         if meter.setup_changed:
             meter.setup_changed = False

@@ -596,3 +596,72 @@ def ends_well(apdu):
         assert t.say(GET_LDN) == LDN
     finally:
         t.channel.release()
+
+
+# --- Class modules that sleep -----------------------------------------------------------------
+
+LIST = "C001C1 000F 0000280000FF 02 00"
+AWAKE_AND_ASLEEP = {
+    "computed": "C001C1 000F 0000280000FF 05 00",
+    "in blocks": LIST,
+    "with a selector": "C001C1 000F 0000280000FF 02 01 02 01 01 12 0001",
+    "attribute 0": "C001C1 000F 0000280000FF 00 00",
+    "a list": "C003C1 03 0001 00002A0000FF 02 00 000F 0000280000FF 08 00 000F 0000280000FF 05 00",
+    "denied": "C001C1 0040 00002B0003FF 02 00",
+    "not there": "C001C1 000F 0000280000FF 63 00",
+    "a check": "C101C1 000F 0000280000FF 07 00 0900",
+    "a method": "C301C1 000F 0000280000FF 02 01 0900",
+    "malformed": "C001C1 000F 0000280000",
+}
+
+
+def without_users():
+    """Where there are users, their class has to be there when a client comes."""
+    meter = Meter()
+    meter.model.sleep()
+    assert meter.model.handler("association_ln") is not None
+    for row in meter.model.rows(15):
+        meter.model.write(row, 10, b"\x01\x00", 0, 2)
+    meter.model.wake()
+    return meter
+
+
+@pytest.mark.parametrize("what", AWAKE_AND_ASLEEP)
+@pytest.mark.parametrize("max_pdu", [0xFFFF, 64])
+def test_a_class_module_that_sleeps_is_woken_and_nobody_notices(what, max_pdu):
+    meters = without_users(), without_users()
+    said = []
+    for meter in meters:
+        t = meter.talk()
+        t.open(max_pdu=max_pdu)
+        if meter is meters[1]:
+            meter.server.forget(True)
+            meter.model.sleep()
+            assert meter.model.handler("association_ln") is None
+        whole = [t.say(AWAKE_AND_ASLEEP[what])]
+        while whole[-1].startswith("C402C100"):
+            whole.append(t.say("C002C1" + whole[-1][8:16]))
+        said.append(whole)
+    assert said[0] == said[1]
+    assert meters[1].model.asleep == (what in ("denied", "not there", "malformed"))
+
+
+def test_they_sleep_when_the_last_client_has_gone():
+    meter = without_users()
+    one, other = meter.talk(), meter.talk()
+    for t in (one, other):
+        t.open()
+        t.say(LIST)
+    one.channel.release()
+    assert meter.server.rests()
+    meter.server.forget()
+    assert not meter.model.asleep
+    other.channel.release()
+    assert not meter.server.rests()
+    meter.server.forget()
+    assert meter.model.asleep and meter.server.rests()
+    # A script, or a capture, finds them all the same.
+    buf = bytearray(64)
+    row = meter.model.rows(15)[1]
+    assert meter.model.read(row, 4, buf, 0, 64) > 0
+    assert not meter.model.asleep

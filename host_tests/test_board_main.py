@@ -27,6 +27,10 @@ ENTRIES = (
     "dlms.action",
     "dlms.access",
     "dlms.opening",
+    "cosem.association_ln",
+    "cosem.register",
+    "cosem.sap_assignment",
+    "cosem.security_setup",
     "dlms.general",
     "dlms.agreed",
     "dlms.gbt",
@@ -50,7 +54,6 @@ RESIDENT = (
     "dlms.server",
     "dlms.secured",
     "dlms.marks",
-    "cosem.security_setup",
     "cosem.profile_generic",
     "cosem.push_setup",
 )

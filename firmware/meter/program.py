@@ -116,7 +116,9 @@ class Program:
         self._profiles = model.handler("profile_generic")
         # Those that act, after the captures.
         known = (self.clock, self._demand, self._profiles)
-        self._rest = [h for h in model.handlers if h is not None and h not in known]
+        self._rest = [
+            h for h in model.handlers if h is not None and h not in known and not h.sleeps()
+        ]
         # Scripts that the others run have set its masks: what follows from that comes last.
         activation = model.handler("register_activation")
         if activation is not None:

@@ -85,6 +85,7 @@ class Meter:
                 from cosem.notifier import Notifier
                 from firmware.links.push import Paths
 
+                self.model.wake()
                 limits = self.model.limits
                 self._paths = Paths(*self._links)
                 self._notifier = Notifier(

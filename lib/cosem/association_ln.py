@@ -6,10 +6,13 @@ an item. The current association, 0.0.40.0.0.255, stands for the object of the a
 asks: it shows that object's version and rights under its own logical name. Nothing is allocated.
 """
 
+from cosem import access_rights
 from cosem.handler import Handler as Base
 from dlms.axdr import get_u16, length, length_size, put_length
 from dlms.prim import compare, copy
 from micropython import const
+
+_ASSOCIATION_LN = const(15)
 
 # Attributes.
 _OBJECT_LIST = const(2)
@@ -151,6 +154,10 @@ class Handler(Base):
         # The secret: none would open nothing, and a longer one could not be sent.
         return _SUCCESS if 1 <= buf[pos + 1] <= _LONGEST_SECRET else _OTHER_REASON
 
+    def sleeps(self):
+        # Where there are users, is_user() has to be there.
+        return not any([self._has_users(row) for row in self.model.rows(_ASSOCIATION_LN)])
+
     def invoke(self, s, method, buf, pos, end):
         if method == _CHANGE_HLS_SECRET:
             return self._change_secret(s, buf, pos, end)
@@ -192,10 +199,14 @@ class Handler(Base):
     def is_user(self, row, user_id):
         """May this user (-1: none was named) use the association? All may, where there is no
         user_list or an empty one."""
+        return not self._has_users(row) or self._find_user(row, user_id) >= 0
+
+    def _has_users(self, row):
         model = self.model
-        if model.version(row) < self.first_with_users or model.value_len(row, self.user_list) <= 2:
-            return True
-        return self._find_user(row, user_id) >= 0
+        return (
+            model.version(row) >= self.first_with_users
+            and model.value_len(row, self.user_list) > 2
+        )
 
     def _find_user(self, row, user_id):
         """Position of a user, a structure of unsigned and visible-string, in user_list, or -1.
@@ -340,45 +351,7 @@ class Handler(Base):
         if s.selector == _WITHOUT_RIGHTS:
             return pos
         rights = get_u16(config[_ACCESS], 2 * at)
-        return self._access_rights(row, rights, model.version(s.row), buf, pos)
-
-    def _access_rights(self, row, rights, version, buf, pos):
-        """access_rights of an object, in the form of this version of Association LN."""
-        model = self.model
-        access = model.access
-        n = model.n_attributes(row)
-        buf[pos] = _STRUCTURE
-        buf[pos + 1] = 2
-        buf[pos + 2] = _ARRAY
-        pos = put_length(buf, pos + 3, n)
-        attribute = 1
-        while attribute <= n:
-            mode = access[rights]
-            rights += 1
-            buf[pos] = _STRUCTURE
-            buf[pos + 1] = 3
-            buf[pos + 2] = _INTEGER
-            buf[pos + 3] = attribute
-            buf[pos + 4] = _ENUM
-            buf[pos + 5] = mode if version >= 3 else _attribute_mode(mode, version)
-            pos = _put_selectors(buf, pos + 6, model.selectors(row, attribute))
-            attribute += 1
-        n = model.n_methods(row)
-        buf[pos] = _ARRAY
-        pos = put_length(buf, pos + 1, n)
-        method = 1
-        while method <= n:
-            mode = access[rights]
-            rights += 1
-            buf[pos] = _STRUCTURE
-            buf[pos + 1] = 2
-            buf[pos + 2] = _INTEGER
-            buf[pos + 3] = method
-            buf[pos + 4] = _ENUM if version else _BOOLEAN
-            buf[pos + 5] = mode if version >= 3 else _method_mode(mode, version)
-            pos += 6
-            method += 1
-        return pos
+        return access_rights.put(model, row, rights, model.version(s.row), buf, pos)
 
 
 def _put_long_unsigned(buf, pos, value):
@@ -394,40 +367,6 @@ def _put_context_info(buf, pos, conformance, max_receive_pdu, max_send_pdu):
     _put_long_unsigned(buf, pos + 7, max_receive_pdu)
     _put_long_unsigned(buf, pos + 10, max_send_pdu)
     return pos + 19
-
-
-def _put_selectors(buf, pos, mask):
-    """access_selectors: null-data, or an array of the numbers in the mask."""
-    if not mask:
-        buf[pos] = _NULL_DATA
-        return pos + 1
-    buf[pos] = _ARRAY
-    count = pos + 1
-    buf[count] = 0
-    pos += 2
-    selector = 1
-    while mask:
-        if mask & 1:
-            buf[count] += 1
-            buf[pos] = _INTEGER
-            buf[pos + 1] = selector
-            pos += 2
-        mask >>= 1
-        selector += 1
-    return pos
-
-
-def _attribute_mode(mode, version):
-    """access_mode of versions 0 to 2 for the bits of version 3."""
-    rights = mode & 3
-    # 4, 5, 6: the same rights, authenticated
-    return rights + 3 if version and rights and mode & 4 else rights
-
-
-def _method_mode(mode, version):
-    if not mode & 1:
-        return 0
-    return 2 if version and mode & 4 else 1
 
 
 def _is_object_id(buf, pos, end):

@@ -14,7 +14,7 @@ challenge.
 Nothing is allocated.
 """
 
-from cosem import association_ln
+from cosem import access_rights, association_ln
 from dlms.axdr import put_length
 from dlms.prim import compare, copy
 from micropython import const
@@ -134,7 +134,7 @@ class Handler(association_ln.Handler):
             version = model.version(s.row)
             # The version of Association LN with the same access modes.
             version = 0 if version == 0 else 3 if version >= _WITH_BITS else 1
-            after = self._access_rights(row, rights, version, buf, pos + 3)
+            after = access_rights.put(model, row, rights, version, buf, pos + 3)
             buf[pos] = _STRUCTURE
             buf[pos + 1] = 3
             _put_base_name(model, named, buf, pos + 2)

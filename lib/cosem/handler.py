@@ -64,5 +64,10 @@ class Handler:
     def forget(self):
         """Let go of code that is loaded again when it is needed."""
 
+    def sleeps(self):
+        """May all of this class be let go of, for Model.wake() to make it anew, without start()?
+        True: nothing is remembered here, and only requests need it."""
+        return False
+
     def tick(self, now):
         """A second of the meter's time has passed."""

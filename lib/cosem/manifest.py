@@ -14,6 +14,7 @@ package(
     "cosem",
     files=(
         "__init__.py",
+        "access_rights.py",
         "association_ln.py",
         "association_sn.py",
         "calendar.py",

@@ -104,12 +104,25 @@ class Model:
         self.item = bytearray(_ITEM_MAX)
         # A stream of the model's own, for values that are read and methods that are run.
         self._stream = Stream(self)
-        self.handlers = []
-        for name in self.handler_names:
-            handler = None
-            if name:
-                handler = self.load("cosem." + name).Handler(self)
-            self.handlers.append(handler)
+        # By the number in the object table; None: a class that has no module, or one that sleeps.
+        self.handlers = [None] * len(self.handler_names)
+        self.asleep = False
+        self.wake()
+
+    def wake(self, only=None):
+        """Have all class modules, or one of them. Allocates."""
+        if only is None:
+            self.asleep = False
+        for i, name in enumerate(self.handler_names):
+            if name and self.handlers[i] is None and (only is None or name == only):
+                self.handlers[i] = self.load("cosem." + name).Handler(self)
+
+    def sleep(self):
+        """Let go of the class modules that only requests need (Handler.sleeps())."""
+        for i, handler in enumerate(self.handlers):
+            if handler is not None and handler.sleeps():
+                self.handlers[i] = None
+                self.asleep = True
 
     def load(self, name):
         """The module of this name, as "dlms.set". Allocates."""
@@ -182,6 +195,14 @@ class Model:
 
     def handler_of(self, row):
         return self.handlers[self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]]
+
+    def awake(self, row):
+        """As handler_of(); one that sleeps is woken, for what is no request."""
+        handler = self.handler_of(row)
+        if handler is None and self.asleep:
+            self.wake()
+            handler = self.handler_of(row)
+        return handler
 
     def handler(self, name):
         """The handler that module `name` of cosem gave, or None."""
@@ -286,14 +307,14 @@ class Model:
         if kind == _RAM and end - pos > self.capacity(row, attribute):
             return _OTHER_REASON
         if flags & _CHECK:
-            return self.handler_of(row).check(row, attribute, buf, pos, end)
+            return self.awake(row).check(row, attribute, buf, pos, end)
         return _SUCCESS
 
     def store(self, row, attribute, buf, pos, end):
         """Second half of write(): take a value that accepts() has passed."""
         flags = self.attributes[self.entry(row, attribute)]
         if flags & _KIND == _COMPUTED:
-            dar = self.handler_of(row).set(row, attribute, buf, pos, end)
+            dar = self.awake(row).set(row, attribute, buf, pos, end)
             if dar:
                 return dar
         else:
@@ -303,7 +324,7 @@ class Model:
             self.image[at + 1] = n & 0xFF
             copy(self.image, at + 2, buf, pos, n)
             if flags & _CHANGED:
-                self.handler_of(row).changed(row, attribute)
+                self.awake(row).changed(row, attribute)
         self.edited(row, attribute)
         return _SUCCESS
 
@@ -333,7 +354,7 @@ class Model:
         A method that runs others or reads (scripts and captures do) takes what it needs from its
         stream first.
         """
-        handler = self.handler_of(row)
+        handler = self.awake(row)
         if handler is None or method < 1 or method > self.n_methods(row):
             return _OBJECT_UNDEFINED
         result = self.takes(row, method, buf, pos, end)

@@ -27,12 +27,10 @@ class Handler(handler.Handler):
 
     def __init__(self, model):
         handler.Handler.__init__(self, model)
-        self.clock = None
         self.on_reset = None
 
-    def start(self, row):
-        if self.clock is None:
-            self.clock = self.model.handler("clock")
+    def sleeps(self):
+        return self.on_reset is None
 
     def reset(self, row):
         """Value 0; action_result."""
@@ -41,7 +39,7 @@ class Handler(handler.Handler):
             return _READ_WRITE_DENIED
         if model.class_id(row) == _EXTENDED_REGISTER:
             slots.clear_value(model, row, _STATUS)
-            slots.put_now(model, row, _CAPTURE_TIME, self.clock)
+            slots.put_now(model, row, _CAPTURE_TIME, self.model.handler("clock"))
         if self.on_reset is not None:
             self.on_reset(row)
         return _SUCCESS

@@ -22,6 +22,9 @@ _TYPE_UNMATCHED = const(12)
 
 
 class Handler(handler.Handler):
+    def sleeps(self):
+        return True
+
     def invoke(self, s, method, buf, pos, end):
         if method != _CONNECT_LOGICAL_DEVICE:
             return _OBJECT_UNDEFINED

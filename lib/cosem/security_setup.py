@@ -116,6 +116,9 @@ class Handler(Base):
 
         self._fields = certificate_fields
 
+    def sleeps(self):
+        return not self._contexts
+
     def forget(self):
         """Let go of code that a job() loads again when it is needed."""
         self._fields = None

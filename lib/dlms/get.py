@@ -23,6 +23,8 @@ _OTHER_REASON = const(250)
 _LONG_GET_ABORTED = const(15)
 _DATA_BLOCK_NUMBER_INVALID = const(19)
 _LATER = const(255)  # of stream.py
+_ASLEEP = const(254)
+_CLASSES = "cosem.handler"
 _NO_METHOD = const(0)
 
 _CONFORMANCE_GENERAL_BLOCK_TRANSFER = const(0x200000)
@@ -75,6 +77,10 @@ def request(a, buf, pos, end):
 
 
 def _answer(a, buf, pos, end, count):
+    if a.model.asleep and (count or not buf[pos + 8]):
+        # Of what is written in parts none may turn out to sleep.
+        a.model.part(_CLASSES)
+        return -1
     channel = a.channel
     tx = channel.tx
     s = a.stream
@@ -82,6 +88,8 @@ def _answer(a, buf, pos, end, count):
     head = 3 if count else 4
     after = s.fill(tx, _HEADROOM, _HEADROOM + a.limit - head)
     if s.result > 0:
+        if s.result == _ASLEEP:
+            return -1
         if s.result == _LATER:
             return a.ask_method(s.row, _NO_METHOD, buf, pos, pos)
         return _failed(a, s.result)

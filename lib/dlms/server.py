@@ -175,7 +175,8 @@ class Server:
 
     def part(self, name):
         """A module of the stack that is loaded when a request wants it, as "dlms.set". None: it
-        is not there yet; work() loads it, and the request has to come again (-1)."""
+        is not there yet; work() loads it, and the request has to come again (-1). With any but
+        those of opening and security the class modules that sleep are there, too."""
         part = self.parts.get(name)
         if part is None:
             self._wanted = name
@@ -185,6 +186,8 @@ class Server:
     def load(self, name):
         """Have a part. Allocates."""
         part = self.parts[name] = self.model.load(name)
+        if name != _OPENING and name != _SECURED:
+            self.model.wake()
         self.opening = self.parts.get(_OPENING)
         if name == _SECURED and self.secured is None:
             self.secured = part.Security(self)
@@ -203,13 +206,20 @@ class Server:
                 return True
         return False
 
+    def rests(self):
+        """Is nothing here that nobody needs any more?"""
+        return not self.parts and (self.model.asleep or self.short is not None) or self.in_use()
+
     def forget(self, all_parts=False):
         """Let go of what opens associations, and of the other parts, too, if nobody has one any
         more, or memory is short (all_parts). It is loaded again when a client needs it."""
-        if all_parts or not self.in_use():
+        used = self.in_use()
+        if all_parts or not used:
             self.parts.clear()
         else:
             self.parts.pop(_OPENING, None)
+        if not used and self.short is None:
+            self.model.sleep()
         self.opening = None
         if self.secured is not None:
             self.secured.forget()

@@ -24,6 +24,8 @@ _LONG_GET_ABORTED = const(15)
 _OTHER_REASON = const(250)
 _TEMPORARY_FAILURE = const(2)
 _LATER = const(255)  # no result: the class module needs a job first
+_ASLEEP = const(254)  # no result: the class module has to be loaded first
+_CLASSES = "cosem.handler"
 
 _KIND = const(0x0F)
 _COMPUTED = const(0)
@@ -61,7 +63,7 @@ class Stream:
     a, b, c, d   scratch ints of the class module
     out, out_pos   where a method writes its return data, never past the end of out
     result       -1: there is more to write; 0: all has been written; else the data_access_result
-                 that ends the walk, or _LATER
+                 that ends the walk, or _LATER, or _ASLEEP
     """
 
     # Of a walk over short names, or that of ACCESS: the functions of variables.py, or access.py;
@@ -382,7 +384,13 @@ class Stream:
             self.k = 0
             self.n = 1
             self.phase = _ITEMS
-            return model.handler_of(self.row).open(self)
+            if self.association is None:
+                return model.awake(self.row).open(self)
+            handler = model.handler_of(self.row)
+            if handler is None:
+                model.part(_CLASSES)
+                return _ASLEEP
+            return handler.open(self)
         if kind == _LOGICAL_NAME:
             self.phase = _NAME
             return _SUCCESS
