@@ -163,6 +163,9 @@ class Meter:
             if minute != self._minute:
                 self._minute = minute
                 self._noted[0] = self._noted[1] = 0
+                security = self.model.handler("security_setup")
+                if security is not None:
+                    security.tick(minute)
         if self._notifier is not None:
             self._notify(now_ms)
 

@@ -138,7 +138,7 @@ class Context:
         self.suite = suite
         self.needs_request = self.needs_response = 0
         self.unload()
-        # Counters could not be saved; they are not asked for before the next second.
+        # Counters could not be saved; they are not asked for before the next minute.
         self.failed = False
         self.changed = 0  # keys that have come and are not in force yet, a bit each
 
