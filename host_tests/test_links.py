@@ -360,6 +360,84 @@ def test_an_error_is_nothing():
     assert port.sent == [] and link.places[0].address is None
 
 
+class Crowd(Peered):
+    """What comes for many: kept, and never answered."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+        self.waiting = False
+        self.gate = None
+
+    def receive(self, buf, pos, end, now_ms):
+        self.heard.append(bytes(buf[pos:end]))
+        return end
+
+    def waits(self):
+        return self.waiting
+
+
+class Groups(Port):
+    """A port with groups; one of which nobody can join."""
+
+    def group(self, host, number, address):
+        if address == b"\xef\0\0\3":
+            raise OSError(19)
+        self.joined = getattr(self, "joined", [])
+        self.joined.append((host, number, address))
+        line = Line()
+        line.address = address
+        return line
+
+    def recvfrom(self, endpoint, n):
+        if isinstance(endpoint, Line):
+            return (endpoint.incoming.pop(0), "A") if endpoint.incoming else None
+        return Port.recvfrom(self, endpoint, n)
+
+
+def in_groups(*addresses):
+    port = Groups()
+    link = udp.Endpoint(port, "wrapper-udp", "127.0.0.1", 0, [Peered()], None, Crowd)
+    link.open(Poller())
+    link.join([b"\xef\0\0" + bytes((x,)) for x in addresses])
+    return port, link
+
+
+def test_groups_come_and_go():
+    port, link = in_groups(1, 2)
+    first, second = link.groups
+    assert port.joined == [("127.0.0.1", 4059, b"\xef\0\0" + bytes((x,))) for x in (1, 2)]
+    link.join([b"\xef\0\0\2"])
+    assert link.groups == [second] and first.endpoint.closed and not second.endpoint.closed
+    assert len(port.joined) == 2, "who stays is not asked again"
+    assert link.crowd in link.profiles() and not link.crowd.answers
+    link.close()
+    assert second.endpoint.closed and link.groups == []
+
+
+def test_a_group_that_cannot_be_joined():
+    port, link = in_groups(3, 1)
+    assert port.said == ["wrapper-udp cannot join 239.0.0.3"]
+    assert [group.address for group in link.groups] == [b"\xef\0\0\1"]
+
+
+def test_what_comes_for_many():
+    port, link = in_groups(1)
+    link.groups[0].endpoint.incoming = [b"hello.", b"again."]
+    link.groups[0].ready = True
+    assert link.wait_ms() == 0
+    link.poll(NOW)
+    assert link.crowd.heard == [b"hello."] and port.sent == [] and link.wait_ms() == 1000
+    # All have one buffer: nothing more is read while something waits in it.
+    link.crowd.waiting = True
+    link.groups[0].ready = True
+    datagram(port, link, HEAD + b"one.", "A")
+    assert link.crowd.heard == [b"hello."] and port.sent == []
+    link.crowd.waiting = False
+    link.poll(NOW)
+    assert link.crowd.heard == [b"hello.", b"again."] and port.sent == [(HEAD + b"ONE.", "A")]
+
+
 # --- Setup objects --------------------------------------------------------------------------
 
 

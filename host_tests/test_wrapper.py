@@ -253,6 +253,14 @@ def test_udp_broadcast_reaches_each_logical_device_and_is_not_answered():
     assert t.server.seen == [(16, 1, 4), (16, 16, 4)]
 
 
+def test_udp_multicast_to_one_logical_device_is_not_answered_either():
+    t = Talk(udp=True)
+    t.wrapper.answers = False
+    assert t.say(wpdu(b"\xc1\x05", 16, 1)) == []
+    assert t.say(wpdu(b"\xc1\x05", 16, 0x7F)) == []
+    assert t.server.seen == [(16, 1, 4)] * 2 + [(16, 16, 4)]
+
+
 def test_udp_broadcast_that_has_to_wait_comes_again():
     """Each logical device has it once, as it has left it; and what comes next is served."""
     t = Talk(udp=True)

@@ -102,7 +102,11 @@ def _wrapper_udp(want, meter, port, trace, info_len):
     while len(profiles) < _UDP_PLACES:
         profiles.append(_wrapper(meter, True, profiles[0]))
     traces = _traces(port, False, _UDP_PLACES, trace)
-    return Endpoint(port, want[0], want[1], want[2], profiles, traces)
+
+    def one_more():
+        return _wrapper(meter, True, profiles[0])
+
+    return Endpoint(port, want[0], want[1], want[2], profiles, traces, one_more)
 
 
 def _hdlc_tcp(want, meter, port, trace, info_len):

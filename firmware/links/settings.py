@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the setup objects of the definition say goes to the profiles of the links, when they have
-been made and when a client has changed one of them: IEC HDLC setup (class_id 23) and TCP-UDP setup
-(class_id 41). All links of a kind follow the first object of that class. Buffers keep the size
-that they got at boot, and port numbers are those of the options.
+been made and when a client has changed one of them: IEC HDLC setup (class_id 23), TCP-UDP setup
+(class_id 41) and IPv4 setup (class_id 42). All links of a kind follow the first object of that
+class. Buffers keep the size that they got at boot, and port numbers are those of the options.
 """
 
 from micropython import const
@@ -19,6 +19,9 @@ _DEVICE_ADDRESS = const(9)
 _TCP_UDP_SETUP = const(41)
 _N_CONNECTIONS = const(5)
 _INACTIVITY_TCP = const(6)
+
+_IPV4_SETUP = const(42)
+_MULTICAST_IP_ADDRESS = const(4)
 
 
 def first(model, class_id):
@@ -45,6 +48,12 @@ def apply(model, links):
                         model.get_int(row, _INACTIVITY_HDLC),
                         model.get_int(row, _DEVICE_ADDRESS),
                     )
+    row = first(model, _IPV4_SETUP)
+    if row >= 0:
+        addresses = _multicast(model, row)
+        for link in links:
+            if link.name == "wrapper-udp":
+                link.join(addresses)
     row = first(model, _TCP_UDP_SETUP)
     if row >= 0:
         for link in links:
@@ -55,3 +64,14 @@ def apply(model, links):
                     n = model.get_int(row, _N_CONNECTIONS)
                     places = len(link.profiles())
                     link.limit = n if 0 < n < places else places
+
+
+def _multicast(model, row):
+    """multicast_IP_address, four octets each."""
+    at = model.slot(row, _MULTICAST_IP_ADDRESS)
+    if at < 0:
+        return []
+    # An array of double-long-unsigned; link_setup.py keeps it shorter than 128.
+    return [
+        bytes(model.image[at + 3 + 5 * k : at + 7 + 5 * k]) for k in range(model.image[at + 1])
+    ]

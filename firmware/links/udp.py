@@ -21,10 +21,21 @@ class Place:
         self.heard_ms = 0
 
 
+class Group:
+    """What is sent to a multicast address."""
+
+    def __init__(self, address, endpoint):
+        self.address = address
+        self.endpoint = endpoint
+        self.ready = False
+
+
 class Endpoint:
     gate = None
 
-    def __init__(self, port, name, host, number, profiles, traces=None):
+    def __init__(self, port, name, host, number, profiles, traces=None, make_profile=None):
+        """profiles: one a place, all with the same buffers; make_profile: makes one more, for
+        what is sent to multicast addresses."""
         self.port = port
         self.name = name
         self.host = host
@@ -36,6 +47,9 @@ class Endpoint:
         self._longest = len(profiles[0].rx) + 1
         self._endpoint = None
         self._poller = None
+        self._make_profile = make_profile
+        self.crowd = None  # the profile for all groups
+        self.groups = []
 
     def open(self, poller):
         self._endpoint, self.number = self.port.udp(self.host, self.number)
@@ -45,7 +59,37 @@ class Endpoint:
         poller.add(self._endpoint, self)
 
     def profiles(self):
-        return [place.profile for place in self.places]
+        profiles = [place.profile for place in self.places]
+        if self.crowd is not None:
+            profiles.append(self.crowd)
+        return profiles
+
+    def join(self, addresses):
+        """Hear what is sent to these multicast addresses (four octets each), and to no others.
+        Nothing of it is answered."""
+        for group in self.groups[:]:
+            if group.address not in addresses:
+                self._leave(group)
+        known = [group.address for group in self.groups]
+        for address in addresses:
+            if address not in known:
+                if self.crowd is None:
+                    self.crowd = self._make_profile()
+                    self.crowd.answers = False
+                    if self.gate is not None:
+                        self.crowd.channel.gate = self.gate
+                try:
+                    endpoint = self.port.group(self.host, self.number, address)
+                except OSError:
+                    self.port.out("%s cannot join %d.%d.%d.%d" % ((self.name,) + tuple(address)))
+                    continue
+                self.groups.append(Group(address, endpoint))
+                self._poller.add(endpoint, self.groups[-1])
+
+    def _leave(self, group):
+        self._poller.remove(group.endpoint)
+        self.port.close(group.endpoint)
+        self.groups.remove(group)
 
     def poll(self, now_ms):
         waits = False
@@ -56,7 +100,7 @@ class Endpoint:
                 self._send(place, now_ms)
                 waits = waits or place.profile.waits()
         # A request that waits is in the buffer of all: what is here by then is that client's.
-        if not self.ready or waits:
+        if waits or self.crowd is not None and self._hear(now_ms) or not self.ready:
             return
         # Once a report: a failed recvfrom costs an exception, the poller's next report does not.
         self.ready = False
@@ -73,6 +117,19 @@ class Endpoint:
         if place.trace is not None:
             place.trace.received(got[0], 0, end)
         self._serve(place, got[0], end, now_ms)
+
+    def _hear(self, now_ms):
+        """What has come for many; True: it waits."""
+        crowd = self.crowd
+        crowd.tick(now_ms)
+        crowd.transmit(now_ms)
+        for group in self.groups:
+            if group.ready and not crowd.waits():
+                group.ready = False
+                got = self.port.recvfrom(group.endpoint, self._longest)
+                if got is not None and not (self.gate is not None and self.gate.shut()):
+                    crowd.receive(got[0], 0, len(got[0]), now_ms)
+        return crowd.waits()
 
     def _place(self, address, buf, now_ms):
         """The place of a peer; of a stranger a free one. None: there is none, or it is garbage.
@@ -131,9 +188,14 @@ class Endpoint:
         return True
 
     def wait_ms(self):
-        return 0 if self.ready else 1000
+        ready = self.ready
+        for group in self.groups:
+            ready = ready or group.ready
+        return 0 if ready else 1000
 
     def close(self):
+        for group in self.groups[:]:
+            self._leave(group)
         if self._endpoint is not None:
             self._poller.remove(self._endpoint)
             self.port.close(self._endpoint)

@@ -15,6 +15,9 @@ Each port is a module of this package with one interface (positions and lengths 
                                                    and is -1 if it does not come; raises OSError
     udp(host, number) -> (endpoint, number)        raises OSError
     address(host, number) -> address               of a peer, for sendto; host in digits
+    group(host, number, address) -> endpoint       UDP: what is sent to a multicast address (four
+                                                   octets), over the interface that has the
+                                                   address host; raises OSError
     recvfrom(endpoint, n) -> (octets, address) | None
     sendto(endpoint, buf, pos, n, address)
     open_fd(fd) -> stream            a descriptor that the launcher opened, non-blocking

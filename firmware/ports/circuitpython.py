@@ -250,6 +250,10 @@ def udp(host: "str", number: "int"):
     return _open(host, number, True)
 
 
+def group(host: "str", number: "int", address: "bytes"):
+    raise OSError("no multicast here")
+
+
 def accept(listener: "_Socket"):
     try:
         s = listener.socket.accept()[0]

@@ -62,6 +62,20 @@ def udp(host, number):
     return _open(socket.SOCK_DGRAM, host, number)
 
 
+def group(host, number, address):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((socket.inet_ntoa(address), number))
+        membership = address + socket.inet_aton(host)
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+        s.setblocking(False)
+    except OSError:
+        s.close()
+        raise
+    return s
+
+
 def accept(listener):
     try:
         s = listener.accept()[0]

@@ -16,6 +16,9 @@ __all__ = ("Poller", "out", "random_fill", "ticks_ms", "utc")
 _EADDRINUSE = const(98)
 _EAGAIN = const(11)
 _EINPROGRESS = const(115)
+_EINVAL = const(22)
+_IPPROTO_IP = const(0)
+_IP_ADD_MEMBERSHIP = const(35)  # of Linux, where a port has no name for it
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
 _FIRST_PORT = const(20000)  # below the range that hosts take for outgoing connections
@@ -72,6 +75,27 @@ def udp(host, number):
     import socket
 
     return _open(socket.SOCK_DGRAM, host, number)
+
+
+def group(host, number, address):
+    import socket
+
+    try:
+        interface = bytes([int(part) for part in host.split(".")])
+    except ValueError:
+        raise OSError(_EINVAL)
+    info = socket.getaddrinfo("%d.%d.%d.%d" % tuple(address), number)[0]
+    s = socket.socket(info[0], socket.SOCK_DGRAM)
+    try:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(info[-1])
+        join = getattr(socket, "IP_ADD_MEMBERSHIP", _IP_ADD_MEMBERSHIP)
+        s.setsockopt(_IPPROTO_IP, join, address + interface)
+        s.setblocking(False)
+    except OSError:
+        s.close()
+        raise
+    return s
 
 
 def accept(listener):

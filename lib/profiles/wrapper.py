@@ -39,6 +39,7 @@ class Wrapper:
         self.server = server
         self.channel = channel
         self.udp = udp
+        self.answers = True  # False: what comes is for many meters, and none of them answers
         self.saps = saps
         self.rx = rx or bytearray((max_pdu or channel.max_receive_pdu) + _HEADER_LEN)
         self.out = channel.tx
@@ -135,7 +136,8 @@ class Wrapper:
         copy(rx, 0, buf, pos, n)
         sap = rx[4] << 8 | rx[5]
         if sap in self.saps or self._goes_on(sap):
-            self._request(_HEADER_LEN, n, _CONFIRMED, sap)
+            flags = _CONFIRMED if self.answers else _UNCONFIRMED
+            self._request(_HEADER_LEN, n, flags, sap)
         elif sap == _ALL_STATION:
             # Each logical device gets a copy, because a ciphered one is deciphered in place. The
             # last gets the original; if there is no room for copies, it is the only one.
