@@ -250,7 +250,7 @@ def _answer(a, pos, room, n, size, streams):
                 s.count = last + 1
                 if not a.window:
                     a.gbt.begin()
-                return a.gbt.goes_on(a, tx, _HEADROOM, after)
+                return a.gbt.begins_with(a, tx, _HEADROOM, after)
             _record(s, s.index - _FIRST, s.result if s.result > 0 else _OTHER_REASON)
             s.pass_over()
             tx[pos] = 0

@@ -100,7 +100,7 @@ class Answer:
                 n_head = 0
         return self._start(a, self.head, 0, n_head)
 
-    def goes_on(self, a, src, pos, end):
+    def begins_with(self, a, src, pos, end):
         """src[pos:end] is the beginning of an answer in plain text that a.stream goes on with; its
         first block."""
         self.source = a.stream
