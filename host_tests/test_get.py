@@ -314,6 +314,18 @@ def test_long_value_that_changes_half_way_is_aborted():
     assert t.say(N + LONG + "02 00") == "C401C1000902AABB"
 
 
+def test_value_that_changes_before_its_first_octet_is_the_new_one():
+    """Of 20 octets, when its choice ends a block; of 5, when it begins the next one."""
+    meter = Meter()
+    t, other = meter.management(max_pdu=64), meter.management()
+    other.say("C101C1" + LONG + "0200 0914" + "11" * 20)
+    first = t.say(LIST + "06" + (LONG + "0200") * 6)
+    assert first == "C402C10000000001003006" + ("000914" + "11" * 20) * 2 + "00"
+    other.say("C101C1" + LONG + "0200 0905" + "22" * 5)
+    second = t.say("C002C100000001")
+    assert second == "C402C1010000000200" + "1F" + "0905" + "22" * 5 + ("000905" + "22" * 5) * 3
+
+
 def test_changes_elsewhere_do_not_touch_a_long_answer():
     meter = Meter()
     value = filled(meter, 200)

@@ -128,12 +128,15 @@ class Stream:
     def edited(self, row, attribute):
         """An attribute has changed (0: any of the object): was half of it written?"""
         if (
-            self.torn
-            and self.phase == _BYTES
+            self.phase == _BYTES
             and self.row == row
             and (attribute == 0 or self.attribute == attribute)
         ):
-            self.result = _LONG_GET_ABORTED
+            if self.torn:
+                self.result = _LONG_GET_ABORTED
+            elif self.src is self.model.image:
+                # Its length may be another now.
+                self._open_value()
 
     def rewind(self):
         """Back to the start: what was written so far goes out in another form."""
