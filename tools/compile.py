@@ -51,9 +51,10 @@ def definition(toml):
     sources = [toml]
     for pattern in ("lib/cosem/classes/*.toml", "tools/tables.py", "tools/tables/*.py"):
         sources += sorted(glob.glob(os.path.join(ROOT, pattern)))
-    # Its certificates lie beside it, or beside ours.
+    # Its certificates lie beside it, or beside ours, or in a folder there.
     for folder in (os.path.dirname(os.path.abspath(toml)), tables.certificates.FOLDER):
-        sources += sorted(glob.glob(os.path.join(glob.escape(folder), "*", "*.pem")))
+        for pattern in ("*.pem", os.path.join("*", "*.pem")):
+            sources += sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
     stem = os.path.splitext(os.path.basename(toml))[0]
     folder = os.path.join(DEFINITIONS, "%s-%s" % (stem, _digest(sources)[:12]))
     with bootstrap.lock("definitions"):
