@@ -1008,6 +1008,6 @@ def test_tools_and_firmware_agree_on_the_format():
     with open(os.path.join(ROOT, "firmware", "provisioning.py")) as f:
         text = f.read()
     for name in ("NAME", "SERIAL_NUMBER", "SYSTEM_TITLE", "SECRET", "SETUP_KEYS", "CERTIFICATE"):
-        assert "_%s = const(%d)\n" % (name, getattr(records, name)) in text
+        assert "_%s = const(%d)\n" % (name, getattr(records.record, name)) in text
     with open(os.path.join(ROOT, "firmware", "board_main.py")) as f:
         assert '_RECORD = "%s"' % records.ON_BOARD in f.read()

@@ -18,7 +18,7 @@ RECORD is a file, or the logical device name or serial number of a record in the
 the meter can be read: wrapper-tcp:HOST:PORT, hdlc-tcp:HOST:PORT, hdlc-serial:DEVICE[:BAUD].
 
 Secrets and keys are never printed unless --show-keys asks for them: all of them, or those named
-(lls, lls:CLIENT, hls, hls:CLIENT, guek, gak, gbek, kek, private). tools/records.py says what a
+(lls, lls:CLIENT, hls, hls:CLIENT, guek, gak, gbek, kek, private). tools/records says what a
 record has, tools/authority.py what an authority is; its folder is `authority` in that of the
 records. A REQUEST is a PKCS#10 that a meter has made, a file of DER or PEM; the certificate that
 it is to import is written as PEM.
