@@ -425,6 +425,12 @@ def test_unconfirmed_service(world):
     assert world.say("C001C1 0001 0000603201FF 02 00") == prefix() + "C401C1001166"
 
 
+def test_get_is_answered_whatever_it_says(world):
+    """As meters in the field do (vectors/hdlc.jsonl, hdlc-i-get: C0 01 81)."""
+    world.open()
+    assert world.say(GET_LDN.replace("C1", "81", 1)) == prefix() + LDN.replace("C1", "81", 1)
+
+
 def test_unconfirmed_frames_are_not_passed_on(world):
     world.open()
     n = len(world.said)

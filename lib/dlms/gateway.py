@@ -15,9 +15,10 @@ device, and after two minutes of silence; the association there ends with it, so
 himself in somebody else's. Nothing is allocated.
 
 uncertain: public sources have the prefix, but not what answers a request that cannot be passed on.
-Here it is an exception-response without a prefix, as OUTCOMES has it: with one it would be the
-other meter's. What came by broadcast or unconfirmed frame is not passed on. Of an answer in
-several APDUs (general block transfer with streaming) only the first is.
+Here it is an exception-response without a prefix, as _OUTCOMES has it: with one it would be the
+other meter's. Until there is an answer, or the time is over, nothing else is read from the line
+that it goes to (of UDP: from the port). What came by broadcast or unconfirmed frame is not passed
+on. Of an answer in several APDUs (general block transfer with streaming) only the first is.
 """
 
 from dlms import exceptions
@@ -30,9 +31,8 @@ _HEADROOM = const(64)
 
 _RESPONSE = const(0xE7)
 _RLRE = const(0x63)
-_GET_REQUEST = const(0xC0)
+_SET_REQUEST = const(0xC1)
 _ACTION_REQUEST = const(0xC3)
-_EVENT_NOTIFICATION = const(0xC2)
 _UNCONFIRMED_WRITE = const(0x16)
 _CONFIRMED = const(0x40)  # in invoke-id-and-priority
 _LONGEST_ADDRESS = const(16)
@@ -150,8 +150,9 @@ class Gateway:
 
 
 def _has_answer(buf, pos, end):
-    """Is the request buf[pos:end] answered, so far as can be seen? A ciphered one always is."""
+    """Is the request buf[pos:end] answered, so far as can be seen? A ciphered one always is, and a
+    GET, whatever service class it says."""
     tag = buf[pos]
-    if _GET_REQUEST <= tag <= _ACTION_REQUEST and tag != _EVENT_NOTIFICATION:
+    if tag == _SET_REQUEST or tag == _ACTION_REQUEST:
         return end - pos < 3 or buf[pos + 2] & _CONFIRMED != 0
     return tag != _UNCONFIRMED_WRITE
