@@ -29,6 +29,9 @@ _START = (
     "firmware.flash_start",
     "firmware.fingerprint",
     "firmware.provisioning",
+    "firmware.vault",
+    "firmware.ports.ciphers.micropython",
+    "firmware.ports.ciphers",
 )
 
 
@@ -87,18 +90,17 @@ def build(
     model.storage = storage
     model.random = random_of(port)
     model.random_fill = port.random_fill
-    if needs_ciphers(model.configs):
-        from firmware.ports import ciphers
-
-        model.aes = ciphers.aes
-        model.new_hash = ciphers.new_hash
-        model.elliptic = ciphers.work
+    secures = needs_ciphers(model.configs)
+    if secures:
+        from firmware.ports import ciphers  # noqa: F401  to hear now what it lacks
     storage.load(model.image)
+    kept = None
     for ring in definition.RINGS:
         if model.class_id(ring[0]) == _SECURITY_SETUP:
             from firmware.vault import Vault
 
-            model.vault = Vault(storage.ring(ring[0], ring[1], ring[2]))
+            kept = storage.ring(ring[0], ring[1], ring[2])
+            model.vault = Vault(kept)
     if record is not None:
         record.apply(model)
     elif model.vault is not None and model.vault.is_empty():
@@ -130,8 +132,11 @@ def build(
     # What is needed of it later the model has.
     model.definition = None
     meter = Meter(model, server, program, storage, port.ticks_ms(), speed)
+    if secures:
+        meter.lock_up(kept)
     meter.record = record
-    meter.gateways = getattr(definition, "GATEWAYS", ())
+    if hasattr(definition, "GATEWAYS"):
+        meter.gateways = definition.GATEWAYS
     if record is not None and not record.good:
         model.event(_MEMORY_ERROR)
     return meter

@@ -520,7 +520,9 @@ def test_what_a_record_has_for_security_setups(full, secured):
 def built(secured, storage, record=None):
     """A meter as main.py makes it, at a time when all certificates are valid."""
     definition = type("definition", (), dict(vars(secured)))
-    return app.build(definition, storage, cpython, 1, 13675680, 0, 0, record=record)
+    meter = app.build(definition, storage, cpython, 1, 13675680, 0, 0, record=record)
+    meter.server.load("dlms.secured")  # and with it the vault
+    return meter
 
 
 def vault_of(meter):

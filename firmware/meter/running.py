@@ -28,6 +28,8 @@ _VALUE = const(2)
 class Meter:
     """model, server, program, storage; tick() makes the meter's time pass."""
 
+    gateways = ()  # see links/outward.py; of the class: few have some
+
     def __init__(self, model, server, program, storage, now_ms, speed):
         self.model = model
         self.server = server
@@ -35,9 +37,7 @@ class Meter:
         self.storage = storage
         self.speed = speed
         self.record = None  # see app.build()
-        # See links/outward.py.
-        self.gateways = ()
-        self.terminals = {}
+        self.terminals = {}  # see links/outward.py
         # A client has changed a setup object; main.py hands it on to the links, and resets this.
         self.setup_changed = True
         # Code that only notifications need is not needed any more.
@@ -66,6 +66,28 @@ class Meter:
         if not self._noted[replayed]:
             self._noted[replayed] = 1
             self.model.event(_DECIPHERING_FAILED + replayed)
+
+    # --- Security -----------------------------------------------------------------------------
+
+    def lock_up(self, ring):
+        """Ciphers, and the vault, whose ring this is (None: there is none), come with the first
+        client that needs them."""
+        self._vault = ring
+        if ring is not None:
+            self.model.vault = False
+        self.model.on_security = self._unlock
+
+    def _unlock(self):
+        from firmware.ports import ciphers
+
+        model = self.model
+        model.aes = ciphers.aes
+        model.new_hash = ciphers.new_hash
+        model.elliptic = ciphers.work
+        if self._vault is not None:
+            from firmware.vault import Vault
+
+            model.vault = Vault(self._vault)
 
     # --- What is sent unasked ---------------------------------------------------------------
 

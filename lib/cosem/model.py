@@ -95,7 +95,9 @@ class Model:
         self.manufacturer_hls = None  # see dlms/hls.py
         self.random_fill = None
         self.elliptic = None  # (name of a curve) -> new work of crypto/ec.py
-        self.vault = None  # certificates and private keys, see firmware/vault.py
+        # Certificates and private keys, see firmware/vault.py; False: from on_security() on.
+        self.vault = None
+        self.on_security = None  # called before dlms/secured.py begins its work
         # By the server: later(context) when keys have come.
         self.later = None
         # The server's pool, for association_status.

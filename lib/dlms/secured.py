@@ -98,8 +98,11 @@ class Security(Work):
         self.hls = hls
         self.general = None  # see load_general()
         self._lowest = None  # counter that an invocation-counter-error tells, of a job
-        server.model.wake("security_setup")
-        handler = server.model.handler("security_setup")
+        model = server.model
+        if model.on_security is not None:
+            model.on_security()
+        model.wake("security_setup")
+        handler = model.handler("security_setup")
         if handler is not None:
             handler.begin()
 
