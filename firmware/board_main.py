@@ -51,6 +51,7 @@ _JOBS = (
     "dlms.agreed",
     "dlms.gbt",
     "dlms.gbt_answer",
+    "dlms.gbt_unasked",
     "dlms.sealed",
     "dlms.certificates",
     "cosem.compact_capture",

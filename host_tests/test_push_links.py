@@ -6,6 +6,7 @@ import socket
 import struct
 
 import pytest
+from blocks import Block
 from cosem.notifier import Notifier
 from fakes import array, enum
 from pushing import (
@@ -478,6 +479,42 @@ def test_too_long_for_a_frame(m, line):
     m.pass_(1)
     m.until(lambda: m.state(V2) == IDLE)
     assert m.notifier.lost == 1
+
+
+def test_in_general_blocks(m, line):
+    """Of a client who may have them: each in a frame, and all but the last one stream."""
+    configs = [list(config) for config in m.model.configs]
+    configs[0][4] = bytes([configs[0][4][0], configs[0][4][1] | 0x20, *configs[0][4][2:]])
+    m.model.configs = configs
+    m.start(b"", HDLC)
+    m.put(V2, 2, array(*[element(1, "0.0.42.0.0.255", version=2)] * 15))
+    m.notifier.outbox.clear(0, m.row(V2))
+    m.push(V2)
+    m.pass_(1)
+    got = b""
+
+    def all_of_them():
+        nonlocal got
+        try:
+            got += line.recv(4096)
+        except BlockingIOError:
+            pass
+        return m.state(V2) == IDLE
+
+    m.until(all_of_them)
+    all_of_them()
+    assert (m.notifier.done, m.notifier.lost) == (1, 0)
+    apdu, number, at, last = b"", 0, 0, False
+    while at < len(got):
+        end = at + 2 + ((got[at + 1] & 7) << 8 | got[at + 2])
+        block = Block(ui(got[at:end])[2][3:])
+        number += 1
+        assert not last
+        last = block.last
+        assert (block.number, block.ack, block.streaming) == (number, 0, not last)
+        apdu += block.octets
+        at = end
+    assert last and number > 1 and body(apdu) == [b"PMT1000000000042"] * 15
 
 
 def test_the_line_goes_while_it_waits(m, line):

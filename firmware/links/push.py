@@ -7,7 +7,8 @@ link that is open already.
            that opens an association on it: then it is a connection like any other
     UDP    the socket of the wrapper-udp link; nobody says whether it arrives
     HDLC   a UI frame on the first hdlc link where somebody can listen, when the line is free; an
-           APDU that is longer than an information field cannot go there
+           APDU that is longer than an information field goes there in general blocks, a frame
+           each, if its client may have them, else not at all
     to an association    through the profile that it is open on
 
 What a destination does, and what the notifier hears of it (tested from this table):
@@ -136,6 +137,10 @@ class Paths:
         self._hdlc = stream
         stream.ready = True
         return _BUSY
+
+    def room(self):
+        """Octets that an APDU has at most for the path that has just said never."""
+        return self._line().profile.capacity - _LLC_LEN
 
     def _alive(self):
         """Is there a connection of ours that somebody may still listen on?"""

@@ -31,7 +31,7 @@ from cosem import push_terms as terms
 from cosem.envelope import Envelope
 from cosem.push_list import PushList
 from dlms import notification
-from dlms.axdr import get_u16
+from dlms.axdr import get_small_u32, get_u16
 from dlms.outbox import Outbox
 from micropython import const
 
@@ -70,6 +70,9 @@ _ZERO = const(48)
 
 _TO_PUSH = const(1)  # marks of push_setup.py
 _TO_RESET = const(2)
+
+_CONFORMANCE = const(4)  # field of a row of ASSOCIATIONS in the definition
+_CONFORMANCE_GENERAL_BLOCK_TRANSFER = const(0x200000)
 
 # What a path says: of what it was given, and has; busy at first.
 _BUSY = const(0)
@@ -309,20 +312,16 @@ class Notifier:
             self._failed(k, True)
             return
         self._event(k, _TAKEN)
-        a = envelope.client
         buf, pos, end = made
-        code = self.paths.begin(
-            terms.service(self.model, row),
-            terms.destination(self.model, row),
-            a.client_sap,
-            a.server_sap,
-            buf,
-            pos,
-            end - pos,
-        )
-        while code == _BUSY:
-            yield
-            code = self.paths.outcome()
+        code = yield from self._hand_over(row, buf, pos, end)
+        conformance = get_small_u32(self.handler.client(row)[_CONFORMANCE], 0)
+        if code == _NEVER and conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
+            from dlms.gbt_unasked import blocks
+
+            for block, start, after in blocks(buf, pos, end, self.paths.room()):
+                code = yield from self._hand_over(row, block, start, after)
+                if code != _GONE:
+                    break
         if code != _GONE:
             self._failed(k, code != _NEVER)
             return
@@ -339,6 +338,22 @@ class Notifier:
         self.outbox.remove(self._serial)
         self.done += 1
         self._event(k, _DONE)
+
+    def _hand_over(self, row, buf, pos, end):
+        """Generator: give a path the APDU buf[pos:end]; what has become of it."""
+        code = self.paths.begin(
+            terms.service(self.model, row),
+            terms.destination(self.model, row),
+            self.envelope.client.client_sap,
+            self.envelope.client.server_sap,
+            buf,
+            pos,
+            end - pos,
+        )
+        while code == _BUSY:
+            yield
+            code = self.paths.outcome()
+        return code
 
     def _failed(self, k, again):
         """An attempt has failed; again: another one may not."""

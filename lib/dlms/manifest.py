@@ -33,6 +33,7 @@ package(
         "gateway.py",
         "gbt.py",
         "gbt_answer.py",
+        "gbt_unasked.py",
         "general.py",
         "get.py",
         "guard.py",
