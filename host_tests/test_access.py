@@ -255,12 +255,13 @@ def test_selection():
             (spec(GET_SELECTION, CURRENT, 2, "02 0101 120003"), NULL),
             (spec(GET, UNSIGNED), NULL),
             (spec(GET_SELECTION, CURRENT, 2, "09 00"), NULL),
+            (spec(GET_SELECTION, CURRENT, 2, "00 00"), NULL),
             (spec(GET_SELECTION, UNSIGNED, 2, "01 00"), NULL),
             (spec(SET_SELECTION, UNSIGNED, 2, "01 00"), b"\x11\x01"),
             (spec(SET_SELECTION, NOWHERE, 2, "01 00"), b"\x11\x01"),
         ],
     )
-    assert answer.results == [(GET, 0), (GET, 0), (GET, 13), (GET, 13), (SET, 13), (SET, 4)]
+    assert answer.results == [(GET, 0), (GET, 0), *[(GET, 13)] * 3, (SET, 13), (SET, 4)]
     assert t.say("C001C1" + CURRENT + "02 01 02 0101 120003") == (
         "C401C100" + answer.data[0].hex().upper()
     )

@@ -347,7 +347,7 @@ def _record(s, k, result):
 def _get(a, s, buf, at, with_selection):
     s.selector = buf[at + _SPECIFICATION_LEN] if with_selection else 0
     s.sel_pos = at + _SPECIFICATION_LEN + 1 if with_selection else s.sel_end
-    if with_selection and not a.may_select():
+    if with_selection and not (s.selector and a.may_select()):
         return _SCOPE_VIOLATED
     result = s.open_object(buf, at + 1)
     return result if result != _LATER else _TEMPORARY_FAILURE

@@ -329,7 +329,7 @@ class Stream:
             self.selector = 0
             self.sel_pos = self.sel_end = at + 10
         association = self.association
-        if buf[at + 9] and not association.may_select():
+        if buf[at + 9] and not (self.selector and association.may_select()):
             return _SCOPE_VIOLATED
         return self.open_object(buf, at)
 

@@ -20,6 +20,22 @@ What answers what, beside the data_access_result of each variable:
     a protected request that is wrong         exception-response, as with logical names
     an unconfirmed write, whatever is wrong   silence
 
+and of one variable (data_access_result, decimal), where no two objects have names that overlap:
+tools/tables.py refuses such a definition.
+
+    a name that nobody has                    4
+    a name between two attributes             4
+    a name behind an object's last            4
+    an object that the client does not see    4
+    an attribute that it may not read         3
+    a method, as a variable                   3
+    a selector that the attribute has not     13
+    selector 0 of an attribute                13
+    a parameter of another type               12
+    a write of a part                         13
+    a write of what it may not write          3
+    a write of another type                   12
+
 Which selector comes with a method is not settled in public sources: any is taken. Methods that
 are read run once, in their order, before the first octet of the answer leaves. Nothing is
 allocated.
@@ -38,6 +54,7 @@ _PARAMETERIZED_ACCESS = const(4)
 _SUCCESS = const(0)
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
+_SCOPE_VIOLATED = const(13)
 
 # Of server.py: where the body of a reply begins, in every channel.
 _HEADROOM = const(64)
@@ -148,6 +165,8 @@ def open_next(s):
         # Where its return data are items, s is as it has left it.
         return open_result(s) if with_parameter else _READ_WRITE_DENIED
     s.selector = buf[at + 3] if with_parameter else 0
+    if with_parameter and not s.selector:
+        return _SCOPE_VIOLATED
     s.sel_pos = at + 4 if with_parameter else at + 3
     row = found >> 8
     s.row = s.found = row
