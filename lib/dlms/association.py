@@ -3,6 +3,26 @@
 
 An Association is one of a pool that the server makes at boot: one work buffer and one stream
 each. Everything that decides in which state what is answered stands in the two tables below.
+
+What a long transfer of a service hears when something else comes than its next block, and whether
+it goes on (+) or is over (-). Numbers are results (decimal); one: the block is taken for the first
+of another; served: as ever.
+
+    transfer        jumps  again  other id  not whole  other's   request   stranger  foreign
+    GET             19 -   19 -   16 -      D80103 +   18 -      served -  served +  D80102 +
+    SET             19 -   19 -   18 -      D80103 -   16 -      served -  served +  D80102 +
+    ACTION          19 -   19 -   16 -      D80103 -   16 -      served -  served +  D80102 +
+    ACTION answer   19 -   19 -   16 -      D80103 +   16 -      served -  served +  D80102 +
+    Read            19 -   19 -   none      0E0503 +   18 -      served -  served +  D80102 +
+    Read request    19 -   one +  none      0E0503 -   18 -      served -  served +  D80102 +
+    Write           19 -   one +  none      0E0603 -   16 -      served -  served +  D80102 +
+    none            16 -   16 -   16 -      D80103 -   18 -      served -  served -  D80102 -
+
+jumps, again: block numbers; other id: an invoke-id; not whole: a block with an octet too many;
+other's: a block of another transfer; request: a new one; stranger: one of another client; foreign:
+a service that was not negotiated; none: there is no transfer, or its last block has come (the
+blocks are those of a GET). Of general block transfer: OUTCOMES of gbt.py; of the end of an
+association: TRANSITIONS.
 """
 
 from dlms import exceptions

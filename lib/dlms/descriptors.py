@@ -2,6 +2,20 @@
 """COSEM attribute descriptors with selection (IEC 62056-5-3, GET and SET): class_id, logical_name,
 attribute_index, and the optional selective access behind them. Where they end, and the short way
 to the value of one. Nothing is allocated.
+
+What answers a selection that cannot be (results in decimal, and exception-responses):
+
+    selector that the attribute has not     13
+    selector 0                              13
+    selection of a method's object          13
+    selection that was not negotiated       13
+    selection of attribute 0                3
+    selection of an object that is not      4
+    selection of an attribute that is not   4
+    parameter of another type               12
+    parameter that is cut                   D80103
+    neither with nor without                D80103
+    in a SET                                13
 """
 
 from dlms.axdr import length, length_size, skip
