@@ -140,6 +140,16 @@ def test_all_keys_are_looked_at(monkeypatch):
 # --- Definitions ------------------------------------------------------------------------------
 
 
+def test_a_definition_that_would_forget_counters():
+    text = (HERE / "definitions/small.toml").read_text()
+    where = '{obis = "0.0.43.0.2", '
+    line = text[: text.index(where)].count("\n") + 1
+    text = text.replace(where, where + "volatile = true, ")
+    with pytest.raises(tables.TableError) as e:
+        tables.load_definition(source.Document(text, "small.toml"))
+    assert "expected it to be saved" in str(e.value) and e.value.line == line
+
+
 @pytest.mark.parametrize(
     "which, instead, said",
     [

@@ -5,6 +5,7 @@ A key that encrypts APDUs, GUEK or GBEK, is in one place only: what was said to 
 cannot be said again to another. Several may have one GAK, or one KEK. No key has two roles.
 """
 
+_SECURITY_SETUP = 64
 _ONE_FOR_ALL = ("gak", "kek")
 
 
@@ -22,7 +23,11 @@ def clash(setups):
 
 
 def check(loader):
-    """The keys of a definition; loader: the definition.Loader."""
+    """The keys of a definition, and that counters are saved; loader: the definition.Loader."""
+    for o in loader.definition.objects:
+        if o.version.class_id == _SECURITY_SETUP and o.volatile:
+            message = "volatile for %s; expected it to be saved: no counter may come again"
+            raise loader.error(o.origin["volatile"], message % o.text)
     setups = {o: o.keys() for o in loader.definition.objects if "keys" in o.state}
     found = clash(setups)
     if found:
