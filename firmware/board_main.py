@@ -89,6 +89,7 @@ _JOBS = (
     "dlms.notification",
     "dlms.outbox",
     "firmware.links.push",
+    "firmware.meter.sender",
 )
 
 # Where tools/provision.py writes who the meter is.
@@ -142,7 +143,7 @@ class Board:
         """Nothing is to be done for requests, or there was no room for it: let go of what was
         loaded for them, unless an answer goes on with it."""
         server = self.meter.server
-        if self.meter.is_notifying():
+        if self.meter.sender is not None:
             return
         for a in server.associations:
             if a.transfer:

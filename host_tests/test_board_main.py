@@ -45,7 +45,7 @@ ENTRIES = (
     "crypto.ec",
     # And what is sent unasked.
     "cosem.notifier",
-    "firmware.links.push",
+    "firmware.meter.sender",
 )
 RESIDENT = (
     "dlms.server",

@@ -110,9 +110,13 @@ def test_a_policy_that_asks_for_signatures(m):
     handler = m.model.handler("security_setup")
     context = handler.context(m.row("0.0.43.0.2.255", 64))
     context.needs_response = 4
-    assert m.push(V2) == 11
+    assert m.push(V2) == 0
+    m.second()
+    assert m.paths.sent == [] and m.notifier.lost == 1
     context.needs_response = 0
     assert m.push(V2) == 0
+    m.second()
+    assert m.notifier.done == 1
 
 
 def test_rights_that_ask_for_protection(m):

@@ -179,7 +179,8 @@ def spoil_service(m):
     m.model.image[at + 3] = 4
 
 
-NOT_PUSHED = [spoil_destination, spoil_list, spoil_client, spoil_service]
+NOT_PUSHED = [spoil_destination, spoil_list]
+GIVEN_UP_AT_ONCE = [spoil_client, spoil_service, spoil_parameters]
 
 
 @pytest.mark.parametrize("spoil", NOT_PUSHED)
@@ -191,7 +192,16 @@ def test_what_is_not_complete_is_not_pushed(m, spoil):
     assert m.paths.sent == [] and m.notifier.lost == 0
 
 
-@pytest.mark.parametrize("spoil", NOT_PUSHED + [spoil_parameters])
+@pytest.mark.parametrize("spoil", GIVEN_UP_AT_ONCE)
+def test_what_cannot_be_done_is_given_up_and_counted(m, spoil):
+    ready(m)
+    spoil(m)
+    assert m.push(V2) == 0
+    m.second()
+    assert m.paths.sent == [] and m.notifier.lost == 1 and m.state(V2) == IDLE
+
+
+@pytest.mark.parametrize("spoil", NOT_PUSHED + GIVEN_UP_AT_ONCE)
 def test_and_given_up_when_it_is_spoiled_meanwhile(m, spoil):
     """Between the mark and the notification; between that and the attempt."""
     ready(m)
@@ -206,10 +216,9 @@ def test_and_given_up_when_it_is_spoiled_meanwhile(m, spoil):
     m.second()
     assert m.state(V2) == READY
     m.paths.there = True
-    if spoil not in (spoil_destination, spoil_list, spoil_service):
-        spoil(m)
-        m.second()
-        assert m.paths.sent == [] and m.notifier.lost == 1 and m.state(V2) == IDLE
+    spoil(m)
+    m.second()
+    assert m.paths.sent == [] and m.notifier.lost == 1 and m.state(V2) == IDLE
 
 
 def test_unknown_methods(m):

@@ -75,7 +75,10 @@ def log_of(code):
 
 
 class Events:
-    """Logs of one meter. on_event(code), if set, hears of each one after it was captured."""
+    """Logs of one meter. on_event(code), if set, hears of each one after it was captured, and
+    on_alarm(row of the alarm descriptor, or register) of each that raises an alarm."""
+
+    on_alarm = None
 
     def __init__(self, model):
         self.model = model
@@ -90,9 +93,8 @@ class Events:
         self.alarm_row = -1
         self.filter = -1
         self.descriptor = -1
-        # What a new alarm pushes, and on_alarm(row of the descriptor or register), if set.
+        # What a new alarm pushes.
         self.push_row = -1
-        self.on_alarm = None
         # An event could not be captured.
         self.lost = 0
         self._voltage = bytearray([_VOLTAGE_NORMAL] * 3)

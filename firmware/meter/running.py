@@ -13,13 +13,9 @@ _SECOND_MS = const(1000)
 _MOST_WORK = const(4)  # times in one turn
 _AUTHENTICATION_FAILED = const(46)  # event code, see meter/events.py
 _DECIPHERING_FAILED = const(49)  # and the next one: replayed invocation counter
-_FAILED_AUTHENTICATIONS = const(6)  # counters, see meter/sources.py
-_NOTIFICATIONS = const(7)
-_NOTIFICATIONS_LOST = const(8)
+_FAILED_AUTHENTICATIONS = const(6)  # counter, see meter/sources.py
 _BUSY_MS = const(10)
 
-_OUTBOX_LEN = const(5)  # of LIMITS in the definition
-_KEEPS = const(6)
 _OPEN = const(2)  # state of an association
 _EVENT_NOTIFICATION = const(0x000002)  # of the conformance
 _VALUE = const(2)
@@ -29,6 +25,9 @@ class Meter:
     """model, server, program, storage; tick() makes the meter's time pass."""
 
     gateways = ()  # see links/outward.py; of the class: few have some
+    sender = None  # while something is sent unasked, see sender.py
+    rests = False  # what that has loaded is not needed any more
+    _links = None
 
     def __init__(self, model, server, program, storage, now_ms, speed):
         self.model = model
@@ -40,11 +39,6 @@ class Meter:
         self.terminals = {}  # see links/outward.py
         # A client has changed a setup object; main.py hands it on to the links, and resets this.
         self.setup_changed = True
-        # Code that only notifications need is not needed any more.
-        self.rests = False
-        self._notifier = None  # while something is to be sent unasked
-        self._paths = None
-        self._links = None
         self._last_ms = now_ms
         self._owed_ms = 0  # time of the meter that has not passed yet
         model.on_setup = self._set_up
@@ -102,50 +96,21 @@ class Meter:
     def notifier(self):
         """What sends unasked, see cosem/notifier.py: loaded now, if it is not there. Between two
         requests. None: there is no room for it now."""
-        if self._notifier is None and self._links is not None:
+        if self.sender is None and self._links is not None:
             try:
-                from cosem.notifier import Notifier
-                from firmware.links.push import Paths
+                from firmware.meter.sender import Sender
 
                 self.model.wake()
-                limits = self.model.limits
-                self._paths = Paths(*self._links)
-                self._notifier = Notifier(
-                    self.model, self.server, self._paths, limits[_OUTBOX_LEN], limits[_KEEPS]
-                )
+                self.sender = Sender(self, *self._links)
             except MemoryError:
-                self._paths = None
                 gc.collect()
-        return self._notifier
-
-    def _notify(self, now_ms):
-        notifier = self._notifier
-        self._paths.poll(now_ms)
-        notifier.turn()
-        if notifier.done:
-            self.program.registers.count(_NOTIFICATIONS, notifier.done)
-            notifier.done = 0
-        if notifier.lost:
-            self.program.registers.count(_NOTIFICATIONS_LOST, notifier.lost)
-            notifier.lost = 0
-        if notifier.is_idle():
-            notifier.close()
-            push = self.model.handler("push_setup")
-            if push is not None:
-                push.notifier = None
-            self._notifier = self._paths = None
-            self.rests = True
-
-    def is_notifying(self):
-        return self._notifier is not None
+        return None if self.sender is None else self.sender.notifier
 
     def _alarmed(self, row):
         """A bit of the alarm register is set: clients that want to know of events do."""
         for a in self.server.associations:
-            if a.state == _OPEN and a.conformance & _EVENT_NOTIFICATION and not a.short:
-                notifier = self.notifier()
-                if notifier is not None:
-                    notifier.event(a, row, _VALUE)
+            if a.state == _OPEN and a.conformance & _EVENT_NOTIFICATION and self.notifier():
+                self.sender.notifier.event(a, row, _VALUE)
 
     # --- Time -------------------------------------------------------------------------------
 
@@ -188,14 +153,15 @@ class Meter:
                 security = self.model.handler("security_setup")
                 if security is not None:
                     security.tick(minute)
-        if self._notifier is not None:
-            self._notify(now_ms)
+        if self.sender is not None and not self.sender.turn(now_ms):
+            self.sender = None
+            self.rests = True
 
     def wait_ms(self):
         """How long nothing happens if nobody asks: until the next second of the meter."""
         if self._owed_ms >= _SECOND_MS or self.program.work is not None or self.server.todo:
             return 0
-        if self._notifier is not None and self._notifier.is_busy():
+        if self.sender is not None and self.sender.notifier.is_busy():
             return _BUSY_MS
         if not self.speed:
             return _SECOND_MS

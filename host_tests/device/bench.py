@@ -50,6 +50,9 @@ DEVICE = 1
 MINUTE = 13675680  # 2026-01-01 00:00 UTC
 ROWS = (100, 3000)
 N_GETS = 2000
+GENERAL_BY_GLO = 3  # of ciphering.py
+KINDS = 3
+N_PUSHES = 20
 N_CIPHERED = 50  # at a time: fewer than the counters that are saved at once
 
 
@@ -236,6 +239,35 @@ class Bench:
             "counters_us": min(counters),
         }
 
+    def push(self, n):
+        """Time of n pushes of ten objects, made and protected for the client that ciphers: a call
+        of this for each, with counters that have been saved."""
+        from cosem.notifier import Notifier
+
+        model = self.meter.model
+        row = model.find(0, octets("0028 0004190900FF"), 0)
+        notifier = Notifier(model, self.server, None, 16, False)
+        envelope = notifier.envelope
+        envelope.become(row)
+        context = envelope.context
+        handler = model.handler_of(context.row)
+        if not context.loaded:
+            handler.load(context)
+        handler.reserve(context, context.unicast, context.unicast.rx)
+        out = bytearray(640)
+        gc.collect()
+        heap_lock()
+        t = ticks_us()
+        for _ in range(n):
+            end = notifier.put(row, out, 64, 600, 1, False)
+            start = envelope.wrap(context, GENERAL_BY_GLO, KINDS, out, 64, end)
+        took = since_us(t)
+        heap_unlock()
+        if start < 0 or end < 0 or out[start] != 0xDB:
+            raise RuntimeError("a push was not made")
+        notifier.close()
+        return took
+
     def run(self, rounds, n_gets=N_GETS, n_rows=ROWS):
         """rounds of n_gets requests; then the profile when it has so many rows."""
         result = {"runtime": sys.implementation.name}
@@ -270,6 +302,7 @@ class Bench:
             result[name + "_us"] = min(took[name])
             result[name + "_floors"] = median([x / f for x, f in zip(took[name], floors)])
         result.update(self.run_ciphered(rounds, n_gets))
+        result["push_10_us"] = min([self.push(N_PUSHES) for _ in range(rounds)]) / N_PUSHES
         for rows in n_rows:
             self.fill(rows)
             self.whole_profile()

@@ -14,6 +14,7 @@ Loaded when something is to be sent. seal() and of_association() allocate; wrap(
 not.
 """
 
+from cosem import push_terms as terms
 from cosem import slots
 from dlms.association import Association
 from dlms.prim import compare, copy
@@ -24,6 +25,7 @@ _PUSH_PROTECTION_PARAMETERS = const(10)
 # Fields of a row of ASSOCIATIONS in the definition.
 _CLIENT_SAP = const(0)
 _DEVICE = const(1)
+_SECURITY = const(8)
 
 _DATA_NOTIFICATION = const(0x0F)
 _GENERAL_GLO = const(0xDB)
@@ -53,7 +55,6 @@ class Envelope:
     def __init__(self, model, server):
         self.model = model
         self.server = server
-        self.handler = model.handler("push_setup")
         self.client = a = Association(server, 0)
         a.dedicated = None
         a.form = a.plain_pos = a.plain_end = 0
@@ -62,16 +63,25 @@ class Envelope:
         a.title = a.certificate = b""
         self.context = None
         self._ciphering = None
-        if server.secures:
+
+    def _context_of(self, config):
+        """The Context of a client of the definition, or None: it has no Security setup. What
+        ciphers is loaded for the first that has one."""
+        if config[_SECURITY] < 0:
+            return None
+        server = self.server
+        if server.secured is None:
             server.load("dlms.secured")
+        if self._ciphering is None:
             from dlms import ciphering
 
             self._ciphering = ciphering
+        return server.secured.context_of(config)
 
     def become(self, row):
         """Be that of the client of the Push setup object at row. False: its
         push_protection_parameters are wrong."""
-        config = self.handler.client(row)
+        config = terms.client(self.model, row)
         a = self.client
         a.configure(config)
         a.client_sap = config[_CLIENT_SAP]
@@ -79,12 +89,11 @@ class Envelope:
         # The meter itself asks, and may ask for anything.
         a.protection = _ALL_KINDS
         a.conformance = _CONFORMANCE
-        secured = self.server.secured
-        context = self.context = None if secured is None else secured.context_of(config)
+        context = self.context = self._context_of(config)
         kinds = 0
         if context is not None:
             kinds = context.needs_response & _SYMMETRIC
-        if self.handler.has_parameters(row):
+        if terms.has_parameters(self.model, row):
             from cosem.protected import kinds_of
 
             kinds = -1 if context is None else kinds_of(self._parameters(row))
@@ -102,7 +111,7 @@ class Envelope:
     def seal(self, row, plain):
         """Generator: (buffer, start, end) of the protected APDU, with room for headers in front;
         None: there is no key or no counter, or the parameters cannot be met. After become()."""
-        if not self.handler.has_parameters(row):
+        if not terms.has_parameters(self.model, row):
             kinds = self.client.possible_kinds
             return self._protect(self.context, _GENERAL_BY_GLO, None, kinds, plain)
         from cosem.protected import Party
@@ -117,7 +126,7 @@ class Envelope:
 
     def of_association(self, a, plain):
         """The same of an APDU for the client of an open association."""
-        context = a.context
+        context = self._context_of(a.config)
         if context is None:
             return self._protect(None, _GLO, None, 0, plain)
         dedicated = a.dedicated
@@ -134,7 +143,7 @@ class Envelope:
         copy(buf, _FRONT, plain, 0, n)
         if not kinds:
             return buf, _FRONT, _FRONT + n
-        handler = self.model.handler_of(context.row)
+        handler = self.model.awake(context.row)
         if not context.loaded:
             handler.load(context)
         handler.tx(context)

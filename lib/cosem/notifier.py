@@ -126,6 +126,8 @@ class Notifier:
     def close(self):
         """It is let go of."""
         self.server.on_confirm = None
+        if self.handler is not None:
+            self.handler.notifier = None
 
     def is_idle(self):
         if self.outbox.n or self._work is not None or not self.paths.is_idle():
@@ -228,7 +230,7 @@ class Notifier:
     def make(self, k):
         """Make a notification of an object, if it still says what goes to whom."""
         row = self._row(k)
-        if not self.handler.is_ready(row) or not self.envelope.become(row):
+        if not terms.is_ready(self.model, row) or not self.envelope.become(row):
             self.lost += 1
             return
         box = self.outbox
@@ -304,7 +306,7 @@ class Notifier:
         plain = self._plain = bytes(self.outbox.buf[at : self.outbox.found_end])
         self._confirmed = False
         envelope = self.envelope
-        if self.handler.client(row) is None or not envelope.become(row):
+        if not terms.is_ready(self.model, row) or not envelope.become(row):
             self._failed(k, False)
             return
         made = yield from envelope.seal(row, plain)

@@ -17,7 +17,8 @@ restricted as it says, or has another data_index. Nothing is allocated but by Pu
 """
 
 from cosem import profile_selection, slots
-from dlms.axdr import get_u16, length, length_size, put_length, put_u16, skip
+from dlms.axdr import length, length_size, put_length, put_u16, skip
+from dlms.descriptors import quick
 from dlms.prim import copy
 from micropython import const
 
@@ -58,6 +59,19 @@ _SUCCESS = const(0)
 _SCOPE_VIOLATED = const(13)
 
 
+def _plain_end(src, at):
+    """The end of the element src[at:] if it has neither restriction nor columns, else 0."""
+    n = src[at + 1]
+    if n < _N_WITH_RESTRICTION:
+        return at + _ENTRY_LEN
+    if src[at + _RESTRICTION_TYPE_AT] or src[at + _RESTRICTION_VALUE_AT]:
+        return 0
+    at += _RESTRICTION_VALUE_AT + 1
+    if n < _N_WITH_COLUMNS:
+        return at
+    return 0 if src[at + 1] else at + 2
+
+
 class PushList:
     """Reads with the rights of association a, by its stream."""
 
@@ -76,18 +90,29 @@ class PushList:
             return -1
         buf[pos] = _STRUCTURE
         pos = put_length(buf, pos + 1, n)
+        a = self.a
+        d = self.descriptor
         while n:
-            pos = self._put_one(src, at, buf, pos, end)
-            if pos < 0:
-                return -1
-            at = skip(src, at, len(src))
+            copy(d, 0, src, at + _CLASS_AT, 2)
+            copy(d, 2, src, at + _NAME_AT, 6)
+            d[8] = src[at + _ATTRIBUTE_AT]
+            d[9] = 0
+            index = src[at + _DATA_INDEX_AT] << 8 | src[at + _DATA_INDEX_AT + 1]
+            after = _plain_end(src, at)
+            # The short way for what is there most often, a whole stored value.
+            behind = quick(a, d, 0, 0, buf, pos, end) if after and not index else -1
+            if behind < 0:
+                behind = self._put_one(src, at, index, buf, pos, end)
+                if behind < 0:
+                    return -1
+            pos = behind
+            at = after or skip(src, at, len(src))
             n -= 1
         return pos
 
-    def _put_one(self, src, at, buf, pos, end):
+    def _put_one(self, src, at, index, buf, pos, end):
         start = pos
         s = self.a.stream
-        index = get_u16(src, at + _DATA_INDEX_AT)
         dar = self._open(s, src, at, index)
         if not dar:
             pos = s.copy_all(buf, pos, end)
@@ -115,10 +140,6 @@ class PushList:
     def _open(self, s, src, at, index):
         """Begin the value of the element src[at:]; data_access_result."""
         d = self.descriptor
-        copy(d, 0, src, at + _CLASS_AT, 2)
-        copy(d, 2, src, at + _NAME_AT, 6)
-        d[8] = src[at + _ATTRIBUTE_AT]
-        d[9] = 0
         a = self.a
         s.begin(a, d, 0, 0)
         n = src[at + 1]

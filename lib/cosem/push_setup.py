@@ -16,8 +16,9 @@ answers, unless push_protection_parameters say how.
     5 HDLC               nothing: a UI frame to push_client_SAP
 
 Project-defined: other services, other messages than A-XDR, and destinations of another form cannot
-be set (other-reason). What has no destination or no objects, names a client that has no
-association, or asks for a signature without parameters, is not pushed: object-unavailable.
+be set (other-reason). What has no destination or no objects is not pushed: object-unavailable.
+What the notifier then finds that it cannot do (a client that has no association, parameters of
+protection that are wrong or say too little) is given up and counted.
 port_reference may name a setup object of the kind of link that the service needs, or nothing.
 Nothing is allocated but in tick().
 """
@@ -31,7 +32,6 @@ _PUSH_OBJECT_LIST = const(2)
 _SEND_DESTINATION_AND_METHOD = const(3)
 _COMMUNICATION_WINDOW = const(4)
 _PUSH_CLIENT_SAP = const(9)
-_PUSH_PROTECTION_PARAMETERS = const(10)
 
 _PUSH = const(1)
 _RESET = const(2)
@@ -47,13 +47,7 @@ _AXDR = const(0)
 _SERVICE_AT = const(3)  # 02 03 16 transport_service 09 destination 16 message
 _DESTINATION_AT = const(5)
 
-_MANAGEMENT_PROCESS = const(1)
 _LAST_SAP = const(0x7F)
-# Fields of a row of ASSOCIATIONS in the definition.
-_CLIENT_SAP = const(0)
-_DEVICE = const(1)
-_SECURITY = const(8)
-_SIGNED = const(4)
 
 _SUCCESS = const(0)
 _OBJECT_UNDEFINED = const(4)
@@ -76,16 +70,11 @@ class Handler(Base):
     notifier  while it is loaded: it is told of each second
     """
 
-    def __init__(self, model):
-        Base.__init__(self, model)
-        self.rows = b""
-        self.marks = b""
-        self.number = 0
-        self.load = None
-        self.notifier = None
+    rows = b""
+    number = 0
+    load = notifier = None
 
     def start(self, row):
-        # A row is less than 256 in any meter so far; two octets cost nothing.
         self.rows += bytes((row >> 8, row & 0xFF))
         self.marks = bytearray(len(self.rows) >> 1)
 
@@ -110,7 +99,13 @@ class Handler(Base):
 
     def push(self, row):
         """Push what the object says, with the next second; action_result."""
-        if not self.is_ready(row):
+        model = self.model
+        objects = slots.offset(model, row, _PUSH_OBJECT_LIST) + 1
+        at = slots.offset(model, row, _SEND_DESTINATION_AND_METHOD)
+        src = slots.source(model, row, _SEND_DESTINATION_AND_METHOD)
+        if not slots.source(model, row, _PUSH_OBJECT_LIST)[objects] or not (
+            src[at + _DESTINATION_AT] or src[at + _SERVICE_AT] == _HDLC
+        ):
             return _OBJECT_UNAVAILABLE
         self._mark(row, _TO_PUSH)
         return _SUCCESS
@@ -121,53 +116,12 @@ class Handler(Base):
                 # What was asked for first is done first: a reset takes back a push before it.
                 self.marks[k] = what if what == _TO_RESET else self.marks[k] | what
 
-    def is_ready(self, row):
-        """Does the object say what goes to whom?"""
-        model = self.model
-        src = slots.source(model, row, _PUSH_OBJECT_LIST)
-        if not src[slots.offset(model, row, _PUSH_OBJECT_LIST) + 1]:
-            return False
-        src = slots.source(model, row, _SEND_DESTINATION_AND_METHOD)
-        at = slots.offset(model, row, _SEND_DESTINATION_AND_METHOD)
-        end = at + model.value_len(row, _SEND_DESTINATION_AND_METHOD)
-        if not _is_good(src, at, end) or not (
-            src[at + _DESTINATION_AT] or src[at + _SERVICE_AT] == _HDLC
-        ):
-            return False
-        config = self.client(row)
-        if config is None:
-            return False
-        if config[_SECURITY] < 0 or self.has_parameters(row):
-            return True
-        context = model.handler_of(config[_SECURITY]).context(config[_SECURITY])
-        return not context.needs_response & _SIGNED
-
-    def has_parameters(self, row):
-        """Do push_protection_parameters say how it is protected?"""
-        model = self.model
-        if model.version(row) == 0:
-            return False
-        src = slots.source(model, row, _PUSH_PROTECTION_PARAMETERS)
-        return src[slots.offset(model, row, _PUSH_PROTECTION_PARAMETERS) + 1] != 0
-
-    def client(self, row):
-        """The association of the definition for whose client the object pushes, or None."""
-        model = self.model
-        sap = _MANAGEMENT_PROCESS
-        if model.version(row):
-            sap = slots.octet(model, row, _PUSH_CLIENT_SAP)
-        device = slots.device_of(model, row)
-        for config in model.configs:
-            if config[_CLIENT_SAP] == sap and config[_DEVICE] == device:
-                return config
-        return None
-
     # --- Attributes ---------------------------------------------------------------------------
 
     def check(self, row, attribute, buf, pos, end):
         good = True
         if attribute == _SEND_DESTINATION_AND_METHOD:
-            good = _is_good(buf, pos, end)
+            good = is_good(buf, pos, end)
         elif attribute == _COMMUNICATION_WINDOW:
             good = calendar.windows_are_good(buf, pos)
         elif attribute == _PUSH_CLIENT_SAP:
@@ -175,7 +129,7 @@ class Handler(Base):
         return _SUCCESS if good else _OTHER_REASON
 
 
-def _is_good(buf, pos, end):
+def is_good(buf, pos, end):
     """Is the send_destination_and_method buf[pos:end] one that this meter can do?"""
     service = buf[pos + _SERVICE_AT]
     if buf[end - 1] != _AXDR:

@@ -11,15 +11,19 @@ when a confirmation comes.
 """
 
 from cosem import slots, windows
+from cosem.push_setup import is_good
 from dlms.axdr import get_u16
 from dlms.prim import copy
 from micropython import const
 
+_PUSH_OBJECT_LIST = const(2)
 _SEND_DESTINATION_AND_METHOD = const(3)
 _COMMUNICATION_WINDOW = const(4)
 _RANDOMISATION_START_INTERVAL = const(5)
 _NUMBER_OF_RETRIES = const(6)
 _REPETITION_DELAY = const(7)
+_PUSH_CLIENT_SAP = const(9)
+_PUSH_PROTECTION_PARAMETERS = const(10)
 _PUSH_OPERATION_METHOD = const(11)
 _CONFIRMATION_PARAMETERS = const(12)
 _LAST_CONFIRMATION_DATE_TIME = const(13)
@@ -28,9 +32,59 @@ _LAST_CONFIRMATION_DATE_TIME = const(13)
 _SERVICE_AT = const(3)
 _DESTINATION_AT = const(5)
 
+_HDLC = const(5)
+_MANAGEMENT_PROCESS = const(1)
+# Fields of a row of ASSOCIATIONS in the definition.
+_CLIENT_SAP = const(0)
+_DEVICE = const(1)
+_SECURITY = const(8)
+_SIGNED = const(4)
+
 _V2 = const(2)
 _CONFIRMED = const(2)  # push_operation_method
 _NOT_SPECIFIED = const(0xFF)
+
+
+def is_ready(model, row):
+    """Does the object say what goes to whom, in a way that this meter can do?"""
+    src = slots.source(model, row, _PUSH_OBJECT_LIST)
+    if not src[slots.offset(model, row, _PUSH_OBJECT_LIST) + 1]:
+        return False
+    src = slots.source(model, row, _SEND_DESTINATION_AND_METHOD)
+    at = slots.offset(model, row, _SEND_DESTINATION_AND_METHOD)
+    # What stands in the definition nobody has checked.
+    if not is_good(src, at, at + model.value_len(row, _SEND_DESTINATION_AND_METHOD)):
+        return False
+    if not src[at + _DESTINATION_AT] and src[at + _SERVICE_AT] != _HDLC:
+        return False
+    config = client(model, row)
+    if config is None:
+        return False
+    if config[_SECURITY] < 0 or has_parameters(model, row):
+        return True
+    # A signature is made for somebody: parameters say for whom.
+    context = model.awake(config[_SECURITY]).context(config[_SECURITY])
+    return not context.needs_response & _SIGNED
+
+
+def has_parameters(model, row):
+    """Do push_protection_parameters say how it is protected?"""
+    if model.version(row) == 0:
+        return False
+    src = slots.source(model, row, _PUSH_PROTECTION_PARAMETERS)
+    return src[slots.offset(model, row, _PUSH_PROTECTION_PARAMETERS) + 1] != 0
+
+
+def client(model, row):
+    """The association of the definition for whose client the object pushes, or None."""
+    sap = _MANAGEMENT_PROCESS
+    if model.version(row):
+        sap = slots.octet(model, row, _PUSH_CLIENT_SAP)
+    device = slots.device_of(model, row)
+    for config in model.configs:
+        if config[_CLIENT_SAP] == sap and config[_DEVICE] == device:
+            return config
+    return None
 
 
 def service(model, row):
