@@ -454,6 +454,8 @@ def _decode(data):
     if tag in _INTEGERS:
         n, signed = _INTEGERS[tag]
         return int.from_bytes(data[:n], "big", signed=signed), data[n:]
+    if tag == 25:
+        return data[:12].hex(), data[12:]
     n, data = data[0], data[1:]
     if n & 0x80:
         size = n & 0x7F
@@ -522,7 +524,7 @@ def read_everything(
         assert answer["raw"] == encoding, name
         if "undecoded" in answer:
             assert name[0] == 15 and name[2] == 5 and answer["undecoded"].startswith(undecoded)
-        else:
+        elif name[0] != 40 or name[2] < 12:  # each peer has date-times of its own
             assert answer["value"] == plain(encoding), name
         assert answer.get("understood", True), (name, answer)
     return len(names)

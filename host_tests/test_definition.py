@@ -61,7 +61,7 @@ def test_there_are_two_logical_devices(packed):
         (1, b"PMT1000000000001"),
         (17, b"PMT1000000000002"),
     ]
-    assert 170 <= packed.devices[0][2] <= 220
+    assert 170 <= packed.devices[0][2] <= 230
     assert packed.limits == (5, 560, 1024, 512, 1024, 1024, 0)
 
 
@@ -310,11 +310,14 @@ def test_sources(packed):
         r"|i_n|[pq]_(plus|minus)|s_total|pf_total|freq|angle_[ui]_l[123]|unix)"
         r"|(demand|max)\.[ar]_(plus|minus)|status\.(error|alarm|profile[12])"
         r"|count\.(power_failures|billing_periods|program_changes|events|boots|clock_changes"
-        r"|failed_authentications)"
-        r"|event\.(standard|fraud|disconnect|power_quality|communication)"
+        r"|failed_authentications|notifications|notifications_lost)"
+        r"|event\.(standard|fraud|disconnect|power_quality|communication)|push\.(alarm|start)"
     )
     for source, row, attribute in packed.sources:
         assert known.fullmatch(source), source
+        if source.startswith("push."):
+            assert packed.definition.objects[row].version.class_id == 40
+            continue
         cell = packed.definition.objects[row].cells[attribute]
         assert cell.stored == "ram" and attribute == 2
         assert cell.persistent is not source.startswith("inst.")
