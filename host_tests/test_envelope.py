@@ -27,6 +27,13 @@ def m():
     return m
 
 
+def context(m, obis):
+    """Of a Security setup object, as it is from the first client on that needs it."""
+    if m.server.secured is None:
+        m.server.load("dlms.secured")
+    return m.model.handler("security_setup").context(m.row(obis, 64))
+
+
 def ready(m, sap=CLIENT_40):
     m.put(V2, 2, array(element(3, "1.0.1.8.0.255", version=2)))
     m.put(V2, 3, destination(b"127.0.0.1:4059"))
@@ -97,6 +104,7 @@ def test_no_key_is_given_up_in_the_end(m):
 
 
 def test_no_counter_is_left(m):
+    context(m, "0.0.43.0.1.255")
     handler = m.model.handler("security_setup")
     handler._tx[:] = handler._tx_end[:] = b"\xff\xff\xff\xfe"
     m.push(V2)
@@ -107,13 +115,11 @@ def test_no_counter_is_left(m):
 def test_a_policy_that_asks_for_signatures(m):
     """Not without parameters: the meter does not know for whom."""
     ready(m, b"\x0f\x29")
-    handler = m.model.handler("security_setup")
-    context = handler.context(m.row("0.0.43.0.2.255", 64))
-    context.needs_response = 4
+    context(m, "0.0.43.0.2.255").needs_response = 4
     assert m.push(V2) == 0
     m.second()
     assert m.paths.sent == [] and m.notifier.lost == 1
-    context.needs_response = 0
+    context(m, "0.0.43.0.2.255").needs_response = 0
     assert m.push(V2) == 0
     m.second()
     assert m.notifier.done == 1
@@ -159,8 +165,7 @@ class Listener(General0):
 @pytest.mark.parametrize("kind,sc", [(0, secure.A), (1, secure.E), (2, secure.AE)])
 @pytest.mark.parametrize("key_info", [IDENTIFIED, WRAPPED], ids=["identified", "wrapped"])
 def test_general_ciphering(m, kind, sc, key_info):
-    setup = m.row("0.0.43.0.1.255", 64)
-    m.model.handler("security_setup").context(setup).needs_response = 0
+    context(m, "0.0.43.0.1.255").needs_response = 0
     m.put(V2, 10, array(protection(kind, key_info, CLIENT, ID)))
     listener = Listener()
     for _ in range(2):

@@ -79,8 +79,8 @@ class Envelope:
         return server.secured.context_of(config)
 
     def become(self, row):
-        """Be that of the client of the Push setup object at row. False: its
-        push_protection_parameters are wrong."""
+        """Be that of the client of the Push setup object at row. False: push_protection_parameters
+        are wrong; or there are none, and the policy asks for a signature: for whom?"""
         config = terms.client(self.model, row)
         a = self.client
         a.configure(config)
@@ -90,15 +90,15 @@ class Envelope:
         a.protection = _ALL_KINDS
         a.conformance = _CONFORMANCE
         context = self.context = self._context_of(config)
-        kinds = 0
-        if context is not None:
-            kinds = context.needs_response & _SYMMETRIC
+        kinds = 0 if context is None else context.needs_response
         if terms.has_parameters(self.model, row):
             from cosem.protected import kinds_of
 
             kinds = -1 if context is None else kinds_of(self._parameters(row))
             if kinds >= 0 and context.needs_response & ~kinds:
                 kinds = -1
+        elif kinds & ~_SYMMETRIC:
+            kinds = -1
         a.possible_kinds = max(0, kinds)
         return kinds >= 0
 

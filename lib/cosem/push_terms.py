@@ -37,8 +37,6 @@ _MANAGEMENT_PROCESS = const(1)
 # Fields of a row of ASSOCIATIONS in the definition.
 _CLIENT_SAP = const(0)
 _DEVICE = const(1)
-_SECURITY = const(8)
-_SIGNED = const(4)
 
 _V2 = const(2)
 _CONFIRMED = const(2)  # push_operation_method
@@ -57,14 +55,7 @@ def is_ready(model, row):
         return False
     if not src[at + _DESTINATION_AT] and src[at + _SERVICE_AT] != _HDLC:
         return False
-    config = client(model, row)
-    if config is None:
-        return False
-    if config[_SECURITY] < 0 or has_parameters(model, row):
-        return True
-    # A signature is made for somebody: parameters say for whom.
-    context = model.awake(config[_SECURITY]).context(config[_SECURITY])
-    return not context.needs_response & _SIGNED
+    return client(model, row) is not None
 
 
 def has_parameters(model, row):
