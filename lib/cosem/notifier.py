@@ -316,7 +316,7 @@ class Notifier:
         self._event(k, _TAKEN)
         buf, pos, end = made
         code = yield from self._hand_over(row, buf, pos, end)
-        conformance = get_small_u32(self.handler.client(row)[_CONFORMANCE], 0)
+        conformance = get_small_u32(terms.client(self.model, row)[_CONFORMANCE], 0)
         if code == _NEVER and conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
             from dlms.gbt_unasked import blocks
 
