@@ -123,10 +123,12 @@ def release(channel, a, client_sap, server_sap, buf, pos, end):
     and has none. But a pre-established one it always has: that is not finished."""
     if acse.rlrq_information(buf, pos, end) < 0:
         return exceptions.malformed(channel)
-    if a is not None:
+    if a is None:
+        config = channel.server.config(client_sap, server_sap)
+    else:
+        config = a.config
         a.event(_RLRQ_RECEIVED)
         channel.last = None
-    config = channel.server.config(client_sap, server_sap)
     always = config is not None and config[_PRE_ESTABLISHED]
     reason = _NOT_FINISHED if always else _NORMAL_RELEASE
     return channel.reply(_HEADROOM, acse.put_rlre(channel.tx, _HEADROOM, reason))
