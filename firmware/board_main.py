@@ -55,6 +55,7 @@ _JOBS = (
     "dlms.sealed",
     "dlms.certificates",
     "cosem.compact_capture",
+    "cosem.compact_settings",
     "dlms.compact",
     "cosem.key_transfer",
     "cosem.key_agreement",

@@ -736,7 +736,7 @@ def lean(served):
     """As on a board between requests."""
     served.server.forget()
     assert served.meter.model.lean
-    assert served.meter.model.handler("compact_data")._capture is None
+    assert served.meter.model.handler("compact_data").capture is None
 
 
 @pytest.mark.parametrize("what", ["read", "capture", "script", "meter"])
@@ -764,7 +764,7 @@ def test_what_was_captured_is_read_without_that_code(served):
     wanted = served.get(served.reader, BUFFER, CALLED)
     lean(served)
     assert served.get(served.reader, BUFFER, CALLED) == wanted
-    assert served.meter.model.handler("compact_data")._capture is None
+    assert served.meter.model.handler("compact_data").capture is None
 
 
 # --- Definitions ----------------------------------------------------------------------------

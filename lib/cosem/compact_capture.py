@@ -4,6 +4,7 @@ on a board. Nothing but the Stream is allocated.
 """
 
 from cosem import slots
+from cosem.compact_settings import clear
 from cosem.profile_columns import judge
 from cosem.profile_selection import element
 from dlms.axdr import get_u16, length, length_size, put_length, skip
@@ -13,8 +14,15 @@ from dlms.stream import Stream
 from micropython import const
 
 _CAPTURE_OBJECTS = const(3)
+_CAPTURE_METHOD = const(6)
+
+_RESET = const(1)
+_CAPTURE = const(2)
+
+_IMPLICIT = const(1)
 
 _SUCCESS = const(0)
+_OBJECT_UNDEFINED = const(4)
 _SCOPE_VIOLATED = const(13)
 _OTHER_REASON = const(250)
 
@@ -36,16 +44,45 @@ _ALL_COLUMNS = b"\x12\x00\x01\x12\x00\x00"
 class Capture:
     """One for all objects: what is read for them, and how."""
 
-    def __init__(self, model):
+    def __init__(self, model, row):
         self.model = model
         self.stream = Stream(model)
         self.stream.plain = 1
+        if model.image[model.state(row, 0)] != _OCTET_STRING:
+            # The slots of a new meter hold zeros.
+            clear(model, row)
         self._selection = bytearray(len(_RANGE) + 28 + len(_NO_COLUMNS))
 
-    def run(self, a, row, buffer, template):
-        """Put the values of capture_objects into the slots buffer and template of the image, that
-        begin there. Association a has to have the right to read each of them (None: the meter
-        itself). data_access_result; if it is not success, the slots hold rubbish.
+    def invoke(self, a, row, method):
+        """A method, for an association or None; action_result."""
+        if method == _RESET:
+            clear(self.model, row)
+            return _SUCCESS
+        return self._capture(a, row) if method == _CAPTURE else _OBJECT_UNDEFINED
+
+    def show(self, a, row):
+        """Have a buffer that is captured implicitly, or a template before the first capture."""
+        result = self._capture(a, row)
+        if not result and slots.octet(self.model, row, _CAPTURE_METHOD) != _IMPLICIT:
+            # Nobody has asked for the values.
+            slots.put_empty(self.model.image, self.model.state(row, 0))
+        return result
+
+    def _capture(self, a, row):
+        model = self.model
+        result = self._run(a, row, model.state(row, 0), model.state(row, 1))
+        if result:
+            clear(model, row)
+        # Half of the old one may be on its way to somebody.
+        for other in model.associations:
+            other.stream.edited(row, 0)
+        return result
+
+    def _run(self, a, row, buffer, template):
+        """Put the values of capture_objects into the slots buffer and template of the image.
+
+        Association a has to have the right to read each of them (None: the meter itself).
+        data_access_result; if it is not success, the slots hold rubbish.
         """
         model = self.model
         image = model.image

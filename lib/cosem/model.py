@@ -61,6 +61,8 @@ _OCTET_STRING = const(0x09)
 class Model:
     """All objects of a definition, their values, and the handlers of their classes."""
 
+    lean = False  # code of class modules is loaded when it is needed: what may need it is a job
+
     def __init__(self, definition):
         # For the start; whoever has made the meter may let go of it (None) after that.
         self.definition = definition
@@ -79,8 +81,6 @@ class Model:
         self.names = definition.NAMES
         self.members = definition.MEMBERS
         self.devices = definition.DEVICES
-        # True: code of class modules is loaded when it is needed, and what may need it is a job.
-        self.lean = False
         # Counts SETs and ACTIONs: the meter program sees that something has changed.
         self.edits = 0
         # Handed in by the firmware.

@@ -80,11 +80,12 @@ class Handler(handler.Handler):
     on_clear(row)     called after the buffer was cleared
     """
 
+    _compression = _compact = None  # of a profile that has it
+
     def __init__(self, model):
         handler.Handler.__init__(self, model)
         self.profiles = {}
         self._orders = {}  # of those that may be sorted, by row
-        self._compression = self._compact = None  # of a profile that has it, see _compress()
         self._shifts = 0  # jumps of the clock that have been seen
         self.clock = None
         self.on_capture = None
@@ -111,7 +112,15 @@ class Handler(handler.Handler):
         self.profiles[row] = p
         for r in getattr(model.definition, "COMPRESSION", ()):
             if r[0] == row:
-                self._compress(p, r[1])
+                if r[1] & _AS_COMPACT_ARRAY:
+                    from cosem.profile_compact_array import CompactArray
+
+                    p.compression = self._compact = CompactArray(self, p, self._compact)
+                else:
+                    from cosem.profile_compression import Compression
+
+                    how = Compression(self, p, r[1], self._compression)
+                    p.compression = self._compression = how
         profile_columns.load(self.model, p)
         self._load_numbers(p)
         if p.sort > _LIFO or (model.slot(row, _SORT_METHOD) >= 0 and ring.capacity <= 64):
@@ -123,17 +132,6 @@ class Handler(handler.Handler):
                 fill(self.row, 0, ring.row_len, _NULL)
                 ring.read(k, self.row, 0)
                 self._note_time(p, ring.first + k)
-
-    def _compress(self, p, how):
-        """The buffer of p has another form than that of an array of rows (boot)."""
-        if how & _AS_COMPACT_ARRAY:
-            from cosem.profile_compact_array import CompactArray
-
-            p.compression = self._compact = CompactArray(self, p, self._compact)
-        else:
-            from cosem.profile_compression import Compression
-
-            p.compression = self._compression = Compression(self, p, how, self._compression)
 
     def _load_numbers(self, p):
         """Take over the other settings; True if one of them is another than before."""

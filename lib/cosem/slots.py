@@ -72,6 +72,13 @@ def set_len(image, at, n):
     image[at - 1] = n & 0xFF
 
 
+def put_empty(image, at):
+    """Make the slot whose encoding is at image[at:] an octet-string of no octets."""
+    image[at] = _OCTET_STRING
+    image[at + 1] = 0
+    set_len(image, at, 2)
+
+
 def longest(model, row, attribute):
     """Octets of the longest encoding of an attribute, stored or not; -1: there is no limit."""
     kind = model.kind(row, attribute)
