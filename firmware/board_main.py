@@ -186,8 +186,10 @@ def record(wiring):
 
 def build(wiring, options):
     """The meter. The frame of a function holds on to all that it has handed on: this one ends."""
+    from cosem.model import Model
     from firmware import app
 
+    Model.lean = True
     minute, second = options.get("start", (None, 0))
     return app.build(
         app.Tables("definition"),

@@ -44,13 +44,10 @@ _ALL_COLUMNS = b"\x12\x00\x01\x12\x00\x00"
 class Capture:
     """One for all objects: what is read for them, and how."""
 
-    def __init__(self, model, row):
+    def __init__(self, model):
         self.model = model
         self.stream = Stream(model)
         self.stream.plain = 1
-        if model.image[model.state(row, 0)] != _OCTET_STRING:
-            # The slots of a new meter hold zeros.
-            clear(model, row)
         self._selection = bytearray(len(_RANGE) + 28 + len(_NO_COLUMNS))
 
     def invoke(self, a, row, method):

@@ -50,17 +50,21 @@ class Handler(handler.Handler):
     capture = None  # a Capture, where it is there
 
     def start(self, row):
-        """Have what captures: at boot, and when it is needed again. Allocates."""
-        self.capture = self.model.load("cosem.compact_capture").Capture(self.model, row)
+        if not self.model.lean:
+            self.load()
         if self.model.slot(row, _CAPTURE_OBJECTS) >= 0:
             settings = self.model.load("cosem.compact_settings").Settings(self.model)
             self.check = settings.check
             self.changed = settings.changed
 
+    def load(self):
+        """Have what captures. Allocates."""
+        self.capture = self.model.load("cosem.compact_capture").Capture(self.model)
+
     def forget(self):
-        """Let go of it: from now on what needs it is a job."""
-        self.capture = None
-        self.model.lean = True
+        """Let go of it, where the meter is lean."""
+        if self.model.lean:
+            self.capture = None
 
     def open(self, s):
         a = s.association
@@ -74,7 +78,7 @@ class Handler(handler.Handler):
             if self.capture is None:
                 if a is not None:
                     return _LATER_VALUE
-                self.start(s.row)
+                self.load()
             result = self.capture.show(a, s.row)
             if result:
                 return result
@@ -88,10 +92,10 @@ class Handler(handler.Handler):
         if self.capture is None:
             if s.association is not None:
                 return _LATER
-            self.start(s.row)
+            self.load()
         return self.capture.invoke(s.association, s.row, method)
 
     def job(self, a, row, method, octets):
-        self.start(row)
+        self.load()
         yield
         return (self.capture.invoke(a, row, method) if method else _SUCCESS), b""

@@ -6,6 +6,7 @@ _PROFILE_GENERIC, _BUFFER = 7, 2
 _OWN = (2, 5)  # compact_buffer and template_description
 _RELATIVE = 0x1000  # data_index: a relative selection, from here
 _MOST_COLUMNS = 127
+_EMPTY = b"\x09\x00"  # an octet-string
 _HEAD_LEN = 4  # of an octet-string: tag, and the longest length
 _STRUCTURE_LEN = 2  # of a TypeDescription
 _DATES, _ENTRIES = 1, 2  # restriction_type
@@ -13,7 +14,9 @@ _DATE_TIME_LEN = 12
 
 
 def check(packer, o):
-    """Everything that capture_objects names can be captured, or TableError."""
+    """Everything that capture_objects names can be captured, or TableError. Nothing is yet."""
+    for name, _ in o.version.state:
+        o.state[name] = _EMPTY
     path = o.origin.get("capture_objects", o.path)
     value = o.cell("capture_objects").value
     if len(value) > _MOST_COLUMNS:
