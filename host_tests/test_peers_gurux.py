@@ -53,7 +53,6 @@ from peer_sessions import (
 )
 
 PROGRAM = "gurux_client.py"
-SNAPSHOT, SNAPSHOT_SCRIPTS = "0.0.66.0.0.255", "0.0.10.0.109.255"
 
 # Runtime, link, association, options of the peer: HDLC addresses of 1, 2 and 4 octets, PDUs in one
 # piece and in blocks.
@@ -285,28 +284,6 @@ def test_actions(runtime, association, fresh, connect):
     assert peer.get(70, DISCONNECTOR, 3)["value"] == 0
     peer.act(70, DISCONNECTOR, 2)
     assert peer.get(70, DISCONNECTOR, 2)["value"] is True
-
-
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_compact_data(runtime, fresh, connect):
-    """Nothing at first; captured by a script, it is what the objects have; reset, nothing."""
-    peer = connect(PROGRAM, fresh(runtime), "wrapper", MANAGEMENT)
-    assert peer.get(62, SNAPSHOT, 2)["value"] == ""
-    template = peer.get(62, SNAPSHOT, 5)["value"]
-    peer.act(9, SNAPSHOT_SCRIPTS, 1, "long-unsigned", 1)
-    contents = peer.get(62, SNAPSHOT, 2)["value"]
-    # Whoever knew the template beforehand can read it.
-    assert peer.get(62, SNAPSHOT, 5)["value"] == template
-    objects = peer.get(62, SNAPSHOT, 3)["value"]
-    wanted = [
-        peer.get(c, ".".join(str(x) for x in bytes.fromhex(name)), attribute)["value"]
-        for c, name, attribute, _data_index, _restriction in objects
-    ]
-    assert peer.ask("unpack", template=template, contents=contents)["value"] == [wanted]
-    peer.act(62, SNAPSHOT, 1)
-    assert peer.get(62, SNAPSHOT, 2)["value"] == ""
-    peer.act(62, SNAPSHOT, 2)
-    assert peer.get(62, SNAPSHOT, 2)["value"] == contents
 
 
 def test_register_reset(history_meter, connect):
