@@ -41,6 +41,10 @@ _JOBS = (
     "dlms.opening",
     "cosem.association_ln",
     "cosem.access_rights",
+    "cosem.compact_capture",
+    "cosem.compact_data",
+    "cosem.compact_settings",
+    "dlms.compact",
     "cosem.register",
     "cosem.sap_assignment",
     "cosem.security_setup",
@@ -54,9 +58,6 @@ _JOBS = (
     "dlms.gbt_unasked",
     "dlms.sealed",
     "dlms.certificates",
-    "cosem.compact_capture",
-    "cosem.compact_settings",
-    "dlms.compact",
     "cosem.key_transfer",
     "cosem.key_agreement",
     "cosem.key_places",
@@ -186,10 +187,8 @@ def record(wiring):
 
 def build(wiring, options):
     """The meter. The frame of a function holds on to all that it has handed on: this one ends."""
-    from cosem.model import Model
     from firmware import app
 
-    Model.lean = True
     minute, second = options.get("start", (None, 0))
     return app.build(
         app.Tables("definition"),

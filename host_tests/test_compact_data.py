@@ -733,10 +733,13 @@ def test_attribute_0_has_buffer_and_template_of_one_capture(served):
 
 
 def lean(served):
-    """As on a board between requests."""
-    served.meter.model.lean = True
+    """As on a board when the last client has gone."""
+    for talk in (served.client, served.reader):
+        talk.say("62 00")
     served.server.forget()
-    assert served.meter.model.handler("compact_data").capture is None
+    assert served.meter.model.handler("compact_data") is None
+    for talk in (served.client, served.reader):
+        assert talk.open(None).startswith("6129A1")
 
 
 @pytest.mark.parametrize("what", ["read", "capture", "script", "meter"])
@@ -750,21 +753,10 @@ def test_a_board_that_has_let_go_of_the_code_answers_as_any_other(served, what):
     }[what]
     wanted = ask()
     captured = meter.get(meter.called, BUFFER)
-    lean(served)
     assert meter.act(meter.called, RESET) == 0
-    served.client.say("62 00")
-    assert served.client.open(None).startswith("6129A1")
     lean(served)
     assert ask() == wanted
     assert meter.get(meter.called, BUFFER) == captured
-
-
-def test_what_was_captured_is_read_without_that_code(served):
-    served.act(served.client, CAPTURE, CALLED)
-    wanted = served.get(served.reader, BUFFER, CALLED)
-    lean(served)
-    assert served.get(served.reader, BUFFER, CALLED) == wanted
-    assert served.meter.model.handler("compact_data").capture is None
 
 
 # --- Definitions ----------------------------------------------------------------------------

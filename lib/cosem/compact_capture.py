@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Capturing for Compact data (see compact_data.py): loaded when it is needed, and let go of again
-on a board. Nothing but the Stream is allocated.
-"""
+"""Capturing for Compact data (see compact_data.py). It allocates when it is made."""
 
 from cosem import slots
 from cosem.compact_settings import clear
@@ -14,15 +12,8 @@ from dlms.stream import Stream
 from micropython import const
 
 _CAPTURE_OBJECTS = const(3)
-_CAPTURE_METHOD = const(6)
-
-_RESET = const(1)
-_CAPTURE = const(2)
-
-_IMPLICIT = const(1)
 
 _SUCCESS = const(0)
-_OBJECT_UNDEFINED = const(4)
 _SCOPE_VIOLATED = const(13)
 _OTHER_REASON = const(250)
 
@@ -50,22 +41,8 @@ class Capture:
         self.stream.plain = 1
         self._selection = bytearray(len(_RANGE) + 28 + len(_NO_COLUMNS))
 
-    def invoke(self, a, row, method):
-        """A method, for an association or None; action_result."""
-        if method == _RESET:
-            clear(self.model, row)
-            return _SUCCESS
-        return self._capture(a, row) if method == _CAPTURE else _OBJECT_UNDEFINED
-
-    def show(self, a, row):
-        """Have a buffer that is captured implicitly, or a template before the first capture."""
-        result = self._capture(a, row)
-        if not result and slots.octet(self.model, row, _CAPTURE_METHOD) != _IMPLICIT:
-            # Nobody has asked for the values.
-            slots.put_empty(self.model.image, self.model.state(row, 0))
-        return result
-
-    def _capture(self, a, row):
+    def run(self, a, row):
+        """Capture for an association, or None (the meter itself); data_access_result."""
         model = self.model
         result = self._run(a, row, model.state(row, 0), model.state(row, 1))
         if result:

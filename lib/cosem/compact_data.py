@@ -6,9 +6,7 @@ compact_buffer holds the contents of the captured values one after the other, an
 template_description the TypeDescription of the structure that they are together: both are as in a
 compact-array (see dlms/compact.py). They lie in hidden states of the object, whose room the
 definition gives (capacity), and are saved with the image. capture_method says when they are made:
-by the method capture, or each time that compact_buffer is read. What does the capturing is in
-compact_capture.py, which a board loads when somebody wants that, and lets go of after it;
-compact_settings.py is there where a client may write capture_objects.
+by the method capture, or each time that compact_buffer is read (see compact_capture.py).
 
 Who reads a buffer that is captured implicitly, or has one captured, must have the right to read
 all that is captured; the meter itself (scripts, pushes) captures what anybody may read.
@@ -29,59 +27,47 @@ says is type-unmatched.
 """
 
 from cosem import handler, slots
+from cosem.compact_capture import Capture
+from cosem.compact_settings import check, clear
+from dlms.prim import compare
 from micropython import const
 
 _BUFFER = const(2)
-_CAPTURE_OBJECTS = const(3)
+_TEMPLATE_ID = const(4)
 _CAPTURE_METHOD = const(6)
+
+_RESET = const(1)
+_CAPTURE = const(2)
 
 _IMPLICIT = const(1)
 
 _SUCCESS = const(0)
-_LATER = const(-1)
-_LATER_VALUE = const(255)
-_METHOD = const(1)  # what an association asks, see secured_association.py
+_OBJECT_UNDEFINED = const(4)
 
 # What a stored value is to a Stream.
 _BYTES = const(3)
 
 
 class Handler(handler.Handler):
-    capture = None  # a Capture, where it is there
+    def __init__(self, model):
+        handler.Handler.__init__(self, model)
+        self._capture = Capture(model)
+        self._same = -1  # the row whose capture_objects are about to be written as they are
 
-    def start(self, row):
-        if not self.model.lean:
-            self.load()
-        if self.model.slot(row, _CAPTURE_OBJECTS) >= 0:
-            settings = self.model.load("cosem.compact_settings").Settings(self.model)
-            self.check = settings.check
-            self.changed = settings.changed
-
-    def load(self):
-        """Have what captures. Allocates."""
-        self.capture = self.model.load("cosem.compact_capture").Capture(self.model)
-
-    def forget(self):
-        """Let go of it, where the meter is lean."""
-        if self.model.lean:
-            self.capture = None
+    def sleeps(self):
+        return True
 
     def open(self, s):
-        a = s.association
-        if a is not None and a.asks == _METHOD:
-            a.forget_job()
         image = self.model.image
         at = self.model.state(s.row, 0 if s.attribute == _BUFFER else 1)
-        if slots.octet(self.model, s.row, _CAPTURE_METHOD) == _IMPLICIT or (
-            s.attribute != _BUFFER and not image[at + 1]
-        ):
-            if self.capture is None:
-                if a is not None:
-                    return _LATER_VALUE
-                self.load()
-            result = self.capture.show(a, s.row)
+        implicit = slots.octet(self.model, s.row, _CAPTURE_METHOD) == _IMPLICIT
+        if implicit or (s.attribute != _BUFFER and not image[at + 1]):
+            result = self._capture.run(s.association, s.row)
             if result:
                 return result
+            if not implicit:
+                # Nobody has asked for the values.
+                slots.put_empty(image, self.model.state(s.row, 0))
         s.src = image
         s.src_pos = at
         s.src_end = at + (image[at - 2] << 8 | image[at - 1])
@@ -89,13 +75,27 @@ class Handler(handler.Handler):
         return _SUCCESS
 
     def invoke(self, s, method, buf, pos, end):
-        if self.capture is None:
-            if s.association is not None:
-                return _LATER
-            self.load()
-        return self.capture.invoke(s.association, s.row, method)
+        if method == _RESET:
+            clear(self.model, s.row)
+            return _SUCCESS
+        if method != _CAPTURE:
+            return _OBJECT_UNDEFINED
+        return self._capture.run(s.association, s.row)
 
-    def job(self, a, row, method, octets):
-        self.load()
-        yield
-        return (self.capture.invoke(a, row, method) if method else _SUCCESS), b""
+    def check(self, row, attribute, buf, pos, end):
+        """May this be capture_objects?"""
+        model = self.model
+        n = end - pos
+        self._same = -1
+        if n == model.value_len(row, attribute) and not compare(
+            buf, pos, model.image, model.slot(row, attribute), n
+        ):
+            self._same = row
+            return _SUCCESS
+        return check(model, row, buf, pos, end)
+
+    def changed(self, row, attribute):
+        if row != self._same:
+            model = self.model
+            clear(model, row)
+            model.put_int(row, _TEMPLATE_ID, model.get_int(row, _TEMPLATE_ID) + 1 & 0xFF)

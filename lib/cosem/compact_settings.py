@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Other capture_objects for Compact data (see compact_data.py). Nothing is allocated."""
+"""What may be capture_objects of Compact data (see compact_data.py). Nothing is allocated."""
 
 from cosem import slots
 from cosem.profile_columns import judge
 from dlms.axdr import get_u16, length, length_size, skip
-from dlms.prim import compare
 from micropython import const
 
 _BUFFER = const(2)  # of Profile generic
-_TEMPLATE_ID = const(4)
 
 _SUCCESS = const(0)
 _TYPE_UNMATCHED = const(12)
@@ -24,51 +22,31 @@ _RELATIVE = const(0x1000)
 _MOST_COLUMNS = const(127)
 
 
-class Settings:
-    """check() and changed() of the handler."""
-
-    def __init__(self, model):
-        self.model = model
-        # The row whose capture_objects are about to be written as they are.
-        self._same = -1
-
-    def check(self, row, attribute, buf, pos, end):
-        model = self.model
-        n = end - pos
-        self._same = -1
-        if n == model.value_len(row, attribute) and not compare(
-            buf, pos, model.image, model.slot(row, attribute), n
-        ):
-            self._same = row
-            return _SUCCESS
-        n = length(buf, pos + 1, end)
-        if n > _MOST_COLUMNS:
-            return _OTHER_REASON
-        pos += 1 + length_size(buf, pos + 1)
-        device = slots.device_of(model, row)
-        while n:
-            captured = slots.find_object(model, device, buf, pos + 3, pos + 7)
-            index = buf[pos + 14]
-            result = judge(model, device, captured, index)
-            if not result and get_u16(buf, pos + 16) >= _RELATIVE:
+def check(model, row, buf, pos, end):
+    """May the array of capture object definitions at buf[pos:end] be capture_objects?
+    data_access_result."""
+    n = length(buf, pos + 1, end)
+    if n > _MOST_COLUMNS:
+        return _OTHER_REASON
+    pos += 1 + length_size(buf, pos + 1)
+    device = slots.device_of(model, row)
+    while n:
+        captured = slots.find_object(model, device, buf, pos + 3, pos + 7)
+        index = buf[pos + 14]
+        result = judge(model, device, captured, index)
+        if not result and get_u16(buf, pos + 16) >= _RELATIVE:
+            result = _OTHER_REASON
+        after = skip(buf, pos, end)
+        if not result and buf[pos + 1] > 4 and buf[pos + 21]:
+            if index != _BUFFER or model.class_id(captured) != _PROFILE:
                 result = _OTHER_REASON
-            after = skip(buf, pos, end)
-            if not result and buf[pos + 1] > 4 and buf[pos + 21]:
-                if index != _BUFFER or model.class_id(captured) != _PROFILE:
-                    result = _OTHER_REASON
-                else:
-                    result = _judge_restriction(buf[pos + 21], buf, pos + 22, after)
-            if result:
-                return result
-            pos = after
-            n -= 1
-        return _SUCCESS
-
-    def changed(self, row, attribute):
-        if row != self._same:
-            model = self.model
-            clear(model, row)
-            model.put_int(row, _TEMPLATE_ID, model.get_int(row, _TEMPLATE_ID) + 1 & 0xFF)
+            else:
+                result = _judge_restriction(buf[pos + 21], buf, pos + 22, after)
+        if result:
+            return result
+        pos = after
+        n -= 1
+    return _SUCCESS
 
 
 def clear(model, row):

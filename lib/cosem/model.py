@@ -61,10 +61,6 @@ _OCTET_STRING = const(0x09)
 class Model:
     """All objects of a definition, their values, and the handlers of their classes."""
 
-    # True (a board, before it makes one): code of class modules is loaded when it is needed, and
-    # goes after that; what a client asks for, and may need some, is a job.
-    lean = False
-
     def __init__(self, definition):
         # For the start; whoever has made the meter may let go of it (None) after that.
         self.definition = definition

@@ -28,7 +28,6 @@ _TYPE_UNMATCHED = const(12)
 _OTHER_REASON = const(250)
 
 _LONG_UNSIGNED = const(0x12)
-_LATER = const(-1)
 
 _MAX_DEPTH = const(4)
 
@@ -48,14 +47,7 @@ class Handler(handler.Handler):
             return _OBJECT_UNDEFINED
         if end - pos != 3 or buf[pos] != _LONG_UNSIGNED:
             return _TYPE_UNMATCHED
-        if self.model.lean and s.association is not None:
-            return _LATER
         return self.execute(s.row, get_u16(buf, pos + 1))
-
-    def job(self, a, row, method, octets):
-        """A script that a client executes may run what takes memory."""
-        yield
-        return self.execute(row, get_u16(octets, 1)), b""
 
     def execute(self, row, script):
         """Run a script by its identifier; action_result."""
