@@ -206,8 +206,8 @@ class Model:
 
     def handler(self, name):
         """The handler that module `name` of cosem gave, or None."""
-        for i, n in enumerate(self.handler_names):
-            if n == name:
+        for i in range(len(self.handler_names)):
+            if self.handler_names[i] == name:
                 return self.handlers[i]
         return None
 
