@@ -72,6 +72,29 @@ _COMPACT = const(-3)
 _AS_COMPACT_ARRAY = const(4)
 
 
+def _put_row(self, p, s, k, buf, pos):
+    """Write row k of the ring with the columns that are selected; its end."""
+    ring = p.ring
+    buf[pos] = _STRUCTURE
+    pos += 2
+    if s.c == _ALL and s.d == _ALL:
+        n = p.n_columns
+        buf[pos - 1] = n
+        if 0 <= k < ring.n and ring.read(k, buf, pos):
+            return pos + get_u16(buf, pos + ring.row_len - 2)
+        fill(buf, pos, n, _NULL)
+        return pos + n
+    n = selection.count_columns(s.c, s.d, p.n_columns)
+    buf[pos - 1] = n
+    if 0 <= k < ring.n and ring.read(k, self.row, 0):
+        after = selection.put_columns(buf, pos, self.row, p.n_columns, s.c, s.d, p.ring.row_len)
+        if after >= 0:
+            return after
+    # The row is damaged, or the ring has overwritten it since the answer began.
+    fill(buf, pos, n, _NULL)
+    return pos + n
+
+
 class Handler(handler.Handler):
     """All profiles of the meter.
 
@@ -389,6 +412,9 @@ class Handler(handler.Handler):
 
     def item(self, s, buf, pos):
         p = self.profiles[s.row]
+        if s.k and s.b == _RUN and p.sort == _FIFO and p.compression is None:
+            # The usual way, with one call: a row of the buffer, as they lie in the ring.
+            return _put_row(self, p, s, s.a + s.k - 1 - p.ring.first, buf, pos)
         if s.attribute == _ENTRIES_IN_USE:
             buf[pos] = _DOUBLE_LONG_UNSIGNED
             return put_u32(buf, pos + 1, self.visible(p))
@@ -397,7 +423,9 @@ class Handler(handler.Handler):
             return put_length(buf, pos + 1, s.n - 1)
         if p.compression is not None:
             return p.compression.item(s, buf, pos)
-        return self.put_row(p, s, self.number(p, s), buf, pos)
+        return _put_row(self, p, s, self.number(p, s), buf, pos)
+
+    put_row = _put_row
 
     def number(self, p, s):
         """Number in the ring of the row that is item s.k; outside of the ring if it is gone."""
@@ -409,27 +437,3 @@ class Handler(handler.Handler):
         if p.sort == _LIFO:
             return s.a - s.k + 1 - p.ring.first
         return self.index(p, self.view(p, s.a + s.k - 1))
-
-    def put_row(self, p, s, k, buf, pos):
-        """Write row k of the ring with the columns that are selected; its end."""
-        ring = p.ring
-        buf[pos] = _STRUCTURE
-        pos += 2
-        if s.c == _ALL and s.d == _ALL:
-            n = p.n_columns
-            buf[pos - 1] = n
-            if 0 <= k < ring.n and ring.read(k, buf, pos):
-                return pos + get_u16(buf, pos + ring.row_len - 2)
-            fill(buf, pos, n, _NULL)
-            return pos + n
-        n = selection.count_columns(s.c, s.d, p.n_columns)
-        buf[pos - 1] = n
-        if 0 <= k < ring.n and ring.read(k, self.row, 0):
-            after = selection.put_columns(
-                buf, pos, self.row, p.n_columns, s.c, s.d, p.ring.row_len
-            )
-            if after >= 0:
-                return after
-        # The row is damaged, or the ring has overwritten it since the answer began.
-        fill(buf, pos, n, _NULL)
-        return pos + n
