@@ -16,6 +16,7 @@ from profiles.hdlc_client import HDLCClient
 from profiles.wrapper import Wrapper
 from profiles.wrapper_client import WrapperClient
 from small import Meter, aarq
+from suites import SuitesMeter
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -429,6 +430,33 @@ def test_get_is_answered_whatever_it_says(world):
     """As meters in the field do (vectors/hdlc.jsonl, hdlc-i-get: C0 01 81)."""
     world.open()
     assert world.say(GET_LDN.replace("C1", "81", 1)) == prefix() + LDN.replace("C1", "81", 1)
+
+
+@pytest.mark.parametrize("kind", ["wrapper", "hdlc"])
+def test_general_block_transfer(kind):
+    """A value there in three blocks, of which two stream, and back in blocks of 59 octets, for a
+    window of 5 that becomes 1 on the way."""
+    w = World(kind, SuitesMeter(), room=1400)
+    value = bytes(range(200))
+
+    def say(apdu):
+        return bytes.fromhex(w.say(apdu, client=55, server=17))[3:]
+
+    assert say(aarq(None, max_pdu=59).hex())[:1] == b"\x61"
+    apdu = bytes.fromhex("C10141 0001 0000603C02FF 02 00 0981C8") + value
+    for number, control in ((1, 0x45), (2, 0x45), (3, 0x85)):
+        part, apdu = apdu[:80], apdu[80:]
+        head = "E0%02X%04X0000%02X" % (control, number, len(part))
+        got = say(head + part.hex())
+        assert (got == b"") == (number < 3)
+    assert got.endswith(bytes.fromhex("C5014100"))
+    got, data, last = say("E08500010000 0D C00141 0001 0000603C02FF 02 00"), b"", False
+    while not last:
+        assert got[0] == 0xE0 and got[1] & 0x40 == 0, "one at a time"
+        last, number = got[1] & 0x80, got[2] << 8 | got[3]
+        data += got[7:]
+        got = say("E085%04X%04X00" % (number + 1, number)) if not last else b""
+    assert data == bytes.fromhex("C4014100 0981C8") + value
 
 
 def test_unconfirmed_frames_are_not_passed_on(world):

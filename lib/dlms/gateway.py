@@ -18,7 +18,8 @@ uncertain: public sources have the prefix, but not what answers a request that c
 Here it is an exception-response without a prefix, as _OUTCOMES has it: with one it would be the
 other meter's. Until there is an answer, or the time is over, nothing else is read from the line
 that it goes to (of UDP: from the port). What came by broadcast or unconfirmed frame is not passed
-on. Of an answer in several APDUs (general block transfer with streaming) only the first is.
+on. Of an answer in several APDUs the first would be; so the window of a general block transfer,
+which is not protected, is made 1 on the way there: then each has one.
 """
 
 from dlms import exceptions
@@ -34,6 +35,9 @@ _RLRE = const(0x63)
 _SET_REQUEST = const(0xC1)
 _ACTION_REQUEST = const(0xC3)
 _UNCONFIRMED_WRITE = const(0x16)
+_GENERAL_BLOCK_TRANSFER = const(0xE0)
+_STREAMING = const(0x40)
+_WINDOW = const(0x3F)
 _CONFIRMED = const(0x40)  # in invoke-id-and-priority
 _LONGEST_ADDRESS = const(16)
 
@@ -111,6 +115,8 @@ class Gateway:
                 return -1
             client.begin(channel, client_sap, server_sap, number)
         answered = _has_answer(buf, apdu, end)
+        if buf[apdu] == _GENERAL_BLOCK_TRANSFER and end - apdu > 1 and buf[apdu + 1] & _WINDOW:
+            buf[apdu + 1] = buf[apdu + 1] & ~_WINDOW | 1
         if not client.ask(buf, apdu, end, answered):
             return exceptions.too_long(channel) if answered else 0
         return -1 if answered else 0
@@ -151,8 +157,10 @@ class Gateway:
 
 def _has_answer(buf, pos, end):
     """Is the request buf[pos:end] answered, so far as can be seen? A ciphered one always is, and a
-    GET, whatever service class it says."""
+    GET, whatever service class it says; no block that others follow."""
     tag = buf[pos]
+    if tag == _GENERAL_BLOCK_TRANSFER:
+        return end - pos < 2 or buf[pos + 1] & _STREAMING == 0
     if tag == _SET_REQUEST or tag == _ACTION_REQUEST:
         return end - pos < 3 or buf[pos + 2] & _CONFIRMED != 0
     return tag != _UNCONFIRMED_WRITE
