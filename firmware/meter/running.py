@@ -78,7 +78,7 @@ class Meter:
         model.aes = ciphers.aes
         model.new_hash = ciphers.new_hash
         model.elliptic = ciphers.work
-        if self._vault is not None:
+        if model.vault is False:
             from firmware.vault import Vault
 
             model.vault = Vault(self._vault)

@@ -86,7 +86,7 @@ class Handler(Base):
     # --- Contexts ---------------------------------------------------------------------------
 
     def start(self, row):
-        if self._suite(row) and self.model.vault is not None:
+        if self._suite(row) and self.model.vault:
             self._load_fields()
         self._show(row)
 
@@ -115,6 +115,12 @@ class Handler(Base):
         from cosem import certificate_fields
 
         self._fields = certificate_fields
+        self._unlock()
+
+    def _unlock(self):
+        """Have the vault, also where no client has come yet that ciphers."""
+        if self.model.vault is False:
+            self.model.on_security()
 
     def sleeps(self):
         return not self._contexts
@@ -277,8 +283,10 @@ class Handler(Base):
         if s.attribute == _CERTIFICATES and self._suite(s.row):
             if s.association is not None and s.association.asks == _METHOD:
                 s.association.forget_job()
-            if self._fields is None:
-                return _LATER_VALUE
+            if self._fields is None or self.model.vault is False:
+                if s.association is not None:
+                    return _LATER_VALUE
+                self._load_fields()
             # s.b, s.c: item s.c is record s.b of the vault.
             n = 0
             k = self._certificate(s.row, 0)
@@ -348,6 +356,7 @@ class Handler(Base):
         if not method:
             self._load_fields()
             return _SUCCESS, b""
+        self._unlock()
         if method == _KEY_TRANSFER:
             from cosem.key_transfer import transfer
 
