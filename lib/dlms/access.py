@@ -78,7 +78,11 @@ _OPEN = const(1)
 _BYTES = const(3)
 _ITEMS = const(4)
 _RUNNING = const(-1)
+
+# What an answer is, beside its length and -1: too long, and to be made as it goes out; and to be
+# made again step by step, for a step has failed as a whole.
 _OVERFLOW = const(-2)
+_BY_STEPS = const(-3)
 _NO_ROW = const(-1)
 
 _CLOCK = b"\x00\x08\x00\x00\x01\x00\x00\xff"
@@ -122,8 +126,12 @@ def _serve(a, buf, pos, end):
     at = first
     changes = False
     for _ in range(n):
-        if at < end and buf[at] != _GET and buf[at] != _GET_WITH_SELECTION:
-            changes = True
+        if at < end and buf[at] != _GET:
+            if buf[at] != _GET_WITH_SELECTION:
+                changes = True
+        elif at + _SPECIFICATION_LEN <= end:
+            at += _SPECIFICATION_LEN
+            continue
         at = _after(buf, at, end)
         if at < 0:
             return exceptions.choice(channel) if at == -2 else exceptions.malformed(channel)
@@ -162,7 +170,10 @@ def _serve(a, buf, pos, end):
     elif a.gbt is not None and a.limit > a.gbt.room:
         room = _HEADROOM + a.gbt.room
     _begin(a, buf, first, n, results, flags)
-    answer = _answer(a, after, room, n, size, streams)
+    answer = _answer(a, after, room, n, size, streams, not changes)
+    if answer == _BY_STEPS:
+        _begin(a, buf, first, n, results, flags)
+        answer = _answer(a, after, room, n, size, streams, False)
     if answer != _OVERFLOW:
         return answer
     n_head = after - _HEADROOM
@@ -178,7 +189,7 @@ def _serve(a, buf, pos, end):
     if least > room:
         return exceptions.too_long(channel)
     _begin(a, buf, first, n, results, flags)
-    return _answer(a, after, room, n, size, 0)
+    return _answer(a, after, room, n, size, 0, False)
 
 
 def _begin(a, buf, first, n, results, flags):
@@ -226,18 +237,17 @@ def _put_head(a, buf, pos):
     return after + 1
 
 
-def _answer(a, pos, room, n, size, streams):
-    """Go through the walk step by step; what is written so far ends at pos. _OVERFLOW: it has to
-    begin again, and to go out in blocks."""
+def _answer(a, pos, room, n, size, streams, at_once):
+    """Go through the walk, step by step if not at_once; what is written so far ends at pos."""
     s = a.stream
     channel = a.channel
     tx = channel.tx
     last = n + _FIRST
     while s.index <= last:
-        s.count = s.index + 1
+        s.count = last + 1 if at_once else s.index + 1
         s.result = _RUNNING
         left = room
-        if not streams and _FIRST <= s.index < last:
+        if not at_once and not streams and _FIRST <= s.index < last:
             # Of what comes behind, each value is null-data at least.
             left -= last - 1 - s.index + size + 2 * n
         after = s.fill(tx, pos, left)
@@ -251,6 +261,8 @@ def _answer(a, pos, room, n, size, streams):
                 if not a.window:
                     a.gbt.begin()
                 return a.gbt.begins_with(a, tx, _HEADROOM, after)
+            if at_once:
+                return _BY_STEPS
             _record(s, s.index - _FIRST, s.result if s.result > 0 else _OTHER_REASON)
             s.pass_over()
             tx[pos] = 0
