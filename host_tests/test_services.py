@@ -727,4 +727,4 @@ class Services(RuleBasedStateMachine):
 
 
 TestServices = Services.TestCase
-TestServices.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestServices.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
