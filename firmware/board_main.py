@@ -38,6 +38,14 @@ _JOBS = (
     "dlms.set",
     "dlms.action",
     "dlms.access",
+    "dlms.short_names",
+    "dlms.read",
+    "dlms.write",
+    "dlms.variables",
+    "dlms.names",
+    "dlms._names_viper",
+    "dlms._names_loop",
+    "cosem.association_sn",
     "dlms.opening",
     "cosem.association_ln",
     "cosem.access_rights",
@@ -94,6 +102,8 @@ _JOBS = (
     "firmware.meter.sender",
 )
 
+_OPENING = "dlms.opening"
+
 # Where tools/provision.py writes who the meter is.
 _RECORD = "provisioning.bin"
 
@@ -125,6 +135,9 @@ class Board:
         if self.locked:
             heap_unlock()
         if meter.server.todo:
+            if meter.server.wanted == _OPENING and meter.server.parts:
+                # There may be no room for it beside them.
+                self.rest(True)
             meter.work(self.links, now_ms)
             if not meter.server.todo or meter.server.fault is not None:
                 self.rest()
@@ -138,19 +151,22 @@ class Board:
             meter.rests = False
             self.rest()
         if meter.server.fault is not None:
-            port.out("A request failed inside the meter: %r" % meter.server.fault)
-            meter.server.fault = None
+            try:
+                port.out("A request failed inside the meter: %r" % meter.server.fault)
+                meter.server.fault = None
+            except MemoryError:
+                gc.collect()  # it is said with the next turn
 
-    def rest(self):
-        """Nothing is to be done for requests, or there was no room for it: let go of what was
-        loaded for them, unless an answer goes on with it."""
+    def rest(self, all_parts=False):
+        """Nothing is to be done for requests, or there was or will be no room for it (all_parts):
+        let go of what was loaded for them, unless an answer goes on with it."""
         server = self.meter.server
         if self.meter.sender is not None:
             return
         for a in server.associations:
             if a.transfer:
                 return
-        server.forget(server.fault is not None)
+        server.forget(all_parts or server.fault is not None)
         if forget(_JOBS):
             gc.collect()
 

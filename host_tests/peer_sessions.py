@@ -71,9 +71,10 @@ RUNTIMES = ("cpython", "micropython")
 # (client SAP, server SAP)
 PUBLIC, READING, MANAGEMENT, DISPLAY = (16, 1), (2, 1), (1, 1), (16, 17)
 PROVEN_READING, SUITE_1, SUITE_2, UPDATE = (3, 1), (4, 1), (5, 1), (7, 1)
+SHORT = (8, 1)  # short names
 _NAMES = {PUBLIC: "public", READING: "reading", MANAGEMENT: "management", DISPLAY: "display",
           PROVEN_READING: "proven-reading", SUITE_1: "suite-1", SUITE_2: "suite-2",
-          UPDATE: "firmware-update"}  # fmt: skip
+          UPDATE: "firmware-update", SHORT: "short-names"}  # fmt: skip
 
 
 def shown(value):

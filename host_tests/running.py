@@ -30,6 +30,7 @@ PUBLIC = 16
 READING = 2
 MANAGEMENT = 1
 HLS_READING = 3
+SHORT = 8
 
 # An AARQ without authentication, and GET of the clock's time and of the logical device name.
 AARQ = bytes.fromhex("601DA109060760857405080101BE10040E01000000065F1F040000101D0400")

@@ -163,7 +163,7 @@ def test_an_error_names_the_line(classes, line, expected):
         ("context = 2", "context = 4", "no security_setup; expected"),
         ("context = 2", "context = 1", "one has no Association LN 0.0.40.0.0; expected"),
         ('object = "0.0.40.0.0"', 'object = "0.0.40.0.1"', "one has no Association SN 0.0.40.0.1"),
-        ('"12345678"', '"%s"' % ("1" * 65), "secret; expected at most 64 octets"),
+        ('"12345678"', '"%s"' % ("1" * 65), "secret of 65 octets with room for 64; expected"),
         ('"12345678"', "5", "secret: "),
     ],
 )

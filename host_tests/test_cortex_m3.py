@@ -37,11 +37,14 @@ from peer_sessions import (
     PUBLIC,
     READING,
     SEED,
+    SHORT,
     STANDS_AT,
     Peer,
     Twin,
+    encoding_of,
     minute_of,
     missing,
+    moves,
     read_everything,
     shown,
 )
@@ -107,6 +110,34 @@ def test_a_peer_reads_everything(meter, peers, expected, fresh_twin, association
     peer.ask("release")
     peer.ask("close")
     peer.end()
+
+
+def test_a_peer_with_short_names(meter, peers, expected, fresh_twin):
+    """What serves it finds room, makes way when it goes, and comes again: every 8th attribute of
+    what it sees, and the object list in blocks."""
+    client = str(SHORT[0])
+    for _ in range(2):
+        secret = expected.secret(SHORT)
+        peer = Peer(peers, "gurux_client.py", meter, "hdlc", SHORT, secret, ("--short",))
+        peer.ask("open")
+        listed = peer.ask("objects")["objects"]
+        assert len(listed) > 200
+        names = [
+            (o["class_id"], o["obis"], a["index"])
+            for o in expected.tables["objects"]
+            for a in o["attributes"]
+            if o["server_sap"] == SHORT[1] and "r" in a["access"].get(client, "")
+        ]
+        for name in names[::8]:
+            if name[0] not in (12, 15) and not moves(name):
+                assert peer.get(*name)["raw"] == encoding_of(name, SHORT, expected, fresh_twin)
+        message = (1, "0.0.96.13.0.255", 2)
+        peer.set(*message, "octet-string", b"chip".hex())
+        assert peer.get(*message)["value"] == b"chip".hex()
+        peer.set(*message, "octet-string", "")
+        peer.ask("release")
+        peer.ask("close")
+        peer.end()
 
 
 def test_no_figure_is_worse_than_in_the_budget_file(elf):

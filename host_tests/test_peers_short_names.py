@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Gurux as a client of short names: reads everything, writes, acts, with LLS and HLS.
+"""Gurux as a client of short names: reads everything, writes, acts, with LLS and HLS, a small
+meter that has all versions of Association SN; and all of the reference meter.
 
 It is a program of its own, peers/gurux_client.py; see peer_sessions.py. What it does not have, or
 does otherwise: it cannot cipher a service of short names; long requests lose their names;
@@ -13,12 +14,18 @@ pytest_plugins = ["peer_sessions"]
 
 from peer_sessions import (
     AUTHENTICATION_FAILURE,
+    CURRENT,
+    LOAD_PROFILE,
+    MESSAGE,
     OBJECT_UNDEFINED,
     OTHER_REASON,
     READ_WRITE_DENIED,
+    SHORT,
     RunningMeter,
     Twin,
+    encoding_of,
     module_of,
+    moves,
     plain,
 )
 from secure import GAK, GUEK, TITLE
@@ -28,7 +35,6 @@ GURUX = "gurux_client.py"
 LLS = b"12345678".hex()
 HLS = b"secret of small".hex()
 KEYS = ("--title", TITLE.hex(), "--guek", GUEK.hex(), "--gak", GAK.hex())
-CURRENT = "0.0.40.0.0.255"
 
 # Client and server SAP, the object of the association, options.
 CLIENTS = {
@@ -53,13 +59,13 @@ def tables():
 
 
 @pytest.fixture(scope="module")
-def twin(tmp_path_factory):
+def small_twin(tmp_path_factory):
     return Twin(module_of(str(SHORT_NAMES)), str(tmp_path_factory.mktemp("twin")))
 
 
 @pytest.fixture(scope="module")
-def standing(request):
-    """standing(runtime): a meter that is only read."""
+def small(request):
+    """small(runtime): a meter that is only read."""
     running = {}
 
     def get(runtime):
@@ -93,9 +99,9 @@ def short(connect):
 
 @EACH
 @pytest.mark.parametrize("runtime, link", [("cpython", "wrapper"), ("micropython", "hdlc")])
-def test_everything_is_read(runtime, link, what, standing, short, tables, twin):
+def test_everything_is_read(runtime, link, what, small, short, tables, small_twin):
     client, server, own, _, _ = CLIENTS[what]
-    peer = short(standing(runtime), link, what)
+    peer = short(small(runtime), link, what)
     seen = [
         o
         for o in tables["objects"]
@@ -126,7 +132,7 @@ def test_everything_is_read(runtime, link, what, standing, short, tables, twin):
                 continue  # moves with what is ciphered
             answer = peer.get(class_id, obis, k)
             # The logical name of the current association is its own.
-            encoding = twin.value(server, class_id, obis if k == 1 else of, k)
+            encoding = small_twin.value(server, class_id, obis if k == 1 else of, k)
             assert answer["raw"] == encoding, (class_id, obis, k)
             assert answer["value"] == plain(encoding), (class_id, obis, k)
             n += 1
@@ -168,8 +174,8 @@ def test_an_answer_in_blocks(link, fresh, short):
 
 
 @LINKS
-def test_lists(link, standing, short):
-    peer = short(standing("cpython"), link, "lls")
+def test_lists(link, small, short):
+    peer = short(small("cpython"), link, "lls")
     peer.ask("objects")
     names = [(1, "0.0.96.50.1.255", 2), (3, "1.0.1.8.0.255", 2), (12, CURRENT, 1)]
     attributes = [{"class_id": c, "obis": o, "attribute": k} for c, o, k in names]
@@ -193,3 +199,116 @@ def test_a_method_that_is_not_there(fresh, short):
     # Association SN version 4 has no getlist_by_classid.
     command = dict(class_id=12, obis=CURRENT, method=1, type="unsigned", value=1)
     assert peer.refused("action", **command) == {"kind": "action_result", "code": OBJECT_UNDEFINED}
+
+
+# --- The reference meter ----------------------------------------------------------------------
+
+OWN = "0.0.40.0.9.255"
+READS = [
+    ("cpython", "wrapper", ()),
+    ("cpython", "hdlc", ("--max-pdu", "128")),
+    ("micropython", "wrapper", ("--max-pdu", "128")),
+    ("micropython", "hdlc", ()),
+]
+
+
+@pytest.fixture(scope="module")
+def offsets():
+    """(class_id, version) -> the class file's: where attributes and methods are."""
+    import tables
+
+    classes = tables.load_classes()
+    return {(k, n): v for k, c in classes.items() for n, v in c.versions.items()}
+
+
+def of_client(expected):
+    """The objects that the client sees."""
+    client = str(SHORT[0])
+    return [
+        o
+        for o in expected.tables["objects"]
+        if o["server_sap"] == SHORT[1] and client in o["attributes"][0]["access"]
+    ]
+
+
+@pytest.mark.parametrize("runtime, link, options", READS)
+def test_all_of_the_reference_meter(
+    runtime, link, options, standing, connect, expected, twin, offsets
+):
+    peer = connect(GURUX, standing(runtime), link, SHORT, ("--short", *options))
+    peer.has_negotiated(expected.associations[SHORT])
+    seen = of_client(expected)
+    listed = peer.ask("objects")["objects"]
+    assert [(o["class_id"], o["version"], o["obis"], o["base_name"]) for o in listed] == [
+        (o["class_id"], o["version"], o["obis"], o["base_name"]) for o in seen
+    ]
+    names, commands = [], []
+    for o in sorted(seen, key=lambda o: o["class_id"] == 7):
+        sn = offsets[o["class_id"], o["version"]]
+        # A buffer last: Gurux wants to know the capture_objects first.
+        for a in sorted(o["attributes"], key=lambda a: o["class_id"] == 7 and a["index"] == 2):
+            if "r" in a["access"][str(SHORT[0])]:
+                k = a["index"]
+                name = {"class_id": o["class_id"], "obis": o["obis"], "attribute": k}
+                names.append((o["class_id"], o["obis"], k))
+                commands.append({**name, "offset": sn.attributes[k].sn})
+    answers = peer.ask("get_all", attributes=commands)["answers"]
+    assert len(answers) == len(names) > 700
+    for name, answer in zip(names, answers):
+        assert "error" not in answer, (name, answer)
+        if moves(name):
+            continue
+        class_id, obis, k = name
+        if class_id == 15 and k == 2:
+            assert answer["raw"].startswith("01")
+        elif class_id == 12:
+            # The twin serves nobody; its class is as that of a client that asks.
+            twin.model.serve_short_names(True)
+            of = obis if k == 1 else OWN
+            wanted = "02021100" + "0a00" if k == 6 else twin.value(SHORT[1], 12, of, k)
+            assert answer["raw"] == wanted, name
+        else:
+            assert answer["raw"] == encoding_of(name, SHORT, expected, twin), name
+        if (class_id, k) != (15, 5):
+            assert answer["value"] == plain(answer["raw"]), name
+
+
+@LINKS
+def test_methods_and_blocks_of_the_reference_meter(link, history_meter, connect, expected, twin):
+    peer = connect(GURUX, history_meter, link, SHORT, ("--short", "--max-pdu", "128"))
+    peer.ask("objects")
+
+    def method(offset, parameter):
+        """Of the current association, read with its parameter."""
+        command = {"selection": "00" + parameter.replace(" ", ""), "offset": offset}
+        return peer.get(12, CURRENT, 1, **command)
+
+    # read_by_logicalname: the message, and all of the logical device name.
+    wanted = "0203 120001 0906 0000600D00FF 0F02 0203 120001 0906 00002A0000FF 0F00"
+    answer = method(0x30, "0102" + wanted)
+    device = b"PMT1000000000001".hex()
+    assert answer["value"] == ["", ["00002a0000ff", device]]
+    # add_user, remove_user, by Write and by Read.
+    user = "0202 1107 0A06 666974746572".replace(" ", "")
+    method(0x70, user)
+    assert peer.get(12, CURRENT, 5, offset=0x60)["value"] == [[7, "fitter"]]
+    method(0x78, user)
+    assert peer.get(12, CURRENT, 5, offset=0x60)["raw"] == "0100"
+    # change of the secret, for the next association.
+    method(0x40, "0903" + b"new".hex())
+    peer.set(1, MESSAGE, 2, "octet-string", b"Good morning".hex())
+    assert peer.get(1, MESSAGE, 2)["value"] == b"Good morning".hex()
+    refused = peer.refused("set", class_id=3, obis="1.0.1.8.0.255", attribute=2,
+                           type="double-long-unsigned", value=1)  # fmt: skip
+    assert refused == {"kind": "data_access_result", "code": READ_WRITE_DENIED}
+    answer = peer.get(7, LOAD_PROFILE, 2)
+    assert answer["raw"] == twin.value(1, 7, LOAD_PROFILE, 2) and answer["packets"] > 20
+    peer.ask("release")
+    peer.ask("close")
+    peer = connect(GURUX, history_meter, link, SHORT, ("--short",), open=False)
+    assert peer.refused("open")["diagnostic"] == AUTHENTICATION_FAILURE
+    peer.ask("close")
+    peer = connect(GURUX, history_meter, link, SHORT, ("--short",), b"new".hex())
+    attributes = [{"class_id": 1, "obis": MESSAGE, "attribute": 2}] * 3
+    peer.ask("objects")
+    assert peer.ask("get_list", attributes=attributes)["values"] == [b"Good morning".hex()] * 3

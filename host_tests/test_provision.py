@@ -33,6 +33,7 @@ from running import (
     MANAGEMENT,
     PUBLIC,
     READING,
+    SHORT,
     ROOT,
     Running,
     Secured,
@@ -104,7 +105,7 @@ def test_what_a_record_has(record, module):
     assert record.devices[DISPLAY_SAP] == ("ABC000000002A-11", "42-17")
     # IEC 62056-5-3: three letters of the manufacturer, five octets that are unique.
     assert record.system_title == b"ABC" + (42).to_bytes(5, "big")
-    assert set(record.secrets) == {(1, READING), (1, HLS_READING)}
+    assert set(record.secrets) == {(1, READING), (1, HLS_READING), (1, SHORT)}
     for secret in record.secrets.values():
         assert re.fullmatch(rb"[a-km-z2-9]{26}", secret)
     other = identities.new("ABC", "42", module)
@@ -876,7 +877,7 @@ def test_a_running_meter(runtime, module, tmp_path):
         for kind in ("wrapper-tcp", "hdlc-tcp"):
             code, out, err = provision("check", path, "%s:%s" % (kind, meter.ports[kind]))
             assert code == 0, err
-            assert len(out.splitlines()) == 6
+            assert len(out.splitlines()) == 7
             for client in (PUBLIC, READING, MANAGEMENT, HLS_READING, 7):
                 text = "client %d at SAP 1 reads ABC0000000000042, serial number 42"
                 assert text % client in out

@@ -5,8 +5,9 @@ it. Clients with keys need the package `cryptography`; without it they are not t
     check(sheet, where)        sheet: as sheet.py makes it; where: wrapper-tcp:HOST:PORT,
                                hdlc-tcp:HOST:PORT or hdlc-serial:DEVICE[:BAUD]
 
-IEC 62056-5-3 (AARQ, AARE, GET-Normal, HLS with GMAC and SHA-256, glo-ciphering), 62056-47
-(wrapper), 62056-46 (one frame at a time). It knows nothing of the meter but the connection sheet.
+IEC 62056-5-3 (AARQ, AARE, GET-Normal, Read with parameterized access, HLS with GMAC and SHA-256,
+glo-ciphering), 62056-47 (wrapper), 62056-46 (one frame at a time). It knows nothing of the meter
+but the connection sheet.
 """
 
 import hashlib
@@ -28,7 +29,9 @@ _LLS = 1
 _GMAC = 5
 _SHA256 = 6
 _PUBLIC_CLIENT = 16
-_CIPHERED = 3  # application context
+_CIPHERED = 3  # application contexts
+_SHORT_NAMES = 2
+_SHORT_NAMES_CIPHERED = 4
 _TAG_LEN = 12
 _TITLE = b"PMTOOL\0\0"  # the system title that these clients say
 _INITIATE = bytes.fromhex("01000000065F1F0400FFFFFF0400")
@@ -154,12 +157,21 @@ def accepted(aare):
     return fields(aare).get(0xA2) == b"\x02\x01\x00"
 
 
-def get_text(link, descriptor):
-    """An octet-string attribute as text."""
-    answer = link.ask(b"\xc0\x01\xc1" + descriptor + b"\x00")
-    if answer[:1] != b"\xc4" or answer[3:5] != b"\x00\x09":
+def get_text(link, descriptor, short):
+    """An octet-string attribute as text. short: by read_by_logicalname of Association SN."""
+    if short:
+        element = (
+            b"\x12" + descriptor[:2] + b"\x09\x06" + descriptor[2:8] + b"\x0f" + descriptor[8:]
+        )
+        answer = link.ask(bytes.fromhex("0501 04FA30 00 0101 0203") + element)
+        head = bytes.fromhex("0C0100 0101 09")
+    else:
+        answer = link.ask(b"\xc0\x01\xc1" + descriptor + b"\x00")
+        head = b"\xc4\x01\xc1\x00\x09"
+    if not answer.startswith(head):
         raise Trouble("The meter does not tell who it is (answer %s)." % answer[:4].hex())
-    return answer[6 : 6 + answer[5]].decode("ascii", "replace")
+    n = len(head)
+    return answer[n + 1 : n + 1 + answer[n]].decode("ascii", "replace")
 
 
 class HLS:
@@ -282,7 +294,10 @@ def _serial(sheet, address):
 
 def can(a):
     """Is this a client that can be tried here, with what the sheet says?"""
-    if a["mechanism_id"] == _GMAC or a["application_context_id"] == _CIPHERED:
+    context = a["application_context_id"]
+    if context == _SHORT_NAMES_CIPHERED or context == _SHORT_NAMES and a["mechanism_id"] > _LLS:
+        return False
+    if a["mechanism_id"] == _GMAC or context == _CIPHERED:
         return a["mechanism_id"] == _GMAC and "guek_hex" in a and AESGCM is not None
     if a["mechanism_id"]:
         return a["mechanism_id"] in (_LLS, _SHA256) and "secret_hex" in a
@@ -306,18 +321,20 @@ def seen(sheet, link):
             good = asks.open()
         else:
             link.open(client, server)
-            good = accepted(link.ask(aarq(a["mechanism_id"], secret)))
+            context = a["application_context_id"]
+            good = accepted(link.ask(aarq(a["mechanism_id"], secret, context=context)))
         if not good:
             raise Trouble(
                 "The meter refuses client %d at SAP %d%s."
                 % (client, server, ", with what the record has" if a["mechanism_id"] else "")
             )
-        name = get_text(asks, _NAME)
+        short = a["application_context_id"] == _SHORT_NAMES
+        name = get_text(asks, _NAME, short)
         if name != names[server]:
             raise Trouble("This is another meter: %s, and not %s." % (name, names[server]))
         text = "client %d at SAP %d reads %s" % (client, server, name)
         if server == sheet["logical_devices"][0]["server_sap"]:
-            number = get_text(asks, _SERIAL_NUMBER)
+            number = get_text(asks, _SERIAL_NUMBER, short)
             if number != sheet["serial_number"]:
                 raise Trouble(
                     "Its serial number is %s, and not %s." % (number, sheet["serial_number"])

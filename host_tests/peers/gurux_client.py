@@ -559,6 +559,9 @@ class Client:
 
     def do_get(self, c):
         class_id, name, attribute = c["class_id"], self.name(c), c["attribute"]
+        if "offset" in c:
+            # Gurux reckons that attributes are 8 apart.
+            name += c["offset"] - 8 * (attribute - 1)
         selection = None
         if "selection" in c:
             selection = GXByteBuffer(bytes.fromhex(c["selection"]))

@@ -19,6 +19,8 @@ from dlms.axdr import put_length
 from dlms.prim import compare, copy
 from micropython import const
 
+_ASSOCIATION_SN = const(12)
+
 # Attributes.
 _OBJECT_LIST = const(2)
 _ACCESS_RIGHTS_LIST = const(3)
@@ -69,7 +71,6 @@ _LLS = const(1)
 _GMAC = const(5)
 _ECDSA = const(7)
 _PROTECTED = const(3)
-_LONGEST_SECRET = const(64)
 
 _CURRENT = b"\x00\x00\x28\x00\x00\xff"
 
@@ -77,6 +78,9 @@ _CURRENT = b"\x00\x00\x28\x00\x00\xff"
 class Handler(association_ln.Handler):
     user_list = _USER_LIST
     first_with_users = 3
+
+    def sleeps(self):
+        return not any([self._has_users(row) for row in self.model.rows(_ASSOCIATION_SN)])
 
     def open(self, s):
         if s.attribute != _OBJECT_LIST and s.attribute != _ACCESS_RIGHTS_LIST:
@@ -199,9 +203,10 @@ class Handler(association_ln.Handler):
         a = s.association
         if has_hls and (a is None or a.protection & _PROTECTED != _PROTECTED):
             return _SCOPE_VIOLATED
-        if not 1 <= buf[pos + 1] <= _LONGEST_SECRET:
+        secret = self.model.secret(s.row)
+        if buf[pos + 1] == 0 or end - pos > self.model.capacity(s.row, secret):
             return _OTHER_REASON
-        return self.model.store(s.row, self.model.secret(s.row), buf, pos, end)
+        return self.model.store(s.row, secret, buf, pos, end)
 
 
 def _put_base_name(model, row, buf, pos):

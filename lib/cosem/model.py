@@ -106,15 +106,19 @@ class Model:
         self._stream = Stream(self)
         # By the number in the object table; None: a class that has no module, or one that sleeps.
         self.handlers = [None] * len(self.handler_names)
+        self.short_handler = definition.SHORT_HANDLER
         self.asleep = False
         self.wake()
 
     def wake(self, only=None):
-        """Have all class modules, or one of them. Allocates."""
+        """Have all class modules, or one of them. Once it has slept, one that only clients with
+        short names see is woken for these alone. Allocates."""
+        short = self.short_handler if self.asleep else -1
         if only is None:
             self.asleep = False
         for i, name in enumerate(self.handler_names):
-            if name and self.handlers[i] is None and (only is None or name == only):
+            wanted = i != short if only is None else name == only
+            if name and wanted and self.handlers[i] is None:
                 self.handlers[i] = self.load("cosem." + name).Handler(self)
 
     def sleep(self):
@@ -159,10 +163,10 @@ class Model:
                 return row
         return -1
 
-    def named(self, device, buf, pos):
-        """First row of any class with the logical name buf[pos+2:pos+8], or -1."""
+    def named(self, device, buf, pos, after=-1):
+        """First row after one of any class with the logical name buf[pos+2:pos+8], or -1."""
         d = self.devices[device]
-        for row in range(d[1], d[1] + d[2]):
+        for row in range(d[1] if after < 0 else after + 1, d[1] + d[2]):
             at = (row << _ROW_SHIFT) + 2
             if compare(self.objects, at, buf, pos + 2, 6) == 0:
                 return row
@@ -198,11 +202,11 @@ class Model:
 
     def awake(self, row):
         """As handler_of(); one that sleeps is woken, for what is no request."""
-        handler = self.handler_of(row)
-        if handler is None and self.asleep:
+        i = self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]
+        if self.handlers[i] is None:
             self.wake()
-            handler = self.handler_of(row)
-        return handler
+            self.wake(self.handler_names[i])
+        return self.handlers[i]
 
     def handler(self, name):
         """The handler that module `name` of cosem gave, or None."""

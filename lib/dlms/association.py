@@ -26,8 +26,8 @@ association: TRANSITIONS.
 """
 
 from dlms import exceptions
-from dlms.axdr import get_small_u32, length, length_size
-from dlms.prim import copy
+from dlms.axdr import get_small_u32, get_u16, length, length_size
+from dlms.prim import copy, find
 from dlms.stream import Stream
 from micropython import const
 
@@ -105,6 +105,7 @@ _DEVICE = const(1)
 _ROW = const(2)
 _ACCESS = const(6)
 _CONTEXT = const(7)  # even: with short names
+_CURRENT_SN = b"\x00\x0c\x00\x00\x28\x00\x00\xff"
 _PRE_ESTABLISHED = const(9)
 
 
@@ -120,8 +121,7 @@ class Association:
     user          calling AE invocation identifier, -1: none
     context       ciphering.Context, or None: nothing is ciphered (see secured.py)
     protection    bits of the request's protection (1 authenticated, 2 encrypted, 4 signed)
-    short         None, or the module short_names: it has short names, and own_name is the
-                  base_name of its Association SN object
+    own_name      base_name of its Association SN object; 0: it has logical names
     asks          what is to be done between requests, 0: nothing (see secured.py)
     response_kinds   the same bits: what the rights that this request has used ask of its answer
     possible_kinds   what an answer here can be protected with
@@ -130,9 +130,6 @@ class Association:
     work          request of a long GET; descriptors and raw data of a long SET or ACTION
     """
 
-    # Of the class, and so without room in each association of a meter that has no short names.
-    short = None
-    own_name = 0
     secures = False  # see secured_association.py
 
     def __init__(self, server, work_len):
@@ -147,10 +144,7 @@ class Association:
         self.device = self.row = self.alias = 0
         self.first_row = self.n_rows = 0
         self.access = b""
-        if server.short is not None:
-            self.short = None
-            self.own_name = 0
-            self.stream.make_room()
+        self.own_name = 0
         self.confirmed = True
         self.user = -1
         self.conformance = 0
@@ -178,6 +172,7 @@ class Association:
             self.gbt.end(self)
         if self.state == _IDLE:
             self.gbt = None
+            self.own_name = 0
             self.channel = None
             self.config = None
             self.context = None
@@ -243,10 +238,9 @@ class Association:
         self.n_rows = self.model.devices[self.device][2]
         self.access = config[_ACCESS]
         if config[_CONTEXT] & 1 == 0:
-            self.short = self.server.short
-            self.short.configure(self)
-        elif self.short is not None:
-            self.short = None
+            objects = self.model.objects
+            self.own_name = get_u16(objects, (self.row << 4) + 14)
+            self.alias = find(objects, self.first_row, self.n_rows, _CURRENT_SN, 0)
         self.response_kinds = self.possible_kinds = 0
 
     # --- Rights -----------------------------------------------------------------------------
@@ -315,7 +309,11 @@ class Association:
         """The result for an object that is not there: object-class-inconsistent if the client
         sees one of another class under that name, else object-undefined."""
         row = self.model.named(self.device, buf, at)
-        return _OBJECT_CLASS_INCONSISTENT if row >= 0 and self.sees(row) else _OBJECT_UNDEFINED
+        while row >= 0:
+            if self.sees(row):
+                return _OBJECT_CLASS_INCONSISTENT
+            row = self.model.named(self.device, buf, at, row)
+        return _OBJECT_UNDEFINED
 
     # --- Long transfers ---------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ Association SN is a walk of its own, of one Read alone: over the attributes that
 null-data for each that the client may not read.
 """
 
-from dlms import action, variables
+from dlms import variables
 from dlms.axdr import get_u16, length, length_size, put_length, put_u16, skip
 from dlms.variables import error, named, quick, specifications
 from micropython import const
@@ -125,7 +125,8 @@ def _serve(a, buf, pos, end):
     at = pos + length_size(buf, pos)
     if n == 1 and _asks_by_logical_name(a, named(a, buf, at + 1)):
         return _by_logical_name(a, buf, at, end)
-    if _run_all(a, buf, at, end, n, calls) < 0:
+    action = a.server.part("dlms.action")
+    if action is None or _run_all(a, action, buf, at, end, n, calls) < 0:
         return _LATER
     s.begin_names(a, buf, at, n, variables, end)
     return _answer(a, buf, pos, end)
@@ -134,7 +135,7 @@ def _serve(a, buf, pos, end):
 # --- Methods ----------------------------------------------------------------------------------
 
 
-def _run_all(a, work, at, end, n, calls):
+def _run_all(a, action, work, at, end, n, calls):
     """Run the methods (calls of them) among n specifications at work[at:end]; their results go
     behind those. 0, or _LATER."""
     s = a.stream

@@ -192,7 +192,7 @@ class Security(Work):
             n = self._pass_3(channel, a, buf, at, end)
         elif tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
             n = _get(a, buf, at, end)
-        elif tag >= _GET_REQUEST or a.short is not None:
+        elif tag >= _GET_REQUEST or a.own_name:
             n = self.server.service(channel, a, buf, at, end)
         elif self.server.on_confirm is not None and self.server.on_confirm(
             a.client_sap, a.server_sap, buf, at, end, True
@@ -342,7 +342,11 @@ class Security(Work):
 
     def _pass_3(self, channel, a, buf, pos, end):
         """Nothing but reply_to_HLS_authentication is served until it has been done right."""
-        short = a.short
+        short = None
+        if a.own_name:
+            short = self.server.part("dlms.short_names")
+            if short is None:
+                return -1
         at = _proof(buf, pos, end) if short is None else short.proof(a, buf, pos, end)
         if at < 0 or buf[at] != end - at - 1:
             if short is not None:
@@ -414,7 +418,7 @@ class Security(Work):
             # The InitiateResponse once more, protected as the request.
             size = min(a.config[_MAX_PDU], channel.max_receive_pdu)
             end = opening.put_information(
-                a, context, tx, pos, 0, -1, a.conformance, size, a.short is not None
+                a, context, tx, pos, 0, -1, a.conformance, size, a.own_name
             )
             if end < 0:
                 end = pos

@@ -41,6 +41,7 @@ _SERVICES = (
 )
 _CONFORMANCE_ACCESS = const(0x000040)
 _OPENING = "dlms.opening"
+_SHORT_NAMES = "dlms.short_names"
 _SECURED = "dlms.secured"
 
 # States and events of association.py.
@@ -130,35 +131,30 @@ class Server:
         # dlms.secured loaded, which stays; a meter without does not even import it.
         self.secures = False
         self.secured = None
-        # Likewise dlms.short_names, but at once.
-        self.short = None
-        # Modules that requests have wanted, by name; see part().
+        # Modules that requests have wanted, by name, and the one that is wanted now; see part().
         self.parts = {}
-        self._wanted = None
+        self.wanted = None
         model.part = self.part
         self.todo = 0
         self.wants_transfer = None  # the association that has to have a Transfer, see gbt.py
         self.gbt_len = limits[4]
         make = Association
         reserved = 0
-        accesses = False
+        walks = False
         for config in model.configs:
-            if get_small_u32(config[_CONFORMANCE], 0) & _CONFORMANCE_ACCESS:
-                accesses = True
+            short = config[_CONTEXT] & 1 == 0
+            if short or get_small_u32(config[_CONFORMANCE], 0) & _CONFORMANCE_ACCESS:
+                walks = True
             if _has_secret(config):
                 reserved = 1
             if _is_secure(config):
                 from dlms.secured_association import SecuredAssociation as make
 
                 self.secures = True
-            if config[_CONTEXT] & 1 == 0:
-                from dlms import short_names
-
-                self.short = short_names
         self.associations = [
             make(self, work_len or limits[1]) for _ in range(n_associations or limits[0])
         ]
-        if accesses:
+        if walks:
             for a in self.associations:
                 a.stream.make_room()
         model.associations = self.associations
@@ -179,7 +175,7 @@ class Server:
         those of opening and security the class modules that sleep are there, too."""
         part = self.parts.get(name)
         if part is None:
-            self._wanted = name
+            self.wanted = name
             self.todo |= _LOAD
         return part
 
@@ -188,6 +184,8 @@ class Server:
         part = self.parts[name] = self.model.load(name)
         if name != _OPENING and name != _SECURED:
             self.model.wake()
+        if name == _SHORT_NAMES:
+            self.model.wake("association_sn")
         self.opening = self.parts.get(_OPENING)
         if name == _SECURED and self.secured is None:
             self.secured = part.Security(self)
@@ -208,7 +206,7 @@ class Server:
 
     def rests(self):
         """Is nothing here that nobody needs any more?"""
-        return not self.parts and (self.model.asleep or self.short is not None) or self.in_use()
+        return not self.parts and self.model.asleep or self.in_use()
 
     def forget(self, all_parts=False):
         """Let go of what opens associations, and of the other parts, too, if nobody has one any
@@ -216,9 +214,12 @@ class Server:
         used = self.in_use()
         if all_parts or not used:
             self.parts.clear()
+            for a in self.associations:
+                if a.stream.variables is not None:
+                    a.stream.variables = None
         else:
             self.parts.pop(_OPENING, None)
-        if not used and self.short is None:
+        if not used:
             self.model.sleep()
         self.opening = None
         if self.secured is not None:
@@ -281,11 +282,11 @@ class Server:
             if (
                 tag < _AARQ
                 and a is not None
-                and a.short is not None
+                and a.own_name
                 and a.state == _OPEN
                 and a.context is None
             ):
-                n = a.short.request(a, buf, pos, end)
+                n = self.service(channel, a, buf, pos, end)
                 return n if confirmed & 1 and a.confirmed else a.unheard(n, confirmed)
             if (tag == _AARQ or tag == _RLRQ) and self.part(_OPENING) is None:
                 return -1
@@ -315,8 +316,9 @@ class Server:
                 return -1 if part is None else part.request(a, buf, pos, end)
         if tag == _GENERAL_BLOCK_TRANSFER and a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
             return a.general_block(buf, pos, end)
-        if a.short is not None and tag < _AARQ:
-            return a.short.request(a, buf, pos, end)
+        if a.own_name and tag < _AARQ:
+            part = self.part(_SHORT_NAMES)
+            return -1 if part is None else part.request(a, buf, pos, end)
         return exceptions.not_supported(channel, tag)
 
     def _lookup(self, channel, client_sap, server_sap):
@@ -381,7 +383,8 @@ class Server:
         """Do what requests are waiting for, if todo. It may allocate, and save the state."""
         if self.todo & _LOAD:
             self.todo &= ~_LOAD
-            self.load(self._wanted)
+            self.load(self.wanted)
+            self.wanted = None
         if self.todo & _TRANSFER:
             self.todo &= ~_TRANSFER
             self.wants_transfer.make_transfer()

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Associations with short names (IEC 62056-5-3): which service answers, and the passes 3 and 4.
 
-A meter without such an association does not load this, nor what it imports: server.py and
-secured.py reach it through Association.short. See variables.py for what answers what. Nothing is
-allocated.
+A part of the server, which is loaded when a client asks by a short name; what it imports comes
+with it, but for write.py and action.py, parts of their own. See variables.py for what answers
+what. Nothing is allocated.
 """
 
-from dlms import exceptions, read, write
-from dlms.axdr import get_u16
-from dlms.prim import find
+from dlms import exceptions, read
 from dlms.variables import error, named
 from micropython import const
 
@@ -35,14 +33,6 @@ _READ_WRITE_DENIED = const(3)
 
 _REPLY_TO_HLS = const(0x88)
 _OCTET_STRING = const(9)
-_CURRENT_ASSOCIATION = b"\x00\x0c\x00\x00\x28\x00\x00\xff"
-
-
-def configure(a):
-    """An association has taken over its row of ASSOCIATIONS, which is one with short names."""
-    model = a.model
-    a.own_name = get_u16(model.objects, (a.row << 4) + 14)
-    a.alias = find(model.objects, a.first_row, a.n_rows, _CURRENT_ASSOCIATION, 0)
 
 
 def request(a, buf, pos, end):
@@ -53,10 +43,12 @@ def request(a, buf, pos, end):
             return read.request(a, buf, pos, end)
     elif tag == _WRITE_REQUEST:
         if a.conformance & _CONFORMANCE_WRITE:
-            return write.request(a, buf, pos, end)
+            write = a.server.part("dlms.write")
+            return -1 if write is None else write.request(a, buf, pos, end)
     elif tag == _UNCONFIRMED_WRITE_REQUEST:
         if a.conformance & _CONFORMANCE_UNCONFIRMED_WRITE:
-            n = write.request(a, buf, pos, end)
+            write = a.server.part("dlms.write")
+            n = -1 if write is None else write.request(a, buf, pos, end)
             return n if n < 0 else 0
         return 0
     else:

@@ -7,7 +7,6 @@ returns is dropped. A long request comes in blocks, each the octet-string of a W
 together they are what comes after the tag of the whole request.
 """
 
-from dlms import action
 from dlms.axdr import get_u16, is_list_of, length, length_size, put_length, put_u16, skip
 from dlms.variables import error, named, specifications
 from micropython import const
@@ -48,6 +47,7 @@ _NO_ROOM = const(1)
 
 _METHOD = const(0x80)
 _LATER = const(-1)
+_ACTION = "dlms.action"  # part of the server
 
 
 def request(a, buf, pos, end):
@@ -74,6 +74,8 @@ def _serve(a, buf, pos, end, out):
         return _error(a, _OTHER)
     if n > 1 and not a.conformance & _CONFORMANCE_MULTIPLE_REFERENCES:
         return _error(a, _UNSUPPORTED)
+    if _runs_method(a, buf, pos, at) and a.server.part(_ACTION) is None:
+        return _LATER
     channel = a.channel
     if 4 + 2 * n > a.limit:
         # Before anything is written.
@@ -106,6 +108,17 @@ def _serve(a, buf, pos, end, out):
     return channel.reply(_HEADROOM, after)
 
 
+def _runs_method(a, buf, pos, end):
+    """Is a method among what the specifications buf[pos:end] name?"""
+    pos += length_size(buf, pos)
+    while pos < end:
+        found = named(a, buf, pos + 1)
+        if found >= 0 and found & _METHOD:
+            return True
+        pos = skip(buf, pos + 4, end) if buf[pos] == _PARAMETERIZED_ACCESS else pos + 3
+    return False
+
+
 def _write(a, buf, at, pos, end, out):
     """Write the Data buf[pos:end] to what the specification at buf[at:] names; data_access_result,
     or _LATER."""
@@ -120,7 +133,7 @@ def _write(a, buf, at, pos, end, out):
         a.stream.n = 0
         if buf[pos] == _NULL_DATA:
             pos = end
-        return action.run(a, row, found & 0x7F, buf, pos, end, out)
+        return a.server.part(_ACTION).run(a, row, found & 0x7F, buf, pos, end, out)
     dar = a.may_write(row, found & 0xFF)
     return dar or a.model.write(row, found & 0xFF, buf, pos, end)
 

@@ -41,7 +41,8 @@ Keys of an object beside the names of its attributes (which give their initial v
     compression      of a profile's buffer: ["null-data"], ["null-data", "delta"] (which are in
                      cosem/profile_compression.py) or ["compact-array"] (profile_compact_array.py)
     base_name        short name; assigned where it is left out and short names are used
-    secret           of Association SN (of Association LN it is an attribute)
+    secret           of Association SN (of Association LN it is an attribute); its capacity is 64
+                     where it is given, else 0
     values           {attribute = value} where an attribute has the name of a key above
     each             {x = [1, 2]} or {x = "1..4"}: a line for many; {x} in its texts is replaced.
                      Lists of one table go side by side; a list of tables: every combination
@@ -123,7 +124,8 @@ class Cell:
 
 class Object:
     """device, version (classes.Version), name (6 octets), row, note, access (role -> octets, one
-    an attribute then one a method), source, base_name, row_len, cells (by attribute index)."""
+    an attribute then one a method), source, base_name, row_len, cells (by attribute index), state
+    (octets by name), room (of states that do not have that of their class)."""
 
     @property
     def key(self):
@@ -387,6 +389,9 @@ class Loader:
                 self.origin.setdefault("scaler_unit", at(key))
         if version.class_id == _ASSOCIATION_SN:
             table["secret"] = attributes.pop("secret", "")
+            table["capacity"] = dict(table.get("capacity", {}))
+            room = _LONGEST_SECRET if table["secret"] else 0
+            table["secret_room"] = table["capacity"].pop("secret", room)
         known = [a.name for a in version.attributes.values()]
         for key in [
             *attributes,
@@ -443,8 +448,10 @@ class Loader:
         if o.source is not None:
             self.check_source(o)
         o.state = self.keys_of(o, table.get("keys"))
+        o.room = {}
         if version.class_id == _ASSOCIATION_SN:
-            o.state["secret"] = self.secret_of(o, table["secret"])
+            o.state["secret"] = self.secret_of(o, table["secret"], table["secret_room"])
+            o.room = {"secret": 2 + table["secret_room"]}
         o.certificates = table.get("certificates", [])
         if o.certificates and version.class_id != _SECURITY_SETUP:
             message = "certificates for %s; expected them for Security setup"
@@ -504,7 +511,7 @@ class Loader:
             octets += bytes.fromhex(keys.get(name, "0x")[2:]).ljust(_KEY_ROOM, b"\x00")
         return {"keys": octets}
 
-    def secret_of(self, o, text):
+    def secret_of(self, o, text, room):
         """The hidden state `secret` of an Association SN object: an octet-string."""
         path = o.origin.get("secret", o.path)
         try:
@@ -512,8 +519,9 @@ class Loader:
             octets = t.encode(t.coerce(text))
         except ValueError as e:
             raise self.error(path, "secret: %s" % e) from None
-        if len(octets) > 2 + _LONGEST_SECRET:
-            raise self.error(path, "secret; expected at most %d octets" % _LONGEST_SECRET)
+        if not isinstance(room, int) or not len(octets) - 2 <= room <= _LONGEST_SECRET:
+            message = "secret of %d octets with room for %s; expected at most %d"
+            raise self.error(path, message % (len(octets) - 2, room, _LONGEST_SECRET))
         return octets
 
     def value_path(self, o, name):

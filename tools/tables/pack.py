@@ -23,6 +23,7 @@ _LENGTH_LEN = 2  # a row ends with the length of its columns
 # The ring of a vault (firmware/vault.py): a head, the longest private key and certificate; more
 # rows than there are records.
 _SECURITY_SETUP = 64
+_SHORT_HANDLER = "association_sn"
 _VAULT_ROW_LEN = 19 + 48 + 768
 _VAULT_ROWS = 24
 _ITEM_MAX = (
@@ -106,6 +107,7 @@ class Packer:
         self.rows(t)
         self.methods(t, versions)
         self.names(t)
+        t.short_handler = self.short_handler(t)
         self.access(t)
         t.types = t.types.data
         t.devices = []
@@ -280,7 +282,7 @@ class Packer:
     def state(self, o):
         """Names and sizes of the hidden states of an object."""
         if o.version.class_id != compact.COMPACT_DATA:
-            return o.version.state
+            return [(name, o.room.get(name, size)) for name, size in o.version.state]
         return [(name, compact.room(self, o, name, column_len)) for name, _ in o.version.state]
 
     def slots(self, t):
@@ -368,6 +370,17 @@ class Packer:
                 m = of[o.row]
                 place = pool.offset(bytes((len(m),)) + m)
                 t.names += u16(o.base_name) + u16(o.row) + u16(place)
+
+    def short_handler(self, t):
+        """Number of the handler that only clients with short names see, that of Association SN;
+        -1: others see it too, or there is none."""
+        for o in self.definition.objects:
+            if o.version.module == _SHORT_HANDLER and any(
+                a.device is o.device and a.role in o.access and not a.short
+                for a in self.definition.associations
+            ):
+                return -1
+        return t.handlers.index(_SHORT_HANDLER) if _SHORT_HANDLER in t.handlers else -1
 
     def shape(self, t, selectors, type_offset, capacity):
         """Number of the shape; each stands once."""

@@ -67,7 +67,9 @@ def module(tables):
         text += "    (\n        %d, %d, %d, %d, %r, %d,\n" % a[:6]
         text += "        %s,\n" % octets(a[6], 8)
         text += "        %d, %d, %d, %d,\n    ),\n" % a[7:]
-    text += ")\n\nHANDLERS = %r\n\n" % (tuple(tables.handlers),)
+    text += ")\n\nHANDLERS = %r\n" % (tuple(tables.handlers),)
+    text += "# of these, the one that only clients with short names see, or -1\n"
+    text += "SHORT_HANDLER = %d\n\n" % tables.short_handler
     text += "# (source, row, attribute)\nSOURCES = (\n"
     text += "".join("    %r,\n" % (row,) for row in tables.sources) + ")\n\n"
     text += "# (row, row_len, capacity)\nRINGS = (\n"
