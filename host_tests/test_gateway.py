@@ -539,6 +539,7 @@ from profiles.wrapper import Wrapper
 from profiles.wrapper_client import WrapperClient
 
 class Channel:
+    full = False
     def __init__(self):
         self.max_pdu = self.max_receive_pdu = 500
         self.more = None

@@ -346,6 +346,20 @@ def test_nobody_loses_an_association_to_a_stranger():
     assert [p.address for p in link.places] == ["A", "C"]
 
 
+def test_who_finds_no_place_hears_so():
+    """In a place of its own, in which nothing can be opened; one after the other."""
+    port = Port()
+    link = udp.Endpoint(port, "wrapper-udp", "127.0.0.1", 0, [Peered()], None, Peered)
+    link.open(Poller())
+    datagram(port, link, HEAD + b"hi.", "A")
+    link.places[0].profile.busy = True
+    for name in "BC":
+        datagram(port, link, HEAD + b"me.", name)
+    assert [address for _, address in port.sent] == ["A", "B", "C"]
+    assert link.places[0].address == "A" and link.door.profile.full
+    assert not getattr(link.places[0].profile, "full", False)
+
+
 def test_garbage_of_a_stranger_is_nothing():
     port, link = endpoint(1)
     for data in (b"", b"\x00", b"a.", HEAD, b"\x00\x02      x."):

@@ -96,6 +96,22 @@ def test_fewer_connections(meter):
             assert Wrapper(s).ask(GET_NAME)[:4].hex() == "c401c100"
 
 
+def test_more_peers_of_udp_than_places(meter):
+    """The third hears that there is no room, and those that are there do not notice."""
+    with meter.connect("wrapper-udp") as a, meter.connect("wrapper-udp") as b:
+        for s in (a, b):
+            assert Wrapper(s).ask(AARQ).hex().startswith("6129a109060760857405080101a203020100")
+        with meter.connect("wrapper-udp") as c:
+            for _ in range(2):
+                got = Wrapper(c).ask(AARQ).hex()
+                assert got.startswith("6129a109060760857405080101a203020102a305a203020101")
+            assert Wrapper(c).ask(GET_NAME) == NO_ASSOCIATION
+            for s in (a, b):
+                assert Wrapper(s).ask(GET_NAME)[:4].hex() == "c401c100"
+            assert Wrapper(a).ask(b"\x62\x00")[:1] == b"\x63"
+            assert Wrapper(c).ask(AARQ).hex().startswith("6129a109060760857405080101a203020100")
+
+
 GROUP = "239.192.77.3"
 
 

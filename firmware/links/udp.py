@@ -2,8 +2,8 @@
 """The wrapper over UDP (IEC 62056-4-7): a datagram is a wpdu, and so is its answer.
 
 An association belongs to the peer's address and port. There are a few places for peers: a new one
-gets a place without an open association, and silence if there is none. All get silence while the
-port is locked, see dlms/guard.py.
+gets a place without an open association; if there is none, one in which nothing can be opened, so
+that it hears so. All get silence while the port is locked, see dlms/guard.py.
 """
 
 from micropython import const
@@ -35,7 +35,7 @@ class Endpoint:
 
     def __init__(self, port, name, host, number, profiles, traces=None, make_profile=None):
         """profiles: one a place, all with the same buffers; make_profile: makes one more, for
-        what is sent to multicast addresses."""
+        what is sent to multicast addresses, and for who finds no place."""
         self.port = port
         self.name = name
         self.host = host
@@ -49,6 +49,7 @@ class Endpoint:
         self._poller = None
         self._make_profile = make_profile
         self.crowd = None  # the profile for all groups
+        self.door = None  # the place of those who find no other
         self.groups = []
 
     def open(self, poller):
@@ -64,6 +65,12 @@ class Endpoint:
             profiles.append(self.crowd)
         return profiles
 
+    def _one_more(self):
+        profile = self._make_profile()
+        if self.gate is not None:
+            profile.channel.gate = self.gate
+        return profile
+
     def join(self, addresses):
         """Hear what is sent to these multicast addresses (four octets each), and to no others.
         Nothing of it is answered."""
@@ -74,10 +81,8 @@ class Endpoint:
         for address in addresses:
             if address not in known:
                 if self.crowd is None:
-                    self.crowd = self._make_profile()
+                    self.crowd = self._one_more()
                     self.crowd.answers = False
-                    if self.gate is not None:
-                        self.crowd.channel.gate = self.gate
                 try:
                     endpoint = self.port.group(self.host, self.number, address)
                 except OSError:
@@ -99,6 +104,9 @@ class Endpoint:
                 # An answer that had to wait.
                 self._send(place, now_ms)
                 waits = waits or place.profile.waits()
+        if self.door is not None:
+            self._send(self.door, now_ms)
+            waits = waits or self.door.profile.waits()
         # A request that waits is in the buffer of all: what is here by then is that client's.
         if waits or self.crowd is not None and self._hear(now_ms) or not self.ready:
             return
@@ -145,7 +153,14 @@ class Endpoint:
                 or (now_ms - place.heard_ms) & _TICKS_MASK > (now_ms - free.heard_ms) & _TICKS_MASK
             ):
                 free = place
-        if free is None or len(buf) <= _HEADER_LEN or buf[0] or buf[1] != _VERSION:
+        if len(buf) <= _HEADER_LEN or buf[0] or buf[1] != _VERSION:
+            return None
+        if free is None and self._make_profile is not None:
+            if self.door is None:
+                self.door = Place(self._one_more(), None)
+                self.door.profile.channel.full = True
+            free = self.door
+        if free is None:
             return None
         free.profile.reset()
         free.address = address

@@ -97,7 +97,7 @@ class Gateway:
                     break
         if number < 0:
             return self._refuse(channel, _UNKNOWN)
-        if client.owner is not None and client.owner is not channel:
+        if channel.full or client.owner is not None and client.owner is not channel:
             return self._refuse(channel, _BUSY)
         state = client.state
         if client.owner is channel:

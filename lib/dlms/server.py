@@ -78,7 +78,10 @@ class Channel:
     more             not None: another reply follows without a request, see Server.more()
     max_receive_pdu  the longest request, for the profile to make its buffer
     gate             the communication port that it is part of, see guard.py
+    full             nobody gets an association here, but hears so
     """
+
+    full = False
 
     def __init__(self, server, max_pdu, max_receive_pdu, tx=None):
         self.server = server
@@ -422,7 +425,7 @@ class Server:
                     pending = a
             elif a.config is not None and _has_secret(a.config):
                 reserved -= 1
-        if config is not None and not _has_secret(config) and n <= reserved:
+        if channel.full or config is not None and not _has_secret(config) and n <= reserved:
             return None
         if free is None and pending is not None:
             pending.channel.last = None
