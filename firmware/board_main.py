@@ -51,7 +51,6 @@ _JOBS = (
     "cosem.access_rights",
     "cosem.compact_capture",
     "cosem.compact_data",
-    "cosem.compact_settings",
     "dlms.compact",
     "cosem.register",
     "cosem.sap_assignment",

@@ -2,7 +2,6 @@
 """Capturing for Compact data (see compact_data.py). It allocates when it is made."""
 
 from cosem import slots
-from cosem.compact_settings import clear
 from cosem.profile_columns import judge
 from cosem.profile_selection import element
 from dlms.axdr import get_u16, length, length_size, put_length, skip
@@ -135,6 +134,12 @@ class Capture:
         n += after - at - 2
         copy(buf, n, tail, 0, len(tail))
         return n + len(tail)
+
+
+def clear(model, row):
+    """Make compact_buffer and template_description octet-strings of no octets."""
+    for j in range(2):
+        slots.put_empty(model.image, model.state(row, j))
 
 
 def _close(image, at, end):

@@ -22,7 +22,6 @@ package(
         "clock.py",
         "compact_capture.py",
         "compact_data.py",
-        "compact_settings.py",
         "data_protection.py",
         "demand_register.py",
         "disconnect_control.py",
