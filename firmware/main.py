@@ -14,6 +14,7 @@ Keys of the options (those with a default may be missing):
     provisioning  file of the record that says who the meter is; None: who the definition says
     associations  how many at a time; None: as many as the definition says
     terminals   {path: descriptor} of the serial lines to meters behind this one
+    push        "address:port" in digits: where Push setup objects without a destination push to
     speed       1; seed: None; start: [minute, second] or None; trace: False
     watch_stdin True: end when stdin is closed (that is how the launcher ends a meter)
 
@@ -28,6 +29,9 @@ import sys
 from firmware import app, ports
 from firmware.links.make import make_links
 from firmware.links.settings import apply
+
+_PUSH_SETUP = 40
+_DESTINATION = 3
 
 
 class Fault(Exception):
@@ -62,6 +66,17 @@ def open_links(links, poller, port):
         except OSError as e:
             raise Fault(link.name + ": " + why(e, link.host, link.number))
         port.out(link.name + " " + link.address)
+
+
+def push_to(model, text):
+    """Set the destination of Push setup objects that have none: TCP."""
+    destination = b"\x02\x03\x16\x00\x09" + bytes((len(text),)) + text.encode() + b"\x16\x00"
+    for row in model.rows(_PUSH_SETUP):
+        buf = bytearray(256)
+        model.read(row, _DESTINATION, buf, 0, len(buf))
+        # 02 03 16 service 09 length
+        if not buf[5] and model.write(row, _DESTINATION, destination, 0, len(destination)):
+            raise Fault("%s is no destination for this meter's Push setup objects." % text)
 
 
 def why(e, host, number):
@@ -144,6 +159,8 @@ def run(options):
         if options.get("watch_stdin"):
             poller.add(sys.stdin, watch)
         open_links(links, poller, port)
+        if options.get("push"):
+            push_to(meter.model, options["push"])
         meter.connect(port, poller, links)
         gc.collect()
         port.out("ready" if record is None or record.good else "ready to be provisioned")

@@ -61,6 +61,9 @@ def parser():
     for name in ("wrapper-tcp", "wrapper-udp", "hdlc-tcp"):
         r.add_argument("--" + name, type=port_number, metavar="PORT", help="0: any free one")
     r.add_argument("--hdlc-pty", metavar="LINK", help="a serial port: LINK leads to it")
+    r.add_argument(
+        "--push", metavar="ADDRESS:PORT", help="push to it by TCP, where no destination is set"
+    )
     r.add_argument("--speed", type=speed, default=1, metavar="N", help="N times faster than time")
     r.add_argument("--trace", action="store_true", help="print every frame, without secrets")
     # For tests: a meter that does the same every time.
@@ -165,6 +168,7 @@ def run(options):
             "state": state,
             "sync": bool(options.state),
             "provisioning": record_path,
+            "push": options.push,
             "speed": options.speed,
             "seed": options.seed,
             "start": options.start,

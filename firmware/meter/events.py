@@ -93,8 +93,8 @@ class Events:
         self.alarm_row = -1
         self.filter = -1
         self.descriptor = -1
-        # What a new alarm pushes.
-        self.push_row = -1
+        # What a new alarm pushes, and the start.
+        self.push_row = self.start_row = -1
         # An event could not be captured.
         self.lost = 0
         self._voltage = bytearray([_VOLTAGE_NORMAL] * 3)

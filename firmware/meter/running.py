@@ -88,10 +88,13 @@ class Meter:
     def connect(self, port, poller, links):
         """The links are open: what is sent unasked has a way."""
         self._links = (port, poller, links)
+        events = self.program.events
+        events.on_alarm = self._alarmed
         push = self.model.handler("push_setup")
         if push is not None:
             push.load = self.notifier
-        self.program.events.on_alarm = self._alarmed
+            if events.start_row >= 0:
+                push.push(events.start_row)
 
     def notifier(self):
         """What sends unasked, see cosem/notifier.py: loaded now, if it is not there. Between two

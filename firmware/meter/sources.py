@@ -15,7 +15,7 @@ not have is not fed.
     status.profile1, status.profile2    status octet of the profile that captures the object
     event.X, status.error, status.alarm    see events.py
     push.alarm, push.start    this Push setup pushes when a bit of the alarm descriptor (register,
-               if there is none) is set; when the meter has started
+               if there is none) is set; when the meter has started, and its links are open
 
 An unknown source, and one that does not fit its object, is a ValueError with a sentence.
 Sources are looked up once, at boot; from then on they are tables of small numbers.
@@ -105,7 +105,7 @@ def connect(model, sources, registers, events):
         elif name == "push.alarm":
             events.push_row = row
         elif name == "push.start":
-            model.handler("push_setup").push(row)
+            events.start_row = row
         elif kind == "event" and x in _LOGS.split():
             events.objects[_LOGS.split().index(x)] = row
         else:
