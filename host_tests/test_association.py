@@ -10,7 +10,7 @@ import pytest
 from dlms import association
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small import Meter, aarq
+from small import HERE, Meter, aarq
 
 GET_LDN = "C0 01 C1 0001 00002A0000FF 02 00"
 LDN = "C401C1000910" + b"PMT0000000000001".hex().upper()
@@ -190,6 +190,16 @@ def test_users_of_the_list_are_let_in_and_shown(user_id, name):
         user_id[-1],
         name,
     )
+
+
+def test_users_of_the_version_before(tmp_path):
+    """Association LN has a user_list since version 2."""
+    text = (HERE / "definitions/small.toml").read_text()
+    at = text.index('version = 3\naccess = "users"')
+    (tmp_path / "small.toml").write_text(text[:at] + "version = 2" + text[at + 11 :])
+    meter = Meter(tmp_path / "small.toml")
+    assert aare(0, 0) in users_talk(b"\x07", meter)[1]
+    assert aare(1, 6) in users_talk(b"\x06", meter)[1]
 
 
 @pytest.mark.parametrize("user_id", [None, b"\x06", b"\x00"])

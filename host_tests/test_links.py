@@ -2,12 +2,15 @@
 """Links over fakes of a port and a profile: octets in parts, full pipes, ends, and the trace."""
 
 import pytest
-from firmware.links import settings, stream, tcp, udp
+from firmware.links import outward, settings, stream, tcp, udp
 from firmware.links.trace import Trace
 
 from dlms.prim import crc16
+from profiles.hdlc_client import HDLCClient
+from profiles.wrapper_client import WrapperClient
 
 NOW = 1000
+WAITS, LOST = 1, 5  # states of profiles/client.py
 
 
 class Line:
@@ -450,6 +453,90 @@ def test_what_comes_for_many():
     link.crowd.waiting = False
     link.poll(NOW)
     assert link.crowd.heard == [b"hello.", b"again."] and port.sent == [(HEAD + b"ONE.", "A")]
+
+
+# --- Links on which this meter is the client ------------------------------------------------
+
+
+class Caller(Port):
+    """A port that opens lines: those of `lines`, in turn; None: it cannot."""
+
+    def __init__(self, *lines):
+        super().__init__()
+        self.lines = list(lines)
+        self.opened = []
+
+    def _open(self, *what):
+        self.opened.append(what)
+        line = self.lines.pop(0)
+        if line is None:
+            raise OSError(111)
+        return line
+
+    def connect(self, host, number):
+        return self._open("connect", host, number)
+
+    def uart(self, number, baud):
+        return self._open("uart", number, baud)
+
+    def open_fd(self, fd):
+        return self._open("fd", fd)
+
+
+def outward_link(port, kind="wrapper-tcp", where="192.0.2.1", number=4059, terminal=-1):
+    made = WrapperClient if kind == "wrapper-tcp" else HDLCClient
+    link = outward.Outward(port, (1, kind, where, number), made(100, 5000), terminal)
+    link.open(Poller())
+    return link
+
+
+def test_a_connection_is_made_when_there_is_something_to_say():
+    line = Line()
+    port = Caller(line)
+    link = outward_link(port)
+    link.poll(NOW)
+    assert port.opened == [] and link.wait_ms() == 1000
+    link.profile.begin(link, 16, 1, 0)
+    link.profile.ask(b"\xc0\x01\xc1", 0, 3, True)
+    assert link.wait_ms() == 0
+    link.poll(NOW)
+    assert port.opened == [("connect", "192.0.2.1", 4059)]
+    assert line.written.hex() == "00010010000100 03 c001c1".replace(" ", "")
+    # The conversation is over, and so is the connection.
+    link.profile.release()
+    assert link.wait_ms() == 0
+    link.poll(NOW)
+    assert line.closed and not link.profile.closed and link.profile.ready()
+
+
+def test_nobody_takes_the_connection():
+    port = Caller(None)
+    link = outward_link(port)
+    link.profile.begin(link, 16, 1, 0)
+    link.profile.ask(b"\xc0", 0, 1, True)
+    link.poll(NOW)
+    assert link.profile.state == LOST
+    link.poll(NOW)
+    assert len(port.opened) == 1, "who asks next tries again"
+
+
+@pytest.mark.parametrize(
+    "kind, where, terminal, opened",
+    [("hdlc-uart", 1, -1, ("uart", 1, 9600)), ("hdlc-tty", "/dev/x", 7, ("fd", 7))],
+)
+def test_a_serial_line_is_open_from_the_start(kind, where, terminal, opened):
+    line = Line()
+    port = Caller(line)
+    link = outward_link(port, kind, where, 9600, terminal)
+    assert port.opened == [opened] and link.timed
+    link.profile.begin(link, 16, 1, 0)
+    link.profile.ask(b"\xc0", 0, 1, True)
+    link.poll(NOW)
+    assert line.written[5] == 0x93, "SNRM"
+    line.incoming.append(None)
+    link.ready = True
+    link.poll(NOW)
+    assert line.closed and link.profile.state == WAITS, "it has not been said yet"
 
 
 # --- Setup objects --------------------------------------------------------------------------
