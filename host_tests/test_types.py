@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """lib/dlms/types.py: what is of a type, and what is not."""
 
+import fakes
 import pytest
 from dlms import types
 from hypothesis import given
 from hypothesis import strategies as st
+
+TYPE_UNMATCHED = 12
 
 SCALER_UNIT = "02 02 0F 16"
 OBJECT_ID = "02 02 12 80 06"
@@ -90,3 +93,24 @@ def test_truncated_is_not_of_the_type(type_, value):
 @given(st.binary(max_size=40), st.sampled_from([g[0] for g in GOOD]))
 def test_garbage_ends_within(value, type_):
     assert -1 <= types.check(bytes.fromhex(type_), 0, value, 0, len(value)) <= len(value)
+
+
+@pytest.mark.parametrize(
+    "name, good, bad",
+    [
+        ("delta-integer", "1C 80", "0F 80"),
+        ("delta-long", "1D 8000", "1D 80"),
+        ("delta-double-long", "1E 80000000", "05 80000000"),
+        ("delta-unsigned", "1F FF", "1C FF"),
+        ("delta-long-unsigned", "20 FFFF", "12 FFFF"),
+        ("delta-double-long-unsigned", "21 FFFFFFFF", "21 FFFFFFFFFF"),
+    ],
+)
+def test_a_delta_is_set_where_the_definition_says_so(name, good, bad):
+    line = '{class = 1, obis = "0.0.96.1.0", data_type = "%s", value = 1},' % name
+    meter = fakes.Meter(line)
+    row = meter.row(1, "0.0.96.1.0.255")
+    assert meter.read(row, 2) == 1
+    assert meter.set(row, 2, bytes.fromhex(good)) == 0
+    assert meter.set(row, 2, bytes.fromhex(bad)) == TYPE_UNMATCHED
+    assert meter.get(row, 2) == bytes.fromhex(good)
