@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""firmware/meter/sender.py and what wakes it: the reference meter pushes when it has started, when
+an alarm is raised, on interval; it counts, and lets go of what it has loaded."""
+
+import socket
+import types
+
+import pytest
+import tables
+from fakes import obis
+from pushing import destination
+from running import AARQ, DEFAULT_DEFINITION
+from tables import show
+from test_push_links import accepted, address, received, wpdu, wrapped
+
+from firmware import app
+from firmware.links.make import make_links
+from firmware.meter import sender
+from firmware.ports import cpython
+from firmware.store import RAMStorage
+
+INTERVAL, ALARM, START = "0.4.25.9.0.255", "0.1.25.9.0.255", "0.7.25.9.0.255"
+MINUTE = 13936920  # 2026-07-01 10:00 UTC, 12:00 local time
+FRAUD = 44  # event code: cover off
+ALARM_BIT = 1 << 13
+EVENT_NOTIFICATION = 0x000002
+
+
+@pytest.fixture(scope="module")
+def definition():
+    module = types.ModuleType("definition")
+    exec(show.module(tables.compile(DEFAULT_DEFINITION)), module.__dict__)
+    return module
+
+
+class Whole:
+    """A meter with its links and a main loop; its time is the test's."""
+
+    def __init__(self, definition, **destinations):
+        self.meter = app.build(definition, RAMStorage(), cpython, 1, MINUTE)
+        self.model = self.meter.model
+        self.poller = cpython.Poller()
+        self.links = make_links([["wrapper-tcp", "127.0.0.1", 0]], self.meter, cpython)
+        for link in self.links:
+            link.open(self.poller)
+        self.now_ms = cpython.ticks_ms()
+        for name, to in destinations.items():
+            self.set(name, to)
+        self.meter.connect(cpython, self.poller, self.links)
+
+    def row(self, class_id, name):
+        row = self.model.find_any(class_id.to_bytes(2, "big") + obis(name), 0)
+        assert row >= 0
+        return row
+
+    def set(self, name, to):
+        data = destination(to)
+        assert self.model.write(self.row(40, name), 3, data, 0, len(data)) == 0
+
+    def number(self, name):
+        return self.model.get_int(self.row(1, name), 2)
+
+    def turn(self, ms=0):
+        self.poller.wait(5)
+        self.now_ms += ms
+        for link in self.links:
+            link.poll(self.now_ms)
+        self.meter.tick(self.now_ms)
+        while self.meter.program.work is not None:
+            self.meter.tick(self.now_ms)
+
+    def pass_(self, seconds):
+        for _ in range(seconds):
+            self.turn(1000)
+
+    def until(self, what):
+        for _ in range(400):
+            if what():
+                return
+            self.turn()
+        raise AssertionError("it did not happen")
+
+    def close(self):
+        for link in self.links:
+            link.close()
+
+
+@pytest.fixture
+def listener():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        s.setblocking(False)
+        yield s
+
+
+@pytest.fixture
+def meter(definition):
+    made = []
+
+    def make(**destinations):
+        made.append(Whole(definition, **destinations))
+        return made[-1]
+
+    yield make
+    for whole in made:
+        whole.close()
+
+
+def heard(whole, listener):
+    """A notification, ciphered for client 1."""
+    with accepted(whole, listener) as s:
+        source, to, apdu = wpdu(received(whole, s))
+    assert (source, to) == (1, 1) and apdu[0] == 0xDB
+    return apdu
+
+
+def test_nothing_by_itself(meter):
+    """No destination: nothing is loaded, whatever happens."""
+    whole = meter()
+    whole.meter.program.event("fraud", FRAUD)
+    whole.meter.program.clock.set_utc(MINUTE + 4, 50)
+    whole.pass_(30)
+    assert whole.meter.sender is None and not whole.meter.rests
+    assert (whole.number("0.0.96.15.4.255"), whole.number("0.0.96.15.5.255")) == (0, 0)
+
+
+def test_started(meter, listener):
+    whole = meter(**{START: address(listener)})
+    whole.pass_(1)
+    heard(whole, listener)
+    whole.until(lambda: whole.number("0.0.96.15.4.255") == 1)
+
+
+def test_an_alarm(meter, listener):
+    """Once for each bit that is set; not for one that the filter keeps back."""
+    whole = meter(**{ALARM: address(listener)})
+    whole.pass_(1)
+    assert whole.meter.sender is None
+    whole.meter.program.event("fraud", FRAUD)
+    whole.pass_(1)
+    heard(whole, listener)
+    assert whole.number("0.0.97.98.20.255") == ALARM_BIT
+    whole.pass_(10)
+    assert whole.meter.sender is None
+    whole.meter.program.event("fraud", FRAUD)
+    whole.pass_(2)
+    assert whole.meter.sender is None
+    # The client has read it and written it back.
+    zero = b"\x06\0\0\0\0"
+    whole.model.write(whole.row(1, "0.0.97.98.20.255"), 2, zero, 0, 5)
+    whole.meter.program.event("fraud", FRAUD)
+    whole.pass_(1)
+    heard(whole, listener)
+    whole.model.write(whole.row(1, "0.0.97.98.10.255"), 2, zero, 0, 5)
+    whole.model.write(whole.row(1, "0.0.97.98.20.255"), 2, zero, 0, 5)
+    whole.pass_(10)
+    whole.meter.program.event("fraud", FRAUD)
+    whole.pass_(2)
+    assert whole.meter.sender is None and whole.number("0.0.96.15.4.255") == 2
+
+
+def test_on_interval(meter, listener):
+    """By the schedule and the script, within 30 s after five past."""
+    whole = meter(**{INTERVAL: address(listener)})
+    whole.meter.program.clock.set_utc(MINUTE + 4, 55)
+    whole.pass_(3)
+    assert whole.meter.sender is None
+    whole.pass_(40)
+    heard(whole, listener)
+
+
+def test_given_up_is_counted(meter, listener):
+    to = address(listener)
+    listener.close()
+    whole = meter(**{START: to})
+    # Three repetitions, after 60, 120 and 240 s.
+    whole.pass_(430)
+    assert whole.number("0.0.96.15.5.255") == 1 and whole.number("0.0.96.15.4.255") == 0
+    assert whole.meter.sender is None
+
+
+def test_it_is_let_go_of_and_loaded_again(meter, listener):
+    whole = meter(**{START: address(listener)})
+    whole.pass_(1)
+    heard(whole, listener)
+    assert whole.meter.sender is not None
+    whole.pass_(10)
+    assert whole.meter.sender is None and whole.meter.rests
+    assert whole.model.handler("push_setup").notifier is None
+    assert whole.meter.server.on_confirm is None
+    whole.model.act(whole.row(40, START), 1, b"\x0f\x00", 0, 2)
+    whole.pass_(1)
+    heard(whole, listener)
+    whole.pass_(10)
+    assert whole.number("0.0.96.15.4.255") == 2
+
+
+def test_no_room_for_it(meter, listener, monkeypatch):
+    """It is tried again each second."""
+    whole = meter(**{START: address(listener)})
+
+    def full(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sender, "Sender", full)
+        whole.pass_(5)
+        assert whole.meter.sender is None
+    whole.pass_(1)
+    heard(whole, listener)
+
+
+def test_an_alarm_in_an_association(meter):
+    """Who has negotiated EventNotification is told of the alarm descriptor; others are not."""
+    whole = meter()
+    with socket.create_connection(("127.0.0.1", whole.links[0].number)) as s:
+        s.setblocking(False)
+        s.sendall(wrapped(16, 1, AARQ))
+        assert wpdu(received(whole, s))[2][0] == 0x61
+        (a,) = (a for a in whole.meter.server.associations if a.state)
+        whole.meter.program.event("fraud", FRAUD)
+        whole.pass_(2)
+        assert whole.meter.sender is None
+        a.conformance |= EVENT_NOTIFICATION
+        at = whole.model.slot(whole.row(1, "0.0.97.98.20.255"), 2)
+        whole.model.image[at + 1 : at + 5] = bytes(4)
+        whole.meter.program.event("fraud", FRAUD)
+        apdu = wpdu(received(whole, s))[2]
+        assert apdu[:3] == b"\xc2\x01\x0c"
+        # The public client may not read it.
+        assert apdu[15:] == bytes.fromhex("0001 0000616214FF 02 00")
+    assert whole.number("0.0.96.15.4.255") == 1
