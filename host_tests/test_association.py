@@ -653,7 +653,8 @@ def test_a_class_module_that_sleeps_is_woken_and_nobody_notices(what, max_pdu):
             whole.append(t.say("C002C1" + whole[-1][8:16]))
         said.append(whole)
     assert said[0] == said[1]
-    assert meters[1].model.asleep == (what in ("denied", "not there", "malformed"))
+    sleeps = meters[1].model.handler("association_ln") is None
+    assert sleeps == (what in ("denied", "not there", "malformed"))
 
 
 def test_they_sleep_when_the_last_client_has_gone():
@@ -674,4 +675,4 @@ def test_they_sleep_when_the_last_client_has_gone():
     buf = bytearray(64)
     row = meter.model.rows(15)[1]
     assert meter.model.read(row, 4, buf, 0, 64) > 0
-    assert not meter.model.asleep
+    assert meter.model.handler("association_ln") is not None

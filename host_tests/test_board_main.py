@@ -32,6 +32,8 @@ ENTRIES = (
     "cosem.association_sn",
     "cosem.association_ln",
     "cosem.compact_data",
+    "cosem.link_setup",
+    "cosem.profile_range",
     "cosem.register",
     "cosem.sap_assignment",
     "cosem.security_setup",

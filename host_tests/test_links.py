@@ -554,9 +554,6 @@ class Model:
     def get_int(self, row, attribute):
         return self.values[row][attribute]
 
-    def handler_of(self, row):
-        return self
-
     longest_info = 2030
 
 

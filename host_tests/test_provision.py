@@ -522,7 +522,8 @@ def built(secured, storage, record=None):
     """A meter as main.py makes it, at a time when all certificates are valid."""
     definition = type("definition", (), dict(vars(secured)))
     meter = app.build(definition, storage, cpython, 1, 13675680, 0, 0, record=record)
-    meter.server.load("dlms.secured")  # and with it the vault
+    if meter.model.vault is False:
+        meter.model.open_vault()
     return meter
 
 

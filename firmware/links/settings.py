@@ -34,11 +34,10 @@ def apply(model, links):
     """Hand what the setup objects say to the profiles of the links."""
     row = first(model, _HDLC_SETUP)
     if row >= 0:
-        setup = model.handler_of(row)
         for link in links:
             if link.name[:4] == "hdlc":
                 for profile in link.profiles():
-                    setup.longest_info = min(setup.longest_info, profile.capacity)
+                    model.longest_info = min(model.longest_info, profile.capacity)
                     profile.configure(
                         model.get_int(row, _MAX_INFO_TX),
                         model.get_int(row, _MAX_INFO_RX),

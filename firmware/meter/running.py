@@ -69,6 +69,7 @@ class Meter:
         self._vault = ring
         if ring is not None:
             self.model.vault = False
+            self.model.open_vault = self._open_vault
         self.model.on_security = self._unlock
 
     def _unlock(self):
@@ -78,10 +79,11 @@ class Meter:
         model.aes = ciphers.aes
         model.new_hash = ciphers.new_hash
         model.elliptic = ciphers.work
-        if model.vault is False:
-            from firmware.vault import Vault
 
-            model.vault = Vault(self._vault)
+    def _open_vault(self):
+        from firmware.vault import Vault
+
+        self.model.vault = Vault(self._vault)
 
     # --- What is sent unasked ---------------------------------------------------------------
 

@@ -69,5 +69,8 @@ class Handler:
         True: nothing is remembered here, and only requests need it."""
         return False
 
+    def wake(self):
+        """Have what sleeps() has let go of. Allocates."""
+
     def tick(self, now):
         """A second of the meter's time has passed."""

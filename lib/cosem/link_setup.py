@@ -64,11 +64,8 @@ _ADDRESS_LEN = const(5)
 
 
 class Handler(handler.Handler):
-    """longest_info: information field that the buffers of the links hold; set by the firmware."""
-
-    def __init__(self, model):
-        handler.Handler.__init__(self, model)
-        self.longest_info = 2030
+    def sleeps(self):
+        return True
 
     def check(self, row, attribute, buf, pos, end):
         class_id = self.model.class_id(row)
@@ -94,7 +91,7 @@ class Handler(handler.Handler):
             or attribute == _MAX_INFO_FIELD_LENGTH_RECEIVE
         ):
             low = 32
-            high = min(128, self.longest_info) if first else self.longest_info
+            high = min(128, self.model.longest_info) if first else self.model.longest_info
         elif attribute == _INTER_OCTET_TIME_OUT:
             low = 20
             high = 1000 if first else 6000

@@ -61,6 +61,12 @@ _OCTET_STRING = const(0x09)
 class Model:
     """All objects of a definition, their values, and the handlers of their classes."""
 
+    # Handed in by the firmware, with on_security() (of the class: room in an instance only then).
+    aes = None  # see crypto/gcm.py
+    new_hash = None  # see crypto/hashes.py
+    manufacturer_hls = None  # see dlms/hls.py
+    elliptic = None  # (name of a curve) -> new work of crypto/ec.py
+
     def __init__(self, definition):
         # For the start; whoever has made the meter may let go of it (None) after that.
         self.definition = definition
@@ -79,6 +85,7 @@ class Model:
         self.names = definition.NAMES
         self.members = definition.MEMBERS
         self.devices = definition.DEVICES
+        self.longest_info = 2030  # information field that the buffers of all links hold
         # Counts SETs and ACTIONs: the meter program sees that something has changed.
         self.edits = 0
         # Handed in by the firmware.
@@ -88,13 +95,10 @@ class Model:
         self.random = None
         self.on_setup = None
         self.save = None  # () -> bool: the image is saved
-        self.aes = None  # see crypto/gcm.py
-        self.new_hash = None  # see crypto/hashes.py
-        self.manufacturer_hls = None  # see dlms/hls.py
         self.random_fill = None
-        self.elliptic = None  # (name of a curve) -> new work of crypto/ec.py
-        # Certificates and private keys, see firmware/vault.py; False: from on_security() on.
+        # Certificates and private keys, see firmware/vault.py; False: from open_vault() on.
         self.vault = None
+        self.open_vault = None
         self.on_security = None  # called before dlms/secured.py begins its work
         # By the server: later(context) when keys have come.
         self.later = None
@@ -110,23 +114,29 @@ class Model:
         self.asleep = False
         self.wake()
 
-    def wake(self, only=None):
+    def wake(self, only=""):
         """Have all class modules, or one of them. Once it has slept, one that only clients with
         short names see is woken for these alone. Allocates."""
         short = self.short_handler if self.asleep else -1
-        if only is None:
+        if not only:
             self.asleep = False
         for i, name in enumerate(self.handler_names):
-            wanted = i != short if only is None else name == only
-            if name and wanted and self.handlers[i] is None:
-                self.handlers[i] = self.load("cosem." + name).Handler(self)
+            if name and (name == only if only else i != short):
+                if self.handlers[i] is None:
+                    self.handlers[i] = self.load("cosem." + name).Handler(self)
+                self.handlers[i].wake()
 
     def sleep(self):
         """Let go of the class modules that only requests need (Handler.sleeps())."""
+        self.asleep = True
         for i, handler in enumerate(self.handlers):
             if handler is not None and handler.sleeps():
                 self.handlers[i] = None
-                self.asleep = True
+
+    def sleeps(self, row):
+        """The name of the module of an object's class if it sleeps, else an empty one."""
+        i = self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]
+        return self.handler_names[i] if self.handlers[i] is None else ""
 
     def load(self, name):
         """The module of this name, as "dlms.set". Allocates."""
@@ -135,6 +145,10 @@ class Model:
     def part(self, name):
         """As Server.part(), which takes its place in a model that has a server."""
         return self.load(name)
+
+    def wants(self, name):
+        """As Server.wants(), likewise."""
+        self.wake(name)
 
     def start(self):
         """Let the handlers prepare their objects; once, after the firmware has set its hooks."""
@@ -202,11 +216,10 @@ class Model:
 
     def awake(self, row):
         """As handler_of(); one that sleeps is woken, for what is no request."""
-        i = self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]
-        if self.handlers[i] is None:
-            self.wake()
-            self.wake(self.handler_names[i])
-        return self.handlers[i]
+        name = self.sleeps(row)
+        if name:
+            self.wake(name)
+        return self.handler_of(row)
 
     def handler(self, name):
         """The handler that module `name` of cosem gave, or None."""

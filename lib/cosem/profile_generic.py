@@ -24,7 +24,7 @@ buffer gives an empty array; a column that is not captured, entry 0, or from abo
 scope-of-access-violated; a descriptor of another form type-unmatched.
 """
 
-from cosem import handler, profile_columns, profile_order, profile_range, slots
+from cosem import handler, profile_columns, profile_order, slots
 from cosem import profile_selection as selection
 from dlms.axdr import get_u16, put_length, put_u16, put_u32
 from dlms.prim import fill
@@ -53,6 +53,7 @@ _HARDWARE_FAULT = const(1)
 _OBJECT_UNDEFINED = const(4)
 _TYPE_UNMATCHED = const(12)
 _SCOPE_VIOLATED = const(13)
+_ASLEEP = const(254)  # of dlms/stream.py
 _OTHER_REASON = const(250)
 
 _NULL = const(0x00)
@@ -115,7 +116,7 @@ class Handler(handler.Handler):
         self.on_captured = None
         self.on_clear = None
         self.row = bytearray(_SLACK)
-        self.range = profile_range.Range(self)
+        self.range = None  # of profile_range.py; it sleeps
 
     # --- Boot and settings ------------------------------------------------------------------
 
@@ -200,6 +201,16 @@ class Handler(handler.Handler):
         elif attribute == _CAPTURE_OBJECTS:
             return profile_columns.check(self.model, self.profiles[row], buf, pos)
         return _SUCCESS
+
+    def sleeps(self):
+        self.range = None
+        return False
+
+    def wake(self):
+        from cosem import profile_range
+
+        if self.range is None:
+            self.range = profile_range.Range(self)
 
     def changed(self, row, attribute):
         p = self.profiles[row]
@@ -367,7 +378,10 @@ class Handler(handler.Handler):
         if s.selector == 0:
             return self.open_run(p, s, 0, self.visible(p))
         if s.selector == _RANGE:
-            return self.range.open(p, s)
+            if self.range is not None:
+                return self.range.open(p, s)
+            self.model.wants("profile_generic")
+            return _ASLEEP
         if s.selector == _ENTRY:
             return self._open_entry(p, s)
         return _SCOPE_VIOLATED

@@ -120,7 +120,7 @@ class Handler(Base):
     def _unlock(self):
         """Have the vault, also where no client has come yet that ciphers."""
         if self.model.vault is False:
-            self.model.on_security()
+            self.model.open_vault()
 
     def sleeps(self):
         return not self._contexts
@@ -141,6 +141,8 @@ class Handler(Base):
         Keys of as many contexts are kept as there are associations: then those that nobody uses
         are dropped.
         """
+        if context.suite:
+            self._unlock()
         if context.loaded:
             context.broadcast = self._key(context, _GBEK, _RX_BROADCAST)
             return
@@ -353,6 +355,7 @@ class Handler(Base):
         return _LATER
 
     def job(self, a, row, method, octets):
+        self._unlock()
         if not method:
             self._load_fields()
             return _SUCCESS, b""

@@ -24,7 +24,6 @@ _LONG_GET_ABORTED = const(15)
 _DATA_BLOCK_NUMBER_INVALID = const(19)
 _LATER = const(255)  # of stream.py
 _ASLEEP = const(254)
-_CLASSES = "cosem.handler"
 _NO_METHOD = const(0)
 
 _CONFORMANCE_GENERAL_BLOCK_TRANSFER = const(0x200000)
@@ -79,7 +78,7 @@ def request(a, buf, pos, end):
 def _answer(a, buf, pos, end, count):
     if a.model.asleep and (count or not buf[pos + 8]):
         # Of what is written in parts none may turn out to sleep.
-        a.model.part(_CLASSES)
+        a.model.wants("")
         return -1
     channel = a.channel
     tx = channel.tx

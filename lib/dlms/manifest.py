@@ -45,6 +45,7 @@ package(
         "notification.py",
         "opening.py",
         "outbox.py",
+        "places.py",
         "prim.py",
         "read.py",
         "report.py",

@@ -7,7 +7,7 @@ wrong is what the AARE says. Where an association ciphers, the user-information 
 first, and goes out protected as it came. Nothing is allocated.
 """
 
-from dlms import acse, exceptions, initiate
+from dlms import acse, exceptions, initiate, places
 from dlms.axdr import get_small_u32
 from dlms.prim import compare, copy, same
 from micropython import const
@@ -98,7 +98,7 @@ def open(channel, a, client_sap, server_sap, buf, pos, end, confirmed):
     if server.lacks_security(config):
         return -1
     if a is None:
-        a = server.free(config, channel)
+        a = places.free(server, config, channel)
         if a is None:
             return _refuse(channel, _REJECTED_TRANSIENT, _PROVIDER)
         a.channel = channel

@@ -40,15 +40,19 @@ _SERVICES = (
     (0xD9, 0x000040, "dlms.access"),
 )
 _CONFORMANCE_ACCESS = const(0x000040)
+_SET_REQUEST = const(0xC1)
+_ACCESS_REQUEST = const(0xD9)
+_NORMAL = const(1)
+_READERS = (7, 9, 62)  # Profile generic, Script table, Compact data
 _OPENING = "dlms.opening"
 _SHORT_NAMES = "dlms.short_names"
+_CLASSES = "cosem"  # no part: what sleeps of the model
 _SECURED = "dlms.secured"
 
 # States and events of association.py.
 _IDLE = const(0)
 _PENDING = const(1)
 _OPEN = const(2)
-_AARQ_ACCEPTED = const(0)
 _ABORTED = const(6)
 
 # Fields of a row of ASSOCIATIONS.
@@ -56,7 +60,6 @@ _CLIENT_SAP = const(0)
 _DEVICE = const(1)
 _MECHANISM = const(3)
 _CONFORMANCE = const(4)
-_LOWEST = const(0)
 _LLS = const(1)
 _CONTEXT = const(7)  # even: with short names
 _SECURITY = const(8)
@@ -136,20 +139,18 @@ class Server:
         self.secured = None
         # Modules that requests have wanted, by name, and the one that is wanted now; see part().
         self.parts = {}
-        self.wanted = None
+        self.wanted = self._class = None
         model.part = self.part
+        model.wants = self.wants
         self.todo = 0
         self.wants_transfer = None  # the association that has to have a Transfer, see gbt.py
         self.gbt_len = limits[4]
         make = Association
-        reserved = 0
         walks = False
         for config in model.configs:
             short = config[_CONTEXT] & 1 == 0
             if short or get_small_u32(config[_CONFORMANCE], 0) & _CONFORMANCE_ACCESS:
                 walks = True
-            if _has_secret(config):
-                reserved = 1
             if _is_secure(config):
                 from dlms.secured_association import SecuredAssociation as make
 
@@ -162,8 +163,6 @@ class Server:
                 a.stream.make_room()
         model.associations = self.associations
         self.guard = Guard(self)
-        # One place is kept for clients that have a secret.
-        self._reserved = reserved if len(self.associations) > 1 else 0
         # Handed in: called with the row of ASSOCIATIONS when a client fails to authenticate.
         self.on_authentication_failed = None
         # Handed in: called when an APDU cannot be deciphered (0), or its counter came before (1).
@@ -174,20 +173,44 @@ class Server:
 
     def part(self, name):
         """A module of the stack that is loaded when a request wants it, as "dlms.set". None: it
-        is not there yet; work() loads it, and the request has to come again (-1). With any but
-        those of opening and security the class modules that sleep are there, too."""
+        is not there yet; work() loads it, and the request has to come again (-1)."""
         part = self.parts.get(name)
         if part is None:
             self.wanted = name
             self.todo |= _LOAD
         return part
 
+    def wants(self, name):
+        """A class module that sleeps is to be loaded by work(), all if name is empty; -1."""
+        self._class = name
+        self.wanted = _CLASSES
+        self.todo |= _LOAD
+        return -1
+
+    def _wakes(self, a, buf, pos, end):
+        """Has the class of a SET or ACTION to be woken first? All are for several objects, for a
+        request in blocks, and where methods read and run others."""
+        model = self.model
+        if end - pos > 11 and buf[pos] != _ACCESS_REQUEST and buf[pos + 1] == _NORMAL:
+            row = a.locate(buf, pos + 3)
+            if row < 0:
+                return False
+            if buf[pos] == _SET_REQUEST or model.class_id(row) not in _READERS:
+                name = model.sleeps(row)
+                if name:
+                    self.wants(name)
+                return name != ""
+        self.wants("")
+        return True
+
     def load(self, name):
         """Have a part. Allocates."""
+        if name == _CLASSES:
+            self.model.wake(self._class)
+            return
         part = self.parts[name] = self.model.load(name)
-        if name != _OPENING and name != _SECURED:
-            self.model.wake()
         if name == _SHORT_NAMES:
+            self.model.wake()
             self.model.wake("association_sn")
         self.opening = self.parts.get(_OPENING)
         if name == _SECURED and self.secured is None:
@@ -316,7 +339,9 @@ class Server:
         for service in _SERVICES:
             if tag == service[0] and a.conformance & service[1]:
                 part = self.part(service[2])
-                return -1 if part is None else part.request(a, buf, pos, end)
+                if part is None or self.model.asleep and self._wakes(a, buf, pos, end):
+                    return -1
+                return part.request(a, buf, pos, end)
         if tag == _GENERAL_BLOCK_TRANSFER and a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
             return a.general_block(buf, pos, end)
         if a.own_name and tag < _AARQ:
@@ -353,34 +378,15 @@ class Server:
             return exceptions.not_supported(channel, tag)
         config = self.config(client_sap, server_sap)
         if config is not None and config[_PRE_ESTABLISHED]:
-            if self.lacks_security(config):
+            opening = self.part(_OPENING)
+            if opening is None or self.lacks_security(config):
                 return -1
-            a = self._establish(channel, config)
+            a = opening.places.establish(self, channel, config)
             if a is not None:
                 if a.context is not None:
                     return self.secured.request(channel, a, buf, pos, end)
                 return self.service(channel, a, buf, pos, end)
         return exceptions.no_association(channel, tag)
-
-    def _establish(self, channel, config):
-        """The place of an association that needs no AARQ, or None: all are taken. It has what an
-        AARQ would have asked for at best."""
-        a = self.free(config, channel)
-        if a is not None:
-            a.channel = channel
-            a.client_sap = config[_CLIENT_SAP]
-            a.server_sap = self.model.devices[config[_DEVICE]][0]
-            a.event(_AARQ_ACCEPTED)
-            a.configure(config)
-            a.confirmed = True
-            a.user = -1
-            a.conformance = get_small_u32(config[_CONFORMANCE], 0)
-            a.max_pdu = 0
-            a.limit = channel.max_pdu
-            if self.secures:
-                a.established(self.secured.context_of(config) if self.secured else None)
-            channel.last = a
-        return a
 
     def work(self):
         """Do what requests are waiting for, if todo. It may allocate, and save the state."""
@@ -404,35 +410,6 @@ class Server:
             channel.more = None
             return 0
 
-    def free(self, config, channel):
-        """Room for an association, or None.
-
-        Clients that need no secret leave room for those that have one: nobody without a secret
-        can keep the others out.
-        """
-        n = 0
-        reserved = self._reserved
-        free = pending = None
-        for a in self.associations:
-            if a.state == _IDLE:
-                n += 1
-                free = a
-            elif a.state == _PENDING:
-                # Nobody has proved anything yet: who comes later may have its place, and of all
-                # of them rather that of one on the same channel.
-                n += 1
-                if pending is None or pending.channel is not channel:
-                    pending = a
-            elif a.config is not None and _has_secret(a.config):
-                reserved -= 1
-        if channel.full or config is not None and not _has_secret(config) and n <= reserved:
-            return None
-        if free is None and pending is not None:
-            pending.channel.last = None
-            pending.event(_ABORTED)
-            return pending
-        return free
-
     def config(self, client_sap, server_sap):
         """The row of ASSOCIATIONS for this client, or None."""
         model = self.model
@@ -443,10 +420,6 @@ class Server:
             ):
                 return config
         return None
-
-
-def _has_secret(config):
-    return config[_MECHANISM] != _LOWEST or config[_SECURITY] >= 0
 
 
 def _is_secure(config):

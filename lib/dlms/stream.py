@@ -24,8 +24,8 @@ _LONG_GET_ABORTED = const(15)
 _OTHER_REASON = const(250)
 _TEMPORARY_FAILURE = const(2)
 _LATER = const(255)  # no result: the class module needs a job first
+_READER = const(62)  # Compact data
 _ASLEEP = const(254)  # no result: the class module has to be loaded first
-_CLASSES = "cosem.handler"
 
 _KIND = const(0x0F)
 _COMPUTED = const(0)
@@ -391,7 +391,8 @@ class Stream:
                 return model.awake(self.row).open(self)
             handler = model.handler_of(self.row)
             if handler is None:
-                model.part(_CLASSES)
+                # One that reads others finds all of them.
+                model.wants("" if model.class_id(self.row) == _READER else model.sleeps(self.row))
                 return _ASLEEP
             return handler.open(self)
         if kind == _LOGICAL_NAME:
