@@ -20,8 +20,8 @@ Attribute 0 and the buffer of a profile cannot be captured (other-reason); what 
 object-undefined. What could not be read at capture, and a row that storage gives back damaged, is
 null-data; so is an element of a computed attribute that is longer than a row and 128 octets.
 Selected columns come in the order of capture_objects. A range or entry that lies outside of the
-buffer gives an empty array; a column that is not captured, entry 0, or from above to is
-scope-of-access-violated; a descriptor of another form type-unmatched.
+buffer gives an empty array; a column that is not captured, entry 0, or from above to: scope-of-
+access-violated; a descriptor of another form: type-unmatched.
 """
 
 from cosem import handler, profile_columns, profile_order, slots
@@ -61,12 +61,10 @@ _ARRAY = const(0x01)
 _STRUCTURE = const(0x02)
 _DOUBLE_LONG_UNSIGNED = const(0x06)
 
-# All columns, of the first 30 and of the next.
-_ALL = const(0x3FFFFFFF)
+_ALL = const(0x3FFFFFFF)  # columns, of the first 30 and of the next
 # Behind a row: an item of a computed attribute of which one element is captured.
 _SLACK = const(128)
-# s.b of a view that is one run of rows, as an array and as a compact-array; above them it is the
-# place of row s.a of a search.
+# s.b of a view that is one run of rows, and as a compact-array; above, the place of row s.a.
 _RUN = const(-2)
 _COMPACT = const(-3)
 # A bit of COMPRESSION.
@@ -88,7 +86,7 @@ def _put_row(self, p, s, k, buf, pos):
     n = selection.count_columns(s.c, s.d, p.n_columns)
     buf[pos - 1] = n
     if 0 <= k < ring.n and ring.read(k, self.row, 0):
-        after = selection.put_columns(buf, pos, self.row, p.n_columns, s.c, s.d, p.ring.row_len)
+        after = selection.put_columns(buf, pos, self.row, p.n_columns, s.c, s.d, ring.row_len)
         if after >= 0:
             return after
     # The row is damaged, or the ring has overwritten it since the answer began.
@@ -116,7 +114,7 @@ class Handler(handler.Handler):
         self.on_captured = None
         self.on_clear = None
         self.row = bytearray(_SLACK)
-        self.range = None  # of profile_range.py; it sleeps
+        self.range = None  # of profile_range.py
 
     # --- Boot and settings ------------------------------------------------------------------
 
@@ -209,8 +207,7 @@ class Handler(handler.Handler):
     def wake(self):
         from cosem import profile_range
 
-        if self.range is None:
-            self.range = profile_range.Range(self)
+        self.range = self.range or profile_range.Range(self)
 
     def changed(self, row, attribute):
         p = self.profiles[row]

@@ -355,7 +355,6 @@ class Handler(Base):
         return _LATER
 
     def job(self, a, row, method, octets):
-        self._unlock()
         if not method:
             self._load_fields()
             return _SUCCESS, b""
