@@ -100,6 +100,7 @@ _JOBS = (
     "cosem.protected",
     "cosem.windows",
     "dlms.notification",
+    "dlms.report",
     "dlms.outbox",
     "firmware.links.push",
     "firmware.meter.sender",

@@ -18,6 +18,7 @@ _BUSY_MS = const(10)
 
 _OPEN = const(2)  # state of an association
 _EVENT_NOTIFICATION = const(0x000002)  # of the conformance
+_INFORMATION_REPORT = const(0x000100)  # with short names
 _VALUE = const(2)
 
 
@@ -114,7 +115,8 @@ class Meter:
     def _alarmed(self, row):
         """A bit of the alarm register is set: clients that want to know of events do."""
         for a in self.server.associations:
-            if a.state == _OPEN and a.conformance & _EVENT_NOTIFICATION and self.notifier():
+            wants = _INFORMATION_REPORT if a.own_name else _EVENT_NOTIFICATION
+            if a.state == _OPEN and a.conformance & wants and self.notifier():
                 self.sender.notifier.event(a, row, _VALUE)
 
     # --- Time -------------------------------------------------------------------------------

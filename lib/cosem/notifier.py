@@ -139,13 +139,18 @@ class Notifier:
         return self._work is not None
 
     def event(self, a, row, attribute):
-        """Tell the client of association a of the value of an attribute: EventNotification."""
+        """Tell the client of association a of the value of an attribute: EventNotification, or
+        with short names InformationReport."""
+        put = notification.put_event
+        if a.own_name:
+            from dlms.report import put_value as put
         box = self.outbox
         time = None if self.clock is None else self.clock.local
         while True:
-            end = notification.put_event(a, box.buf, box.open(), box.limit, row, attribute, time)
+            end = put(a, box.buf, box.open(), box.limit, row, attribute, time)
             if end >= 0:
-                self.post(a, end)
+                if end:
+                    self.post(a, end)
                 return
             made_room = box.make_room()
             self.lost += box.lost
