@@ -5,6 +5,7 @@ client written from the rules (secure.py, secure_general.py)."""
 import pushing
 import pytest
 import secure
+import small
 import suites
 from cosem.notifier import Notifier
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
@@ -219,9 +220,9 @@ class Signed(SuitesMeter):
         PushMeter.state,
     )  # fmt: skip
 
-    def __init__(self, path):
+    def __init__(self, path, rows):
         handlers = ("association_ln", "security_setup", "push_setup")
-        super().__init__(path=path, rows=ROWS, handlers=handlers)
+        super().__init__(path=path, rows=rows, handlers=handlers)
         self.clock.second = 0
         self.clock.local = bytearray(12)
         self.clock.advance = lambda ms: None
@@ -232,7 +233,7 @@ class Signed(SuitesMeter):
 
 
 @pytest.fixture
-def signed(tmp_path, monkeypatch):
+def signed(tmp_path):
     text = suites.SUITES.read_text()
     path = tmp_path / "push.toml"
     device = text.split("[[device]]")[1].split('name = "')[1].split('"')[0]
@@ -240,16 +241,10 @@ def signed(tmp_path, monkeypatch):
     return path
 
 
-ROWS = suites.ROWS
-
-
 @pytest.fixture
 def s(signed):
-    import small
-
     rows = small.Meter(signed).model.rows(64)
-    ROWS.update({1: rows[0], 2: rows[1]})
-    m = Signed(signed)
+    m = Signed(signed, {1: rows[0], 2: rows[1]})
     m.put(V2, 3, destination(b"127.0.0.1:4059"))
     m.put(V2, 2, array(element(1, "0.0.42.0.0.255", version=2)))
     return m

@@ -106,7 +106,6 @@ class Meter:
             try:
                 from firmware.meter.sender import Sender
 
-                self.model.wake()
                 self.sender = Sender(self, *self._links)
             except MemoryError:
                 gc.collect()

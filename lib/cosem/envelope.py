@@ -65,18 +65,22 @@ class Envelope:
         self._ciphering = None
 
     def _context_of(self, config):
-        """The Context of a client of the definition, or None: it has no Security setup. What
-        ciphers is loaded for the first that has one."""
-        if config[_SECURITY] < 0:
+        """The Context of a client of the definition, or None: it has no Security setup. Of what
+        security needs only the ciphers are loaded for it, see dlms/secured.py."""
+        row = config[_SECURITY]
+        if row < 0:
             return None
-        server = self.server
-        if server.secured is None:
-            server.load("dlms.secured")
+        model = self.model
+        handler = model.awake(row)
+        if handler.context(row) is None:
+            if model.on_security is not None:
+                model.on_security()
+            handler.begin()
         if self._ciphering is None:
             from dlms import ciphering
 
             self._ciphering = ciphering
-        return server.secured.context_of(config)
+        return handler.context(row)
 
     def become(self, row):
         """Be that of the client of the Push setup object at row. False: push_protection_parameters
@@ -171,6 +175,8 @@ class Envelope:
         title = pos + 2
         if context is None or not context.loaded or end < title + _TITLE_LEN:
             return _DECIPHERING_ERROR
+        if self.server.lacks_security(a.config):
+            return -1
         # The meter's own, come back?
         if compare(buf, title, self.model.system_title, 0, _TITLE_LEN) == 0:
             return _DECIPHERING_ERROR

@@ -91,7 +91,9 @@ class Handler(Base):
         self._show(row)
 
     def begin(self):
-        """The first client with security has come. Allocates."""
+        """The first client with security has come, or is pushed to. Allocates."""
+        if self._contexts:
+            return
         from dlms import ciphering
 
         self._ciphering = ciphering
