@@ -102,8 +102,6 @@ class Handler(Base):
         self._tx = bytearray(4)
         self._tx_at = model.state(rows[0], _COUNTERS) + _TX
         for row in rows:
-            context = self._contexts[row] = ciphering.Context(row, self._suite(row))
-            self._set_policy(context)
             # Another definition may have another first object: the highest of all that were saved.
             at = model.state(row, _COUNTERS) + _TX
             if compare(model.image, at, self._tx, 0, 4) > 0:
@@ -125,14 +123,22 @@ class Handler(Base):
             self.model.open_vault()
 
     def sleeps(self):
-        return not self._contexts
+        return self._ciphering is None
 
     def forget(self):
         """Let go of code that a job() loads again when it is needed."""
         self._fields = None
 
     def context(self, row):
-        return self._contexts.get(row)
+        """The Context of an object, None before begin(). Allocates when it is asked for first."""
+        context = self._contexts.get(row)
+        if context is None and self._ciphering is not None:
+            context = self._contexts[row] = self._ciphering.Context(row, self._suite(row))
+            self._set_policy(context)
+        return context
+
+    def has_context(self, row):
+        return row in self._contexts
 
     def contexts(self):
         return self._contexts.values()
@@ -336,7 +342,7 @@ class Handler(Base):
     def _client_title(self, s):
         """Of the association that asks, else of one that is open; none if there is none."""
         a = s.association
-        context = self.context(s.row)
+        context = self._contexts.get(s.row)
         if context is None:
             return b""
         if a is not None and a.context is context:
@@ -361,6 +367,7 @@ class Handler(Base):
             self._load_fields()
             return _SUCCESS, b""
         self._unlock()
+        self.context(row)
         if method == _KEY_TRANSFER:
             from cosem.key_transfer import transfer
 
@@ -415,7 +422,7 @@ class Handler(Base):
         model.put_int(row, _SECURITY_POLICY, policy)
         model.edited(row, _SECURITY_POLICY)
         # This answer goes out as the request came; the next one has to be strong enough.
-        context = self.context(row)
+        context = self._contexts.get(row)
         if context is not None:
             self._set_policy(context)
         return _SUCCESS

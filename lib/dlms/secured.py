@@ -107,7 +107,7 @@ class Security(Work):
             handler.begin()
 
     def context_of(self, config):
-        """The ciphering.Context of an association of the definition, or None."""
+        """The ciphering.Context of an association of the definition, or None. It may allocate."""
         if config is None or config[_SECURITY] < 0:
             return None
         row = config[_SECURITY]
@@ -220,7 +220,7 @@ class Security(Work):
             if a.context is None:
                 # Pass 3 was wrong: there is no association any more to make an answer for.
                 return exceptions.failed(channel)
-            a.kinds = kinds
+            a.about = kinds
             return a.ask(_SEAL, channel.tx, start, start + n)
         protect = identified.protect if a.form == _IDENTIFIED else ciphering.protect
         start = protect(

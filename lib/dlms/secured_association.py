@@ -75,9 +75,8 @@ class SecuredAssociation(Association):
     def __init__(self, server, work_len):
         self.code = None
         self.octets = b""
-        self.kinds = 0
         self._job = None
-        self._method = 0  # row << 8 | method, that a job is about
+        self.about = 0  # what a job is about: row << 8 | method; kinds of protection
         Association.__init__(self, server, work_len)
         self.dedicated = None
         self.title = bytearray(_SYSTEM_TITLE_LEN)
@@ -181,7 +180,7 @@ class SecuredAssociation(Association):
         return _LATER
 
     def ask_method(self, row, method, buf, pos, end):
-        self._method = row << 8 | method
+        self.about = row << 8 | method
         return self.ask(_METHOD, buf, pos, end)
 
     def method_done(self, s):
@@ -223,8 +222,8 @@ class SecuredAssociation(Association):
     def _make(self, octets):
         secured = self.server.secured
         if self.asks == _METHOD:
-            row = self._method >> 8
-            return self.model.handler_of(row).job(self, row, self._method & 0xFF, octets)
+            row = self.about >> 8
+            return self.model.handler_of(row).job(self, row, self.about & 0xFF, octets)
         if self.asks == _PASS_3:
             title = self.model.system_title
             return secured.hls.ecdsa(self, self.config[_SECURITY], title, octets)
@@ -235,4 +234,4 @@ class SecuredAssociation(Association):
         secured.load_general()
         if self.asks == _PEEL:
             return secured.general.peel(self, self.context, octets)
-        return secured.general.seal(self, self.context, octets, self.kinds)
+        return secured.general.seal(self, self.context, octets, self.about)

@@ -139,7 +139,7 @@ class Server:
         self.secured = None
         # Modules that requests have wanted, by name, and the one that is wanted now; see part().
         self.parts = {}
-        self.wanted = self._class = None
+        self.wanted = self._class = self._client = None
         model.part = self.part
         model.wants = self.wants
         self.todo = 0
@@ -215,12 +215,20 @@ class Server:
         self.opening = self.parts.get(_OPENING)
         if name == _SECURED and self.secured is None:
             self.secured = part.Security(self)
+        if self._client is not None:
+            self.secured.context_of(self._client)
+            self._client = None
 
     def lacks_security(self, config):
         """Is security still to be loaded, before anything is done for this client?"""
-        if self.secured is not None or config is None or not _is_secure(config):
+        if config is None or not _is_secure(config):
             return False
-        self.part(_SECURED)
+        row = config[_SECURITY]
+        if self.secured and (row < 0 or self.model.handler_of(row).has_context(row)):
+            return False
+        self._client = config
+        self.wanted = _SECURED
+        self.todo |= _LOAD
         return True
 
     def in_use(self):
