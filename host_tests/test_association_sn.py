@@ -9,6 +9,7 @@ import random
 
 import pytest
 from secure import TITLE, A, E
+from secure_general import General
 from short import OPEN, SHORT_NAMES, DeviceTalk, ShortClient, ShortMeter, ShortSigningClient
 from small import aarq
 from suites import SuitesMeter, certificate
@@ -198,10 +199,11 @@ def object_id(class_id):
 
 
 def blocks(t, got):
+    """A whole answer, of its blocks; got: the first."""
     raw = ""
     for number in itertools.count(1):
         assert got.startswith("0C0102") and int(got[8:12], 16) == number
-        raw += got[14:]
+        raw += got[16 if got[12:14] == "81" else 14 :]
         if got[6:8] == "01":
             return "0C" + raw
         got = t.say("050105%04X" % number)
@@ -474,6 +476,59 @@ def test_ecdsa():
     proof = c.f()
     assert c.ask("060102FA58010940" + proof.hex()) == "0D0100"
     assert c.ask("050102FA00") == "0C010009060000280000FF"
+
+
+# --- General-ciphering, general-signing ------------------------------------------------------
+
+
+class ShortGeneral0(General, ShortClient):
+    def __init__(self, meter, kind):
+        ShortClient.__init__(self, meter, 40, kind="glo")
+        self.prepare()
+        self.opened_with = kind
+
+
+class ShortGeneral1(General, ShortSigningClient):
+    def __init__(self, meter, kind, signs=False):
+        ShortSigningClient.__init__(self, meter, 1, kind="glo")
+        self.prepare()
+        self.opened_with = kind
+        self.signs_then = signs
+
+
+def general(c, apdu):
+    """The answer, which has to be protected in the same way."""
+    c.kind = c.opened_with
+    c.signs = getattr(c, "signs_then", False)
+    c.answer_kinds = []
+    got = c.ask(apdu)
+    assert c.answer_kinds == ["ciphered"] + c.signs * ["signed"]
+    return got
+
+
+def by_general(c):
+    value = bytes(range(150))
+    assert general(c, "0501020118") == "0C010009020102"
+    assert general(c, "0601 020118 01 098196" + value.hex()) == "0D0100"
+    whole = "098196" + value.hex().upper()
+    c.say = lambda apdu: general(c, apdu)
+    wanted = "0101 0203 120001 0906 0000603C01FF 0F02"
+    for apdu, head in (("0501020118", "0C0100"), ("050104FA3000" + wanted, "0C01000101")):
+        got = c.say(apdu)
+        assert (blocks(c, got) if got.startswith("0C0102") else got) == head + whole
+    assert general(c, "05") == "0E050300"
+
+
+@pytest.mark.parametrize("kind", ["identified", "wrapped"])
+def test_general_ciphering(meter, kind):
+    by_general(ShortGeneral0(meter, kind).open())
+
+
+@pytest.mark.parametrize("signs", [False, True], ids=["plain", "signed"])
+@pytest.mark.parametrize("kind", ["identified", "wrapped", "one-pass", "static"])
+def test_general_ciphering_and_signing(kind, signs):
+    meter = SuitesMeter(path=SHORT_NAMES, rows={1: 36}, handlers=None)
+    by_general(ShortGeneral1(meter, kind, signs).open())
 
 
 # --- On MicroPython, with the heap locked ------------------------------------------------------

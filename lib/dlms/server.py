@@ -139,6 +139,7 @@ class Server:
         self.secured = None
         # Modules that requests have wanted, by name, and the one that is wanted now; see part().
         self.parts = {}
+        self.short = None  # that of short names
         self.wanted = self._class = self._client = None
         model.part = self.part
         model.wants = self.wants
@@ -210,6 +211,7 @@ class Server:
             return
         part = self.parts[name] = self.model.load(name)
         if name == _SHORT_NAMES:
+            self.short = part
             self.model.wake()
             self.model.wake("association_sn")
         self.opening = self.parts.get(_OPENING)
@@ -248,6 +250,7 @@ class Server:
         used = self.in_use()
         if all_parts or not used:
             self.parts.clear()
+            self.short = None
             for a in self.associations:
                 if a.stream.variables is not None:
                     a.stream.variables = None
@@ -320,7 +323,10 @@ class Server:
                 and a.state == _OPEN
                 and a.context is None
             ):
-                n = self.service(channel, a, buf, pos, end)
+                if self.short is None:
+                    n = self.service(channel, a, buf, pos, end)
+                else:
+                    n = self.short.request(a, buf, pos, end)
                 return n if confirmed & 1 and a.confirmed else a.unheard(n, confirmed)
             if (tag == _AARQ or tag == _RLRQ) and self.part(_OPENING) is None:
                 return -1
