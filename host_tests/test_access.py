@@ -352,6 +352,20 @@ def test_return_data_that_have_no_room(meter):
     assert len(meter.double.calls) == 1
 
 
+def test_a_method_whose_code_is_not_there(meter):
+    """Nobody waits for it within a list; the next time it is there."""
+    t = manager(meter)
+    invoke = meter.double.invoke
+
+    def wants(*of_it):
+        return -1 if meter.model.part("dlms.report") is None else invoke(*of_it)
+
+    meter.double.invoke = wants
+    items = [(spec(ACTION, REGISTER, 1), NULL), G]
+    assert ask(t, items).results == [(ACTION, 2), (GET, 0)]
+    assert ask(t, items).results == [(ACTION, 0), (GET, 0)]
+
+
 def test_a_method_that_needs_a_job():
     c = client("general-glo")
     items = [

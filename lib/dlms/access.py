@@ -19,7 +19,8 @@ each is its value, or null-data, and a result. What answers what else:
     no room for null-data and results alone              pdu-too-long; nothing is done
     a set with selection                                 scope-of-access-violated
     a get with selection that was not negotiated         scope-of-access-violated
-    an attribute, or method, that needs a job            temporary-failure
+    an attribute, or method, that needs a job, or code   temporary-failure
+      that is not loaded
     a value that the answer has no room for              other-reason (a set or action is done)
     after an error, with break on error                  other-reason; not done
     Data of a get                                        not looked at
@@ -374,6 +375,7 @@ def _act(a, s, buf, at, data, out):
     s.n = 0
     result = invoke(a, buf, at, buf, data, end, out)
     if result < 0:
+        # The next time what it needs may be loaded; what is a job never has the time.
         if a.asks:
             a.forget_job()
         return _TEMPORARY_FAILURE
