@@ -52,6 +52,14 @@ def test_a_long_one_in_windows(window, max_pdu):
     assert c.sent == -(-(4 + len(value)) // size)
 
 
+def test_a_window_of_0_is_taken_for_1():
+    meter, value = meter_with(500)
+    c = Blocks(meter, max_pdu=109)
+    got = [Block(o) for o in c.say(block(0x80, 1, 0, GET_LONG))]
+    assert [(b.number, b.streaming, b.last) for b in got] == [(1, False, False)]
+    assert [Block(o).number for o in c.say(block(0x80, 2, 1))] == [2]
+
+
 def test_streaming_and_last_block_are_said():
     meter, value = meter_with(500)
     c = Blocks(meter, max_pdu=109, window=3)
