@@ -20,9 +20,9 @@ answer of a method in an association that ciphers, for the method runs once.
 [?] A window of 0 is taken for 1. What ends a transfer, and that a client need not acknowledge the
 last block, is not settled in public sources.
 
-A Transfer, two buffers, is made when an association first needs one, and goes with it; nothing
-else is allocated. The answers are in gbt_answer.py. A part of the server: it is there when a
-client needs it.
+A Transfer, two buffers, is made when an association first needs one, and goes with it; where there
+is no room for it, the request hears operation-not-possible. Nothing else is allocated. The answers
+are in gbt_answer.py. A part of the server: it is there when a client needs it.
 """
 
 from dlms.axdr import get_u16, length, length_size
