@@ -5,8 +5,7 @@ associations that open, close and are lost; long transfers of several clients at
 does not belong to them. Every answer is compared. The meter is that of definitions/services.toml.
 """
 
-import sys
-
+from device import converse
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -17,9 +16,6 @@ from hypothesis.stateful import (
     rule,
 )
 from small import HERE, Meter, aarq
-
-sys.path.insert(0, str(HERE))
-from device import converse
 
 SERVICES = HERE / "definitions/services.toml"
 LIMIT = 300  # of the meter, both ways
