@@ -6,7 +6,7 @@ import pushing
 import pytest
 from cosem import notifier
 from cosem.push_setup import host_end
-from fakes import array, enum, struct_, u16
+from fakes import array, enum, obis, octets, struct_, u16
 from pushing import (
     ANY_TIME, BROKEN, BUSY, CONFIRMING, DELAY, GONE, HDLC, IDLE, NEVER, READY, REPEATING, SENDING,
     TCP, UDP, V0, V1, V2, WINDOW, PushMeter, body, confirmation, destination, element, window,
@@ -219,6 +219,27 @@ def test_and_given_up_when_it_is_spoiled_meanwhile(m, spoil):
     spoil(m)
     m.second()
     assert m.paths.sent == [] and m.notifier.lost == 1 and m.state(V2) == IDLE
+
+
+@pytest.mark.parametrize(
+    "port,service,good",
+    [
+        ("0.0.0.0.0.0", TCP, True),
+        ("0.0.25.0.0.255", TCP, True),
+        ("0.0.25.0.0.255", UDP, True),
+        ("0.0.22.0.0.255", HDLC, True),
+        ("0.0.22.0.0.255", TCP, False),
+        ("0.0.25.0.0.255", HDLC, False),
+        ("0.0.1.0.0.255", TCP, False),
+        ("0.0.25.9.9.255", TCP, False),
+    ],
+)
+def test_port_references(m, port, service, good):
+    ready(m, service=service)
+    m.put(V2, 8, octets(obis(port)))
+    assert m.push(V2) == 0
+    m.second()
+    assert (m.notifier.done, m.notifier.lost) == ((1, 0) if good else (0, 1))
 
 
 def test_unknown_methods(m):

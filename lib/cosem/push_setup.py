@@ -18,8 +18,8 @@ answers, unless push_protection_parameters say how.
 Project-defined: other services, other messages than A-XDR, and destinations of another form cannot
 be set (other-reason). What has no destination or no objects is not pushed: object-unavailable.
 What the notifier then finds that it cannot do (a client that has no association, parameters of
-protection that are wrong or say too little) is given up and counted.
-port_reference may name a setup object of the kind of link that the service needs, or nothing.
+protection that are wrong or say too little, a port_reference that is neither zeros nor the setup
+object of a link with that service) is given up and counted.
 Nothing is allocated but in tick().
 """
 

@@ -22,6 +22,7 @@ _COMMUNICATION_WINDOW = const(4)
 _RANDOMISATION_START_INTERVAL = const(5)
 _NUMBER_OF_RETRIES = const(6)
 _REPETITION_DELAY = const(7)
+_PORT_REFERENCE = const(8)
 _PUSH_CLIENT_SAP = const(9)
 _PUSH_PROTECTION_PARAMETERS = const(10)
 _PUSH_OPERATION_METHOD = const(11)
@@ -33,6 +34,8 @@ _SERVICE_AT = const(3)
 _DESTINATION_AT = const(5)
 
 _HDLC = const(5)
+_HDLC_SETUP = const(23)
+_TCP_UDP_SETUP = const(41)
 _MANAGEMENT_PROCESS = const(1)
 # Fields of a row of ASSOCIATIONS in the definition.
 _CLIENT_SAP = const(0)
@@ -55,7 +58,24 @@ def is_ready(model, row):
         return False
     if not src[at + _DESTINATION_AT] and src[at + _SERVICE_AT] != _HDLC:
         return False
-    return client(model, row) is not None
+    return _is_port(model, row, src[at + _SERVICE_AT]) and client(model, row) is not None
+
+
+def _is_port(model, row, wanted):
+    """Is port_reference nothing, or the setup object of a link that has this service?"""
+    if model.version(row) == 0:
+        return True
+    src = slots.source(model, row, _PORT_REFERENCE)
+    at = slots.offset(model, row, _PORT_REFERENCE)
+    for i in range(6):
+        if src[at + 2 + i]:
+            break
+    else:
+        return True
+    port = model.named(slots.device_of(model, row), src, at)
+    if port < 0:
+        return False
+    return model.class_id(port) == (_HDLC_SETUP if wanted == _HDLC else _TCP_UDP_SETUP)
 
 
 def has_parameters(model, row):
