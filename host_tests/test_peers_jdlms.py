@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The client jDLMS reads all of the reference meter, writes to it, and runs a method, with
-HLS-GMAC and suite 0.
+HLS-GMAC and suite 0; and with short names.
 
 It runs as a program of its own, peers/JdlmsClient.java, where a JDK is, and PICOMETER_JDLMS names
 a folder with the jars of jDLMS and what it needs (org.openmuc:jdlms:1.8.0 and its dependencies).
@@ -26,6 +26,7 @@ from peer_sessions import (
     READ_WRITE_DENIED,
     READING,
     SERIAL_NUMBER,
+    SHORT,
     TYPE_UNMATCHED,
     Peer,
     compare_object_list,
@@ -35,7 +36,8 @@ from peer_sessions import (
 )
 
 PROGRAM = "JdlmsClient.java"
-SHORT = ("--challenge", "16")  # an AARQ that is one HDLC frame, see PROTOCOL.md
+ONE_FRAME = ("--challenge", "16")  # an AARQ that is one HDLC frame, see PROTOCOL.md
+SHORT_NAMES = ("--short", "yes")
 READS = [
     ("cpython", "wrapper", PUBLIC, ()),
     ("cpython", "hdlc", READING, ()),
@@ -92,7 +94,7 @@ def test_every_attribute(runtime, link, association, options, standing, ask_with
 @pytest.mark.parametrize("link", ["wrapper", "hdlc"])
 def test_set_and_act(link, fresh, ask_with):
     meter = fresh()
-    peer = ask_with(meter, link, MANAGEMENT, SHORT)
+    peer = ask_with(meter, link, MANAGEMENT, ONE_FRAME)
     peer.set(1, MESSAGE, 2, "octet-string", b"Good morning".hex())
     assert peer.get(1, MESSAGE, 2)["raw"] == "090c" + b"Good morning".hex()
     peer.act(70, DISCONNECTOR, 1)
@@ -108,7 +110,7 @@ def test_set_and_act(link, fresh, ask_with):
     assert refused("set", MESSAGE, "unsigned", attribute=2, value=1) == TYPE_UNMATCHED
     assert refused("action", MESSAGE, "integer", method=1, value=0) == OBJECT_UNDEFINED
     peer.ask("close")
-    peer = ask_with(meter, link, MANAGEMENT, SHORT)
+    peer = ask_with(meter, link, MANAGEMENT, ONE_FRAME)
     assert peer.get(70, DISCONNECTOR, 2)["raw"] == "0300"
 
 
@@ -122,3 +124,57 @@ def test_who_does_not_get_in(wrong, fresh, ask_with):
     assert peer.refused("open")["kind"] == "peer"
     peer = ask_with(meter, "wrapper", MANAGEMENT)
     assert peer.get(1, SERIAL_NUMBER, 2)["raw"].startswith("09")
+
+
+def short_names(expected):
+    """{(class_id, obis, attribute): its name} of what client 8 may read."""
+    import tables
+
+    client = str(SHORT[0])
+    classes = tables.load_classes()
+    found = {}
+    for o in expected.tables["objects"]:
+        offsets = classes[o["class_id"]].versions[o["version"]].attributes
+        for a in o["attributes"]:
+            if o["server_sap"] == SHORT[1] and "r" in a["access"].get(client, ""):
+                name = o["base_name"] + offsets[a["index"]].sn
+                found[o["class_id"], o["obis"], a["index"]] = name
+    return found
+
+
+@pytest.mark.parametrize("runtime, link", [("cpython", "wrapper"), ("micropython", "hdlc")])
+def test_every_attribute_by_its_short_name(runtime, link, standing, ask_with, expected, twin):
+    peer = ask_with(standing(runtime), link, SHORT, SHORT_NAMES)
+    names = short_names(expected)
+    answers = peer.ask("get_all", attributes=[{"name": n} for n in names.values()])["answers"]
+    assert len(answers) == len(names) > 700
+    for name, answer in zip(names, answers):
+        if moves(name):
+            continue
+        if name[0] == 12:
+            of = name[1] if name[2] == 1 else "0.0.40.0.9.255"
+            wanted = "020211000a00" if name[2] == 6 else twin.value(SHORT[1], 12, of, name[2])
+            assert answer["raw"] == wanted, name
+        elif (name[0], name[2]) != (15, 2):
+            assert answer["raw"] == encoding_of(name, SHORT, expected, twin), name
+    peer.ask("close")
+
+
+@pytest.mark.parametrize("link", ["wrapper", "hdlc"])
+def test_write_and_act_by_short_names(link, fresh, ask_with, expected):
+    meter = fresh()
+    peer = ask_with(meter, link, SHORT, SHORT_NAMES)
+    names = short_names(expected)
+    message, number = names[1, MESSAGE, 2], names[1, SERIAL_NUMBER, 2]
+    morning = b"Good morning".hex()
+    peer.ask("set", name=message, type="octet-string", value=morning)
+    assert peer.ask("get", name=message)["raw"] == "090c" + morning
+    for name, code in ((number, READ_WRITE_DENIED), (0xF000, OBJECT_UNDEFINED)):
+        refused = peer.refused("set", name=name, type="octet-string", value="31")
+        assert refused["code"] == code
+    assert peer.refused("set", name=message, type="unsigned", value=1)["code"] == TYPE_UNMATCHED
+    # change_secret of the current association, for the next one.
+    peer.ask("action", name=0xFA40, type="octet-string", value=b"new".hex())
+    peer.ask("close")
+    peer = ask_with(meter, link, SHORT, SHORT_NAMES, open=False)
+    assert peer.refused("open")["kind"] == "peer"

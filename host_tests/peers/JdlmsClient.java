@@ -5,7 +5,8 @@
  *     java -cp "JARS/*" JdlmsClient.java --link wrapper --port 4059 --client 1 --title CLI00000001 ...
  *
  * Some of the commands and answers of gurux_client.py, see PROTOCOL.md: open, get, get_all, set,
- * action, close. Answers have `raw` alone, encoded here from what jDLMS has decoded.
+ * action, close. Answers have `raw` alone, encoded here from what jDLMS has decoded. With --short
+ * yes commands have `name`, a short one, in place of `class_id` and what follows.
  *
  * jDLMS is GPLv3. It is used here and nowhere else, and nothing uses this file but its test.
  */
@@ -24,21 +25,27 @@ import org.openmuc.jdlms.AccessResultCode;
 import org.openmuc.jdlms.AttributeAddress;
 import org.openmuc.jdlms.AuthenticationMechanism;
 import org.openmuc.jdlms.DlmsConnection;
+import org.openmuc.jdlms.DlmsSnConnection;
 import org.openmuc.jdlms.GetResult;
 import org.openmuc.jdlms.JDlmsException;
 import org.openmuc.jdlms.MethodParameter;
 import org.openmuc.jdlms.MethodResult;
 import org.openmuc.jdlms.ObisCode;
+import org.openmuc.jdlms.ReadResult;
 import org.openmuc.jdlms.SecuritySuite;
 import org.openmuc.jdlms.SecuritySuite.EncryptionMechanism;
 import org.openmuc.jdlms.SetParameter;
+import org.openmuc.jdlms.SnAddressSpec;
+import org.openmuc.jdlms.SnWriteParameter;
 import org.openmuc.jdlms.TcpConnectionBuilder;
 import org.openmuc.jdlms.datatypes.BitString;
 import org.openmuc.jdlms.datatypes.DataObject;
+import org.openmuc.jdlms.settings.client.ReferencingMethod;
 
 public class JdlmsClient {
     private final Map<String, String> options;
     private DlmsConnection connection;
+    private DlmsSnConnection shortNames;
 
     JdlmsClient(Map<String, String> options) {
         this.options = options;
@@ -81,12 +88,26 @@ public class JdlmsClient {
             suite.setPassword(octets(options.get("secret")));
         }
         b.setSecuritySuite(suite.build());
-        connection = b.build();
+        if (options.containsKey("short")) {
+            b.setReferencingMethod(ReferencingMethod.SHORT);
+            shortNames = b.buildSnConnection();
+        } else {
+            connection = b.build();
+        }
         return "{}";
     }
 
     private String get(Map<String, Object> c) throws Exception {
-        return answer(connection.get(address(c)));
+        if (shortNames != null) {
+            return read(SnAddressSpec.newAttributeAddress(number(c, "name")));
+        }
+        GetResult result = connection.get(address(c));
+        return answer(result.getResultCode(), result.getResultData());
+    }
+
+    private String read(SnAddressSpec what) throws Exception {
+        ReadResult result = shortNames.read(what);
+        return answer(result.getResultCode(), result.getResultData());
     }
 
     private String getAll(Map<String, Object> c) throws Exception {
@@ -102,7 +123,11 @@ public class JdlmsClient {
     }
 
     private String set(Map<String, Object> c) throws Exception {
-        AccessResultCode code = connection.set(new SetParameter(address(c), value(c)));
+        AccessResultCode code =
+            shortNames != null
+                ? shortNames.write(
+                    SnWriteParameter.newAttributeWriteParameter(number(c, "name"), value(c)))
+                : connection.set(new SetParameter(address(c), value(c)));
         if (code != AccessResultCode.SUCCESS) {
             throw new Refused("data_access_result", code.getCode());
         }
@@ -110,6 +135,9 @@ public class JdlmsClient {
     }
 
     private String action(Map<String, Object> c) throws Exception {
+        if (shortNames != null) {
+            return read(SnAddressSpec.newMethodAddress(number(c, "name"), value(c)));
+        }
         MethodResult result =
             connection.action(
                 new MethodParameter(
@@ -126,15 +154,19 @@ public class JdlmsClient {
             connection.disconnect();
             connection = null;
         }
+        if (shortNames != null) {
+            shortNames.disconnect();
+            shortNames = null;
+        }
         return "{}";
     }
 
-    private static String answer(GetResult result) throws Refused {
-        if (!result.requestSuccessful()) {
-            throw new Refused("data_access_result", result.getResultCode().getCode());
+    private static String answer(AccessResultCode code, DataObject data) throws Refused {
+        if (code != AccessResultCode.SUCCESS) {
+            throw new Refused("data_access_result", code.getCode());
         }
         ByteArrayOutputStream out = new ByteArrayOutputStream();
-        encode(result.getResultData(), out);
+        encode(data, out);
         return "{\"raw\": \"" + hex(out.toByteArray()) + "\"}";
     }
 
