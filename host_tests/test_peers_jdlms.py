@@ -146,6 +146,10 @@ def short_names(expected):
 def test_every_attribute_by_its_short_name(runtime, link, standing, ask_with, expected, twin):
     peer = ask_with(standing(runtime), link, SHORT, SHORT_NAMES)
     names = short_names(expected)
+    # Buffers, and lists of objects: jDLMS has no blocks of Read.
+    for name in [n for n in names if n[0] == 7 and n[2] == 2 or n[0] in (12, 15) and n[2] <= 3]:
+        if name[2] > 1 and (name[0], name[2]) != (15, 3):
+            del names[name]
     answers = peer.ask("get_all", attributes=[{"name": n} for n in names.values()])["answers"]
     assert len(answers) == len(names) > 700
     for name, answer in zip(names, answers):
@@ -155,7 +159,7 @@ def test_every_attribute_by_its_short_name(runtime, link, standing, ask_with, ex
             of = name[1] if name[2] == 1 else "0.0.40.0.9.255"
             wanted = "020211000a00" if name[2] == 6 else twin.value(SHORT[1], 12, of, name[2])
             assert answer["raw"] == wanted, name
-        elif (name[0], name[2]) != (15, 2):
+        else:
             assert answer["raw"] == encoding_of(name, SHORT, expected, twin), name
     peer.ask("close")
 

@@ -165,3 +165,29 @@ def test_a_broadcast_waits_for_it(apart, tmp_path):
     t = meter.talk(client=16)
     assert t.say("1601 02 2A48 01 1108", confirmed=4) == ""
     assert t.say("0501 02 2A48") == "0C01001108"
+
+
+@pytest.mark.parametrize(
+    "request_, answer, all_",
+    [
+        ("0501 02 2A48", "0C01001107", False),
+        ("0501 02 FA00", "0C010009060000280000FF", False),
+        ("0501 02 0218", "0C01000906000000000000", False),
+        ("0501 02 FFF0", "0C010104", False),
+        ("0501 04 FA08 01 0101 120003", "0C01000101020410010012000311000906", False),
+        ("0502 02 2A48 04 FA08 01 0100", "0C0200110700" + "0100", True),
+        ("0601 02 2A48 01 1108", "0D0100", False),
+        ("0602 02 2A48 02 0138 02 1108 120001", "0D020000", True),
+        ("0501 04 0128 00 0F00", "0C010000", True),
+        ("0601 02 0128 01 0F00", "0D0100", True),
+        ("0501 04 FA30 00 0101 0203 120003 0906 0100010800FF 0F02", "0C0100010106", True),
+        ("0601 02 FA40 01 0903 6E6577", "0D0100", True),
+    ],
+)
+def test_classes_are_woken_as_they_are_needed(apart, request_, answer, all_):
+    meter = ShortMeter(path=apart)
+    meter.server.forget()
+    assert meter.model.asleep
+    t = meter.short()
+    assert t.say(request_).startswith(answer)
+    assert meter.model.asleep != all_

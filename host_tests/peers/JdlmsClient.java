@@ -39,6 +39,7 @@ import org.openmuc.jdlms.SnAddressSpec;
 import org.openmuc.jdlms.SnWriteParameter;
 import org.openmuc.jdlms.TcpConnectionBuilder;
 import org.openmuc.jdlms.datatypes.BitString;
+import org.openmuc.jdlms.datatypes.CosemDateTime;
 import org.openmuc.jdlms.datatypes.DataObject;
 import org.openmuc.jdlms.settings.client.ReferencingMethod;
 
@@ -256,6 +257,10 @@ public class JdlmsClient {
                 return;
             case ENUMERATE:
                 integer(22, 1, data, out);
+                return;
+            case DATE_TIME:
+                out.write(25);
+                out.writeBytes(data.<CosemDateTime>getValue().encode());
                 return;
             default:
                 throw new IllegalArgumentException(data.getType().toString());

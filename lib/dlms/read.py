@@ -10,7 +10,7 @@ null-data for each that the client may not read.
 
 from dlms import variables
 from dlms.axdr import get_u16, length, length_size, put_length, put_u16, skip
-from dlms.variables import error, named, quick, specifications
+from dlms.variables import error, named, quick, specifications, wakes
 from micropython import const
 
 _READ_REQUEST = const(0x05)
@@ -56,6 +56,7 @@ _METHOD = const(0x80)
 _RESULT_LEN = const(6)  # see variables.py
 _LATER = const(-1)
 _NEEDS_JOB = const(255)  # of stream.py
+_ASLEEP = const(254)
 
 # read_by_logicalname of Association SN, and an element of its parameter.
 _ASSOCIATION_SN = const(12)
@@ -111,6 +112,8 @@ def _serve(a, buf, pos, end):
         else:
             at += 3
     s = a.stream
+    if (calls or n > 1) and wakes(a, buf, pos + length_size(buf, pos), n):
+        return _LATER
     if not calls:
         s.begin_names(a, buf, pos + length_size(buf, pos), n, variables, 0)
         return _answer(a, buf, pos, end)
@@ -223,6 +226,8 @@ def _answer(a, buf, pos, end):
     channel = a.channel
     s = a.stream
     after = s.fill(channel.tx, _HEADROOM, _HEADROOM + a.limit - 1)
+    if s.result == _ASLEEP:
+        return _LATER
     if s.result == _NEEDS_JOB:
         return a.ask_method(s.row, 0, buf, pos, pos)
     if s.result > 0:

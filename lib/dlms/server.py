@@ -46,6 +46,7 @@ _NORMAL = const(1)
 _READERS = (7, 9, 62)  # Profile generic, Script table, Compact data
 _OPENING = "dlms.opening"
 _SHORT_NAMES = "dlms.short_names"
+_ASSOCIATION_SN = "association_sn"
 _CLASSES = "cosem"  # no part: what sleeps of the model
 _SECURED = "dlms.secured"
 
@@ -208,12 +209,14 @@ class Server:
         """Have a part. Allocates."""
         if name == _CLASSES:
             self.model.wake(self._class)
+            if not self._class and self.short is not None:
+                self.model.wake(_ASSOCIATION_SN)
             return
         part = self.parts[name] = self.model.load(name)
         if name == _SHORT_NAMES:
             self.short = part
-            self.model.wake()
-            self.model.wake("association_sn")
+            if not self.model.asleep:
+                self.model.wake(_ASSOCIATION_SN)
         self.opening = self.parts.get(_OPENING)
         if name == _SECURED and self.secured is None:
             self.secured = part.Security(self)

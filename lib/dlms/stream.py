@@ -195,7 +195,7 @@ class Stream:
                         continue
                     dar = self._open_descriptor()
                     if dar:
-                        if dar == _LATER:
+                        if dar >= _ASLEEP:
                             if variables is not None and self.count == 1:
                                 self.result = dar
                                 return pos

@@ -95,6 +95,25 @@ def named(a, buf, pos):
     return resolve(model.names, a.first_row, a.n_rows, model.members, buf, pos, a.own_name)
 
 
+def wakes(a, buf, pos, n):
+    """Are classes of the n specifications at buf[pos:] to be woken first? All are for several, and
+    for methods, which may read and run others."""
+    model = a.model
+    if not model.asleep:
+        return False
+    if n == 1:
+        found = named(a, buf, pos + 1)
+        if found < 0:
+            return False
+        if not found & _METHOD:
+            name = model.sleeps(found >> 8)
+            if name:
+                model.wants(name)
+            return name != ""
+    model.wants("")
+    return True
+
+
 def specifications(buf, pos, end):
     """Position after a SEQUENCE OF specifications by name at pos; -1: malformed, -2: a choice
     that does not exist, or does not go with others."""

@@ -8,7 +8,7 @@ together they are what comes after the tag of the whole request.
 """
 
 from dlms.axdr import get_u16, is_list_of, length, length_size, put_length, put_u16, skip
-from dlms.variables import error, named, specifications
+from dlms.variables import error, named, specifications, wakes
 from micropython import const
 
 _WRITE_REQUEST = const(0x06)
@@ -74,6 +74,8 @@ def _serve(a, buf, pos, end, out):
         return _error(a, _OTHER)
     if n > 1 and not a.conformance & _CONFORMANCE_MULTIPLE_REFERENCES:
         return _error(a, _UNSUPPORTED)
+    if wakes(a, buf, pos + length_size(buf, pos), n):
+        return _LATER
     if _runs_method(a, buf, pos, at) and a.server.part(_ACTION) is None:
         return _LATER
     channel = a.channel
