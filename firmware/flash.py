@@ -60,6 +60,8 @@ _UNTOUCHED = const(-1)
 class Ring:
     """See rings.py. _place: storage, first block, records a block, records, buffer, its length."""
 
+    _buffer = None  # of the class: few are asked for one
+
     def __init__(self, place, row_len, capacity):
         self._place = place
         self.row_len = row_len
@@ -67,7 +69,6 @@ class Ring:
         self.n = 0
         self.first = 0
         self._shift = 0
-        self._buffer = None
 
     def buffer(self):
         """Where read() makes a row, before it copies it out. An append() from there that fails
