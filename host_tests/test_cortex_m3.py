@@ -33,8 +33,10 @@ pytest_plugins = ["peer_sessions"]
 
 from peer_sessions import (
     DISPLAY,
+    ENERGY,
     MANAGEMENT,
     PUBLIC,
+    READ_WRITE_DENIED,
     READING,
     SEED,
     SHORT,
@@ -135,6 +137,23 @@ def test_a_peer_with_short_names(meter, peers, expected, fresh_twin):
         peer.set(*message, "octet-string", b"chip".hex())
         assert peer.get(*message)["value"] == b"chip".hex()
         peer.set(*message, "octet-string", "")
+        peer.ask("release")
+        peer.ask("close")
+        peer.end()
+
+
+def test_a_peer_uses_access(meter, peers, expected):
+    """The service is loaded into what the heap has left, and goes again."""
+    options = ("--access", "--general")
+    for _ in range(2):
+        secret = expected.secret(MANAGEMENT)
+        peer = Peer(peers, "gurux_client.py", meter, "hdlc", MANAGEMENT, secret, options)
+        peer.ask("open")
+        items = [{"what": "get", "class_id": 3, "obis": ENERGY, "attribute": k} for k in (1, 2, 3)]
+        items.append({**items[0], "what": "set", "type": "octet-string", "value": ""})
+        got = peer.ask("access", items=items)
+        assert got["results"] == [0, 0, 0, READ_WRITE_DENIED]
+        assert got["values"][0] == "0100010800ff"
         peer.ask("release")
         peer.ask("close")
         peer.end()

@@ -39,11 +39,9 @@ Nothing is allocated. A part of the server: it is there when a client needs it.
 """
 
 from dlms import exceptions
-from dlms.action import invoke
 from dlms.axdr import is_list_of, length, length_size, put_length, skip
 from dlms.descriptors import quick as _quick
 from dlms.prim import copy, fill
-from dlms.set import assign
 from micropython import const
 
 _ACCESS_RESPONSE = const(0xDA)
@@ -65,7 +63,8 @@ NAME_LEN = 10  # of one without selection, for Stream
 _TEMPORARY_FAILURE = const(2)
 _SCOPE_VIOLATED = const(13)
 _OTHER_REASON = const(250)
-_LATER = const(255)  # of stream.py
+_NEEDS_JOB = const(255)  # of stream.py
+_LATER = const(-1)
 _NOTHING = b"\x00"  # null-data
 
 _CONFORMANCE_GENERAL_BLOCK_TRANSFER = const(0x200000)
@@ -85,6 +84,12 @@ _RUNNING = const(-1)
 _OVERFLOW = const(-2)
 _BY_STEPS = const(-3)
 _NO_ROW = const(-1)
+_COMPUTED = const(0)  # kind of the attribute table, see cosem/model.py
+
+# What sets, and what acts, where a list has that; classes that read or run others.
+_SETS = "dlms.set"
+_ACTS = "dlms.action"
+_READERS = (7, 9, 62)  # Profile generic, Script table, Compact data
 
 _CLOCK = b"\x00\x08\x00\x00\x01\x00\x00\xff"
 _TIME = const(2)
@@ -138,6 +143,10 @@ def _serve(a, buf, pos, end):
             return exceptions.choice(channel) if at == -2 else exceptions.malformed(channel)
     if not is_list_of(buf, at, end, n):
         return exceptions.malformed(channel)
+    if a.model.asleep and _wakes(a, buf, first, n):
+        return _LATER
+    if changes and (a.server.part(_SETS) is None or a.server.part(_ACTS) is None):
+        return _LATER
     confirmed = a.confirmed and flags & _CONFIRMED
     streams = confirmed and a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER
     if streams and changes:
@@ -217,6 +226,27 @@ def _after(buf, at, end):
     if choice >= _GET_WITH_SELECTION:
         return skip(buf, at + 1, end)
     return at if at <= end else -1
+
+
+def _wakes(a, buf, at, n):
+    """Has a class that one of n specifications needs to be woken first?"""
+    model = a.model
+    while n:
+        row = a.locate(buf, at + 1)
+        name = model.sleeps(row) if row >= 0 else ""
+        if name:
+            attribute = buf[at + 9]
+            # A value at rest needs no class.
+            if (
+                buf[at] != _GET
+                or not 0 < attribute <= model.n_attributes(row)
+                or model.kind(row, attribute) == _COMPUTED
+            ):
+                model.wants("" if model.class_id(row) in _READERS else name)
+                return True
+        at = _after(buf, at, len(buf))
+        n -= 1
+    return False
 
 
 def _put_head(a, buf, pos):
@@ -330,9 +360,7 @@ def open_next(s):
             # No class has an attribute that is written in parts.
             result = _SCOPE_VIOLATED
         else:
-            result = assign(a, result, buf[at + 9], buf, data, a.raw_pos) or _octets(
-                s, _NOTHING, 0, 1
-            )
+            result = _set(a, s, result, buf[at + 9], data)
     if result:
         _record(s, k, result)
     return result
@@ -363,7 +391,14 @@ def _get(a, s, buf, at, with_selection):
     if with_selection and not (s.selector and a.may_select()):
         return _SCOPE_VIOLATED
     result = s.open_object(buf, at + 1)
-    return result if result != _LATER else _TEMPORARY_FAILURE
+    return result if result != _NEEDS_JOB else _TEMPORARY_FAILURE
+
+
+def _set(a, s, row, attribute, data):
+    part = a.server.part(_SETS)
+    if part is None:
+        return _TEMPORARY_FAILURE
+    return part.assign(a, row, attribute, s.buf, data, a.raw_pos) or _octets(s, _NOTHING, 0, 1)
 
 
 def _act(a, s, buf, at, data, out):
@@ -373,7 +408,8 @@ def _act(a, s, buf, at, data, out):
         # null-data stands for: no parameter
         data = end
     s.n = 0
-    result = invoke(a, buf, at, buf, data, end, out)
+    part = a.server.part(_ACTS)
+    result = part.invoke(a, buf, at, buf, data, end, out) if part is not None else _LATER
     if result < 0:
         # The next time what it needs may be loaded; what is a job never has the time.
         if a.asks:

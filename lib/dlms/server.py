@@ -193,7 +193,9 @@ class Server:
         """Has the class of a SET or ACTION to be woken first? All are for several objects, for a
         request in blocks, and where methods read and run others."""
         model = self.model
-        if end - pos > 11 and buf[pos] != _ACCESS_REQUEST and buf[pos + 1] == _NORMAL:
+        if buf[pos] == _ACCESS_REQUEST:
+            return False  # it sees to that
+        if end - pos > 11 and buf[pos + 1] == _NORMAL:
             row = a.locate(buf, pos + 3)
             if row < 0:
                 return False
