@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The meter of definitions/short_names.toml, and clients that use short names."""
 
+import itertools
 import subprocess
 
 import tables
-from secure import THIRD_GUEK, Client
+from secure import THIRD_GUEK, Client, take_length
 from small import HERE, Meter, Talk, aarq
 from suites import SigningClient
 from tables import show
@@ -12,6 +13,24 @@ from tables import show
 SHORT_NAMES = HERE / "definitions/short_names.toml"
 PROPOSED = "1CFF3F"  # everything that a client of short names may want
 OPEN = "6129A109060760857405080102A203020100A305A103020100BE10040E0800065F1F0400%s012CFA00"
+
+
+def joined(ask, got, most=0xFFFF):
+    """An answer to Read in one piece, if got, what came first, is a block of it: ask() the next.
+    most: octets of a block at most."""
+    if not got.startswith("0C0102"):
+        return got
+    raw = ""
+    for number in itertools.count(1):
+        assert got.startswith("0C0102") and int(got[8:12], 16) == number, got
+        assert len(got) <= 2 * most
+        octets = bytes.fromhex(got[12:])
+        n, at = take_length(octets, 0)
+        assert at + n == len(octets)
+        raw += octets[at:].hex().upper()
+        if got[6:8] == "01":
+            return "0C" + raw
+        got = ask("050105%04X" % number)
 
 
 class ShortMeter(Meter):
@@ -40,23 +59,7 @@ class ShortTalk(Talk):
 
     def read(self, name):
         """The Data of a variable, in blocks if it comes so; else its result."""
-        got = self.say("050102" + name)
-        whole = ""
-        number = 0
-        while got.startswith("0C0102"):
-            number += 1
-            assert int(got[8:12], 16) == number
-            raw = got[12:]
-            n = int(raw[2:4], 16) if raw.startswith("81") else int(raw[:2], 16)
-            head = 4 if raw.startswith("81") else 2
-            if raw.startswith("82"):
-                n, head = int(raw[2:6], 16), 6
-            assert len(raw) == head + 2 * n
-            whole += raw[head:]
-            if got[6:8] == "01":
-                got = "0C" + whole
-                break
-            got = self.say("050105%04X" % number)
+        got = joined(self.say, self.say("050102" + name))
         return got[6:] if got.startswith("0C0100") else got
 
 
