@@ -92,7 +92,7 @@ class Handler(Base):
 
     def begin(self):
         """The first client with security has come, or is pushed to. Allocates."""
-        if self._contexts:
+        if self._ciphering is not None:
             return
         from dlms import ciphering
 
