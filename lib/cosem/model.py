@@ -118,13 +118,13 @@ class Model:
         """Have all class modules, or one of them. Once it has slept, one that only clients with
         short names see is woken for these alone. Allocates."""
         short = self.short_handler if self.asleep else -1
-        if not only:
-            self.asleep = False
         for i, name in enumerate(self.handler_names):
             if name and (name == only if only else i != short):
                 if self.handlers[i] is None:
                     self.handlers[i] = self.load("cosem." + name).Handler(self)
                 self.handlers[i].wake()
+        if not only:
+            self.asleep = False
 
     def sleep(self):
         """Let go of the class modules that only requests need (Handler.sleeps())."""

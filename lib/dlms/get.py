@@ -76,10 +76,6 @@ def request(a, buf, pos, end):
 
 
 def _answer(a, buf, pos, end, count):
-    if a.model.asleep and (count or not buf[pos + 8]):
-        # Of what is written in parts none may turn out to sleep.
-        a.model.wants("")
-        return -1
     channel = a.channel
     tx = channel.tx
     s = a.stream
@@ -119,6 +115,10 @@ def _failed(a, dar):
 
 
 def _start_blocks(a, buf, pos, end, count):
+    if a.model.asleep and (count or not buf[pos + 8]):
+        # Of what comes in later blocks none may turn out to sleep.
+        a.model.wants("")
+        return -1
     if a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
         # One APDU of any length, if the client has asked so, or has no other way.
         if a.window or not a.conformance & _CONFORMANCE_BLOCK_TRANSFER_GET:

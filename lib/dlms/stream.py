@@ -196,7 +196,7 @@ class Stream:
                     dar = self._open_descriptor()
                     if dar:
                         if dar >= _ASLEEP:
-                            if variables is not None and self.count == 1:
+                            if dar == _ASLEEP or variables is not None and self.count == 1:
                                 self.result = dar
                                 return pos
                             dar = _TEMPORARY_FAILURE
@@ -248,7 +248,11 @@ class Stream:
                 self.src_end = self.src_pos + 6
                 self.phase = _BYTES
             elif phase == _PART:
-                if self.open_part():
+                dar = self.open_part()
+                if dar == _ASLEEP:
+                    self.result = dar
+                    return pos
+                if dar:
                     if end - pos < 1:
                         return pos
                     out[pos] = 0  # not accessible: null-data
