@@ -230,8 +230,21 @@ def no_route(m):
     return b"[2001:db8::1]:4059", None
 
 
+def takes_nothing(m):
+    """The connection is there, but no octet goes through."""
+    s = socket.create_server(("127.0.0.1", 0))
+    m.port.write = lambda stream, buf, pos, n: 0
+    return address(s), [s]
+
+
+def closes_at_once(m):
+    s = socket.create_server(("127.0.0.1", 0))
+    m.port.write = lambda stream, buf, pos, n: -1
+    return address(s), [s]
+
+
 # What a destination does -> after the first attempt, seconds until that is known.
-FAILURES = [(refuses, 0), (hangs, 21), (no_route, 21)]
+FAILURES = [(refuses, 0), (hangs, 21), (no_route, 21), (takes_nothing, 21), (closes_at_once, 0)]
 
 
 @pytest.mark.parametrize("what,seconds", FAILURES, ids=lambda x: getattr(x, "__name__", None))
@@ -243,10 +256,11 @@ def test_failures(m, what, seconds):
     if seconds and m.state(V2) == SENDING:
         m.pass_(seconds)
     m.until(lambda: m.state(V2) == REPEATING)
-    with socket.create_connection(("127.0.0.1", m.at["wrapper-tcp"])) as s:
-        s.setblocking(False)
-        s.sendall(wrapped(16, 1, AARQ))
-        assert wpdu(received(m, s))[2][0] == 0x61
+    if "write" not in vars(m.port):
+        with socket.create_connection(("127.0.0.1", m.at["wrapper-tcp"])) as s:
+            s.setblocking(False)
+            s.sendall(wrapped(16, 1, AARQ))
+            assert wpdu(received(m, s))[2][0] == 0x61
     m.pass_(140)
     m.until(lambda: m.state(V2) == IDLE)
     assert (m.notifier.done, m.notifier.lost) == (0, 1) and m.notifier.is_idle()

@@ -134,6 +134,31 @@ def test_two_in_a_second_are_one(m):
     assert len(m.paths.sent) == 1
 
 
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_the_clock_is_set_meanwhile(m, hours):
+    """A delay goes on as it would have: the seconds that are left are counted, not a time."""
+    ready(m)
+    m.put(V2, 5, u16(20))
+    m.push(V2)
+    m.second(11)
+    m.clock.set_utc(m.clock.minute + 60 * hours, 0)
+    m.second(9)
+    assert m.state(V2) == DELAY and not m.paths.sent
+    m.second(1)
+    assert m.state(V2) == IDLE and len(m.paths.sent) == 1
+
+
+def test_time_that_passes_in_larger_steps(m):
+    """A meter with --speed, or one that was busy."""
+    ready(m)
+    m.put(V2, 5, u16(600))
+    m.push(V2)
+    m.second()
+    m.clock.advance(599000)
+    m.second()
+    assert len(m.paths.sent) == 1
+
+
 def test_nothing_is_loaded_before_there_is_something():
     m = PushMeter(load=False)
     m.second(3)
