@@ -7,7 +7,7 @@ Uncertain: the delay before repetition n (0 is the first) is repetition_delay_mi
 push_operation_method 2 asks the client to confirm from confirmation_start_date on, and only when
 confirmation_interval seconds have passed since the last confirmation; 0: each time (the public
 sources say that the interval is in seconds, and off if it is 0). last_confirmation_date_time is
-when a confirmation comes.
+when a confirmation comes; it is not kept over a power failure.
 """
 
 from cosem import slots, windows
