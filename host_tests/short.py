@@ -89,14 +89,14 @@ class ShortSigningClient(SigningClient):
 
 
 class DeviceTalk:
-    """The meter on MicroPython, its heap locked while it serves: device/short_names.py."""
+    """The meter on MicroPython, its heap locked while it serves: device/requests.py."""
 
     def __init__(self, micropython, folder, client, server):
         self.client = client
         t = tables.compile(str(SHORT_NAMES))
         (folder / "definition.py").write_text(show.module(t))
         self.process = subprocess.Popen(
-            [micropython, HERE / "device/short_names.py", folder, str(client), str(server)],
+            [micropython, HERE / "device/requests.py", folder, str(client), str(server)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={"MICROPYPATH": ":".join(str(HERE.parent / p) for p in ("lib", ".")) + ":.frozen"},
         )  # fmt: skip

@@ -7,16 +7,7 @@ FOLDER holds definition.py of suites.toml. Prints the answer to 25 gets and 25 s
 and that to 50 gets which comes in blocks, as hex.
 """
 
-import sys
-
-sys.path.append(sys.argv[1])
-
-import definition  # noqa: E402
-from cosem.model import Model  # noqa: E402
-from dlms.server import Server  # noqa: E402
-from firmware.ports import ciphers  # noqa: E402
-from firmware.ports import micropython as port  # noqa: E402
-from micropython import heap_lock, heap_unlock  # noqa: E402
+import served
 
 AARQ = "601DA109060760857405080101BE10040E01000000065F1F0400FFFF5F0200"
 NAME = "00010000603C01FF02"
@@ -24,26 +15,9 @@ BIG = "00010000603C02FF02"
 CLIENT = 55
 SAP = 17
 
-model = Model(definition)
-model.aes = ciphers.aes
-model.new_hash = ciphers.new_hash
-model.random_fill = port.random_fill
-model.save = lambda: True
-server = Server(model)
-model.start()
-channel = server.channel()
-
 
 def ask(octets):
-    while True:
-        heap_lock()
-        n = server.request(channel, CLIENT, SAP, octets, 0, len(octets))
-        heap_unlock()
-        if server.fault is not None:
-            raise server.fault
-        if n >= 0:
-            return bytes(channel.tx[channel.tx_pos : channel.tx_pos + n])
-        server.work()
+    return served.ask(octets, CLIENT, SAP)
 
 
 def hexed(text):

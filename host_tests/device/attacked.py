@@ -9,42 +9,18 @@ reads beyond it finds that. Prints what was answered, one line an APDU.
 
 import sys
 
-sys.path.append(sys.argv[1])
-
-import definition  # noqa: E402
-from cosem.model import Model  # noqa: E402
-from dlms.server import Server  # noqa: E402
-from firmware.ports import ciphers  # noqa: E402
-from firmware.ports import micropython as port  # noqa: E402
-from micropython import heap_lock, heap_unlock  # noqa: E402
+from served import channel, request
 
 CLIENT = int(sys.argv[2])
 POISON = int(sys.argv[3])
 MARGIN = 40
-
-model = Model(definition)
-model.aes = ciphers.aes
-model.new_hash = ciphers.new_hash
-model.random_fill = port.random_fill
-model.save = lambda: True
-server = Server(model)
-model.start()
-channel = server.channel()
 
 
 def serve(apdu):
     size = len(apdu)
     buf = bytearray(bytes((POISON,)) * (size + 2 * MARGIN))
     buf[MARGIN : MARGIN + size] = apdu
-    n = -1
-    while n < 0:
-        heap_lock()
-        n = server.request(channel, CLIENT, 17, buf, MARGIN, MARGIN + size)
-        heap_unlock()
-        while server.todo:
-            server.work()
-    if server.fault is not None:
-        print("fault", repr(server.fault))
+    n = request(buf, CLIENT, 17, MARGIN, MARGIN + size)
     print(bytes(channel.tx[channel.tx_pos : channel.tx_pos + n]).hex().upper())
 
 

@@ -10,14 +10,8 @@ APDU: a protected request, which then goes in blocks as well; prints its answer.
 
 import sys
 
-sys.path.append(sys.argv[1])
-
-import definition  # noqa: E402
-from cosem.model import Model  # noqa: E402
-from dlms.server import Server  # noqa: E402
-from firmware.ports import ciphers  # noqa: E402
-from firmware.ports import micropython as port  # noqa: E402
-from micropython import heap_lock, heap_unlock  # noqa: E402
+from micropython import heap_lock, heap_unlock
+from served import channel, request, server
 
 AARQ = "601DA109060760857405080101BE10040E01000000065F1F0400FFFF1F0200"
 NAME = "0001 0000603C02FF 02".replace(" ", "")
@@ -26,26 +20,9 @@ OPEN = 57  # pre-established
 SAP = 17
 SIZE = 503
 
-model = Model(definition)
-model.aes = ciphers.aes
-model.new_hash = ciphers.new_hash
-model.random_fill = port.random_fill
-model.save = lambda: True
-server = Server(model)
-model.start()
-channel = server.channel()
-
 
 def ask(octets, client=CLIENT):
-    while True:
-        heap_lock()
-        n = server.request(channel, client, SAP, octets, 0, len(octets))
-        heap_unlock()
-        if server.fault is not None:
-            raise server.fault
-        if n >= 0:
-            return n
-        server.work()
+    return request(octets, client, SAP)
 
 
 def block(control, number, ack, octets=b""):

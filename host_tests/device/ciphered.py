@@ -12,15 +12,9 @@ was answered, one line a request.
 
 import sys
 
-sys.path.append(sys.argv[1])
-
-import definition  # noqa: E402
-from cosem.model import Model  # noqa: E402
-from crypto import gcm  # noqa: E402
-from dlms.server import Server  # noqa: E402
-from firmware.ports import ciphers  # noqa: E402
-from firmware.ports import micropython as port  # noqa: E402
-from micropython import heap_lock, heap_unlock  # noqa: E402
+import served
+from crypto import gcm
+from firmware.ports import ciphers
 
 GAK = bytes(range(0xD0, 0xE0))
 DEDICATED = bytes(range(16, 32))
@@ -28,15 +22,6 @@ TITLE = b"CLI\0\0\0\0\7"
 SERVER_TITLE = b"PMT\0\0\0\0\1"
 CLIENT = int(sys.argv[3]) if sys.argv[3:] else 41
 GUEK = bytes(range(0x20, 0x30)) if CLIENT == 41 else bytes(range(16))  # as in secure.py
-
-model = Model(definition)
-model.aes = ciphers.aes
-model.new_hash = ciphers.new_hash
-model.random_fill = port.random_fill
-model.save = lambda: True
-server = Server(model)
-model.start()
-channel = server.channel()
 
 
 class Side:
@@ -109,18 +94,7 @@ class Side:
 
 
 def ask(apdu):
-    """As the firmware does it: the request under a locked heap, work between two requests."""
-    buf = bytearray(apdu)
-    n = -1
-    while n < 0:
-        heap_lock()
-        n = server.request(channel, CLIENT, 17, buf, 0, len(buf), 1)
-        heap_unlock()
-        if server.fault is not None:
-            raise server.fault
-        while server.todo:
-            server.work()
-    return bytes(channel.tx[channel.tx_pos : channel.tx_pos + n])
+    return served.ask(bytearray(apdu), CLIENT, 17)
 
 
 unicast = Side(GUEK)

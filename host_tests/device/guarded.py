@@ -6,16 +6,8 @@
 FOLDER holds definition.py of small.toml. Prints what became of each AARQ, one word a line.
 """
 
-import sys
-
-sys.path.append(sys.argv[1])
-
-import definition  # noqa: E402
-from cosem.model import Model  # noqa: E402
-from dlms.server import Server  # noqa: E402
-from firmware.ports import ciphers  # noqa: E402
-from firmware.ports import micropython as port  # noqa: E402
-from micropython import heap_lock, heap_unlock  # noqa: E402
+from micropython import heap_lock, heap_unlock
+from served import channel, model, request, server
 
 AARQ = (
     "6036A1090607608574050801018A0207808B0760857405080201AC0A8008%s"
@@ -25,13 +17,6 @@ RIGHT = bytearray(bytes.fromhex(AARQ % "3132333435363738"))
 WRONG = bytearray(bytes.fromhex(AARQ % "3132333435363739"))
 WORDS = ("accepted", "permanent", "transient")
 
-model = Model(definition)
-model.aes = ciphers.aes
-model.new_hash = ciphers.new_hash
-model.random_fill = port.random_fill
-server = Server(model)
-model.start()
-channel = server.channel()
 saved = [0]
 
 
@@ -46,10 +31,8 @@ def come(aarq, seconds=0):
     """So many seconds pass, and then a client comes."""
     heap_lock()
     server.guard.tick(1000 * seconds)
-    n = server.request(channel, 32, 17, aarq, 0, len(aarq), 1)
     heap_unlock()
-    if server.fault is not None:
-        raise server.fault
+    n = request(aarq, 32, 17)
     print(WORDS[channel.tx[channel.tx_pos + 17]] if n else "silence")
 
 

@@ -1,14 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A conversation with short names, served under a locked heap. Runs on MicroPython.
-
-    micropython short_names.py FOLDER CLIENT SERVER
-
-FOLDER holds definition.py of short_names.toml. Requests are lines of hexadecimal on stdin; prints
-the answer to each. Between two requests the server does its work, as a link lets it.
+"""A meter for the scripts beside this, of definition.py in the folder sys.argv[1]. It serves as
+the firmware does: a request under a locked heap, work between two requests. Runs on MicroPython.
 """
 
 import sys
-from binascii import hexlify
 
 sys.path.append(sys.argv[1])
 
@@ -19,11 +14,10 @@ from firmware.ports import ciphers  # noqa: E402
 from firmware.ports import micropython as port  # noqa: E402
 from micropython import heap_lock, heap_unlock  # noqa: E402
 
-client, device = int(sys.argv[2]), int(sys.argv[3])
-
 model = Model(definition)
 model.aes = ciphers.aes
 model.new_hash = ciphers.new_hash
+model.elliptic = ciphers.work
 model.random_fill = port.random_fill
 model.save = lambda: True
 server = Server(model)
@@ -31,20 +25,21 @@ model.start()
 channel = server.channel()
 
 
-def ask(apdu):
-    """As the firmware does it: the request under a locked heap, work between two requests."""
+def request(apdu, client, server_sap, pos=0, end=None):
+    """Length of the answer to apdu[pos:end]; what is raised inside is raised here."""
     n = -1
     while n < 0:
         heap_lock()
-        n = server.request(channel, client, device, apdu, 0, len(apdu), 1)
+        n = server.request(channel, client, server_sap, apdu, pos, end or len(apdu), 1)
         heap_unlock()
         if server.fault is not None:
             raise server.fault
         while server.todo:
             server.work()
+    return n
+
+
+def ask(apdu, client, server_sap):
+    """The answer."""
+    n = request(apdu, client, server_sap)
     return bytes(channel.tx[channel.tx_pos : channel.tx_pos + n])
-
-
-for line in sys.stdin:
-    answer = ask(bytearray(bytes.fromhex(line.strip())))
-    print(hexlify(answer).decode())
