@@ -111,7 +111,7 @@ def test_a_board_becomes_a_meter_with_a_name(micropython, tmp_path):
         assert "client 1 at SAP 1 reads ABC0000000000043, serial number 43" in r.stdout
         secrets = re.findall(r'= "(\w{26,})"', (tmp_path / "ABC0000000000043.toml").read_text())
         # Two secrets; four keys of each of five Security setups; four private keys.
-        assert len(secrets) == 2 + 4 * 5 + 4
+        assert len(secrets) == 3 + 4 * 5 + 4
         assert not any(secret in r.stdout + r.stderr for secret in secrets)
 
         # Damaged: the meter only tells that it is to be provisioned, and deploy passes it on.
