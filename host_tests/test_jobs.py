@@ -10,7 +10,7 @@ from firmware.links import udp
 from profiles.hdlc import HDLC
 from profiles.wrapper import Wrapper
 from secure import KEK, Client
-from small import Meter
+from small import Meter, aarq
 from suites import ROWS, SigningClient, SuitesMeter
 from test_hdlc import address
 from test_hdlc_server import Line
@@ -163,6 +163,30 @@ def test_two_clients_at_the_same_time():
         meter.server.work()
     assert n == 11
     assert [call[0] for call in calls].count("job") == 2
+
+
+def test_what_has_no_room_is_refused_after_four_tries():
+    """The part that it needs cannot be loaded: it hears so, and so does the next that needs it."""
+    meter = Meter()
+    talk = meter.talk(client=32, server=17)
+    talk.say(aarq(b"12345678").hex())
+    server, channel = meter.server, talk.channel
+    load, meter.model.load = meter.model.load, full
+    server.forget(True)
+    apdu = bytearray(bytes.fromhex("C10141 0001 0000603C01FF 02 00 0900"))
+    for _ in range(2):
+        for _ in range(4):
+            assert server.request(channel, 32, 17, apdu, 0, len(apdu)) == -1
+            with pytest.raises(MemoryError):
+                server.work()
+        n = server.request(channel, 32, 17, apdu, 0, len(apdu))
+        assert bytes(channel.tx[channel.tx_pos :][:n]).hex() == "d80101"
+    meter.model.load = load
+    assert talk.say(apdu.hex())[:6] == "C50141"
+
+
+def full(name):
+    raise MemoryError
 
 
 # --- Over HDLC

@@ -18,6 +18,7 @@ octets for headers.
 from dlms import exceptions
 from dlms.association import Association
 from dlms.axdr import get_small_u32
+from dlms.channel import Channel
 from dlms.get import request as _get
 from dlms.guard import Guard
 from dlms.prim import find
@@ -54,7 +55,6 @@ _SECURED = "dlms.secured"
 _IDLE = const(0)
 _PENDING = const(1)
 _OPEN = const(2)
-_ABORTED = const(6)
 
 # Fields of a row of ASSOCIATIONS.
 _CLIENT_SAP = const(0)
@@ -67,57 +67,11 @@ _SECURITY = const(8)
 _PRE_ESTABLISHED = const(9)
 _TRANSFER = const(4096)  # todo: buffers are wanted
 _LOAD = const(8192)  # todo: a part is wanted
+_REFUSE = const(16384)  # todo: there is no room for it, and who has asked is to hear so
+_MOST_TRIES = const(3)  # and one: a mask
 _STEPS = const(128)  # todo: others are served meanwhile, see security_work.py
 
-# Room in tx before the body of a reply: APDU headers, ciphering, frame header.
-_HEADROOM = const(64)
-
 _CURRENT_ASSOCIATION = b"\x00\x0f\x00\x00\x28\x00\x00\xff"
-
-
-class Channel:
-    """The server's side of one link.
-
-    tx, tx_pos       the reply; max_pdu: the longest
-    more             not None: another reply follows without a request, see Server.more()
-    max_receive_pdu  the longest request, for the profile to make its buffer
-    gate             the communication port that it is part of, see guard.py
-    full             nobody gets an association here, but hears so
-    """
-
-    full = False
-
-    def __init__(self, server, max_pdu, max_receive_pdu, tx=None):
-        self.server = server
-        self.max_pdu = max_pdu
-        self.max_receive_pdu = max_receive_pdu
-        self.tx = tx or bytearray(_HEADROOM + max_pdu)
-        self.tx_pos = _HEADROOM
-        self.last = None
-        self.more = None  # the association whose next reply follows without a request
-        self.gate = server.guard.anywhere
-
-    def in_use(self):
-        """Has a client an association here?"""
-        for a in self.server.associations:
-            if a.channel is self:
-                return True
-        gateway = self.server.gateway
-        return gateway is not None and gateway.serves(self)
-
-    def release(self):
-        """The link is gone: drop its associations."""
-        self.last = self.more = None
-        if self.server.gateway is not None:
-            self.server.gateway.release(self)
-        for a in self.server.associations:
-            if a.channel is self:
-                a.event(_ABORTED)
-
-    def reply(self, start, end):
-        """tx[start:end] is the reply; returns its length."""
-        self.tx_pos = start
-        return end - start
 
 
 class Server:
@@ -144,7 +98,7 @@ class Server:
         self.wanted = self._class = self._client = None
         model.part = self.part
         model.wants = self.wants
-        self.todo = 0
+        self.todo = self._tries = 0
         self.wants_transfer = None  # the association that has to have a Transfer, see gbt.py
         self.gbt_len = limits[4]
         make = Association
@@ -298,7 +252,10 @@ class Server:
         if confirmed & 2:
             return exceptions.too_long(channel) if confirmed & 1 else 0
         if self.todo and self.todo != _STEPS:
-            return -1
+            if not self.todo & _REFUSE:
+                return -1
+            self.todo &= ~_REFUSE
+            return exceptions.failed(channel) if confirmed & 1 else 0
         a = None
         try:
             a = channel.last
@@ -411,7 +368,14 @@ class Server:
         """Do what requests are waiting for, if todo. It may allocate, and save the state."""
         if self.todo & _LOAD:
             self.todo &= ~_LOAD
-            self.load(self.wanted)
+            try:
+                self.load(self.wanted)
+            except MemoryError:
+                self._tries = self._tries + 1 & _MOST_TRIES
+                if not self._tries:
+                    self.todo |= _REFUSE
+                raise
+            self._tries = 0
             self.wanted = None
         if self.todo & _TRANSFER:
             self.todo &= ~_TRANSFER
