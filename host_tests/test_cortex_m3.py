@@ -205,8 +205,8 @@ def test_power_that_fails_in_a_write(roomy):
         before = trouble(chip, "live(0, 2)")[-1]
         for n in range(1, lives):
             chip.restart()
-            # A start takes up to 60 operations, a quarter of an hour about 10.
-            said = trouble(chip, "live(%d, 20, %d, %d)" % (20 * n, 9 + 8 * n, 9 * n))
+            # A start takes up to 70 operations, a quarter of an hour about 12.
+            said = trouble(chip, "live(%d, 20, %d, %d)" % (20 * n, 9 + 12 * n, 9 * n))
             assert said.pop() == "cut"
             for line in said:
                 assert isinstance(line, dict), line
