@@ -3,9 +3,10 @@
 """The primitives of AES-GCM as MicroPython viper code. See gcm.py.
 
 A block is four 32-bit words, the first octet on top; z0..z3 below. A table has 16 rows of four
-words, row i being H times the four bits i. No value needs more than 32 bits, so that the same
-code is right where viper's integers have 64. Only buffers that begin on the heap, and so are
-aligned, are taken by words.
+words, row i being H times the four bits i, and 16 more of the same moved on by four bits, so that
+an octet is one step. No value needs more than 32 bits, so that the same code is right where
+viper's integers have 64. Only buffers that begin on the heap, and so are aligned, are taken by
+words.
 """
 
 import micropython
@@ -62,10 +63,22 @@ def set_table(tab: ptr32, h: ptr8):
                 k += 1
             j += 1
         i = i << 1
+    fold = ptr16(_FOLD)
+    i = 0
+    while i < 64:
+        z3 = uint(tab[i + 3])
+        z2 = uint(tab[i + 2])
+        z1 = uint(tab[i + 1])
+        z0 = uint(tab[i])
+        tab[i + 67] = (z3 >> 4) | ((z2 & 15) << 28)
+        tab[i + 66] = (z2 >> 4) | ((z1 & 15) << 28)
+        tab[i + 65] = (z1 >> 4) | ((z0 & 15) << 28)
+        tab[i + 64] = (z0 >> 4) ^ (uint(fold[int(z3) & 15]) << 16)
+        i += 4
 
 
 def new_table():
-    return bytearray(256)
+    return bytearray(512)
 
 
 @micropython.viper
@@ -111,27 +124,19 @@ def ghash(tab: ptr32, y: ptr8, n: int, buf: ptr8, pos: int, end: int, n_aad: int
         z3 = uint(0)
         i = 15
         while i >= 0:
+            # The octet's lower four bits have been moved on by the upper ones in their table.
             b = int(y[i])
-            t = (b & 15) << 2
-            out = int(z3) & 15
-            z3 = (z3 >> 4) | ((z2 & 15) << 28)
-            z3 ^= uint(tab[t + 3])
-            z2 = (z2 >> 4) | ((z1 & 15) << 28)
-            z2 ^= uint(tab[t + 2])
-            z1 = (z1 >> 4) | ((z0 & 15) << 28)
-            z1 ^= uint(tab[t + 1])
-            z0 = (z0 >> 4) ^ (uint(fold[out]) << 16)
-            z0 ^= uint(tab[t])
             t = (b >> 4) << 2
-            out = int(z3) & 15
-            z3 = (z3 >> 4) | ((z2 & 15) << 28)
-            z3 ^= uint(tab[t + 3])
-            z2 = (z2 >> 4) | ((z1 & 15) << 28)
-            z2 ^= uint(tab[t + 2])
-            z1 = (z1 >> 4) | ((z0 & 15) << 28)
-            z1 ^= uint(tab[t + 1])
-            z0 = (z0 >> 4) ^ (uint(fold[out]) << 16)
-            z0 ^= uint(tab[t])
+            low = ((b & 15) << 2) + 64
+            out = int(z3) & 0xFF
+            z3 = (z3 >> 8) | ((z2 & 0xFF) << 24)
+            z3 ^= uint(tab[t + 3]) ^ uint(tab[low + 3])
+            z2 = (z2 >> 8) | ((z1 & 0xFF) << 24)
+            z2 ^= uint(tab[t + 2]) ^ uint(tab[low + 2])
+            z1 = (z1 >> 8) | ((z0 & 0xFF) << 24)
+            z1 ^= uint(tab[t + 1]) ^ uint(tab[low + 1])
+            z0 = (z0 >> 8) ^ (uint(fold[out >> 4]) << 16) ^ (uint(fold[out & 15]) << 12)
+            z0 ^= uint(tab[t]) ^ uint(tab[low])
             i -= 1
         i = 3
         while i >= 0:

@@ -4,7 +4,7 @@
 IVs have 12 octets: in DLMS the system title of who protects and the invocation counter
 (IEC 62056-5-3). AES comes from the port: an object whose encrypt(src, dst) does whole blocks
 in ECB mode, dst may be src. Counter mode and GHASH are made here, GHASH with a table of 16
-multiples of H (Shoup).
+multiples of H (Shoup), in viper code twice: also four bits on.
 
     g = gcm.new(aes)                      a key: its AES object, and 48 octets
     g.iv[0:12] = ...
@@ -19,7 +19,7 @@ multiples of H (Shoup).
     g.open(octets, title, title_pos, buf, at, pos, end) -> 1     0: wrong tag, nothing was changed
     g.begin(title, title_pos, buf, at)    the IV alone
 
-All keys share the IV, the table and the key stream, some 700 octets: one message at a time,
+All keys share the IV, the table and the key stream, some 950 octets: one message at a time,
 whatever its key. The table is made anew when start() finds that of another key. seal() and open()
 go on from the state of GHASH behind octets, if these are the object that they have had last, with
 the same first octet: of what such an object holds only that may change (in DLMS, the security

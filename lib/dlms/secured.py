@@ -117,8 +117,9 @@ class Security(Work):
         """A request in an association that ciphers, or that waits for pass 3."""
         if a.asks and a.code is None:
             return -1
+        tag = buf[pos]
         if (
-            buf[pos] == _GENERAL_BLOCK_TRANSFER
+            tag == _GENERAL_BLOCK_TRANSFER
             and a.state == _OPEN
             and a.conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER
         ):
@@ -140,7 +141,7 @@ class Security(Work):
         else:
             a.form = a.protection = 0
             a.by_broadcast = False
-            if buf[pos] == _RLRQ:
+            if tag == _RLRQ:
                 return self._release(channel, a, buf, pos, end)
         tag = buf[at]
         protection = kinds = 0
@@ -168,7 +169,7 @@ class Security(Work):
                 self._give_up(channel, a)
                 return exceptions.failed(channel)
             kinds = protection | context.needs_response
-            if buf[at] == _ACCESS_REQUEST and not a.form:
+            if tag == _ACCESS_REQUEST and not a.form:
                 # There is no tag of its own for its protected answer.
                 a.form = _GENERAL
             # Rights may ask for more, and which are used is not known yet.
@@ -223,9 +224,8 @@ class Security(Work):
             a.about = kinds
             return a.ask(_SEAL, channel.tx, start, start + n)
         protect = identified.protect if a.form == _IDENTIFIED else ciphering.protect
-        start = protect(
-            a, context, self.server.model.system_title, kinds, channel.tx, start, start + n
-        )
+        title = a.model.system_title
+        start = protect(a, context, title, kinds, channel.tx, start, start + n)
         if start < 0:
             return exceptions.failed(channel)
         channel.tx_pos = start
