@@ -19,7 +19,7 @@ multiples of H (Shoup), in viper code twice: also four bits on.
     g.open(octets, title, title_pos, buf, at, pos, end) -> 1     0: wrong tag, nothing was changed
     g.begin(title, title_pos, buf, at)    the IV alone
 
-All keys share the IV, the table and the key stream, some 950 octets: one message at a time,
+All keys share the IV, the table and the key stream, some 750 octets: one message at a time,
 whatever its key. The table is made anew when start() finds that of another key. seal() and open()
 go on from the state of GHASH behind octets, if these are the object that they have had last, with
 the same first octet: of what such an object holds only that may change (in DLMS, the security
@@ -65,9 +65,9 @@ except (ImportError, AttributeError, SyntaxError, ValueError, NameError):
     from crypto._gcm_loop import copy
 
 # So many blocks of key stream at a time, the first for the tag.
-_N_BLOCKS = const(8)
-_FIRST_LEN = const(112)
-_STREAM_LEN = const(128)
+_N_BLOCKS = const(4)
+_FIRST_LEN = const(48)
+_STREAM_LEN = const(64)
 _TAG_LEN = const(12)
 
 _BEGINS = const(-16)  # for ghash(): a message does

@@ -15,7 +15,7 @@ from micropython import const
 _AUTHENTICATED = const(1)
 _ENCRYPTED = const(2)
 
-_STREAM_LEN = const(128)
+_STREAM_LEN = const(64)
 _ZEROS = bytes(16)
 
 

@@ -26,7 +26,6 @@ package(
         "axdr.py",
         "ber.py",
         "certificates.py",
-        "channel.py",
         "ciphering.py",
         "compact.py",
         "descriptors.py",

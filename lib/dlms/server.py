@@ -11,14 +11,12 @@
 A request is an APDU at buf[pos:end]; buf is not kept after the call, and may be deciphered where
 it lies. Whatever comes gets one of: silence, a result code, an exception-response, a
 confirmedServiceError. No exception leaves here, and nothing is allocated on the way: what has to
-allocate, or to be saved before the answer, is done by work(). In front of tx_pos are at least 32
-octets for headers.
+allocate, or to be saved first, is done by work(). In front of tx_pos are 32 octets for headers.
 """
 
 from dlms import exceptions
 from dlms.association import Association
 from dlms.axdr import get_small_u32
-from dlms.channel import Channel
 from dlms.get import request as _get
 from dlms.guard import Guard
 from dlms.prim import find
@@ -27,10 +25,8 @@ from micropython import const
 _AARQ = const(0x60)
 _RLRQ = const(0x62)
 _GET_REQUEST = const(0xC0)
-
 _GENERAL_BLOCK_TRANSFER = const(0xE0)
 _GATEWAY_REQUEST = const(0xE6)
-
 _CONFORMANCE_GENERAL_BLOCK_TRANSFER = const(0x200000)
 _CONFORMANCE_GET = const(0x000010)
 
@@ -50,12 +46,11 @@ _SHORT_NAMES = "dlms.short_names"
 _ASSOCIATION_SN = "association_sn"
 _CLASSES = "cosem"  # no part: what sleeps of the model
 _SECURED = "dlms.secured"
-
 # States and events of association.py.
 _IDLE = const(0)
 _PENDING = const(1)
 _OPEN = const(2)
-
+_ABORTED = const(6)
 # Fields of a row of ASSOCIATIONS.
 _CLIENT_SAP = const(0)
 _DEVICE = const(1)
@@ -67,11 +62,58 @@ _SECURITY = const(8)
 _PRE_ESTABLISHED = const(9)
 _TRANSFER = const(4096)  # todo: buffers are wanted
 _LOAD = const(8192)  # todo: a part is wanted
-_REFUSE = const(16384)  # todo: there is no room for it, and who has asked is to hear so
-_MOST_TRIES = const(3)  # and one: a mask
+_REFUSE = const(16384)  # todo: there is no room for it, and who has asked is to hear so,
+_MOST_TRIES = const(63)  # after so many tries and one (a mask)
 _STEPS = const(128)  # todo: others are served meanwhile, see security_work.py
 
+# Room in tx before the body of a reply: APDU headers, ciphering, frame header.
+_HEADROOM = const(64)
 _CURRENT_ASSOCIATION = b"\x00\x0f\x00\x00\x28\x00\x00\xff"
+
+
+class Channel:
+    """The server's side of one link.
+
+    tx, tx_pos       the reply; max_pdu: the longest
+    more             not None: another reply follows without a request, see Server.more()
+    max_receive_pdu  the longest request, for the profile to make its buffer
+    gate             the communication port that it is part of, see guard.py
+    full             nobody gets an association here, but hears so
+    """
+
+    full = False
+
+    def __init__(self, server, max_pdu, max_receive_pdu, tx=None):
+        self.server = server
+        self.max_pdu = max_pdu
+        self.max_receive_pdu = max_receive_pdu
+        self.tx = tx or bytearray(_HEADROOM + max_pdu)
+        self.tx_pos = _HEADROOM
+        self.last = None
+        self.more = None  # the association whose next reply follows without a request
+        self.gate = server.guard.anywhere
+
+    def in_use(self):
+        """Has a client an association here?"""
+        for a in self.server.associations:
+            if a.channel is self:
+                return True
+        gateway = self.server.gateway
+        return gateway is not None and gateway.serves(self)
+
+    def release(self):
+        """The link is gone: drop its associations."""
+        self.last = self.more = None
+        if self.server.gateway is not None:
+            self.server.gateway.release(self)
+        for a in self.server.associations:
+            if a.channel is self:
+                a.event(_ABORTED)
+
+    def reply(self, start, end):
+        """tx[start:end] is the reply; returns its length."""
+        self.tx_pos = start
+        return end - start
 
 
 class Server:
@@ -397,11 +439,9 @@ class Server:
         """The row of ASSOCIATIONS for this client, or None."""
         model = self.model
         for config in model.configs:
-            if (
-                config[_CLIENT_SAP] == client_sap
-                and model.devices[config[_DEVICE]][0] == server_sap
-            ):
-                return config
+            if config[_CLIENT_SAP] == client_sap:
+                if model.devices[config[_DEVICE]][0] == server_sap:
+                    return config
         return None
 
 
