@@ -254,6 +254,7 @@ MODULES = {
     "profile_generic",
     "register",
     "register_activation",
+    "register_monitor",
     "sap_assignment",
     "script_table",
     "single_action_schedule",

@@ -23,8 +23,23 @@ import test_register
 import test_register_activation
 import test_sap_assignment
 import test_script_table
+import test_register_monitor as monitor
 import test_single_action_schedule as schedule
-from fakes import CLOCK, array, boolean, date_time, enum, i8, i16, octets, struct_, u8, u16, u32
+from fakes import (
+    CLOCK,
+    array,
+    boolean,
+    date_time,
+    enum,
+    i8,
+    i16,
+    i32,
+    octets,
+    struct_,
+    u8,
+    u16,
+    u32,
+)
 
 ROOT = Path(fakes.ROOT)
 HEAP = ("-X", "heapsize=256k")
@@ -176,6 +191,16 @@ def schedules(m):
     get_all(m, row)
 
 
+def monitors(m):
+    row = m.row(21, "0.0.16.0.0.255")
+    for name in (("1.0.1.7.0.255", 2), ("1.0.1.7.9.255", 2), ("1.0.1.7.0.255", 9)):
+        m.set(row, monitor.MONITORED, monitor.monitored(3, *name))
+    for threshold in (i32(5), b"\x0a\x01x", b"\x11\x05"):
+        m.set(row, monitor.THRESHOLDS, array(threshold))
+    m.set(row, monitor.ACTIONS, array(struct_(monitor.script(1), monitor.script(2))))
+    get_all(m, row)
+
+
 def disconnector(m):
     row = m.row(70, "0.0.96.3.10.255")
     for mode in range(7):
@@ -299,6 +324,7 @@ CASES = {
         demand,
     ),
     "register_activation": (test_register_activation.OBJECTS, activation),
+    "register_monitor": (monitor.OBJECTS, monitors),
     "script_table": (test_script_table.OBJECTS, scripts),
     "single_action_schedule": (schedule.OBJECTS, schedules),
     "disconnect_control": (test_disconnect_control.OBJECTS, disconnector),

@@ -6,7 +6,7 @@ import pushing
 import pytest
 from cosem import notifier
 from cosem.push_setup import host_end
-from fakes import array, enum, obis, octets, struct_, u16
+from fakes import array, enum, obis, octets, struct_, u16, u32
 from pushing import (
     ANY_TIME, BROKEN, BUSY, CONFIRMING, DELAY, GONE, HDLC, IDLE, NEVER, READY, REPEATING, SENDING,
     TCP, UDP, V0, V1, V2, WINDOW, PushMeter, body, confirmation, destination, element, window,
@@ -286,6 +286,17 @@ def test_by_a_script_and_by_a_schedule(m):
     schedule.tick(m.clock.minute)
     m.second()
     assert len(m.paths.sent) == 2 and body(m.paths.apdus[1]) == [5009]
+
+
+def test_by_a_register_monitor(m):
+    monitor = m.model.handler("register_monitor")
+    sent = []
+    for energy in (5999, 6001, 7000, 10, 6500):
+        assert m.set("1.0.1.8.0.255", 2, u32(energy), 3) == 0
+        monitor.tick(m.clock.minute)
+        m.second()
+        sent.append(len(m.paths.sent))
+    assert sent == [0, 1, 1, 1, 2]
 
 
 # --- States ------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ package(
         "push_terms.py",
         "register.py",
         "register_activation.py",
+        "register_monitor.py",
         "sap_assignment.py",
         "script_table.py",
         "security_certificates.py",

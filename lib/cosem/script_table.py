@@ -28,6 +28,7 @@ _TYPE_UNMATCHED = const(12)
 _OTHER_REASON = const(250)
 
 _LONG_UNSIGNED = const(0x12)
+_CLASS = b"\x00\x09"
 
 _MAX_DEPTH = const(4)
 
@@ -96,3 +97,14 @@ class Handler(handler.Handler):
                 return result
             n -= 1
         return _SUCCESS
+
+
+def run(model, device, buf, at):
+    """Execute the script that a structure names, 02 02 09 06 script_logical_name 12
+    script_selector, at buf[at:]; action_result. Allocates."""
+    key = bytearray(_CLASS)
+    key.extend(buf[at + 4 : at + 10])
+    table = model.find(device, key, 0)
+    if table < 0:
+        return _OTHER_REASON
+    return model.act(table, _EXECUTE, buf, at + 10, at + 13)

@@ -14,7 +14,7 @@ An execution_time must fit the type when it is set (other-reason); when the type
 entries that do not fit the new one are passed over. Ticks may allocate, requests do not.
 """
 
-from cosem import calendar, handler, slots
+from cosem import calendar, handler, script_table, slots
 from dlms.axdr import put_u32
 from micropython import const
 
@@ -36,9 +36,6 @@ _OTHER_REASON = const(250)
 _ENTRY_LEN = const(15)
 _TIME_AT = const(4)
 _DATE_AT = const(10)
-
-_SCRIPT_TABLE_CLASS = b"\x00\x09"
-_EXECUTE = const(1)
 
 _NOT_DUE = const(60)
 _DAY = const(1440)
@@ -161,13 +158,7 @@ class Handler(handler.Handler):
         model = self.model
         buf = slots.source(model, row, _EXECUTED_SCRIPT)
         at = slots.offset(model, row, _EXECUTED_SCRIPT)
-        # 02 02 09 06 logical_name 12 script_selector
-        key = bytearray(_SCRIPT_TABLE_CLASS)
-        key.extend(buf[at + 4 : at + 10])
-        table = model.find(slots.device_of(model, row), key, 0)
-        if table < 0:
-            return _OTHER_REASON
-        return model.act(table, _EXECUTE, buf, at + 10, at + 13)
+        return script_table.run(model, slots.device_of(model, row), buf, at)
 
     # --- Attributes -------------------------------------------------------------------------
 

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""cosem/register_monitor.py: scripts that are executed when a value crosses a threshold."""
+
+import struct
+
+import pytest
+from cosem import register_monitor
+from fakes import CLOCK, Meter, array, i32, obis, struct_
+from hypothesis import given
+from hypothesis import strategies as st
+
+THRESHOLDS, MONITORED, ACTIONS = 2, 3, 4
+OTHER_REASON, TYPE_UNMATCHED = 250, 12
+
+# Scripts 1 and 2 write 1 and 2 where one can see it; script 3 takes the thresholds away.
+OBJECTS = (
+    CLOCK
+    + """
+    {class = 1, obis = "0.0.96.1.0.255", data_type = "unsigned", value = 0, ram = ["value"]},
+    {class = 3, obis = "1.0.1.7.0.255", data_type = "double-long", value = 0, ram = ["value"]},
+    {class = 9, obis = "0.0.10.0.0.255", scripts = [
+      [1, [[1, 1, "0.0.96.1.0.255", 2, {type = "unsigned", value = 1}]]],
+      [2, [[1, 1, "0.0.96.1.0.255", 2, {type = "unsigned", value = 2}]]],
+      [3, [[1, 21, "0.0.16.0.0.255", 2, {type = "array[double-long]", value = []}]]]]},
+    {class = 21, obis = "0.0.16.0.0.255", ram = ["thresholds", "monitored_value", "actions"],
+     thresholds = [{type = "double-long", value = 100}],
+     monitored_value = [3, "1.0.1.7.0.255", 2],
+     actions = [[["0.0.10.0.0.255", 1], ["0.0.10.0.0.255", 2]]],
+     capacity = {thresholds = 4, actions = 4}},
+"""
+)
+
+
+def script(n):
+    return struct_(b"\x09\x06" + obis("0.0.10.0.0.255"), b"\x12" + struct.pack(">H", n))
+
+
+def monitored(class_id, name, index):
+    return struct_(
+        b"\x12" + struct.pack(">H", class_id), b"\x09\x06" + obis(name), bytes((15, index))
+    )
+
+
+class Talk(Meter):
+    def __init__(self, objects=OBJECTS, **how):
+        super().__init__(objects, **how)
+        self.monitor = self.row(21, "0.0.16.0.0.255")
+        self.seen = self.row(1, "0.0.96.1.0.255")
+        self.register = self.row(3, "1.0.1.7.0.255")
+        self.done = []
+        handler = self.model.handler("register_monitor")
+        handler.on_executed = lambda row, result: self.done.append(result)
+        self.look = lambda: handler.tick(0)
+
+    def come(self, *values):
+        """The register has these values at one look each; what the scripts have written."""
+        said = []
+        for n in values:
+            assert self.set(self.register, 2, i32(n)) == 0
+            assert self.set(self.seen, 2, b"\x11\x00") == 0
+            self.look()
+            said.append(self.read(self.seen, 2))
+        return said
+
+
+@pytest.fixture
+def meter():
+    return Talk()
+
+
+def test_up_and_down(meter):
+    assert meter.come(0, 99, 101, 500, 100, -5, 101) == [0, 0, 1, 0, 2, 0, 1]
+    assert meter.done == [0, 0, 0]
+
+
+def test_what_is_there_at_the_start_has_crossed_nothing(meter):
+    assert meter.come(500, 101, 50) == [0, 0, 2]
+
+
+def test_equal_is_not_above(meter):
+    assert meter.come(99, 100, 101, 100) == [0, 0, 1, 2]
+
+
+def test_several_thresholds_each_has_its_actions(meter):
+    assert meter.set(meter.monitor, THRESHOLDS, array(i32(-10), i32(10))) == 0
+    up_only = struct_(script(1), script(0))
+    down_only = struct_(script(0), script(2))
+    assert meter.set(meter.monitor, ACTIONS, array(up_only, down_only)) == 0
+    assert meter.come(-20, 0, 20, 0, -20) == [0, 1, 0, 2, 0]
+
+
+def test_a_threshold_without_actions_does_nothing(meter):
+    assert meter.set(meter.monitor, ACTIONS, array()) == 0
+    assert meter.come(0, 200, 0) == [0, 0, 0]
+    assert meter.done == []
+
+
+def test_a_script_that_is_not_there_is_a_result(meter):
+    assert meter.set(meter.monitor, ACTIONS, array(struct_(script(9), script(2)))) == 0
+    assert meter.come(0, 200, 0) == [0, 0, 2]
+    assert meter.done == [OTHER_REASON, 0]
+
+
+def test_thresholds_that_are_set_begin_anew(meter):
+    assert meter.come(0, 50) == [0, 0]
+    assert meter.set(meter.monitor, THRESHOLDS, array(i32(20))) == 0
+    assert meter.come(50, 10) == [0, 2]
+
+
+def test_a_threshold_of_another_type_is_passed_over(meter):
+    assert meter.set(meter.monitor, THRESHOLDS, array(b"\x11\x05", i32(20))) == 0
+    both = array(struct_(script(2), script(2)), struct_(script(1), script(2)))
+    assert meter.set(meter.monitor, ACTIONS, both) == 0
+    assert meter.come(0, 30) == [0, 1]
+
+
+def test_a_script_may_set_the_monitor_itself(meter):
+    assert meter.set(meter.monitor, THRESHOLDS, array(i32(1), i32(2))) == 0
+    assert meter.set(meter.monitor, ACTIONS, array(struct_(script(3), script(0)))) == 0
+    assert meter.come(0, 5, 0, 5) == [0, 0, 0, 0]
+    assert meter.done == [0]
+    assert meter.read(meter.monitor, THRESHOLDS) == []
+
+
+@pytest.mark.parametrize("what", [
+    (3, "1.0.1.7.1.255", 2),  # no such object
+    (1, "1.0.1.7.0.255", 2),  # of another class
+    (3, "1.0.1.7.0.255", 1),  # a name
+    (3, "1.0.1.7.0.255", 9),  # no such attribute
+    (3, "1.0.1.7.0.255", 0),
+    (8, "0.0.1.0.0.255", 2),  # computed
+])  # fmt: skip
+def test_what_cannot_be_monitored_is_refused(meter, what):
+    before = meter.get(meter.monitor, MONITORED)
+    assert meter.set(meter.monitor, MONITORED, monitored(*what)) == OTHER_REASON
+    assert meter.get(meter.monitor, MONITORED) == before
+
+
+def test_another_value_can_be_monitored(meter):
+    assert meter.set(meter.monitor, MONITORED, monitored(1, "0.0.96.1.0.255", 2)) == 0
+    assert meter.set(meter.monitor, THRESHOLDS, array(b"\x11\x05")) == 0
+    meter.look()
+    assert meter.set(meter.seen, 2, b"\x11\x09") == 0
+    meter.look()
+    assert meter.read(meter.seen, 2) == 1
+
+
+def test_thresholds_are_numbers(meter):
+    text = b"\x0a\x01x"
+    assert meter.set(meter.monitor, THRESHOLDS, array(text)) == OTHER_REASON
+    assert meter.set(meter.monitor, THRESHOLDS, i32(1)) == TYPE_UNMATCHED
+    assert meter.read(meter.monitor, THRESHOLDS) == [100]
+
+
+# --- Which number is greater ----------------------------------------------------------------
+
+NUMBERS = {
+    0x05: ">i", 0x06: ">I", 0x0F: ">b", 0x10: ">h", 0x11: ">B", 0x12: ">H", 0x14: ">q",
+    0x15: ">Q", 0x16: ">B", 0x17: ">f", 0x18: ">d",
+}  # fmt: skip
+
+
+@given(st.data())
+def test_numbers_are_compared_as_they_are(data):
+    tag = data.draw(st.sampled_from(sorted(NUMBERS)))
+    n = struct.calcsize(NUMBERS[tag])
+    x, y = (data.draw(st.binary(min_size=n, max_size=n)) for _ in range(2))
+    a, b = (struct.unpack(NUMBERS[tag], octets)[0] for octets in (x, y))
+    if a != a or b != b or a == b == 0:
+        return  # no number, or the two zeros
+    head = bytes((tag,))
+    assert register_monitor.is_above(b"?" + head + x, 1, head + y, 0) == (a > b)
+
+
+def test_what_is_no_number_is_never_above():
+    for tag in set(range(256)) - set(NUMBERS):
+        octets = bytes((tag,)) + b"\x01" * 9
+        assert not register_monitor.is_above(octets, 0, octets, 0)
+        assert not register_monitor.is_number(tag)
