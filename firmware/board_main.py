@@ -142,9 +142,9 @@ class Board:
             if meter.server.wanted == _OPENING and meter.server.parts:
                 # There may be no room for it beside them.
                 self.rest(True)
-            meter.work(self.links, now_ms)
-            if not meter.server.todo or meter.server.fault is not None:
-                self.rest()
+            cramped = meter.work(self.links, now_ms)
+            if cramped or not meter.server.todo:
+                self.rest(cramped)
         elif not meter.server.rests():
             self.rest()
         if meter.setup_changed:
@@ -170,7 +170,7 @@ class Board:
         for a in server.associations:
             if a.transfer:
                 return
-        server.forget(all_parts or server.fault is not None)
+        server.forget(all_parts)
         if forget(_JOBS):
             gc.collect()
 

@@ -127,20 +127,26 @@ def test_no_room_for_work_is_not_the_end_of_the_meter():
         todo = 1
         fault = on_authentication_failed = None
         tries = 0
+        room = 3
 
         def work(self):
             self.tries += 1
-            if self.tries < 3:
+            if self.tries < self.room:
                 raise MemoryError
             self.todo = 0
+
+        def refuse(self, e):
+            self.fault = e
 
     class Model:
         on_setup = None
 
     server = Server()
     meter = running.Meter(Model(), server, None, None, 0, 1)
-    meter.work([], 0)
-    assert server.todo and isinstance(server.fault, MemoryError)
-    meter.work([], 0)
-    meter.work([], 0)
-    assert not server.todo and server.tries == 3
+    assert [meter.work([], 0) for _ in range(3)] == [True, True, False]
+    assert not server.todo and server.tries == 3 and server.fault is None
+    # It hears so who asks for what finds no room in 64 turns.
+    server.todo, server.room = 1, 1000
+    for _ in range(63):
+        assert meter.work([], 0) and server.fault is None
+    assert meter.work([], 0) and isinstance(server.fault, MemoryError)

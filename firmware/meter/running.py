@@ -11,6 +11,7 @@ _TICKS_MASK = const(0x3FFFFFFF)
 _STEP_MS = const(60000)
 _SECOND_MS = const(1000)
 _MOST_WORK = const(4)  # times in one turn
+_MOST_CRAMPED = const(63)  # and one, that find no room (a mask)
 _AUTHENTICATION_FAILED = const(46)  # event code, see meter/events.py
 _DECIPHERING_FAILED = const(49)  # and the next one: replayed invocation counter
 _FAILED_AUTHENTICATIONS = const(6)  # counter, see meter/sources.py
@@ -48,6 +49,7 @@ class Meter:
         # Which of the two has been noted in this minute.
         self._noted = bytearray(2)
         self._minute = -1
+        self._tries = 0  # of work() since there was room for it
 
     def _set_up(self, row):
         self.setup_changed = True
@@ -123,18 +125,22 @@ class Meter:
     def work(self, links, now_ms):
         """Do what requests wait for, and serve them: keys, random numbers, counters to be saved.
         It may allocate; where there is no room for it the meter goes on without, and it is tried
-        again."""
+        again: True, and whoever calls lets go of what he can."""
         n = _MOST_WORK
         while n and self.server.todo:
             try:
                 self.server.work()
             except MemoryError as e:
-                self.server.fault = e
                 gc.collect()
-                return
+                self._tries = self._tries + 1 & _MOST_CRAMPED
+                if not self._tries:
+                    self.server.refuse(e)
+                return True
+            self._tries = 0
             for link in links:
                 link.poll(now_ms)
             n -= 1
+        return False
 
     def tick(self, now_ms):
         """Let the time pass that is due. now_ms: ticks of the port.

@@ -21,9 +21,9 @@ _MONITORED_VALUE = const(3)
 _ACTIONS = const(4)
 
 # Tags of numbers, a bit each from 0 on: in two's complement, with a sign of their own, without.
-_SIGNED = const(1 << 5 | 1 << 15 | 1 << 16 | 1 << 20)
-_FLOATS = const(1 << 23 | 1 << 24)
-_UNSIGNED = const(1 << 6 | 1 << 17 | 1 << 18 | 1 << 21 | 1 << 22)
+_TAGS_SIGNED = const(1 << 5 | 1 << 15 | 1 << 16 | 1 << 20)
+_TAGS_FLOAT = const(1 << 23 | 1 << 24)
+_TAGS_UNSIGNED = const(1 << 6 | 1 << 17 | 1 << 18 | 1 << 21 | 1 << 22)
 
 # monitored_value: 02 03 12 class_id 09 06 logical_name 0F attribute_index.
 _CLASS_AT = const(3)
@@ -130,7 +130,7 @@ class Handler(handler.Handler):
 
 
 def is_number(tag):
-    return tag < 25 and (_SIGNED | _FLOATS | _UNSIGNED) >> tag & 1
+    return tag < 25 and (_TAGS_SIGNED | _TAGS_FLOAT | _TAGS_UNSIGNED) >> tag & 1
 
 
 def is_above(a, apos, b, bpos):
@@ -141,11 +141,11 @@ def is_above(a, apos, b, bpos):
     n = _LENGTHS[tag]
     apos += 1
     bpos += 1
-    if not _UNSIGNED >> tag & 1 and (a[apos] ^ b[bpos]) & 0x80:
+    if not _TAGS_UNSIGNED >> tag & 1 and (a[apos] ^ b[bpos]) & 0x80:
         # One of them is negative.
         return b[bpos] & 0x80 != 0
     d = compare(a, apos, b, bpos, n)
-    if _FLOATS >> tag & 1 and a[apos] & 0x80:
+    if _TAGS_FLOAT >> tag & 1 and a[apos] & 0x80:
         d = -d
     return d > 0
 

@@ -62,8 +62,7 @@ _SECURITY = const(8)
 _PRE_ESTABLISHED = const(9)
 _TRANSFER = const(4096)  # todo: buffers are wanted
 _LOAD = const(8192)  # todo: a part is wanted
-_REFUSE = const(16384)  # todo: there is no room for it, and who has asked is to hear so,
-_MOST_TRIES = const(63)  # after so many tries and one (a mask)
+_REFUSE = const(16384)  # todo: there is no room for it, see refuse()
 _STEPS = const(128)  # todo: others are served meanwhile, see security_work.py
 
 # Room in tx before the body of a reply: APDU headers, ciphering, frame header.
@@ -140,7 +139,7 @@ class Server:
         self.wanted = self._class = self._client = None
         model.part = self.part
         model.wants = self.wants
-        self.todo = self._tries = 0
+        self.todo = 0
         self.wants_transfer = None  # the association that has to have a Transfer, see gbt.py
         self.gbt_len = limits[4]
         make = Association
@@ -410,20 +409,18 @@ class Server:
         """Do what requests are waiting for, if todo. It may allocate, and save the state."""
         if self.todo & _LOAD:
             self.todo &= ~_LOAD
-            try:
-                self.load(self.wanted)
-            except MemoryError:
-                self._tries = self._tries + 1 & _MOST_TRIES
-                if not self._tries:
-                    self.todo |= _REFUSE
-                raise
-            self._tries = 0
+            self.load(self.wanted)
             self.wanted = None
         if self.todo & _TRANSFER:
             self.todo &= ~_TRANSFER
             self.wants_transfer.make_transfer()
         if self.secured is not None:
             self.secured.work()
+
+    def refuse(self, e):
+        """There is no room for what is wanted, again and again: who asks next hears so."""
+        self.todo |= _REFUSE
+        self.fault = e
 
     def more(self, channel):
         """After a reply of this channel, while channel.more: the one that follows without a
