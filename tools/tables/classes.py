@@ -159,8 +159,10 @@ def load_version(document, path, table, c):
             raise document.error(
                 (*where, "enum"), "no table [enums.%s]; expected it in this file" % a.enum
             )
-        if a.computed and not v.module:
-            raise document.error(where, "%s is computed; expected a module that does it" % a.name)
+        for flag in ("computed", "check", "changed", "patched"):
+            if getattr(a, flag) and not v.module:
+                message = "%s has %s = true; expected a module that does it" % (a.name, flag)
+                raise document.error(where, message)
         restrict(a, c.enums.get(a.enum))
         v.attributes[a.index] = a
     if 1 not in v.attributes or v.attributes[1].name != "logical_name":
