@@ -55,9 +55,11 @@ class Talk:
 
 
 class Meter:
-    """image: as it was saved, what a restart finds."""
+    """image: as it was saved, what a restart finds. storage: of profiles, if there are some."""
 
-    def __init__(self, path=HERE / "definitions/small.toml", handlers=HANDLERS, image=None):
+    def __init__(
+        self, path=HERE / "definitions/small.toml", handlers=HANDLERS, image=None, storage=None
+    ):
         definition = types.SimpleNamespace(**packed(path))
         if handlers is not None:
             definition.HANDLERS = tuple(h if h in handlers else "" for h in definition.HANDLERS)
@@ -68,6 +70,7 @@ class Meter:
         self.model.aes = ciphers.aes
         self.model.new_hash = ciphers.new_hash
         self.model.random_fill = port.random_fill
+        self.model.storage = storage
         self.model.save = self.save
         self.server = Server(self.model)
         self.model.start()
