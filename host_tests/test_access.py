@@ -720,16 +720,15 @@ def test_classes_that_sleep_are_woken_for_what_needs_them():
     assert t.say("6200").startswith("63")
     meter.server.forget()
     t.open(conformance="7EFF5F")
-    row = meter.model.find_any(bytes.fromhex(CURRENT.replace(" ", "")), 0)
-    assert meter.model.sleeps(row) == "association_ln"
+    assert meter.model.handler("association_ln") is None
     assert ask(t, [G, (spec(GET, CURRENT, 1), NULL), (spec(GET, NOWHERE), NULL)]).results == [
         (GET, 0), (GET, 0), (GET, 4)
     ]  # fmt: skip
-    assert meter.model.sleeps(row) == "association_ln"
+    assert meter.model.handler("association_ln") is None
     assert "dlms.set" not in meter.server.parts and "dlms.action" not in meter.server.parts
     by_class = (spec(GET_SELECTION, CURRENT, 2, "02 0101 120003"), NULL)
     assert ask(t, [G, by_class, S]).results == [(GET, 0), (GET, 0), (SET, 0)]
-    assert not meter.model.sleeps(row)
+    assert meter.model.handler("association_ln") is not None
     assert "dlms.set" in meter.server.parts
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Requests to all class modules on MicroPython with the heap locked; the same answers as here.
+"""Which class modules a request needs; and requests to all of them on MicroPython with the heap
+locked, and the same answers as here.
 
-The requests are made from the tests of the modules: their objects, and what they ask for.
+These are made from the tests of the modules: their objects, and what they ask for.
 """
 
 import subprocess
@@ -76,6 +77,43 @@ class Log(fakes.Meter):
     def run(self, seconds, step=1):
         super().run(seconds)
         self.log.append(("run", seconds, 0, 0, b"", 0, 0))
+
+
+ALL, NOBODY = "", None
+
+# Class, is it a method: what is woken where everything sleeps, and where its own is there.
+WAKES = {
+    (1, False): (NOBODY, NOBODY),
+    (3, False): ("register", NOBODY),
+    (3, True): ("register", NOBODY),
+    (7, False): (NOBODY, NOBODY),
+    (7, True): (ALL, ALL),
+    (9, False): (NOBODY, NOBODY),
+    (9, True): (ALL, ALL),
+    (62, False): (ALL, ALL),
+    (62, True): (ALL, ALL),
+}
+
+
+@pytest.mark.parametrize("class_id, method", WAKES)
+def test_what_a_request_wakes(class_id, method):
+    """Profile generic and Script table never sleep: others do, that their methods come to."""
+    m = fakes.Meter(test_compact_data.OBJECTS, test_compact_data.HEAD)
+    model = m.model
+    row = model.rows(class_id)[0]
+    wanted = []
+    model.wants = wanted.append
+    for all_sleep in True, False:
+        model.sleep()
+        if not all_sleep:
+            model.awake(row)
+        wanted.clear()
+        name = WAKES[class_id, method][0 if all_sleep else 1]
+        assert model.wakes(row, method) is (name is not NOBODY)
+        assert wanted == ([] if name is NOBODY else [name])
+    model.wake()
+    wanted.clear()
+    assert not model.wakes(row, method) and not wanted
 
 
 def get_all(m, row):

@@ -19,6 +19,7 @@ package(
         "association_sn.py",
         "calendar.py",
         "certificate_fields.py",
+        "class_modules.py",
         "clock.py",
         "compact_capture.py",
         "compact_data.py",

@@ -7,6 +7,7 @@ tables and the values that nobody changes stay where the definition is. After bo
 allocates but put_bytes(), rows() and integers of 30 bits and more on 32-bit boards.
 """
 
+from cosem.class_modules import ClassModules
 from dlms import types
 from dlms.axdr import get_u32
 from dlms.prim import compare, copy, find
@@ -16,7 +17,6 @@ from micropython import const
 # Fields of a row of the object table.
 _ROW_SHIFT = const(4)
 _ROW_VERSION = const(8)
-_ROW_HANDLER = const(9)
 _ROW_N_ATTRIBUTES = const(10)
 _ROW_N_METHODS = const(11)
 _ROW_FIRST_ENTRY = const(12)
@@ -58,7 +58,7 @@ _LONG64 = const(0x14)
 _OCTET_STRING = const(0x09)
 
 
-class Model:
+class Model(ClassModules):
     """All objects of a definition, their values, and the handlers of their classes."""
 
     # Handed in by the firmware, with on_security() (of the class: room in an instance only then).
@@ -72,7 +72,6 @@ class Model:
         self.definition = definition
         self.limits = definition.LIMITS
         self.configs = definition.ASSOCIATIONS
-        self.handler_names = definition.HANDLERS
         self.system_title = definition.SYSTEM_TITLE
         self.image = bytearray(definition.RAM)
         self.rom = definition.ROM
@@ -108,59 +107,7 @@ class Model:
         self.item = bytearray(_ITEM_MAX)
         # A stream of the model's own, for values that are read and methods that are run.
         self._stream = Stream(self)
-        # By the number in the object table; None: a class that has no module, or one that sleeps.
-        self.handlers = [None] * len(self.handler_names)
-        self.short_handler = definition.SHORT_HANDLER
-        self.asleep = False
-        self.wake()
-
-    def wake(self, only=""):
-        """Have all class modules, or one of them. Once it has slept, one that only clients with
-        short names see is woken for these alone. Allocates."""
-        short = self.short_handler if self.asleep else -1
-        for i, name in enumerate(self.handler_names):
-            if name and (name == only if only else i != short):
-                if self.handlers[i] is None:
-                    self.handlers[i] = self.load("cosem." + name).Handler(self)
-                self.handlers[i].wake()
-        if not only:
-            self.asleep = False
-
-    def sleep(self):
-        """Let go of the class modules that only requests need (Handler.sleeps())."""
-        self.asleep = True
-        for i, handler in enumerate(self.handlers):
-            if handler is not None and handler.sleeps():
-                self.handlers[i] = None
-
-    def sleeps(self, row):
-        """The name of the module of an object's class if it sleeps, else an empty one."""
-        i = self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]
-        return self.handler_names[i] if self.handlers[i] is None else ""
-
-    def load(self, name):
-        """The module of this name, as "dlms.set". Allocates."""
-        return getattr(__import__(name), name[name.find(".") + 1 :])
-
-    def part(self, name):
-        """As Server.part(), which takes its place in a model that has a server."""
-        return self.load(name)
-
-    def wants(self, name):
-        """As Server.wants(), likewise."""
-        self.wake(name)
-
-    def start(self):
-        """Let the handlers prepare their objects; once, after the firmware has set its hooks."""
-        for row in range(self.n_rows()):
-            handler = self.handlers[self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]]
-            if handler is not None:
-                handler.start(row)
-
-    def tick(self, now):
-        for handler in self.handlers:
-            if handler is not None:
-                handler.tick(now)
+        ClassModules.__init__(self, definition)
 
     # --- Where things are -------------------------------------------------------------------
 
@@ -210,23 +157,6 @@ class Model:
 
     def n_methods(self, row):
         return self.objects[(row << _ROW_SHIFT) + _ROW_N_METHODS]
-
-    def handler_of(self, row):
-        return self.handlers[self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]]
-
-    def awake(self, row):
-        """As handler_of(); one that sleeps is woken, for what is no request."""
-        name = self.sleeps(row)
-        if name:
-            self.wake(name)
-        return self.handler_of(row)
-
-    def handler(self, name):
-        """The handler that module `name` of cosem gave, or None."""
-        for i in range(len(self.handler_names)):
-            if self.handler_names[i] == name:
-                return self.handlers[i]
-        return None
 
     def entry(self, row, attribute):
         """Offset of the entry of an attribute (1..) in the attribute table."""

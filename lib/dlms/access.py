@@ -86,10 +86,9 @@ _BY_STEPS = const(-3)
 _NO_ROW = const(-1)
 _COMPUTED = const(0)  # kind of the attribute table, see cosem/model.py
 
-# What sets, and what acts, where a list has that; classes that read or run others.
+# What sets, and what acts, where a list has that.
 _SETS = "dlms.set"
 _ACTS = "dlms.action"
-_READERS = (7, 9, 62)  # Profile generic, Script table, Compact data
 
 _CLOCK = b"\x00\x08\x00\x00\x01\x00\x00\xff"
 _TIME = const(2)
@@ -233,16 +232,14 @@ def _wakes(a, buf, at, n):
     model = a.model
     while n:
         row = a.locate(buf, at + 1)
-        name = model.sleeps(row) if row >= 0 else ""
-        if name:
-            attribute = buf[at + 9]
-            # A value at rest needs no class.
-            if (
-                buf[at] != _GET
-                or not 0 < attribute <= model.n_attributes(row)
-                or model.kind(row, attribute) == _COMPUTED
-            ):
-                model.wants("" if model.class_id(row) in _READERS else name)
+        attribute = buf[at + 9]
+        # A value at rest needs no class.
+        if row >= 0 and (
+            buf[at] != _GET
+            or not 0 < attribute <= model.n_attributes(row)
+            or model.kind(row, attribute) == _COMPUTED
+        ):
+            if model.wakes(row, buf[at] == _ACTION):
                 return True
         at = _after(buf, at, len(buf))
         n -= 1

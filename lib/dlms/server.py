@@ -37,10 +37,9 @@ _SERVICES = (
     (0xD9, 0x000040, "dlms.access"),
 )
 _CONFORMANCE_ACCESS = const(0x000040)
-_SET_REQUEST = const(0xC1)
+_ACTION_REQUEST = const(0xC3)
 _ACCESS_REQUEST = const(0xD9)
 _NORMAL = const(1)
-_READERS = (7, 9, 62)  # Profile generic, Script table, Compact data
 _OPENING = "dlms.opening"
 _SHORT_NAMES = "dlms.short_names"
 _ASSOCIATION_SN = "association_sn"
@@ -186,19 +185,12 @@ class Server:
 
     def _wakes(self, a, buf, pos, end):
         """Has the class of a SET or ACTION to be woken first? All are for several objects, for a
-        request in blocks, and where methods read and run others."""
-        model = self.model
+        request in blocks."""
         if buf[pos] == _ACCESS_REQUEST:
             return False  # it sees to that
         if end - pos > 11 and buf[pos + 1] == _NORMAL:
             row = a.locate(buf, pos + 3)
-            if row < 0:
-                return False
-            if buf[pos] == _SET_REQUEST or model.class_id(row) not in _READERS:
-                name = model.sleeps(row)
-                if name:
-                    self.wants(name)
-                return name != ""
+            return row >= 0 and self.model.wakes(row, buf[pos] == _ACTION_REQUEST)
         self.wants("")
         return True
 

@@ -24,7 +24,6 @@ _LONG_GET_ABORTED = const(15)
 _OTHER_REASON = const(250)
 _TEMPORARY_FAILURE = const(2)
 _LATER = const(255)  # no result: the class module needs a job first
-_READER = const(62)  # Compact data
 _ASLEEP = const(254)  # no result: the class module has to be loaded first
 
 _KIND = const(0x0F)
@@ -393,12 +392,9 @@ class Stream:
             self.phase = _ITEMS
             if self.association is None:
                 return model.awake(self.row).open(self)
-            handler = model.handler_of(self.row)
-            if handler is None:
-                # One that reads others finds all of them.
-                model.wants("" if model.class_id(self.row) == _READER else model.sleeps(self.row))
+            if model.asleep and model.wakes(self.row):
                 return _ASLEEP
-            return handler.open(self)
+            return model.handler_of(self.row).open(self)
         if kind == _LOGICAL_NAME:
             self.phase = _NAME
             return _SUCCESS

@@ -106,10 +106,7 @@ def wakes(a, buf, pos, n):
         if found < 0:
             return False
         if not found & _METHOD:
-            name = model.sleeps(found >> 8)
-            if name:
-                model.wants(name)
-            return name != ""
+            return model.wakes(found >> 8)
     model.wants("")
     return True
 
