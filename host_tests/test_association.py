@@ -202,6 +202,60 @@ def test_users_of_the_version_before(tmp_path):
     assert aare(1, 6) in users_talk(b"\x06", meter)[1]
 
 
+OLD = """name = "old"
+limits = {associations = 1, work_len = 512, max_send_pdu = 500, max_receive_pdu = 500}
+[[device]]
+name = "one"
+sap = 1
+[access]
+all = {client = "r w x"}
+own = {client = "r:1-6,8 w:7"}
+[[association]]
+device = "one"
+client_sap = 16
+object = "0.0.40.0.0"
+mechanism = 1
+role = "client"
+conformance = ["get", "set"]
+[[objects]]
+device = "one"
+list = [
+{class = 1, obis = "0.0.42.0.0", access = "all", value = "octet-string:PMT0000000000001"},
+{class = 15, version = 0, obis = "0.0.40.0.0", access = "own", LLS_secret = "12345678"},
+]
+"""
+
+
+def test_the_object_of_version_0(tmp_path):
+    """Rights of methods are booleans, and names of contexts structures (IEC 62056-6-2, 5.4.5)."""
+    (tmp_path / "old.toml").write_text(OLD)
+    t = Meter(tmp_path / "old.toml", handlers=None).talk(client=16)
+    assert ACCEPTED in t.open()
+
+    def get(k):
+        return t.say("C001C1 000F 0000280000FF %02X 00" % k)[8:]
+
+    def rights(*modes):
+        return "01%02X" % len(modes) + "".join(
+            "02030F%02X16%02X00" % (k, mode) for k, mode in enumerate(modes, 1)
+        )
+
+    assert get(2) == (
+        "0102"
+        "02041200011100090600002A0000FF0202" + rights(1, 3) + "0100"
+        "020412000F110009060000280000FF0202" + rights(1, 1, 1, 1, 1, 1, 2, 1)
+        + "0104" + "".join("02020F%02X0300" % k for k in (1, 2, 3, 4))
+    )  # fmt: skip
+    assert get(3) == "02020F10120001"
+    assert get(4) == "0207110211101202F41105110811011101"
+    assert get(6) == "0207110211101202F41105110811021101"
+    assert get(8) == "1602"
+    assert t.say("C101C1 000F 0000280000FF 07 00 09 04 31323334") == "C501C100"
+    t.say("6200")
+    assert ACCEPTED not in t.open()
+    assert ACCEPTED in t.open(secret=b"1234")
+
+
 @pytest.mark.parametrize("user_id", [None, b"\x06", b"\x00"])
 def test_other_users_are_not_recognised(user_id):
     t, got = users_talk(user_id)
