@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes lib/cosem/classes/README.md: what there is of each version of each interface class, and
+how sure the class file is of it.
+
+    python3 tools/class_page.py            write it
+    python3 tools/class_page.py --check    exit code 1 if it does not say what the files say
+
+CPython >= 3.11, standard library only.
+"""
+
+import argparse
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import tables
+from bootstrap import ROOT, say
+
+PAGE = os.path.join(ROOT, "lib", "cosem", "classes", "README.md")
+LEVELS = ("high", "medium", "low")
+_HEAD = """# Interface classes
+
+Made by `tools/class_page.py` of the files beside it, one a class. Each of %d classes in %d
+versions can be an object of a definition: its attributes are read, set with their types and
+ranges checked, and have their short names.
+
+*Behaves* names the module in `lib/cosem` that acts on the values. Without one the class keeps
+what is set and nothing is behind it: its methods answer other-reason. Of *attributes* those in
+brackets are computed. *Confidence*: how well public sources bear the version out, as they are no
+copies of the standard; then the attributes and methods (a2, m1) that are less certain than that.
+
+| class | version | clause | attributes | methods | behaves | confidence |
+|---|---|---|---|---|---|---|
+"""
+
+
+def less_certain(v):
+    """Text of the attributes and methods that are less certain than their version."""
+    found = {}
+    for letter, members in (("a", v.attributes), ("m", v.methods)):
+        for k, member in members.items():
+            if LEVELS.index(member.confidence) > LEVELS.index(v.confidence):
+                found.setdefault(member.confidence, []).append("%s%d" % (letter, k))
+    return "".join(
+        "; %s: %s" % (level, ", ".join(found[level])) for level in LEVELS[1:] if level in found
+    )
+
+
+def row(c, v):
+    """The line of a version."""
+    computed = sum(a.computed for a in v.attributes.values())
+    return "| %d %s | %d%s | %s | %d%s | %s | %s | %s%s |\n" % (
+        c.class_id,
+        v.name,
+        v.version,
+        "" if v is c.current else ", older",
+        v.clause,
+        len(v.attributes),
+        " (%d)" % computed if computed else "",
+        len(v.methods) or "",
+        v.module,
+        v.confidence,
+        less_certain(v),
+    )
+
+
+def text():
+    """The page."""
+    classes = tables.load_classes()
+    versions = [(c, v) for c in classes.values() for _, v in sorted(c.versions.items())]
+    return _HEAD % (len(classes), len(versions)) + "".join(row(*which) for which in versions)
+
+
+def main(arguments):
+    p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    p.add_argument("--check", action="store_true", help="write nothing; is it up to date?")
+    options = p.parse_args(arguments)
+    wanted = text()
+    there = ""
+    if os.path.exists(PAGE):
+        with open(PAGE, encoding="utf-8") as f:
+            there = f.read()
+    if there == wanted:
+        return 0
+    if options.check:
+        say("%s: not up to date; run tools/class_page.py." % os.path.relpath(PAGE))
+        return 1
+    with open(PAGE, "w", encoding="utf-8") as f:
+        f.write(wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
