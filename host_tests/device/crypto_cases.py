@@ -34,7 +34,6 @@ def use_loops():
             "copy",
             "counters",
             "ghash",
-            "new_table",
             "nonce",
             "put_tag",
             "reveal",

@@ -39,30 +39,19 @@ ciphertext and tag (CPython, by OpenSSL), that; this form allocates.
 from micropython import const
 
 try:
-    from crypto._gcm_viper import (
-        counters,
-        ghash,
-        new_table,
-        nonce,
-        put_tag,
-        reveal,
-        set_table,
-        xor,
-    )
-    from crypto._gcm_viper import copy  # also for keywrap.py and sha2.py
+    from crypto import _gcm_viper as _form
 except (ImportError, AttributeError, SyntaxError, ValueError, NameError):
     # No viper in this runtime, or native code of another architecture.
-    from crypto._gcm_loop import (
-        counters,
-        ghash,
-        new_table,
-        nonce,
-        put_tag,
-        reveal,
-        set_table,
-        xor,
-    )
-    from crypto._gcm_loop import copy
+    from crypto import _gcm_loop as _form
+
+copy = _form.copy  # also for keywrap.py and sha2.py
+counters = _form.counters
+ghash = _form.ghash
+nonce = _form.nonce
+put_tag = _form.put_tag
+reveal = _form.reveal
+set_table = _form.set_table
+xor = _form.xor
 
 # So many blocks of key stream at a time, the first for the tag.
 _N_BLOCKS = const(4)
@@ -80,7 +69,7 @@ _CLOSED = const(-2)  # none do, and their last block is filled up
 _stream = bytearray(_STREAM_LEN)
 _blocks = tuple(memoryview(_stream)[: n * 16] for n in range(_N_BLOCKS + 1))
 _y = bytearray(16)
-_table = new_table()
+_table = _form.new_table()
 _holder = 0
 _iv = bytearray(12)
 # The object that seal() or open() has had last, and the state of GHASH behind it, with its first

@@ -27,34 +27,21 @@ Positions are not checked by the viper form: callers have checked them.
 """
 
 try:
-    from dlms._prim_viper import compare, copy, count, crc16, fill, find, gap, readable, same, xor
+    from dlms import _prim_viper as _form
 except (ImportError, AttributeError, SyntaxError, ValueError, NameError):
     # No viper in this runtime, or native code of another architecture.
     try:
-        from dlms._prim_host import (
-            compare,
-            copy,
-            count,
-            crc16,
-            fill,
-            find,
-            gap,
-            readable,
-            same,
-            xor,
-        )
+        from dlms import _prim_host as _form
     except ImportError:
-        from dlms._prim_loop import (
-            compare,
-            copy,
-            count,
-            crc16,
-            fill,
-            find,
-            gap,
-            readable,
-            same,
-            xor,
-        )
+        from dlms import _prim_loop as _form
 
-__all__ = ("compare", "copy", "count", "crc16", "fill", "find", "gap", "readable", "same", "xor")
+compare = _form.compare
+copy = _form.copy
+count = _form.count
+crc16 = _form.crc16
+fill = _form.fill
+find = _form.find
+gap = _form.gap
+readable = _form.readable
+same = _form.same
+xor = _form.xor
