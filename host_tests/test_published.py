@@ -217,8 +217,9 @@ def test_general_glo_of_notifications(name):
     title = wanted[2:10]
     at = 11 if wanted[10] < 0x80 else 11 + (wanted[10] & 0x7F)
     aad = bytearray(b"\0" + bytes.fromhex(v["keys"].get("ak", "00" * 16)))
-    a.context.unicast = key = ciphering.Key(e.meter.model.aes(bytes.fromhex(v["keys"]["ek"])), aad)
-    key.tx[:] = wanted[at + 1 : at + 5]
+    aes = e.meter.model.aes(bytes.fromhex(v["keys"]["ek"]))
+    tx = bytearray(wanted[at + 1 : at + 5])
+    a.context.unicast = ciphering.Key(aes, aad, tx, b"\xff" * 4)
     plain = bytes.fromhex(v["plain"])
     buf = bytearray(32) + plain + bytearray(12)
     a.form = 3  # of ciphering.py: general-glo

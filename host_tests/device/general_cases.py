@@ -111,8 +111,11 @@ def side(v):
     a.context = context = Context(0, v["suite"])
     context.loaded = True
     context.aad = bytearray(b"\0" + keys.get("ak", bytes(16)))
-    context.unicast = Key(ciphers.aes(keys.get("ek", bytes(16))), context.aad)
-    context.unicast.rx_end[:] = context.unicast.tx_end[:] = b"\xff\xff\xff\xfd"
+    tx_end = b"\xff\xff\xff\xfd"
+    context.unicast = Key(
+        ciphers.aes(keys.get("ek", bytes(16))), context.aad, bytearray(4), tx_end
+    )
+    context.unicast.rx_end[:] = tx_end
     if "kek" in keys:
         a.model.kek_octets = keys["kek"]
     certificates.own = lambda m, row, kind: keys.get(("server_signs", "server_agrees")[kind])

@@ -169,10 +169,7 @@ class Handler(Base):
         return self._new_key(octets, self._contexts[row].aad)
 
     def _new_key(self, octets, aad):
-        key = self._ciphering.Key(self.model.aes(octets), aad)
-        key.tx = self._tx
-        key.tx_end = self._tx_end
-        return key
+        return self._ciphering.Key(self.model.aes(octets), aad, self._tx, self._tx_end)
 
     def _octets(self, context, key_id):
         at = self.model.state(context.row, _KEYS) + key_id * _KEY_ROOM

@@ -73,18 +73,18 @@ _PORTION = const(64)
 
 
 class Key:
-    """An encryption key with an authentication key: its AES-GCM and its counters. 600 octets on a
-    board of 32 bits, most of them the AES object."""
+    """An encryption key with an authentication key: its AES-GCM and its counters. 500 octets on a
+    board of 32 bits, most of them the AES object. tx and tx_end are those of the whole meter."""
 
-    def __init__(self, aes, aad):
+    def __init__(self, aes, aad, tx, tx_end):
         self.gcm = gcm.new(aes)
         self.aad = aad
         self.rx = bytearray(_COUNTER_LEN)
         self.rx_before = bytearray(_COUNTER_LEN)  # rx, before a request that opens, see hls.py
-        self.tx = bytearray(_COUNTER_LEN)
+        self.tx = tx
+        self.tx_end = tx_end
         # A dedicated key lives as long as its association: nothing of it is saved.
         self.rx_end = bytearray(_NEVER)
-        self.tx_end = bytearray(_LAST_TX)
         # Where the image shows rx to clients, -1: nowhere.
         self.shown = -1
 

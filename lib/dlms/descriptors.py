@@ -59,6 +59,9 @@ def quick(a, buf, pos, selection, out, at, end):
     Copies the value that the descriptor buf[pos:] names to out[at:end] and returns its end.
     -1: it is special (selection: a part of it), or refused; the Stream takes the long way and
     finds out why.
+
+    variables.quick() ends with the same lines: a function of both would be one call more for each
+    value that is read, 12 us of 277 for a GET on a Cortex-M3.
     """
     if selection:
         return -1
