@@ -17,6 +17,7 @@ allocate, or to be saved first, is done by work(). In front of tx_pos are 32 oct
 from dlms import exceptions
 from dlms.association import Association
 from dlms.axdr import get_small_u32
+from dlms.channel import Channel
 from dlms.get import request as _get
 from dlms.guard import Guard
 from dlms.prim import find
@@ -49,7 +50,6 @@ _SECURED = "dlms.secured"
 _IDLE = const(0)
 _PENDING = const(1)
 _OPEN = const(2)
-_ABORTED = const(6)
 # Fields of a row of ASSOCIATIONS.
 _CLIENT_SAP = const(0)
 _DEVICE = const(1)
@@ -64,54 +64,7 @@ _LOAD = const(8192)  # todo: a part is wanted
 _REFUSE = const(16384)  # todo: there is no room for it, see refuse()
 _STEPS = const(128)  # todo: others are served meanwhile, see security_work.py
 
-# Room in tx before the body of a reply: APDU headers, ciphering, frame header.
-_HEADROOM = const(64)
 _CURRENT_ASSOCIATION = b"\x00\x0f\x00\x00\x28\x00\x00\xff"
-
-
-class Channel:
-    """The server's side of one link.
-
-    tx, tx_pos       the reply; max_pdu: the longest
-    more             not None: another reply follows without a request, see Server.more()
-    max_receive_pdu  the longest request, for the profile to make its buffer
-    gate             the communication port that it is part of, see guard.py
-    full             nobody gets an association here, but hears so
-    """
-
-    full = False
-
-    def __init__(self, server, max_pdu, max_receive_pdu, tx=None):
-        self.server = server
-        self.max_pdu = max_pdu
-        self.max_receive_pdu = max_receive_pdu
-        self.tx = tx or bytearray(_HEADROOM + max_pdu)
-        self.tx_pos = _HEADROOM
-        self.last = None
-        self.more = None  # the association whose next reply follows without a request
-        self.gate = server.guard.anywhere
-
-    def in_use(self):
-        """Has a client an association here?"""
-        for a in self.server.associations:
-            if a.channel is self:
-                return True
-        gateway = self.server.gateway
-        return gateway is not None and gateway.serves(self)
-
-    def release(self):
-        """The link is gone: drop its associations."""
-        self.last = self.more = None
-        if self.server.gateway is not None:
-            self.server.gateway.release(self)
-        for a in self.server.associations:
-            if a.channel is self:
-                a.event(_ABORTED)
-
-    def reply(self, start, end):
-        """tx[start:end] is the reply; returns its length."""
-        self.tx_pos = start
-        return end - start
 
 
 class Server:
