@@ -15,8 +15,27 @@ one as long as the other, 1 to 32 octets; None: this meter has no such mechanism
 """
 
 from crypto import hashes
+from dlms import exceptions
 from dlms.prim import compare, copy, same
 from micropython import const
+
+# The ACTION of pass 3: reply_to_HLS_authentication of the current association, with a parameter.
+_ACTION_REQUEST = const(0xC3)
+_ACTION_RESPONSE = const(0xC7)
+_ACTION_NORMAL = const(1)
+_REPLY_TO_HLS = b"\x00\x0f\x00\x00\x28\x00\x00\xff\x01\x01\x09"
+_REPLY_TO_HLS_LEN = const(11)
+_READ_WRITE_DENIED = const(3)
+_OCTET_STRING = const(9)
+
+# Of server.py: where the body of a reply begins, in every channel.
+_HEADROOM = const(64)
+# State and events of association.py.
+_IDLE = const(0)
+_HLS_PASSED = const(4)
+_HLS_FAILED = const(5)
+_PASS_3 = const(4)  # what a job is about, see secured_association.py
+_MECHANISM = const(3)  # field of a row of ASSOCIATIONS in the definition
 
 _MANUFACTURERS = const(2)
 _MD5 = const(3)
@@ -67,7 +86,7 @@ def begin(a, buf, pos, end, random):
     a.n_ctos = n
     a.n_stoc = n if n > _SHORTEST_OF_OURS else _SHORTEST_OF_OURS
     copy(work, _STOC, random, 0, a.n_stoc)
-    a.ready = a.config[3] == _GMAC or a.config[3] == _ECDSA
+    a.ready = a.config[_MECHANISM] == _GMAC or a.config[_MECHANISM] == _ECDSA
 
 
 def put_challenge(a, tx, pos):
@@ -81,7 +100,7 @@ def compute(a, secret, title, new_hash):
     work = a.work
     ctos = bytes(work[_CTOS : _CTOS + a.n_ctos])
     stoc = bytes(work[_STOC : _STOC + a.n_stoc])
-    mechanism = a.config[3]
+    mechanism = a.config[_MECHANISM]
     client = bytes(a.title)
     if not secret:
         # One of no length opens nothing.
@@ -146,7 +165,7 @@ def passes(a, key, suite, buf, pos, end):
     # Both challenges the same: whoever reflects ours knows nothing.
     if a.n_ctos == a.n_stoc and compare(work, _CTOS, work, _STOC, a.n_ctos) == 0:
         return 0
-    if a.config[3] != _GMAC:
+    if a.config[_MECHANISM] != _GMAC:
         return 1 if 0 < n == a.n_digest and same(work, _EXPECTED, buf, pos, n) else 0
     if key is None or n != _GMAC_LEN or buf[pos] != _AUTHENTICATED | suite:
         return 0
@@ -167,7 +186,7 @@ def passes(a, key, suite, buf, pos, end):
 
 def put_reply(a, key, suite, title, tx, pos):
     """f(CtoS) at tx[pos:]; returns its end, or -1: no counter is left."""
-    if a.config[3] != _GMAC:
+    if a.config[_MECHANISM] != _GMAC:
         copy(tx, pos, a.work, _REPLY, a.n_digest)
         return pos + a.n_digest
     if key.exhausted():
@@ -179,3 +198,72 @@ def put_reply(a, key, suite, title, tx, pos):
     n = key.authenticate(title, tx, end, end + a.n_ctos)
     copy(tx, end, tx, n - _TAG_LEN, _TAG_LEN)
     return end + _TAG_LEN
+
+
+def pass_3(security, channel, a, buf, pos, end):
+    """Serve buf[pos:end] in an association that waits for it: nothing but
+    reply_to_HLS_authentication is, until it has been done right."""
+    server = channel.server
+    short = None
+    if a.own_name:
+        short = server.part("dlms.short_names")
+        if short is None:
+            return -1
+    at = _proof(buf, pos, end) if short is None else short.proof(a, buf, pos, end)
+    if at < 0 or buf[at] != end - at - 1:
+        if short is not None:
+            return short.not_yet(channel, buf[pos])
+        return exceptions.no_association(channel, buf[pos])
+    context = a.context or security.context_of(a.config)
+    key = context.unicast if context is not None else None
+    suite = context.suite if context is not None else 0
+    by_job = a.config[_MECHANISM] == _ECDSA
+    if by_job:
+        good = a.code if a.asks else a.ask(_PASS_3, buf, at + 1, end)
+    else:
+        good = passes(a, key, suite, buf, at + 1, end)
+    if good < 0:
+        return -1
+    tx = channel.tx
+    start = _HEADROOM
+    tx[start] = _ACTION_RESPONSE
+    tx[start + 1] = _ACTION_NORMAL
+    tx[start + 2] = buf[pos + 2]
+    after = -1
+    if good and by_job:
+        after = start + 8 + len(a.octets)
+        copy(tx, start + 8, a.octets, 0, len(a.octets))
+    elif good:
+        after = put_reply(a, key, suite, a.model.system_title, tx, start + 8)
+    if after < 0:
+        server.authentication_failed(a, a.config)
+        a.event(_HLS_FAILED)
+        if a.state == _IDLE:
+            channel.last = None
+        if short is not None:
+            return short.pass_4(channel, buf[pos], start + 8, -1)
+        tx[start + 3] = _READ_WRITE_DENIED
+        tx[start + 4] = 0
+        return channel.reply(start, start + 5)
+    server.guard.passed(a, a.config)
+    a.event(_HLS_PASSED)
+    if short is not None:
+        return short.pass_4(channel, buf[pos], start + 8, after)
+    tx[start + 3] = 0
+    tx[start + 4] = 1
+    tx[start + 5] = 0
+    tx[start + 6] = _OCTET_STRING
+    tx[start + 7] = after - start - 8
+    return channel.reply(start, after)
+
+
+def _proof(buf, pos, end):
+    """Where the length of f(StoC) is, if this is the ACTION of pass 3; else -1."""
+    if (
+        end - pos < 4 + _REPLY_TO_HLS_LEN
+        or buf[pos] != _ACTION_REQUEST
+        or buf[pos + 1] != _ACTION_NORMAL
+        or compare(buf, pos + 3, _REPLY_TO_HLS, 0, _REPLY_TO_HLS_LEN) != 0
+    ):
+        return -1
+    return pos + 3 + _REPLY_TO_HLS_LEN

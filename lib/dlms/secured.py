@@ -18,7 +18,6 @@ from micropython import const
 _RLRQ = const(0x62)
 _GET_REQUEST = const(0xC0)
 _ACTION_REQUEST = const(0xC3)
-_ACTION_RESPONSE = const(0xC7)
 _UNCONFIRMED_WRITE_REQUEST = const(0x16)
 _CONFIRMED = const(0x40)  # of invoke_id_and_priority
 _EXCEPTION_RESPONSE = const(0xD8)
@@ -26,12 +25,9 @@ _EXCEPTION_RESPONSE = const(0xD8)
 _HEADROOM = const(64)
 
 # States and events of association.py.
-_IDLE = const(0)
 _PENDING = const(1)
 _OPEN = const(2)
 _RLRQ_RECEIVED = const(3)
-_HLS_PASSED = const(4)
-_HLS_FAILED = const(5)
 _ABORTED = const(6)
 
 # Forms of ciphering.py; from _GENERAL on there is a tag for any APDU.
@@ -43,7 +39,6 @@ _BY_JOB = const(6)  # and those of general.py
 # What jobs are about, see secured_association.py.
 _PEEL = const(2)
 _SEAL = const(3)
-_PASS_3 = const(4)
 
 _ACCESS_REQUEST = const(0xD9)
 _GENERAL_GLO = const(0xDB)
@@ -58,13 +53,6 @@ _SIGNED = const(4)
 _NOT_SUPPORTED = const(2)
 _DECIPHERING_ERROR = const(5)
 
-# The ACTION of pass 3: reply_to_HLS_authentication of the current association, with a parameter.
-_ACTION_NORMAL = const(1)
-_REPLY_TO_HLS = b"\x00\x0f\x00\x00\x28\x00\x00\xff\x01\x01\x09"
-_REPLY_TO_HLS_LEN = const(11)
-_READ_WRITE_DENIED = const(3)
-_OCTET_STRING = const(9)
-
 _NOT_FINISHED = const(1)
 
 _NEVER_USED = b"\0\0\0\0"
@@ -75,13 +63,11 @@ _PROTECTED = (
 )
 
 # Fields of a row of ASSOCIATIONS in the definition.
-_MECHANISM = const(3)
 _MAX_PDU = const(5)
 _SECURITY = const(8)
 _PRE_ESTABLISHED = const(9)
 _RESPONSES = const(10)
 _SYSTEM_TITLE_LEN = const(8)
-_ECDSA = const(7)  # mechanism
 
 # todo, see security_work.py.
 _KEYS = const(16)
@@ -190,7 +176,7 @@ class Security(Work):
             if not a.transfer and not a.asks:
                 a.response_kinds = 0
         if a.state == _PENDING:
-            n = self._pass_3(channel, a, buf, at, end)
+            n = hls.pass_3(self, channel, a, buf, at, end)
         elif tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
             n = _get(a, buf, at, end)
         elif tag >= _GET_REQUEST or a.own_name:
@@ -340,60 +326,6 @@ class Security(Work):
         copy(channel.tx, _HEADROOM, octets, 0, n)
         return channel.reply(_HEADROOM, _HEADROOM + n)
 
-    def _pass_3(self, channel, a, buf, pos, end):
-        """Nothing but reply_to_HLS_authentication is served until it has been done right."""
-        short = None
-        if a.own_name:
-            short = self.server.part("dlms.short_names")
-            if short is None:
-                return -1
-        at = _proof(buf, pos, end) if short is None else short.proof(a, buf, pos, end)
-        if at < 0 or buf[at] != end - at - 1:
-            if short is not None:
-                return short.not_yet(channel, buf[pos])
-            return exceptions.no_association(channel, buf[pos])
-        context = a.context or self.context_of(a.config)
-        key = context.unicast if context is not None else None
-        suite = context.suite if context is not None else 0
-        by_job = a.config[_MECHANISM] == _ECDSA
-        if by_job:
-            good = a.code if a.asks else a.ask(_PASS_3, buf, at + 1, end)
-        else:
-            good = hls.passes(a, key, suite, buf, at + 1, end)
-        if good < 0:
-            return -1
-        tx = channel.tx
-        start = _HEADROOM
-        tx[start] = _ACTION_RESPONSE
-        tx[start + 1] = _ACTION_NORMAL
-        tx[start + 2] = buf[pos + 2]
-        after = -1
-        if good and by_job:
-            after = start + 8 + len(a.octets)
-            copy(tx, start + 8, a.octets, 0, len(a.octets))
-        elif good:
-            after = hls.put_reply(a, key, suite, self.server.model.system_title, tx, start + 8)
-        if after < 0:
-            self.server.authentication_failed(a, a.config)
-            a.event(_HLS_FAILED)
-            if a.state == _IDLE:
-                channel.last = None
-            if short is not None:
-                return short.pass_4(channel, buf[pos], start + 8, -1)
-            tx[start + 3] = _READ_WRITE_DENIED
-            tx[start + 4] = 0
-            return channel.reply(start, start + 5)
-        self.server.guard.passed(a, a.config)
-        a.event(_HLS_PASSED)
-        if short is not None:
-            return short.pass_4(channel, buf[pos], start + 8, after)
-        tx[start + 3] = 0
-        tx[start + 4] = 1
-        tx[start + 5] = 0
-        tx[start + 6] = _OCTET_STRING
-        tx[start + 7] = after - start - 8
-        return channel.reply(start, after)
-
     def _release(self, channel, a, buf, pos, end):
         """An RLRQ where the policy asks for protection has to bring a protected InitiateRequest:
         nobody else can end the association."""
@@ -426,18 +358,6 @@ class Security(Work):
         a.event(_RLRQ_RECEIVED)
         channel.last = None
         return channel.reply(_HEADROOM, end)
-
-
-def _proof(buf, pos, end):
-    """Where the length of f(StoC) is, if this is the ACTION of pass 3; else -1."""
-    if (
-        end - pos < 4 + _REPLY_TO_HLS_LEN
-        or buf[pos] != _ACTION_REQUEST
-        or buf[pos + 1] != _ACTION_NORMAL
-        or compare(buf, pos + 3, _REPLY_TO_HLS, 0, _REPLY_TO_HLS_LEN) != 0
-    ):
-        return -1
-    return pos + 3 + _REPLY_TO_HLS_LEN
 
 
 def _is_confirmed(buf, at):
