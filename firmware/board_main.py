@@ -73,6 +73,7 @@ _JOBS = (
     "cosem.key_agreement",
     "cosem.key_places",
     "cosem.security_certificates",
+    "cosem.security_methods",
     "cosem.users",
     "cosem.certificate_fields",
     "crypto.certificate",

@@ -42,10 +42,7 @@ ENTRIES = (
     "dlms.gbt",
     "dlms.sealed",
     "dlms.certificates",
-    "cosem.key_transfer",
-    "cosem.key_agreement",
-    "cosem.key_places",
-    "cosem.security_certificates",
+    "cosem.security_methods",
     "cosem.users",
     "crypto.ec",
     # And what is sent unasked.

@@ -4,8 +4,10 @@ shows of them (IEC 62056-6-2, 4.4.7), and the few fields that others look for.
 
     field(buf, pos, k) -> pos       element k of what is signed: SERIAL, ISSUER, SUBJECT, KEY
     content(buf, pos) -> pos        of an element; crypto.der.after(buf, pos) is its end
-    is_short(buf, pos) -> bool      fits info(); longer ones are not taken
-    info(vault, buf, pos) -> pos    the element of the attribute, at most 384 octets; -1: too long
+    is_short(buf, pos) -> bool      fits item(); longer ones are not taken
+    begin(vault, s), item(vault, s, buf, pos) -> pos
+                                    the attribute, for open() and item() of security_setup.py: an
+                                    element has at most 384 octets; -1: it is longer
 
 Whatever is in the vault was read by crypto/certificate.py before it got there, so that lengths and
 order of the fields are right. Nothing is allocated.
@@ -27,6 +29,7 @@ _DER_BOOLEAN = const(1)
 _LONG_FORM = const(0x80)
 _SUBJECT_ALT_NAME = b"\x06\x03\x55\x1d\x11"
 
+_ARRAY = const(1)
 _STRUCTURE = const(2)
 _OCTET_STRING = const(9)
 _ENUM = const(0x16)
@@ -91,7 +94,39 @@ def _put(out, at, buf, pos, end):
     return at + n
 
 
-def info(vault, out, at):
+def begin(vault, s):
+    # s.b, s.c: item s.c is record s.b of the vault.
+    s.b = -1
+    s.c = 0
+    s.n = 1
+    k = _next(vault, s.row, 0)
+    while k >= 0:
+        s.n += 1
+        k = _next(vault, s.row, k + 1)
+
+
+def _next(vault, row, k):
+    """Go to the first certificate from record k (0..) on, and return where it is; -1: none."""
+    while vault.nth(row, k):
+        # A key pair that waits for its certificate is none.
+        if vault.pos < vault.end:
+            return k
+        k += 1
+    return -1
+
+
+def item(vault, s, buf, pos):
+    if s.k == 0:
+        buf[pos] = _ARRAY
+        return put_length(buf, pos + 1, s.n - 1)
+    if s.k != s.c:
+        s.c = s.k
+        s.b += 1
+    s.b = _next(vault, s.row, s.b)
+    return _info(vault, buf, pos) if s.b >= 0 else -1
+
+
+def _info(vault, out, at):
     """Names are shown as they are in DER, the serial number as the content of its INTEGER."""
     buf = vault.record
     pos = vault.pos

@@ -52,6 +52,7 @@ package(
         "sap_assignment.py",
         "script_table.py",
         "security_certificates.py",
+        "security_methods.py",
         "security_setup.py",
         "single_action_schedule.py",
         "slots.py",

@@ -19,14 +19,12 @@ What is saved of a counter is always ahead of what is used (see dlms/ciphering.p
 it exact before an orderly end. The keys of a context are made when a client comes, and anew when
 one has been transferred.
 
-Methods but security_activate are jobs (see handler.py), in key_transfer.py, key_agreement.py,
-key_places.py and security_certificates.py, loaded when a client asks for one. Certificates and
+Methods but security_activate are jobs (see handler.py), of security_methods.py. Certificates and
 private keys of suites 1 and 2 are in model.vault; without it, and in suite 0, those are
-object-unavailable.
+object-unavailable; certificate_fields.py shows them as the attribute.
 """
 
 from cosem.handler import Handler as Base
-from dlms.axdr import put_length
 from dlms.prim import compare, copy, fill, same
 from micropython import const
 
@@ -39,7 +37,6 @@ _CERTIFICATES = const(6)
 # Methods.
 _SECURITY_ACTIVATE = const(1)
 _KEY_TRANSFER = const(2)
-_KEY_AGREEMENT = const(3)
 
 # Hidden states, and places in them.
 _KEYS = const(0)
@@ -61,8 +58,6 @@ _LATER_VALUE = const(255)
 _SUCCESS = const(0)
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNAVAILABLE = const(11)
-_TYPE_UNMATCHED = const(12)
-_OTHER_REASON = const(250)
 
 _SECURITY_SETUP = const(64)
 _METHOD = const(1)  # what an association asks, see secured_association.py
@@ -294,39 +289,17 @@ class Handler(Base):
                 if s.association is not None:
                     return _LATER_VALUE
                 self._load_fields()
-            # s.b, s.c: item s.c is record s.b of the vault.
-            n = 0
-            k = self._certificate(s.row, 0)
-            while k >= 0:
-                n += 1
-                k = self._certificate(s.row, k + 1)
-            s.b = -1
-            s.c = 0
-            s.n = n + 1
+            if self.model.vault is not None:
+                self._fields.begin(self.model.vault, s)
         return _SUCCESS
-
-    def _certificate(self, row, k):
-        """Go to the first certificate from record k (0..) on, and return where it is; -1: none."""
-        vault = self.model.vault
-        if vault is None or not self._suite(row):
-            return -1
-        while vault.nth(row, k):
-            # A key pair that waits for its certificate is none.
-            if vault.pos < vault.end:
-                return k
-            k += 1
-        return -1
 
     def item(self, s, buf, pos):
         if s.attribute == _CERTIFICATES:
-            if s.k == 0:
-                buf[pos] = _ARRAY
-                return put_length(buf, pos + 1, s.n - 1)
-            if s.k != s.c:
-                s.c = s.k
-                s.b += 1
-            s.b = self._certificate(s.row, s.b)
-            return self._fields.info(self.model.vault, buf, pos) if s.b >= 0 else -1
+            if s.n > 1:
+                return self._fields.item(self.model.vault, s, buf, pos)
+            buf[pos] = _ARRAY
+            buf[pos + 1] = 0
+            return pos + 2
         title = self.model.system_title
         if s.attribute == _CLIENT_SYSTEM_TITLE:
             title = self._client_title(s)
@@ -365,30 +338,9 @@ class Handler(Base):
             return _SUCCESS, b""
         self._unlock()
         self.context(row)
-        if method == _KEY_TRANSFER:
-            from cosem.key_transfer import transfer
+        from cosem import security_methods
 
-            context = self._contexts[row]
-            result, keys = transfer(self.kek(context), context.key_len(), octets)
-            answer = b""
-        elif method == _KEY_AGREEMENT:
-            from cosem.key_agreement import agree
-
-            result, answer, keys = yield from agree(self.model, row, bytes(a.title), octets)
-        else:
-            from cosem import security_certificates
-
-            return (yield from security_certificates.job(self.model, row, method, octets))
-        if result:
-            return result, b""
-        from cosem.key_places import is_taken
-
-        agreed = [(row, key_id, key) for key_id, key in keys]
-        if is_taken(self.model, agreed):
-            # uncertain: which result; no public text says what a key is that another place has.
-            return _OTHER_REASON, b""
-        a.agreed = agreed
-        return _SUCCESS, answer
+        return (yield from security_methods.job(self, a, row, method, octets))
 
     def finish(self, a, row, method):
         """The answer to key_transfer or key_agreement is on its way, under the old keys."""

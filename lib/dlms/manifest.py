@@ -26,6 +26,7 @@ package(
         "axdr.py",
         "ber.py",
         "certificates.py",
+        "channel.py",
         "ciphering.py",
         "compact.py",
         "descriptors.py",
