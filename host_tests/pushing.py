@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The meter of definitions/push.toml, a path that does what a test says, and a client's eyes."""
+"""The meter of definitions/push.toml, a path that does what a test says, a client's eyes; and what
+a test of real paths needs."""
 
+import socket
+import struct
 import types
 
 import fakes
+import pytest
 import secure
 from cosem.model import Model
 from cosem.notifier import Notifier
@@ -19,6 +23,7 @@ IDLE, WINDOW, DELAY, READY, SENDING, CONFIRMING, REPEATING = range(7)
 V0, V1, V2 = "0.1.25.9.0.255", "0.2.25.9.0.255", "0.4.25.9.0.255"
 TITLE = b"PMT" + (1000000000042).to_bytes(5, "big")
 NULL = b"\0"
+PATIENCE = 400  # turns
 ANY_TIME = b"\xff" * 9 + b"\x80\x00\xff"
 
 
@@ -193,3 +198,76 @@ def body(apdu):
 def confirmation(apdu):
     """That of a plain DataNotification."""
     return b"\x10" + apdu[1:5] + b"\0"
+
+
+# --- Meters with links --------------------------------------------------------------------------
+
+
+class Looped:
+    """A main loop: turn() is one turn of it, links are polled there."""
+
+    def until(self, what):
+        for _ in range(PATIENCE):
+            if what():
+                return
+            self.turn()
+        raise AssertionError("it did not happen")
+
+    def close(self):
+        for link in self.links:
+            link.close()
+
+
+@pytest.fixture(name="listener")
+def listening():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        s.setblocking(False)
+        yield s
+
+
+def address(s):
+    return b"127.0.0.1:%d" % s.getsockname()[1]
+
+
+def accepted(m, listener):
+    found = []
+
+    def there():
+        try:
+            found.append(listener.accept()[0])
+        except BlockingIOError:
+            return False
+        return True
+
+    m.until(there)
+    found[0].setblocking(False)
+    return found[0]
+
+
+def received(m, s, n=8):
+    """What comes, until n octets are there; b"" if the meter closes."""
+    got = b""
+    ended = []
+
+    def enough():
+        nonlocal got
+        try:
+            part = s.recv(4096)
+        except BlockingIOError:
+            return len(got) >= n
+        got += part
+        ended.extend([] if part else [1])
+        return bool(ended) or len(got) >= n
+
+    m.until(enough)
+    return got
+
+
+def wpdu(octets):
+    version, source, to, n = struct.unpack(">HHHH", octets[:8])
+    assert version == 1 and len(octets) == 8 + n
+    return source, to, octets[8:]
+
+
+def wrapped(client, server, apdu):
+    return struct.pack(">HHHH", 1, client, server, len(apdu)) + apdu

@@ -10,8 +10,10 @@ from blocks import Block
 from cosem.notifier import Notifier
 from fakes import array, enum
 from pushing import (
-    CONFIRMING, HDLC, IDLE, READY, REPEATING, SENDING, TCP, UDP, V2, PushMeter, body,
-    confirmation, destination, element,
+    CONFIRMING, HDLC, IDLE, READY, REPEATING, SENDING, TCP, UDP, V2, Looped, PushMeter, accepted,
+    address, body, confirmation, destination, element,
+    listening,  # noqa: F401  a fixture
+    received, wpdu, wrapped,
 )  # fmt: skip
 from running import AARQ
 from running import HDLC as HDLCClient
@@ -22,7 +24,6 @@ from firmware.ports import cpython
 
 LINKS = [["wrapper-tcp", "127.0.0.1", 0], ["wrapper-udp", "127.0.0.1", 0]]
 LINKS += [["hdlc-tcp", "127.0.0.1", 0]]
-PATIENCE = 400  # turns
 
 
 class Port:
@@ -38,7 +39,7 @@ class Port:
         return cpython.ticks_ms() + self.later_ms & 0x3FFFFFFF
 
 
-class Linked(PushMeter):
+class Linked(Looped, PushMeter):
     gateways = ()
 
     def __init__(self, wanted=LINKS):
@@ -74,17 +75,6 @@ class Linked(PushMeter):
             self.second(turns=0)
             self.turn()
 
-    def until(self, what):
-        for _ in range(PATIENCE):
-            if what():
-                return
-            self.turn()
-        raise AssertionError("it did not happen")
-
-    def close(self):
-        for link in self.links:
-            link.close()
-
     def start(self, to, service=TCP, confirmed=False):
         self.put(V2, 3, destination(to, service))
         self.put(V2, 2, array(element(1, "0.0.96.1.0.255", version=2)))
@@ -98,61 +88,6 @@ def m():
     meter = Linked()
     yield meter
     meter.close()
-
-
-@pytest.fixture
-def listener():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        s.setblocking(False)
-        yield s
-
-
-def address(s):
-    return b"127.0.0.1:%d" % s.getsockname()[1]
-
-
-def accepted(m, listener):
-    found = []
-
-    def there():
-        try:
-            found.append(listener.accept()[0])
-        except BlockingIOError:
-            return False
-        return True
-
-    m.until(there)
-    found[0].setblocking(False)
-    return found[0]
-
-
-def received(m, s, n=8):
-    """What comes, until n octets are there; b"" if the meter closes."""
-    got = b""
-    ended = []
-
-    def enough():
-        nonlocal got
-        try:
-            part = s.recv(4096)
-        except BlockingIOError:
-            return len(got) >= n
-        got += part
-        ended.extend([] if part else [1])
-        return bool(ended) or len(got) >= n
-
-    m.until(enough)
-    return got
-
-
-def wpdu(octets):
-    version, source, to, n = struct.unpack(">HHHH", octets[:8])
-    assert version == 1 and len(octets) == 8 + n
-    return source, to, octets[8:]
-
-
-def wrapped(client, server, apdu):
-    return struct.pack(">HHHH", 1, client, server, len(apdu)) + apdu
 
 
 # --- TCP ----------------------------------------------------------------------------------------

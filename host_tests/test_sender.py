@@ -8,10 +8,13 @@ import types
 import pytest
 import tables
 from fakes import obis
-from pushing import destination
+from pushing import (
+    Looped, accepted, address, destination,
+    listening,  # noqa: F401  a fixture
+    received, wpdu, wrapped,
+)  # fmt: skip
 from running import AARQ, DEFAULT_DEFINITION
 from tables import show
-from test_push_links import accepted, address, received, wpdu, wrapped
 
 from firmware import app
 from firmware.links.make import make_links
@@ -33,7 +36,7 @@ def definition():
     return module
 
 
-class Whole:
+class Whole(Looped):
     """A meter with its links and a main loop; its time is the test's."""
 
     def __init__(self, definition, **destinations):
@@ -72,24 +75,6 @@ class Whole:
     def pass_(self, seconds):
         for _ in range(seconds):
             self.turn(1000)
-
-    def until(self, what):
-        for _ in range(400):
-            if what():
-                return
-            self.turn()
-        raise AssertionError("it did not happen")
-
-    def close(self):
-        for link in self.links:
-            link.close()
-
-
-@pytest.fixture
-def listener():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        s.setblocking(False)
-        yield s
 
 
 @pytest.fixture
