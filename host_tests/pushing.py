@@ -44,8 +44,9 @@ class Paths:
     def is_ready(self, service):
         return self.there
 
-    def begin(self, service, destination, client, server, buf, pos, n):
+    def begin(self, service, destination, acknowledged, client, server, buf, pos, n):
         assert self.there and pos >= 32
+        self.acknowledged = acknowledged
         self.sent.append((service, destination, client, server, bytes(buf[pos : pos + n])))
         return self._says()
 
@@ -73,17 +74,20 @@ class Paths:
 
 
 class PushMeter:
-    """load: the notifier is there from the start."""
+    """load: the notifier is there from the start. image: the state of before."""
 
-    def __init__(self, load=True, **limits):
+    def __init__(self, load=True, look_up=1, image=None):
         definition = types.SimpleNamespace(**packed(HERE / "definitions/push.toml"))
         self.model = model = Model(definition)
+        model.limits = (*model.limits[:7], look_up)
         model.aes = ciphers.aes
         model.new_hash = ciphers.new_hash
         model.random_fill = port.random_fill
         model.random = lambda n: n - 1
         model.save = self.save
         model.storage = fakes.Storage()
+        if image is not None:
+            model.image[:] = image
         self.saved = 0
         self.server = Server(model)
         model.start()

@@ -504,3 +504,53 @@ def test_ciphered_as_the_answers_of_the_association(m):
         plain = secure.gcm(secure.GUEK, iv, aad, text, True)[0]
         assert plain == apdu
         assert secure.gcm(secure.GUEK, iv, aad, plain)[1][:12] == made[-12:]
+
+
+RIGHTS = {"anything": 0x03, "an encrypted request": 0x0B, "an encrypted answer": 0x43}
+RIGHTS["a signed answer"] = 0x83
+
+
+def asked(m, right, policy):
+    """An event for client 40, with that right to the value and a policy of its kinds."""
+    client = secure.Client(m.talk(40))
+    client.meter_title = TITLE
+    client.open()
+    a = association(m, 40)
+    a.possible_kinds = 7
+    context(m, "0.0.43.0.1.255").needs_response = policy
+    access = bytearray(m.model.access)
+    access[a._rights(m.row("0.0.96.1.0.255", 1)) + 1] = RIGHTS[right]
+    m.model.access = bytes(access)
+    # Of the last request; another one may be waiting.
+    a.protection, a.response_kinds = 1, 1
+    m.notifier.event(a, m.row("0.0.96.1.0.255", 1), 2)
+    assert (a.protection, a.response_kinds) == (1, 1)
+    m.second()
+
+
+@pytest.mark.parametrize("right", ["anything", "an encrypted request"])
+def test_an_event_that_may_be_plain(right):
+    """No policy; what a right wants of a request is no matter where nobody asks."""
+    m = PushMeter()
+    asked(m, right, 0)
+    assert m.paths.told[-1][1].endswith(b"\x09\x0242")
+
+
+@pytest.mark.parametrize(
+    "right,policy,control",
+    [("an encrypted answer", 0, 0x20), ("an encrypted answer", 1, 0x30), ("anything", 1, 0x10)],
+)
+def test_an_event_is_protected_as_right_and_policy_say(right, policy, control):
+    m = PushMeter()
+    asked(m, right, policy)
+    apdu = m.paths.told[-1][1]
+    n, at = secure.take_length(apdu, 1)
+    assert apdu[0] == 0xCA and apdu[at] == control and at + n == len(apdu)
+
+
+@pytest.mark.parametrize("right,policy", [("a signed answer", 0), ("anything", 4)])
+def test_an_event_that_would_have_to_be_signed(right, policy):
+    """It cannot be: it is not sent, and counted."""
+    m = PushMeter()
+    asked(m, right, policy)
+    assert m.paths.told == [] and m.notifier.lost == 1 and m.notifier.is_idle()

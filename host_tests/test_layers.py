@@ -35,6 +35,7 @@ ONLY_HERE = {
     # The constants of the board that it runs on.
     "firmware/board_main.py": {"wiring"},
     "firmware/ports/board.py": {"wiring"},
+    "firmware/ports/cpython.py": {"fcntl", "termios", "threading"},
     "firmware/ports/ciphers/cpython.py": {"cryptography"},
     "firmware/ports/ciphers/circuitpython.py": {"aesio"},
     # CircuitPython's own modules; typing is for type checkers only.

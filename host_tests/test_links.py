@@ -78,6 +78,7 @@ class Port:
 
     def sendto(self, endpoint, buf, pos, n, address):
         self.sent.append((bytes(buf[pos : pos + n]), address))
+        return True
 
 
 class Poller:

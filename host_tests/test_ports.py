@@ -5,8 +5,11 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
+
+from firmware.ports import cpython
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -15,11 +18,17 @@ import sys
 from firmware import ports
 port = ports.current()
 number = int(sys.argv[1])
+host = sys.argv[2]
 
 class Owner:
     ready = False
 
-stream = port.connect("127.0.0.1", number)
+if host[0].isalpha():
+    lookup = port.look_up(host, False)
+    host = port.found(lookup)
+    while host is None:
+        host = port.found(lookup)
+stream = port.connect(host, number)
 poller = port.Poller()
 owner = Owner()
 poller.add(stream, owner)
@@ -45,7 +54,7 @@ port.close(stream)
 
 @pytest.fixture(params=["cpython", "micropython"])
 def call(request, micropython, tmp_path):
-    """Start CALL on a runtime, with a port number; what it prints."""
+    """Start CALL on a runtime, with a port number and a host; what it prints."""
     script = tmp_path / "call.py"
     script.write_text(CALL)
     env = dict(os.environ, PYTHONPATH=ROOT + ":" + ROOT + "/lib:" + ROOT + "/firmware/ports/shim")
@@ -54,10 +63,9 @@ def call(request, micropython, tmp_path):
         program = [micropython]
         env["MICROPYPATH"] = ROOT + ":" + ROOT + "/lib"
 
-    def started(number):
-        return subprocess.Popen(
-            [*program, str(script), str(number)], stdout=subprocess.PIPE, env=env, cwd=ROOT
-        )
+    def started(number, host="127.0.0.1"):
+        args = [*program, str(script), str(number), host]
+        return subprocess.Popen(args, stdout=subprocess.PIPE, env=env, cwd=ROOT)
 
     return started
 
@@ -67,9 +75,10 @@ def said(process):
     return out.decode().strip()
 
 
-def test_a_connection_that_somebody_takes(call):
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_connection_that_somebody_takes(call, host):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        process = call(listener.getsockname()[1])
+        process = call(listener.getsockname()[1], host)
         s, _ = listener.accept()
         with s:
             got = b""
@@ -83,3 +92,37 @@ def test_a_connection_that_nobody_takes(call):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         number = listener.getsockname()[1]
     assert said(call(number)) == "-1"
+
+
+def test_a_name_that_nobody_knows():
+    """RFC 2606: no such name is ever given to anybody."""
+    lookup = cpython.look_up("meter.invalid", False)
+    with pytest.raises(OSError):
+        while cpython.found(lookup) is None:
+            time.sleep(0.01)
+
+
+def test_a_name_with_addresses_of_both_kinds(monkeypatch):
+    """That of the wanted kind; the other one if there is none."""
+    both = [
+        (socket.AF_INET6, 1, 6, "", ("::1", 0, 0, 0)),
+        (socket.AF_INET, 1, 6, "", ("1.2.3.4", 0)),
+    ]
+    for six, known, address in (
+        (False, both, "1.2.3.4"),
+        (True, both, "::1"),
+        (False, both[:1], "::1"),
+        (True, both[1:], "1.2.3.4"),
+    ):
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, known=known, **__: known)
+        lookup = cpython.look_up("meter", six)
+        while cpython.found(lookup) is None:
+            time.sleep(0.01)
+        assert cpython.found(lookup) == address
+
+
+def test_an_address_of_the_other_kind():
+    endpoint, _ = cpython.udp("127.0.0.1", 0)
+    assert cpython.sendto(endpoint, b"1234", 0, 4, ("127.0.0.1", 9)) is True
+    assert cpython.sendto(endpoint, b"1234", 0, 4, cpython.address("::1", 9)) is False
+    cpython.close(endpoint)

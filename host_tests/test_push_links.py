@@ -75,10 +75,10 @@ class Linked(Looped, PushMeter):
             self.second(turns=0)
             self.turn()
 
-    def start(self, to, service=TCP, confirmed=False):
+    def start(self, to, service=TCP, confirmed=False, method=0):
         self.put(V2, 3, destination(to, service))
         self.put(V2, 2, array(element(1, "0.0.96.1.0.255", version=2)))
-        self.put(V2, 11, enum(2 if confirmed else 0))
+        self.put(V2, 11, enum(2 if confirmed else method))
         assert self.push(V2) == 0
         self.second(turns=0)
 
@@ -217,6 +217,33 @@ def test_while_it_hangs_clients_are_served(m):
         s.close()
 
 
+def test_who_only_listens(m, listener):
+    """Its side of the connection is closed from the start; it takes what comes."""
+    m.start(address(listener))
+    m.turn(1)
+    with accepted(m, listener) as s:
+        s.shutdown(socket.SHUT_WR)
+        assert body(wpdu(received(m, s))[2]) == [b"42"]
+        m.until(lambda: m.notifier.done)
+    assert m.notifier.lost == 0
+
+
+def test_while_a_client_on_it_is_answered(m, listener):
+    """An answer that is not out yet is no failure: the next notification goes after it."""
+    m.start(address(listener))
+    with accepted(m, listener) as s:
+        received(m, s)
+        m.until(lambda: m.notifier.done)
+        profile = m.paths._place.profile
+        took, profile.notify = profile.notify, lambda *_: False
+        m.start(address(listener))
+        m.turn(5)
+        assert m.state(V2) == SENDING
+        profile.notify = took
+        assert body(wpdu(received(m, s))[2]) == [b"42"]
+        m.until(lambda: m.notifier.done == 2)
+
+
 def test_no_place_is_waited_for(m, listener):
     """All four are taken by clients: no attempt is made, and none is counted."""
     clients = []
@@ -246,6 +273,229 @@ def test_reset_takes_back_what_hangs(m):
     assert m.state(V2) == IDLE and m.notifier.is_idle() and m.notifier.lost == 0
     for s in kept:
         s.close()
+
+
+# --- Names --------------------------------------------------------------------------------------
+
+
+class Resolver:
+    """A port's look-ups, which say what the test wants: None: not yet."""
+
+    def __init__(self, m, says):
+        self.says = says
+        self.asked = []
+        m.port.look_up = self.look_up
+        m.port.found = self.found
+
+    def look_up(self, host, six):
+        self.asked.append((host, six))
+        if self.says is RuntimeError:
+            raise OSError("no thread")
+        return self
+
+    def found(self, lookup):
+        assert lookup is self
+        if self.says is OSError:
+            raise OSError("unknown")
+        return self.says
+
+
+def named(s, name=b"head-end.example"):
+    return name + b":%d" % s.getsockname()[1]
+
+
+def test_a_name(m, listener):
+    """It is waited for beside everything else; then as with an address."""
+    resolver = Resolver(m, None)
+    m.start(named(listener))
+    m.turn(3)
+    assert m.state(V2) == SENDING and resolver.asked == [("head-end.example", False)]
+    with socket.create_connection(("127.0.0.1", m.at["wrapper-tcp"])) as client:
+        client.setblocking(False)
+        client.sendall(wrapped(16, 1, AARQ))
+        assert wpdu(received(m, client))[2][0] == 0x61
+    resolver.says = "127.0.0.1"
+    with accepted(m, listener) as s:
+        assert body(wpdu(received(m, s))[2]) == [b"42"]
+        m.until(lambda: m.notifier.done)
+        # The connection is there: nobody is asked.
+        m.start(named(listener))
+        assert body(wpdu(received(m, s))[2]) == [b"42"]
+        m.until(lambda: m.notifier.done == 2)
+        assert len(resolver.asked) == 1
+        # Another name for the same host is another destination.
+        m.start(named(listener, b"other.example"))
+        assert received(m, s) == b""
+    with accepted(m, listener) as s:
+        assert body(wpdu(received(m, s))[2]) == [b"42"]
+    assert [host for host, _ in resolver.asked] == ["head-end.example", "other.example"]
+
+
+def test_a_name_over_udp(m, endpoint):
+    resolver = Resolver(m, "127.0.0.1")
+    for n in (1, 2):
+        m.start(named(endpoint), UDP)
+        m.until(lambda n=n: m.notifier.done == n)
+        assert body(wpdu(endpoint.recvfrom(4096)[0])[2]) == [b"42"]
+    assert len(resolver.asked) == 2
+
+
+def test_a_name_of_this_machine(m, listener):
+    """By the resolver that is here."""
+    m.start(named(listener, b"localhost"))
+    with accepted(m, listener) as s:
+        assert body(wpdu(received(m, s))[2]) == [b"42"]
+
+
+# What becomes of the look-up -> seconds until that is known.
+LOOK_UPS = [(OSError, 0), (RuntimeError, 0), (None, 21)]
+
+
+@pytest.mark.parametrize("says,seconds", LOOK_UPS)
+@pytest.mark.parametrize("service", [TCP, UDP])
+def test_names_that_are_not_found(m, listener, service, says, seconds):
+    """A failure like any other: repeated, then given up and counted."""
+    resolver = Resolver(m, says)
+    m.start(named(listener), service)
+    m.turn(3)
+    if seconds:
+        assert m.state(V2) == SENDING
+        m.pass_(seconds)
+    m.until(lambda: m.state(V2) == REPEATING)
+    m.pass_(140)
+    m.until(lambda: m.state(V2) == IDLE)
+    assert (m.notifier.done, m.notifier.lost, len(resolver.asked)) == (0, 1, 3)
+    assert m.notifier.is_idle()
+
+
+def test_found_too_late(m, listener):
+    """The answer to a look-up that was given up goes nowhere."""
+    resolver = Resolver(m, None)
+    m.start(named(listener))
+    m.pass_(21)
+    assert m.state(V2) == REPEATING
+    resolver.says = "127.0.0.1"
+    m.turn(5)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+    m.pass_(10)
+    with accepted(m, listener) as s:
+        received(m, s)
+    m.until(lambda: m.notifier.done)
+
+
+def test_found_while_all_places_are_taken(m, listener):
+    resolver = Resolver(m, None)
+    m.start(named(listener))
+    m.turn(3)
+    clients = []
+    for _ in range(4):
+        clients.append(socket.create_connection(("127.0.0.1", m.at["wrapper-tcp"])))
+        clients[-1].setblocking(False)
+        clients[-1].sendall(wrapped(16, 1, b"\x62\x00"))
+        assert received(m, clients[-1])
+    resolver.says = "127.0.0.1"
+    m.turn(5)
+    assert m.state(V2) == SENDING
+    for s in clients:
+        s.close()
+    with accepted(m, listener) as s:
+        assert body(wpdu(received(m, s))[2]) == [b"42"]
+
+
+# --- Confirmed by the layer below ---------------------------------------------------------------
+
+
+class Layer:
+    """What the port says of acknowledgements."""
+
+    def __init__(self, m, n):
+        self.n = n
+        m.port.unacknowledged = lambda stream: self.n
+
+
+def closes_in_order(s):
+    s.recv(4096)
+    s.close()
+
+
+def resets_it(s):
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+
+
+def stays(s):
+    pass
+
+
+# unacknowledged(), what the other side does -> what becomes of it, seconds until that is known.
+ACKNOWLEDGED = [
+    (0, stays, IDLE, 0),
+    (0, closes_in_order, IDLE, 0),
+    (0, resets_it, IDLE, 0),
+    (9, stays, REPEATING, 21),
+    (9, closes_in_order, REPEATING, 0),
+    (9, resets_it, REPEATING, 0),
+    (-1, stays, IDLE, 3),
+    (-1, closes_in_order, IDLE, 0),
+    (-1, resets_it, REPEATING, 0),
+]
+
+
+@pytest.mark.parametrize("n,what,state,seconds", ACKNOWLEDGED)
+def test_acknowledged(m, listener, n, what, state, seconds):
+    Layer(m, n)
+    m.start(address(listener), method=1)
+    with accepted(m, listener) as s:
+        m.turn(3)
+        assert m.state(V2) == (SENDING if n else IDLE)
+        what(s)
+        if seconds > 3:
+            m.pass_(seconds - 2)
+            assert m.state(V2) == SENDING
+            m.pass_(2)
+        m.pass_(seconds and 3)
+        m.until(lambda: m.state(V2) == state)
+    assert (m.notifier.done, m.notifier.lost) == (int(state == IDLE), 0)
+
+
+def test_acknowledged_after_a_while(m, listener):
+    layer = Layer(m, 9)
+    m.start(address(listener), method=1)
+    with accepted(m, listener):
+        m.pass_(15)
+        assert m.state(V2) == SENDING
+        layer.n = 0
+        m.until(lambda: m.notifier.done)
+
+
+def test_method_0_asks_nobody(m, listener):
+    Layer(m, 9)
+    m.start(address(listener), method=0)
+    with accepted(m, listener):
+        m.until(lambda: m.notifier.done)
+
+
+def test_acknowledged_by_this_machine(m, listener):
+    """By the TCP that is here. The queue of who does not read fills, and says so."""
+    m.start(address(listener), method=1)
+    with accepted(m, listener) as s:
+        m.until(lambda: m.notifier.done)
+        assert body(wpdu(received(m, s))[2]) == [b"42"]
+        stream = m.paths._place.stream
+        assert cpython.unacknowledged(stream) == 0
+        block = bytearray(1 << 20)
+        while cpython.write(stream, block, 0, len(block)):
+            pass
+        assert cpython.unacknowledged(stream) > 0
+
+
+@pytest.mark.parametrize("service", [UDP, HDLC])
+def test_where_the_layer_confirms_what_it_has_sent(m, line, endpoint, service):
+    """Method 1 is as 0: a datagram, and a frame, that are out are done."""
+    m.start(address(endpoint) if service == UDP else b"", service, method=1)
+    m.until(lambda: m.notifier.done)
+    assert m.state(V2) == IDLE
 
 
 # --- Confirmed ----------------------------------------------------------------------------------
@@ -364,6 +614,14 @@ def test_datagrams_to_nobody(m):
         assert wpdu(received(m, s))[2][0] == 0x61
 
 
+def test_a_datagram_that_cannot_be_sent(m):
+    """The socket says so at once: no such address, for one."""
+    m.start(b"[::1]:4059", UDP)
+    m.until(lambda: m.state(V2) == REPEATING)
+    m.pass_(140)
+    assert (m.notifier.done, m.notifier.lost) == (0, 1) and m.state(V2) == IDLE
+
+
 # --- HDLC ---------------------------------------------------------------------------------------
 
 
@@ -474,6 +732,39 @@ def test_the_line_goes_while_it_waits(m, line):
     m.turn(2)
     assert m.state(V2) == SENDING
     line.close()
+    m.until(lambda: m.state(V2) == REPEATING)
+
+
+def test_the_line_goes_between_two_blocks(m, line):
+    """Nobody is left, or another one has come: who has the first block gets them all, or none."""
+    configs = [list(config) for config in m.model.configs]
+    configs[0][4] = bytes([configs[0][4][0], configs[0][4][1] | 0x20, *configs[0][4][2:]])
+    m.model.configs = configs
+    m.start(b"", HDLC)
+    m.put(V2, 2, array(*[element(1, "0.0.42.0.0.255", version=2)] * 15))
+    m.notifier.outbox.clear(0, m.row(V2))
+    m.push(V2)
+    taken = []
+    begin = m.paths.begin
+
+    def watched(*args):
+        if len(taken) == 2:
+            m.links[2].places[0].detach()
+        taken.append(begin(*args))
+        return taken[-1]
+
+    m.paths.begin = watched
+    m.pass_(1)
+    m.until(lambda: m.state(V2) == REPEATING)
+    assert taken == [3, 0, 2] and (m.notifier.done, m.notifier.lost) == (0, 0)
+
+
+def test_the_line_goes_before_it_is_begun(m, line):
+    """It was there when the turn came; what protects the notification took its time."""
+    m.paths.is_ready = lambda service: True
+    line.close()
+    m.turn(3)
+    m.start(b"", HDLC)
     m.until(lambda: m.state(V2) == REPEATING)
 
 

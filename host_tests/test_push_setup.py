@@ -41,18 +41,29 @@ def ready(m, name=V2, service=TCP, objects=("1.0.1.8.0.255",)):
 
 GOOD = [b"", b"1.2.3.4", b"127.0.0.1:1", b"255.255.255.255:65535", b"0.0.0.0:4059", b"[::1]"]
 GOOD += [b"[2001:db8::1]:4059", b"[::ffff:1.2.3.4]:9", b"[FE80::1]"]
-BAD = [b"meter", b"1.2.3", b"1.2.3.4.5", b"1.2.3.4:", b"1.2.3.256", b"1.2.3.4:65536", b"1.2.3.4:x"]
+NAMES = [b"meter", b"head-end.example", b"head-end.example:4059", b"4you.example:1", b"a", b"A.b9"]
+NAMES += [b"1.2.3.x1", b"1-2.c3-d.e"]
+BAD = [b"1.2.3", b"1.2.3.4.5", b"1.2.3.4:", b"1.2.3.256", b"1.2.3.4:65536", b"1.2.3.4:x"]
 BAD += [b"1..2.3", b"1.2.3.4 ", b"[", b"[]", b"[::1", b"[::1]x", b"[::1]:", b"[g::1]", b"::1"]
 BAD += [b":4059", b"1.2.3.4:4059:1", b"1234.1.1.1", b"1.2.3.4:000001", b"\xff" * 9]
+BAD += [b"a..b", b".a", b"a.", b"-a", b"a-", b"a-.b", b"a.-b", b"a" * 64, b"a_b", b"a b", b"a.1b"]
+BAD += [b"a:", b"a:x", b"a:65536", b"a:1:2", b"meter.:1", b"m\xc3\xa9ter"]
 
 
 @pytest.mark.parametrize("service", [TCP, UDP])
-@pytest.mark.parametrize("text", GOOD)
+@pytest.mark.parametrize("text", GOOD + NAMES)
 def test_destinations(m, service, text):
     for name in (V0, V1, V2):
         m.put(name, 3, destination(text, service))
     if text:
         assert host_end(text, 0, len(text)) > 0
+
+
+def test_a_long_label():
+    text = b"a" * 63 + b".b:9"
+    assert host_end(text, 0, len(text)) == 65
+    assert host_end(b"a" + text, 0, len(text) + 1) == -1
+    assert host_end(text, 0, len(text), False) == -1
 
 
 @pytest.mark.parametrize("text", BAD)
@@ -61,6 +72,15 @@ def test_what_is_no_destination(m, text):
     for service in (TCP, UDP):
         assert m.set(V0, 3, destination(text, service)) == OTHER_REASON
     assert m.get(V0, 3) == before
+
+
+@pytest.mark.parametrize("text", NAMES)
+def test_names_that_the_definition_keeps_out(text):
+    """look_up = false: a meter that must not wait for them."""
+    m = PushMeter(look_up=0)
+    for name in (V0, V1, V2):
+        assert m.set(name, 3, destination(text)) == OTHER_REASON
+        assert m.set(name, 3, destination(b"1.2.3.4")) == 0
 
 
 @pytest.mark.parametrize("service", [2, 3, 4, 6, 7, 8, 9, 200, 255])
@@ -492,6 +512,43 @@ def spoiled_while(state):
     return scenario
 
 
+def scenario_acknowledged(m):
+    """push_operation_method 1: the path is told that the layer below is to confirm."""
+    for method in (1, 0):
+        m.put(V2, 11, enum(method))
+        m.push(V2)
+        m.second()
+        assert m.paths.acknowledged == bool(method) and m.paths.apdus[-1][1] == 0
+    m.push(V0)
+    m.second()
+    assert m.paths.acknowledged is False
+
+
+def scenario_the_window_closes_while_it_is_protected(m):
+    """Its turn has come: it goes, and one that fails then is repeated when the window opens."""
+    seal = m.notifier.envelope.seal
+
+    def slowly(row, plain):
+        yield
+        yield
+        return (yield from seal(row, plain))
+
+    m.notifier.envelope.seal = slowly
+    m.paths.says = [BROKEN]
+    m.push(V2)
+    m.second(turns=1)
+    assert m.state(V2) == SENDING
+    m.put(V2, 4, NIGHT)
+    m.second()
+    assert m.state(V2) == REPEATING and len(m.paths.sent) == 1
+    m.second(20)
+    assert m.state(V2) == WINDOW and len(m.paths.sent) == 1
+    m.put(V2, 4, array())
+    m.paths.says = [GONE]
+    m.second(5)
+    assert m.state(V2) == IDLE and (m.notifier.done, m.notifier.lost) == (1, 0)
+
+
 SCENARIOS = [f for name, f in sorted(globals().items()) if name.startswith("scenario_")]
 SCENARIOS += [reset_in(s) for s in range(WINDOW, REPEATING + 1)]
 SCENARIOS += [spoiled_while(READY), spoiled_while(CONFIRMING)]
@@ -545,6 +602,119 @@ def test_nothing_else_happens(seen):
     """Events that change nothing: a second push while the first is under way."""
     without = {(s, e) for s, e in seen if (s, e) not in TRANSITIONS}
     assert {e for _, e in without} <= {PUSHED, RESET}
+
+
+# --- No room -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name,times,lost", [("_send", 1, 0), ("_hand_over", 1, 0)])
+def test_no_room_for_an_attempt(m, monkeypatch, name, times, lost):
+    """Before it has begun: with the next turn; after that: as if the path had broken."""
+    real = getattr(m.notifier, name)
+    left = [times]
+
+    def full(*args):
+        if left[0]:
+            left[0] -= 1
+            raise MemoryError
+        return real(*args)
+
+    monkeypatch.setattr(m.notifier, name, full)
+    ready(m)
+    m.push(V2)
+    m.second(11)
+    assert (m.notifier.done, m.notifier.lost, m.state(V2)) == (1, lost, IDLE)
+
+
+# --- Power ---------------------------------------------------------------------------------------
+
+
+def waiting(m):
+    """Names of the objects for which the saved state says that something waits."""
+    return [name for name in (V0, V1, V2) if m.model.image[m.model.state(m.row(name), 0)]]
+
+
+def again(m):
+    """The meter after a power failure, with the state of now."""
+    n = PushMeter(load=False, image=m.model.image)
+    n.second()
+    return n
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda f: f.__name__[9:])
+def test_the_state_says_what_waits(m, scenario):
+    """After each second of all that can happen."""
+    second = m.second
+
+    def watched(n=1, turns=3):
+        for _ in range(n):
+            second(1, turns)
+            box = m.notifier.outbox
+            assert waiting(m) == [x for x in (V0, V1, V2) if box.find(0, m.row(x)) >= 0]
+
+    m.second = watched
+    ready(m)
+    scenario(m)
+
+
+def test_what_waited_is_pushed_after_a_power_failure(m):
+    """Once, made anew: with the values of the start."""
+    ready(m)
+    m.paths.there = False
+    for _ in range(3):
+        m.push(V2)
+        m.second()
+    assert waiting(m) == [V2]
+    assert m.set("1.0.1.8.0.255", 2, u32(777), 3) == 0
+    n = again(m)
+    assert [body(apdu) for apdu in n.paths.apdus] == [[777]] and waiting(n) == []
+    assert again(n).loads == 0
+
+
+def test_asked_for_in_the_second_of_the_failure(m):
+    """Before the notification is made, the state says it already; after a reset no more."""
+    ready(m)
+    m.push(V2)
+    m.push(V1)
+    m.push(V2, 2)
+    assert waiting(m) == [V1]
+    m.push(V2)
+    assert waiting(m) == [V1, V2]
+    assert len(again(m).paths.sent) == 2
+    m.second()
+    assert waiting(m) == []
+
+
+def test_reset_and_push_in_one_second(m):
+    ready(m)
+    m.paths.there = False
+    m.push(V2)
+    m.second()
+    m.push(V2, 2)
+    m.push(V2)
+    m.second()
+    assert waiting(m) == [V2] and m.notifier.outbox.n == 1
+
+
+@pytest.mark.parametrize("spoil", NOT_PUSHED + GIVEN_UP_AT_ONCE)
+def test_what_cannot_be_pushed_any_more_after_a_power_failure(m, spoil):
+    ready(m)
+    m.push(V2)
+    spoil(m)
+    n = again(m)
+    assert n.paths.sent == [] and n.notifier.lost == 1 and waiting(n) == []
+
+
+def test_what_had_to_make_room_waits_no_more(m):
+    m.paths.there = False
+    m.push(V1)
+    m.second()
+    for _ in range(15):
+        m.push(V0)
+        m.second()
+    m.paths.there = True
+    m.second()
+    assert waiting(m) == [V0]
 
 
 # --- Queue -------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import types
 
 import pytest
 import tables
+from cosem import notifier
 from fakes import obis
 from pushing import (
     Looped, accepted, address, destination,
@@ -15,12 +16,13 @@ from pushing import (
 )  # fmt: skip
 from running import AARQ, DEFAULT_DEFINITION
 from tables import show
+from test_store import MemoryFiles, PowerCut
 
 from firmware import app
 from firmware.links.make import make_links
 from firmware.meter import sender
 from firmware.ports import cpython
-from firmware.store import RAMStorage
+from firmware.store import FileStorage, RAMStorage
 
 INTERVAL, ALARM, START = "0.4.25.9.0.255", "0.1.25.9.0.255", "0.7.25.9.0.255"
 MINUTE = 13936920  # 2026-07-01 10:00 UTC, 12:00 local time
@@ -39,8 +41,8 @@ def definition():
 class Whole(Looped):
     """A meter with its links and a main loop; its time is the test's."""
 
-    def __init__(self, definition, **destinations):
-        self.meter = app.build(definition, RAMStorage(), cpython, 1, MINUTE)
+    def __init__(self, definition, storage=None, minute=MINUTE, **destinations):
+        self.meter = app.build(definition, storage or RAMStorage(), cpython, 1, minute)
         self.model = self.meter.model
         self.poller = cpython.Poller()
         self.links = make_links([["wrapper-tcp", "127.0.0.1", 0]], self.meter, cpython)
@@ -81,8 +83,8 @@ class Whole(Looped):
 def meter(definition):
     made = []
 
-    def make(**destinations):
-        made.append(Whole(definition, **destinations))
+    def make(storage=None, minute=MINUTE, **destinations):
+        made.append(Whole(definition, storage, minute, **destinations))
         return made[-1]
 
     yield make
@@ -192,6 +194,116 @@ def test_no_room_for_it(meter, listener, monkeypatch):
         assert whole.meter.sender is None
     whole.pass_(1)
     heard(whole, listener)
+
+
+def test_no_room_to_tell_of_an_alarm(meter, monkeypatch):
+    """It is lost and counted; the meter goes on."""
+    whole = meter()
+    with socket.create_connection(("127.0.0.1", whole.links[0].number)) as s:
+        s.setblocking(False)
+        s.sendall(wrapped(16, 1, AARQ))
+        assert received(whole, s)
+        (a,) = (a for a in whole.meter.server.associations if a.state)
+        a.conformance |= EVENT_NOTIFICATION
+
+        def full(*_):
+            raise MemoryError
+
+        monkeypatch.setattr(notifier.Notifier, "event", full)
+        whole.meter.program.event("fraud", FRAUD)
+        whole.pass_(2)
+    assert whole.number("0.0.96.15.5.255") == 1
+
+
+# --- Power failures -----------------------------------------------------------------------------
+
+
+def after(meter, files, minute=MINUTE + 60):
+    """The meter that starts on what a power failure has left."""
+    return meter(FileStorage("s", MemoryFiles(files.data)), minute)
+
+
+@pytest.mark.parametrize("orderly", [False, True])
+def test_an_alarm_survives_a_power_failure(meter, listener, orderly):
+    """Nobody could be reached; after the start it is made anew, once."""
+    to = address(listener)
+    files = MemoryFiles()
+    whole = meter(FileStorage("s", files), **{ALARM: to})
+    whole.links[0].free = lambda: None
+    whole.meter.program.event("fraud", FRAUD)
+    whole.pass_(3)
+    assert whole.meter.sender is not None
+    if orderly:
+        whole.meter.close()
+    again = after(meter, files)
+    again.pass_(1)
+    heard(again, listener)
+    again.until(lambda: again.number("0.0.96.15.4.255") == 1)
+    again.pass_(10)
+    assert again.meter.sender is None
+    again.meter.close()
+    last = after(meter, again.meter.storage.files, MINUTE + 120)
+    last.pass_(3)
+    assert last.meter.sender is None
+
+
+def test_no_alarm_is_lost_wherever_the_power_fails(meter, listener):
+    """Cut at every write, torn ones included, of a meter that raises an alarm, pushes it, and
+    saves: if the alarm is in what was saved, it was delivered, or it is after the start."""
+    to = address(listener)
+
+    def live(files):
+        """Was it delivered?"""
+        try:
+            whole = meter(FileStorage("s", files), **{ALARM: to})
+        except PowerCut:
+            return 0
+        try:
+            whole.meter.program.save()
+            whole.pass_(1)
+            whole.meter.program.event("fraud", FRAUD)
+            whole.pass_(2)
+            heard(whole, listener)
+            whole.until(lambda: whole.number("0.0.96.15.4.255") == 1)
+            whole.meter.program.save()
+        except PowerCut:
+            pass
+        whole.close()
+        return whole.number("0.0.96.15.4.255")
+
+    files = MemoryFiles()
+    assert live(files) == 1
+    total = files.n_writes
+    kept = pushed = 0
+    for cut_at in range(total):
+        for part in (0, 4, 8):
+            files = MemoryFiles()
+            files.cut_at = cut_at
+            files.part = part
+            delivered = live(files)
+            assert files.off
+            drain(listener)
+            again = after(meter, files)
+            raised = again.number("0.0.97.98.20.255") == ALARM_BIT
+            again.pass_(2)
+            if again.meter.sender is not None:
+                heard(again, listener)
+                pushed += 1
+            elif raised:
+                assert delivered, (cut_at, part)
+            kept += raised
+            again.close()
+    assert 0 < pushed <= kept
+    print("power cuts: %d, alarm kept: %d, pushed after the start: %d" % (3 * total, kept, pushed))
+
+
+def drain(listener):
+    """Take what was on its way when the power failed."""
+    while True:
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return
 
 
 def test_an_alarm_in_an_association(meter):

@@ -425,7 +425,7 @@ def test_the_module_holds_what_was_packed(small):
     for name in ("OBJECTS", "ATTRIBUTES", "SHAPES", "TYPES", "ROM", "RAM", "ACCESS", "PERSISTENT"):
         assert module[name] == getattr(packed, name.lower())
     assert module["NAME"] == "synthetic"
-    assert module["LIMITS"] == (1, 512, 512, 512, 512, 512, 0)
+    assert module["LIMITS"] == (1, 512, 512, 512, 512, 512, 0, 1)
     assert module["DEVICES"] == ((1, 0, 9, b"PMT0000000000000"),)
 
 

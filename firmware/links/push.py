@@ -13,6 +13,8 @@ link that is open already.
 
 What a destination does, and what the notifier hears of it (tested from this table):
 
+    has a name that nobody knows                broken, as soon as that is said
+    has one that nobody answers for             broken after 20 s
     takes all octets                            gone
     refuses, or there is no way to it           broken, at once
     neither takes nor refuses the connection    broken after 20 s, and it is closed
@@ -20,10 +22,29 @@ What a destination does, and what the notifier hears of it (tested from this tab
     closes before it has taken all              broken
     closes, or talks nonsense, after that       gone; if it was to confirm: is_lost()
     a line that is not free for 20 s            broken, and the frame is taken back
+    a line that goes away                       broken
     an APDU that is too long for a frame        never
     no such link, no place, nobody on the line  is_ready() is not true: nothing is tried
 
-Nothing here waits. Loaded when something is to be sent; begin() and tell() allocate.
+If the layer below is to confirm (push_operation_method 1), what was taken is gone only when it
+has; tested from this table, too:
+
+    TCP, all octets are acknowledged            gone, closed after that or not
+         not within 20 s                        broken
+         closed or reset before                 broken
+         the port cannot say (unacknowledged()  gone after 2 s, or when the other side closes
+         is -1)                                 in order before that; broken if it resets
+    UDP  the socket has taken the datagram      gone
+    HDLC the frame was written                  gone
+
+Uncertain, from memory alone: that TCP confirms what the other side has acknowledged, and that UDP
+and the UI frames of HDLC confirm what they have sent, so that for them 1 is as 0. Project-defined:
+what a port that cannot see acknowledgements takes for one.
+
+A name is looked up for each connection and datagram, by the port: CPython's does it beside the
+main loop, others wait for it, see ports/__init__.py; `look_up = false` in the limits of a
+definition keeps names out. Nothing else waits. Loaded when something is to be sent; begin() and
+tell() allocate.
 """
 
 from cosem.push_setup import host_end
@@ -42,6 +63,7 @@ _NOT_NOW = const(-1)
 _DEFAULT_PORT = const(4059)
 _PATIENCE_MS = const(20000)
 _LINGER_MS = const(5000)
+_SETTLE_MS = const(2000)
 _LLC_LEN = const(3)
 _TICKS_MASK = const(0x3FFFFFFF)
 
@@ -55,6 +77,11 @@ def split(destination):
     return destination[:at].decode(), number
 
 
+def is_name(host):
+    """Does the host have to be looked up?"""
+    return not (":" in host or host.replace(".", "").isdigit())
+
+
 class Paths:
     """links: all of the meter; they are polled by the main loop, not here."""
 
@@ -64,12 +91,17 @@ class Paths:
         self.links = links
         self.now_ms = port.ticks_ms()
         self._since_ms = 0
-        self._place = None  # the place of our connection
+        self._place = None  # the place of our connection, while it is there
         self._destination = None
-        self._stream = None  # of the place, while it is ours
         self._held = False  # begin() has been called, and stop() not yet
         self._lost = False  # our connection was closed meanwhile
-        self._hdlc = None  # the stream whose profile has a notification
+        self._end = _BROKEN  # and what had become of the APDU then
+        self._waiting = None  # what begin() has taken, until a connection or datagram has it
+        self._host = self._number = None  # of the destination
+        self._lookup = None  # while its host is looked up
+        self._acknowledged = False  # the layer below is to confirm
+        self._written = False  # all octets have been
+        self._hdlc = None  # the stream on which begin() has put frames
         self._waits = False  # tell() has been asked
 
     def _link(self, name):
@@ -81,20 +113,35 @@ class Paths:
     def poll(self, now_ms):
         """Time has passed."""
         self.now_ms = now_ms
-        place = self._place
-        if place is None:
-            return
-        if place.stream is not self._stream:
-            self._lost = True
-            self._place = self._stream = None
-        elif self._passed(_LINGER_MS) and not self._held:
+        if self._place is not None and not self._held and self._passed(_LINGER_MS):
             self._close()
 
     def _close(self):
         """We need our connection no more; whoever has an association on it goes on."""
-        if self._alive() and not self._place.profile.channel.in_use():
-            self._place.detach()
-        self._place = self._stream = None
+        place = self._place
+        if place is not None:
+            self._place = place.on_end = None
+            if not place.profile.channel.in_use():
+                place.detach()
+
+    def _ended(self, broken):
+        """Our connection is being closed, by the other side or for what it has said."""
+        self._lost = True
+        self._end = _BROKEN
+        if self._waiting is None and self._is_out():
+            n = self._unacknowledged()
+            if not n or n < 0 and not broken:
+                self._end = _GONE
+        self._place.on_end = None
+        self._place = None
+
+    def _is_out(self):
+        """Has the connection taken all that it was given?"""
+        return not self._place.profile.is_sending() and self._place.is_written()
+
+    def _unacknowledged(self):
+        """Octets that the layer below has not confirmed and should; -1: nobody can say."""
+        return self.port.unacknowledged(self._place.stream) if self._acknowledged else 0
 
     def _passed(self, ms):
         return (self.now_ms - self._since_ms) & _TICKS_MASK >= ms
@@ -108,28 +155,68 @@ class Paths:
         """Is there a path of this kind now?"""
         if service == _TCP:
             link = self._link("wrapper-tcp")
-            return link is not None and (self._alive() or link.free() is not None)
+            return link is not None and (self._place is not None or link.free() is not None)
         if service == _UDP:
             link = self._link("wrapper-udp")
             return link is not None and link.free() is not None
         return self._line() is not None
 
-    def begin(self, service, destination, client_sap, server_sap, buf, pos, n):
-        """Send the APDU buf[pos:pos + n]; what becomes of it, busy: outcome() will say."""
+    def begin(self, service, destination, acknowledged, client_sap, server_sap, buf, pos, n):
+        """Send the APDU buf[pos:pos + n]; what becomes of it, busy: outcome() will say.
+        acknowledged: the layer below is to confirm."""
         self._since_ms = self.now_ms
         self._held = True
-        self._lost = False
-        if service == _TCP:
-            return self._by_tcp(destination, client_sap, server_sap, buf, pos, n)
+        self._lost = self._written = False
+        self._acknowledged = acknowledged
+        if service != _TCP and service != _UDP:
+            return self._by_hdlc(client_sap, server_sap, buf, pos, n)
+        self._waiting = service, client_sap, server_sap, buf, pos, n
+        if service == _UDP or destination != self._destination or self._place is None:
+            self._close()
+            self._destination = destination
+            self._host, self._number = split(destination)
+            if is_name(self._host):
+                try:
+                    self._lookup = self.port.look_up(self._host, ":" in self._by(service).host)
+                except OSError:
+                    return _BROKEN
+        return self.outcome()
+
+    def _by(self, service):
+        return self._link("wrapper-tcp" if service == _TCP else "wrapper-udp")
+
+    def _go_on(self):
+        """Send what waits, if its host is known and there is a place."""
+        service, client_sap, server_sap, buf, pos, n = self._waiting
+        if self._lookup is not None:
+            self._host = self.port.found(self._lookup)
+            if self._host is None:
+                return _BUSY
+            self._lookup = None
+            self._since_ms = self.now_ms
+        link = self._by(service)
         if service == _UDP:
-            link = self._link("wrapper-udp")
-            try:
-                address = self.port.address(*split(destination))
-            except OSError:
-                return _BROKEN
-            sent = link.notify(address, client_sap, server_sap, buf, pos, n, self.now_ms)
+            to = self.port.address(self._host, self._number)
+            sent = link.notify(to, client_sap, server_sap, buf, pos, n, self.now_ms)
             return _GONE if sent else _BROKEN
-        stream = self._line()
+        place = self._place
+        if place is None:
+            place = link.free()
+            if place is None:
+                return _BUSY
+            place.attach(self.port.connect(self._host, self._number), self.poller, self.now_ms)
+            place.on_end = self._ended
+            self._place = place
+        # Not while somebody who has an association there is answered.
+        if place.profile.notify(client_sap, server_sap, buf, pos, n):
+            self._waiting = None
+            place.ready = True
+        return _BUSY
+
+    def _by_hdlc(self, client_sap, server_sap, buf, pos, n):
+        stream = self._line() if self._hdlc is None else self._hdlc
+        if stream is None or stream.stream is None:
+            return _BROKEN
         if n + _LLC_LEN > stream.profile.capacity:
             return _NEVER
         if not stream.profile.notify(client_sap, server_sap, buf, pos, n, True):
@@ -142,51 +229,36 @@ class Paths:
         """Octets that an APDU has at most for the path that has just said never."""
         return self._line().profile.capacity - _LLC_LEN
 
-    def _alive(self):
-        """Is there a connection of ours that somebody may still listen on?"""
-        return self._place is not None and self._place.stream is self._stream
-
-    def _by_tcp(self, destination, client_sap, server_sap, buf, pos, n):
-        if destination != self._destination:
-            self._close()
-        place = self._place
-        if not self._alive():
-            self._place = None
-            place = self._link("wrapper-tcp").free()
-            if place is None:
-                return _BROKEN
-            try:
-                stream = self.port.connect(*split(destination))
-            except OSError:
-                return _BROKEN
-            place.attach(stream, self.poller, self.now_ms)
-            self._place = place
-            self._stream = stream
-            self._destination = destination
-        if not place.profile.notify(client_sap, server_sap, buf, pos, n):
-            return _BROKEN
-        place.ready = True
-        return _BUSY
-
     def outcome(self):
         """What has become of the one that begin() took."""
-        if self._hdlc is not None:
-            profile = self._hdlc.profile
-            if self._hdlc.stream is None:
-                self._hdlc = None
+        if self._waiting is not None:
+            try:
+                code = self._go_on()
+            except OSError:
                 return _BROKEN
-            if profile.note_buf is None and self._hdlc.is_written():
-                self._hdlc = None
+            if code != _BUSY:
+                return code
+        elif self._hdlc is not None:
+            if self._hdlc.stream is None:
+                return _BROKEN
+            if self._hdlc.profile.note_buf is None and self._hdlc.is_written():
                 return _GONE
-        elif not self._alive():
-            return _BROKEN
-        elif not self._place.profile.is_sending() and self._place.is_written():
-            return _GONE
+        elif self._place is None:
+            return self._end
+        elif self._is_out():
+            n = self._unacknowledged()
+            if not n:
+                return _GONE
+            if not self._written:
+                self._written = True
+                self._since_ms = self.now_ms
+            if n < 0 and self._passed(_SETTLE_MS):
+                return _GONE
         return _BROKEN if self._passed(_PATIENCE_MS) else _BUSY
 
     def is_lost(self):
         """Can nobody answer any more to the one that begin() took?"""
-        return self._lost or (self._place is not None and not self._alive())
+        return self._lost
 
     def stop(self, done):
         """Nothing more is expected of the one that begin() took; done: it is where it should."""
@@ -196,6 +268,7 @@ class Paths:
         if self._held and not done:
             self._close()
         self._held = False
+        self._lookup = self._waiting = None
         self._since_ms = self.now_ms
 
     # --- Associations -------------------------------------------------------------------------

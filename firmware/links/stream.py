@@ -18,6 +18,9 @@ class Stream:
     # The communication port that this stream is, see dlms/guard.py; None: part of a link that is
     # one, or none.
     gate = None
+    on_end = (
+        None  # (broken): told before the stream is closed; broken: it has failed, or was reset
+    )
 
     def __init__(self, port, profile, chunk_len, timed, trace=None):
         """timed: the profile has time-outs between octets and frames (HDLC)."""
@@ -52,9 +55,11 @@ class Stream:
         self._pos = self._end = self._out_n = 0
         self._blocked = False
 
-    def detach(self):
+    def detach(self, broken=False):
         """The stream is gone or to be closed; the profile drops its associations."""
         if self.stream is not None:
+            if self.on_end is not None:
+                self.on_end(broken)
             self.poller.remove(self.stream)
             self.port.close(self.stream)
             self.stream = None
@@ -93,7 +98,7 @@ class Stream:
             elif self.ready:
                 n = self.port.readinto(self.stream, self.chunk)
                 if n < 0:
-                    self.detach()
+                    self.detach(n < -1)
                     return
                 if n == 0:
                     self.ready = False
@@ -121,7 +126,7 @@ class Stream:
             while self._out_n:
                 n = self.port.write(self.stream, self.profile.out, self._out_pos, self._out_n)
                 if n < 0:
-                    self.detach()
+                    self.detach(True)
                     return False
                 if n == 0:
                     if not self._blocked:

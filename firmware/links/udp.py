@@ -192,15 +192,15 @@ class Endpoint:
         return None
 
     def notify(self, address, client_sap, server_sap, buf, pos, n, now_ms):
-        """Send the unsolicited APDU buf[pos:pos + n]; False: not now."""
+        """Send the unsolicited APDU buf[pos:pos + n]; False: not now, or the network will not."""
         place = self.free()
         if place is None or not place.profile.notify(client_sap, server_sap, buf, pos, n):
             return False
         n = place.profile.transmit(now_ms)
         if place.trace is not None:
             place.trace.sent(place.profile.out, place.profile.out_pos, n)
-        self.port.sendto(self._endpoint, place.profile.out, place.profile.out_pos, n, address)
-        return True
+        out = place.profile.out
+        return self.port.sendto(self._endpoint, out, place.profile.out_pos, n, address)
 
     def wait_ms(self):
         ready = self.ready

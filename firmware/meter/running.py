@@ -118,7 +118,10 @@ class Meter:
         for a in self.server.associations:
             wants = _INFORMATION_REPORT if a.own_name else _EVENT_NOTIFICATION
             if a.state == _OPEN and a.conformance & wants and self.notifier():
-                self.sender.notifier.event(a, row, _VALUE)
+                try:
+                    self.sender.notifier.event(a, row, _VALUE)
+                except MemoryError:
+                    self.sender.notifier.lost += 1
 
     # --- Time -------------------------------------------------------------------------------
 

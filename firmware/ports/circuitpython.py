@@ -147,7 +147,7 @@ class _Socket:
         try:
             n = self.socket.recv_into(buf, len(buf))
         except OSError as e:
-            return 0 if e.errno == errno.EAGAIN or e.errno == errno.ETIMEDOUT else -1
+            return 0 if e.errno == errno.EAGAIN or e.errno == errno.ETIMEDOUT else -2
         return n if n else -1
 
     def write(self, part: "memoryview"):
@@ -277,6 +277,18 @@ def connect(host: "str", number: "int"):
     return _prompt(s)
 
 
+def look_up(host: "str", six: "bool"):
+    return host
+
+
+def found(lookup: "str"):
+    return lookup
+
+
+def unacknowledged(stream: "_Socket"):
+    return -1
+
+
 def _prompt(s: "socketpool.Socket"):
     s.setblocking(False)
     pool = _State.pool
@@ -307,7 +319,8 @@ def sendto(
     try:
         endpoint.socket.sendto(memoryview(buf)[pos : pos + n], address)
     except OSError:
-        pass  # a datagram may be lost
+        return False
+    return True
 
 
 class Poller:

@@ -2,10 +2,13 @@
 """CPython on a POSIX host. See ports/__init__.py for the interface. May allocate."""
 
 import errno
+import fcntl
 import os
 import select
 import socket
 import sys
+import termios
+import threading
 import time
 
 NAME = "CPython %d.%d.%d" % sys.version_info[:3]
@@ -95,6 +98,41 @@ def connect(host, number):
     return _stream(s)
 
 
+def look_up(host, six):
+    answer = []
+
+    def ask():
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            wanted = socket.AF_INET6 if six else socket.AF_INET
+            answer.append(([f for f in found if f[0] == wanted] or found)[0][4][0])
+        except (OSError, UnicodeError) as e:
+            answer.append(OSError(str(e)))
+
+    try:
+        # A resolver that hangs does not keep the program from ending.
+        threading.Thread(target=ask, daemon=True).start()
+    except RuntimeError as e:
+        raise OSError(str(e))
+    return answer
+
+
+def found(lookup):
+    if lookup and isinstance(lookup[0], OSError):
+        raise lookup[0]
+    return lookup[0] if lookup else None
+
+
+def unacknowledged(stream):
+    if not sys.platform.startswith("linux"):
+        return -1
+    try:
+        # SIOCOUTQ of a socket has the number of TIOCOUTQ.
+        return int.from_bytes(fcntl.ioctl(stream, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        return -1
+
+
 def _stream(s):
     s.setblocking(False)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -117,8 +155,9 @@ def recvfrom(endpoint, n):
 def sendto(endpoint, buf, pos, n, address):
     try:
         endpoint.sendto(memoryview(buf)[pos : pos + n], address)
-    except OSError:
-        pass  # a datagram may be lost
+    except (OSError, TypeError):
+        return False  # TypeError: an address of IPv6, and the endpoint has one of IPv4
+    return True
 
 
 def open_fd(fd):
@@ -129,7 +168,7 @@ def readinto(stream, buf):
     try:
         n = stream.readinto(buf)
     except OSError:
-        return -1
+        return -2
     if n is None:
         return 0
     return n if n else -1

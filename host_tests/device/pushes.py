@@ -29,7 +29,7 @@ class Paths:
     def is_ready(self, service):
         return True
 
-    def begin(self, service, destination, client_sap, server_sap, buf, pos, n):
+    def begin(self, service, destination, acknowledged, client_sap, server_sap, buf, pos, n):
         say("sent", buf, pos, pos + n)
         return 1
 

@@ -8,7 +8,8 @@ and whether what comes back is from that client (IEC 62056-5-3, 5.3; Push setup,
                                   client's association, with what its security_policy asks for of
                                   answers; in plain text if that is nothing
     for an open association       as its answers: by the dedicated key if it has one, and in the
-                                  service-specific form where there is one
+                                  service-specific form where there is one; it cannot be signed,
+                                  and what has to be is not sent
 
 Loaded when something is to be sent. seal() and of_association() allocate; wrap() and opens() do
 not.
@@ -128,9 +129,14 @@ class Envelope:
         copy(buf, _HEADERS, apdu, 0, len(apdu))
         return buf, _HEADERS, len(buf)
 
-    def of_association(self, a, plain):
-        """The same of an APDU for the client of an open association."""
+    def of_association(self, a, plain, kinds):
+        """The same of an APDU for the client of an open association, with these kinds of
+        protection and those of the policy."""
         context = self._context_of(a.config)
+        if context is not None:
+            kinds |= context.needs_response
+        if kinds & ~_SYMMETRIC:
+            return None
         if context is None:
             return self._protect(None, _GLO, None, 0, plain)
         dedicated = a.dedicated
@@ -138,7 +144,6 @@ class Envelope:
             form = _GENERAL_BY_GLO if dedicated is None else _GENERAL_BY_DED
         else:
             form = _GLO if dedicated is None else _DED
-        kinds = context.needs_response & _SYMMETRIC
         return self._protect(context, form, dedicated, kinds, plain)
 
     def _protect(self, context, form, dedicated, kinds, plain):

@@ -12,7 +12,7 @@ An object is in one of these states, for the oldest of its notifications in the 
     WINDOW      the communication window is closed
     DELAY       it is open; the random part of randomisation_start_interval passes
     READY       it goes as soon as there is a path, and the object's turn comes
-    SENDING     a path has it
+    SENDING     its turn: it is protected, and a path has it
     CONFIRMING  it has been sent; the client's confirmation is awaited, 30 s
     REPEATING   it failed; repetition_delay passes
 
@@ -22,9 +22,10 @@ first that was done, the next of the same object are READY at once.
 No path (no such link, all its places taken, nobody on the line) is not a failure: it waits.
 Refused, closed before all was sent, not taken within 20 s: a failure, repeated number_of_retries
 times; then it is given up and counted. So is what no path can carry, and what cannot be protected.
+With push_operation_method 1 what the layer below does not confirm is a failure, too; what that is
+for each path stands in firmware/links/push.py.
 
-Project-defined: a repetition is a new APDU with the same long-invoke-id; that a path took all
-octets is the confirmation of the layer below (push_operation_method 1 is as 0).
+Project-defined: a repetition is a new APDU with the same long-invoke-id.
 """
 
 from cosem import push_terms as terms
@@ -47,7 +48,7 @@ _PUSHED = const(0)  # a notification has been made
 _OPENED = const(1)  # the window is open
 _CLOSED = const(2)
 _DUE = const(3)  # time has passed; in IDLE: there is another one
-_TAKEN = const(4)  # a path has it
+_TAKEN = const(4)  # its turn has come
 _SENT = const(5)  # it has been sent, and is to be confirmed
 _DONE = const(6)  # it has been sent, or confirmed
 _FAILED = const(7)  # and will be repeated
@@ -60,7 +61,7 @@ TRANSITIONS = (
     b"1..3......",  # IDLE
     b".2.......0",  # WINDOW
     b"..13.....0",  # DELAY
-    b"..1.4..600",  # READY
+    b"..1.4....0",  # READY
     b".....50600",  # SENDING
     b"......0600",  # CONFIRMING
     b"...3.....0",  # REPEATING
@@ -85,6 +86,8 @@ _CONFIRM_S = const(30)
 _JUMP_S = const(3600)  # more than that has not just passed: the clock was set
 
 _PUSH = const(0)  # owner in the outbox
+_KINDS_SHIFT = const(8)  # number there, of an APDU for an association: kinds, client_sap
+_ALL_KINDS = const(7)
 _OPEN = const(2)  # state of an association
 
 _LAST_NUMBER = const(0xFFFFFF)
@@ -147,10 +150,19 @@ class Notifier:
         box = self.outbox
         time = None if self.clock is None else self.clock.local
         while True:
+            # Nobody asks: what a right wants of the request is there, and what it wants of the
+            # answer this has.
+            protection = a.protection
+            kinds = a.response_kinds
+            a.protection = _ALL_KINDS
+            a.response_kinds = 0
             end = put(a, box.buf, box.open(), box.limit, row, attribute, time)
+            a.protection = protection
+            protection = a.response_kinds
+            a.response_kinds = kinds
             if end >= 0:
                 if end:
-                    self.post(a, end)
+                    self.post(a, end, protection)
                 return
             made_room = box.make_room()
             self.lost += box.lost
@@ -158,10 +170,11 @@ class Notifier:
             if not made_room:
                 return
 
-    def post(self, a, end):
-        """The APDU that has been written at outbox.open() ends there: for the client of a."""
+    def post(self, a, end, kinds=0):
+        """The APDU that has been written at outbox.open() ends there: for the client of a, with
+        these kinds of protection at least."""
         k = self.server.associations.index(a)
-        self.outbox.close(end, 1 + k, a.client_sap)
+        self.outbox.close(end, 1 + k, kinds << _KINDS_SHIFT | a.client_sap)
 
     # --- States -------------------------------------------------------------------------------
 
@@ -174,6 +187,8 @@ class Notifier:
             self._tries[k] = 0
             if self.outbox.find(_PUSH, self._row(k)) >= 0:
                 self._event(k, _DUE)
+            else:
+                self.handler.wait(self._row(k), False)
 
     def _row(self, k):
         return get_u16(self.handler.rows, 2 * k)
@@ -196,6 +211,7 @@ class Notifier:
                     self.make(k)
                 except MemoryError:
                     self.lost += 1
+                self.handler.wait(self._row(k), self.outbox.find(_PUSH, self._row(k)) >= 0)
             self._pass(k, elapsed)
 
     def _now(self):
@@ -265,8 +281,11 @@ class Notifier:
 
     def turn(self):
         """Between two requests: go on with what is being sent, or begin with the next."""
-        if self._work is None and not self._begin():
-            return
+        try:
+            if self._work is None and not self._begin():
+                return
+        except MemoryError:
+            return  # with the next turn
         try:
             for _ in self._work:
                 return
@@ -298,8 +317,9 @@ class Notifier:
                 elif self.outbox.find(_PUSH, row) < 0:
                     self._event(k, _RESET)  # it had to make room for others
                 else:
-                    self._k = self._last = k
                     self._work = self._send(k)
+                    self._k = self._last = k
+                    self._event(k, _TAKEN)
                     return True
         return False
 
@@ -318,7 +338,6 @@ class Notifier:
         if made is None:
             self._failed(k, True)
             return
-        self._event(k, _TAKEN)
         buf, pos, end = made
         code = yield from self._hand_over(row, buf, pos, end)
         conformance = get_small_u32(terms.client(self.model, row)[_CONFORMANCE], 0)
@@ -351,6 +370,7 @@ class Notifier:
         code = self.paths.begin(
             terms.service(self.model, row),
             terms.destination(self.model, row),
+            terms.is_acknowledged(self.model, row),
             self.envelope.client.client_sap,
             self.envelope.client.server_sap,
             buf,
@@ -383,10 +403,10 @@ class Notifier:
         self._serial = box.found
         plain = bytes(box.buf[at : box.found_end])
         a = self.server.associations[box.owner(at) - 1]
-        sap = box.number(at)
+        sap = box.number(at) & 0xFF
         made = None
         if a.state == _OPEN and a.client_sap == sap:
-            made = self.envelope.of_association(a, plain)
+            made = self.envelope.of_association(a, plain, box.number(at) >> _KINDS_SHIFT)
         code = _BROKEN
         while made is not None and a.state == _OPEN and a.client_sap == sap:
             buf, pos, end = made

@@ -11,15 +11,23 @@ the rights of its association in this logical device, and protected as its Secur
 answers, unless push_protection_parameters say how.
 
     transport_service    destination
-    0 TCP, 1 UDP         address, or address:port (4059), in digits: 192.0.2.1:4059, [2001:db8::1];
-                         a name would have to be looked up, and the meter cannot wait for that
+    0 TCP, 1 UDP         address, or address:port (4059): 192.0.2.1:4059, [2001:db8::1]; or a name,
+                         head-end.example:4059, which is looked up when something is to be sent
+                         (firmware/links/push.py), if the limits of the definition let it
     5 HDLC               nothing: a UI frame to push_client_SAP
 
-Project-defined: other services, other messages than A-XDR, and destinations of another form cannot
-be set (other-reason). What has no destination or no objects is not pushed: object-unavailable.
-What the notifier then finds that it cannot do (a client that has no association, parameters of
-protection that are wrong or say too little, a port_reference that is neither zeros nor the setup
-object of a link with that service) is given up and counted.
+A name is labels of letters, digits and hyphens with dots between them, and the last one does not
+begin with a digit (RFC 1123, 2.1).
+
+The hidden state says of each object that something of it waits. After a power failure it is pushed
+anew: with the values and the time of the start, and once, however many had been waiting. What was
+delivered after the last save may come twice.
+
+Project-defined: all that; and that other services, other messages than A-XDR, and destinations of
+another form cannot be set (other-reason). What has no destination or no objects is not pushed:
+object-unavailable. What the notifier then finds that it cannot do (a client that has no
+association, parameters of protection that are wrong or say too little, a port_reference that is
+neither zeros nor the setup object of a link with that service) is given up and counted.
 Nothing is allocated but in tick().
 """
 
@@ -48,6 +56,8 @@ _SERVICE_AT = const(3)  # 02 03 16 transport_service 09 destination 16 message
 _DESTINATION_AT = const(5)
 
 _LAST_SAP = const(0x7F)
+_LOOK_UP = const(7)  # of LIMITS in the definition
+_LONGEST_LABEL = const(63)
 
 _SUCCESS = const(0)
 _OBJECT_UNDEFINED = const(4)
@@ -58,6 +68,7 @@ _COLON = const(58)
 _DOT = const(46)
 _OPENED = const(91)
 _CLOSED = const(93)
+_HYPHEN = const(45)
 _ZERO = const(48)
 _NINE = const(57)
 
@@ -76,7 +87,18 @@ class Handler(Base):
 
     def start(self, row):
         self.rows += bytes((row >> 8, row & 0xFF))
-        self.marks = bytearray(len(self.rows) >> 1)
+        # What the last power failure has kept from being sent is asked for again.
+        marks = bytearray(len(self.rows) >> 1)
+        for k in range(len(marks)):
+            marks[k] = self.model.image[self._waiting(get_u16(self.rows, 2 * k))]
+        self.marks = marks
+
+    def _waiting(self, row):
+        return self.model.state(row, 0)
+
+    def wait(self, row, yes):
+        """Does something of this object wait? After a power failure, too."""
+        self.model.image[self._waiting(row)] = yes
 
     def tick(self, now):
         if self.notifier is None:
@@ -111,6 +133,7 @@ class Handler(Base):
         return _SUCCESS
 
     def _mark(self, row, what):
+        self.wait(row, what == _TO_PUSH)
         for k in range(len(self.marks)):
             if get_u16(self.rows, 2 * k) == row:
                 # What was asked for first is done first: a reset takes back a push before it.
@@ -121,7 +144,7 @@ class Handler(Base):
     def check(self, row, attribute, buf, pos, end):
         good = True
         if attribute == _SEND_DESTINATION_AND_METHOD:
-            good = is_good(buf, pos, end)
+            good = is_good(self.model, buf, pos, end)
         elif attribute == _COMMUNICATION_WINDOW:
             good = calendar.windows_are_good(buf, pos)
         elif attribute == _PUSH_CLIENT_SAP:
@@ -129,7 +152,7 @@ class Handler(Base):
         return _SUCCESS if good else _OTHER_REASON
 
 
-def is_good(buf, pos, end):
+def is_good(model, buf, pos, end):
     """Is the send_destination_and_method buf[pos:end] one that this meter can do?"""
     service = buf[pos + _SERVICE_AT]
     if buf[end - 1] != _AXDR:
@@ -139,12 +162,12 @@ def is_good(buf, pos, end):
     n = buf[pos + _DESTINATION_AT]
     if service != _TCP and service != _UDP or n > 0x7F:
         return False
-    return not n or host_end(buf, pos + 6, pos + 6 + n) > 0
+    return not n or host_end(buf, pos + 6, pos + 6 + n, model.limits[_LOOK_UP]) > 0
 
 
-def host_end(buf, pos, end):
-    """Where the address of the destination buf[pos:end] ends, or -1: it is none. Behind it comes
-    nothing, or the port; around an IPv6 address are brackets."""
+def host_end(buf, pos, end, names=True):
+    """Where the host of the destination buf[pos:end] ends, or -1: it is none. Behind it comes
+    nothing, or the port; around an IPv6 address are brackets. names: may it be one?"""
     if buf[pos] == _OPENED:
         at = pos + 1
         while at < end and buf[at] != _CLOSED:
@@ -155,17 +178,44 @@ def host_end(buf, pos, end):
         if at > end or at - pos < 4:
             return -1
     else:
-        at = pos
-        for k in range(4):
-            after = _number_end(buf, at, end, 3, 255)
-            if after < 0 or (k < 3 and (after >= end or buf[after] != _DOT)):
-                return -1
-            at = after + 1 if k < 3 else after
+        at = _address_end(buf, pos, end)
+        if at < 0 and names:
+            at = _name_end(buf, pos, end)
+        if at < 0:
+            return -1
     if at == end:
         return at
     if buf[at] != _COLON or _number_end(buf, at + 1, end, 5, 65535) != end:
         return -1
     return at
+
+
+def _address_end(buf, at, end):
+    for k in range(4):
+        after = _number_end(buf, at, end, 3, 255)
+        if after < 0 or (k < 3 and (after >= end or buf[after] != _DOT)):
+            return -1
+        at = after + 1 if k < 3 else after
+    return at
+
+
+def _name_end(buf, pos, end):
+    start = pos  # of the label
+    at = pos
+    while True:
+        octet = buf[at] if at < end else 0
+        if octet == _DOT or octet == _COLON or at == end:
+            if not 0 < at - start <= _LONGEST_LABEL or buf[at - 1] == _HYPHEN:
+                return -1
+            if octet != _DOT:
+                return -1 if _ZERO <= buf[start] <= _NINE else at
+            start = at + 1
+        elif octet == _HYPHEN:
+            if at == start:
+                return -1
+        elif not (_ZERO <= octet <= _NINE or ord("a") <= octet | 0x20 <= ord("z")):
+            return -1
+        at += 1
 
 
 def _is_hexadecimal(octet):

@@ -42,7 +42,8 @@ _CLIENT_SAP = const(0)
 _DEVICE = const(1)
 
 _V2 = const(2)
-_CONFIRMED = const(2)  # push_operation_method
+_ACKNOWLEDGED = const(1)  # push_operation_method
+_CONFIRMED = const(2)
 _NOT_SPECIFIED = const(0xFF)
 
 
@@ -54,7 +55,7 @@ def is_ready(model, row):
     src = slots.source(model, row, _SEND_DESTINATION_AND_METHOD)
     at = slots.offset(model, row, _SEND_DESTINATION_AND_METHOD)
     # What stands in the definition nobody has checked.
-    if not is_good(src, at, at + model.value_len(row, _SEND_DESTINATION_AND_METHOD)):
+    if not is_good(model, src, at, at + model.value_len(row, _SEND_DESTINATION_AND_METHOD)):
         return False
     if not src[at + _DESTINATION_AT] and src[at + _SERVICE_AT] != _HDLC:
         return False
@@ -139,6 +140,14 @@ def delay(model, row, n):
         seconds = seconds * get_u16(src, at + 6) // 100
         n -= 1
     return min(seconds, most)
+
+
+def is_acknowledged(model, row):
+    """Is it repeated if the layer below does not confirm, see firmware/links/push.py?"""
+    return (
+        model.version(row) >= _V2
+        and slots.octet(model, row, _PUSH_OPERATION_METHOD) == _ACKNOWLEDGED
+    )
 
 
 def is_confirmed(model, row, clock):

@@ -7,7 +7,8 @@
                                        request, and the octets of a window; the longer PDU if not
                                        said), outbox_len (octets of notifications that wait to be
                                        sent; likewise), outbox_keep ("oldest" or "newest" of them,
-                                       when it is full; the newest if not said)
+                                       when it is full; the newest if not said), look_up (may
+                                       it be sent to a host that has a name? yes if not said)
     [[device]]                         a logical device: name, sap
     [access]                           group of objects -> {role = rights}
     [[association]]                    device, client_sap, object (its Association LN), mechanism,
@@ -70,7 +71,8 @@ _TOP = {"name": (str, True), "limits": (dict, True), "device": (list, True),
         "gateway": (list, False)}  # fmt: skip
 _LIMITS = {"associations": (int, True), "work_len": (int, True), "max_send_pdu": (int, True),
            "max_receive_pdu": (int, True), "gbt_len": (int, False),
-           "outbox_len": (int, False), "outbox_keep": (str, False)}  # fmt: skip
+           "outbox_len": (int, False), "outbox_keep": (str, False),
+           "look_up": (bool, False)}  # fmt: skip
 _KEEPS = ("newest", "oldest")
 _DEVICE = {"name": (str, True), "sap": (int, True)}
 _ASSOCIATION = {"device": (str, True), "client_sap": (int, True), "object": (str, True),
@@ -196,11 +198,12 @@ class Loader:
         for key, value in limits.items():
             if key == "outbox_keep":
                 one_of(self.document, ("limits", key), value, _KEEPS)
-            else:
+            elif _LIMITS[key][0] is int:
                 self.number(("limits", key), value, 1)
         longest = max(limits["max_send_pdu"], limits["max_receive_pdu"])
-        d.limits = tuple(limits.get(key, longest) for key in _LIMITS if key != "outbox_keep")
+        d.limits = tuple(limits.get(key, longest) for key in _LIMITS if _LIMITS[key][0] is int)
         d.limits += (_KEEPS.index(limits.get("outbox_keep", "newest")),)
+        d.limits += (int(limits.get("look_up", True)),)
         d.devices = []
         for n, table in enumerate(self.data["device"]):
             keys(self.document, ("device", n), table, _DEVICE)
