@@ -130,7 +130,8 @@ def date_time(
 
 
 def value(data):
-    """Python value of one Data: list for arrays and structures, bytes for strings."""
+    """Python value of one Data: list for arrays and structures, bytes for strings, a str of 0 and
+    1 for a bit-string."""
     v, pos = _value(bytes(data), 0)
     assert pos == len(data), "octets after the value"
     return v
@@ -164,6 +165,10 @@ def _value(data, pos):
     if tag in (9, 10, 12):
         n, pos = _length(data, pos)
         return data[pos : pos + n], pos + n
+    if tag == 4:
+        n, pos = _length(data, pos)
+        end = pos + (n + 7 >> 3)
+        return "".join("{:08b}".format(octet) for octet in data[pos:end])[:n], end
     size = struct.calcsize(">" + _FORMATS[tag])
     return struct.unpack_from(">" + _FORMATS[tag], data, pos)[0], pos + size
 

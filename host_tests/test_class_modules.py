@@ -12,6 +12,8 @@ from types import SimpleNamespace
 
 import fakes
 import pytest
+import small
+import test_activity_calendar
 import test_compact_data
 import test_demand_register
 import test_disconnect_control
@@ -23,7 +25,9 @@ import test_profile_generic
 import test_register
 import test_register_activation
 import test_sap_assignment
+import test_schedule
 import test_script_table
+import test_special_days
 import test_register_monitor as monitor
 import test_single_action_schedule as schedule
 from fakes import (
@@ -48,11 +52,21 @@ NOTHING = b"\x0f\x00"
 P = test_profile_generic
 
 
+TIMING = "definitions/timing.toml"
+
+
+def timing():
+    """That definition, as fakes.define() gives one."""
+    packed = dict(small.packed(small.HERE / TIMING))
+    packed["HANDLERS"] = tuple(n if n != "association_ln" else "" for n in packed["HANDLERS"])
+    return SimpleNamespace(**packed)
+
+
 class Log(fakes.Meter):
     """A meter that notes what it was asked and what it answered."""
 
     def __init__(self, objects):
-        super().__init__(objects)
+        super().__init__(timing() if objects is TIMING else objects)
         self.log = []
         self.portion = 100000  # as test_profile_compression.Talk
         self.clock.set_utc(13910000, 0)
@@ -350,7 +364,54 @@ def compact_array(m):
     get_all(m, m.row(62, c.SNAPSHOT))
 
 
+def bad(m, name, sets, acts):
+    """All that the tests of a class in TIMING say is refused."""
+    row = m.row(name[0], name[1] + ".255")
+    for attribute, cases in sets.items():
+        for data, _result in cases.values():
+            m.set(row, attribute, data)
+    for method, data, _result in acts:
+        m.act(row, method, data)
+    get_all(m, row)
+    return row
+
+
+def calendar(m):
+    c = test_activity_calendar
+    row = bad(m, c.CALENDAR, c.BAD, [(1, NOTHING, 0)])
+    for data, _result in c.BAD_TIMES.values():
+        m.set(row, c.TIME, octets(data))
+    m.set(row, c.SEASONS, array(c.season(b"s", c.pattern(), b"S")))
+    m.set(row, c.TIME, octets(c.when("2026-06-15 12:00:00")))
+    m.run(60)
+    m.act(row, 1)
+    get_all(m, row)
+
+
+def special_days(m):
+    c = test_special_days
+    row = bad(m, c.TABLE, {c.ENTRIES: c.BAD}, c.BAD_ACTIONS.values())
+    for k in range(6):
+        m.act(row, c.INSERT, c.entry(k, k, month=1 + k % 4))
+    m.act(row, c.DELETE, u16(2))
+    get_all(m, row)
+
+
+def schedule_entries(m):
+    c = test_schedule
+    row = bad(m, c.SCHEDULE, {c.ENTRIES: c.BAD}, c.BAD_ACTIONS.values())
+    m.set(row, c.ENTRIES, array(*c.MISSED))
+    m.run(120)
+    m.act(row, c.INSERT, c.entry(5, "12:05:00"))
+    for method, numbers in ((c.ENABLE_DISABLE, (1, 3, 2, 2)), (c.DELETE, (2, 4))):
+        m.act(row, method, struct_(*map(u16, numbers)))
+        get_all(m, row)
+
+
 CASES = {
+    "activity_calendar": (TIMING, calendar),
+    "schedule": (TIMING, schedule_entries),
+    "special_days": (TIMING, special_days),
     "clock": (CLOCK, clock),
     "compact_data": (test_compact_data.OBJECTS, compact),
     "profile_generic": (P.OBJECTS % 20, profile),

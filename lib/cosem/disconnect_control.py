@@ -18,6 +18,10 @@ remote_reconnect in state 1, or in state 2 where the mode has d) succeeds and do
 other pair without a transition is refused: read-write-denied in mode 0, else other-reason. Set to
 mode 0 the object goes to state 1. Mode 7 and above are refused: other-reason.
 
+Remote is what a client asks for, by a script too, and what a schedule does. In a script that a
+Limiter, Register monitor or Sensor manager executes, remote_disconnect is transition g, and
+remote_reconnect is h (project-defined: the Book has local causes, and no method for them).
+
 Nothing is allocated. Events have the codes that European companion specifications use.
 """
 
@@ -105,10 +109,12 @@ class Handler(handler.Handler):
 
     def invoke(self, s, method, buf, pos, end):
         row = s.row
+        scripts = self.model.handler("script_table")
+        local = scripts is not None and scripts.local
         if method == _REMOTE_DISCONNECT:
-            cause = _BY_REMOTE_DISCONNECT
+            cause = _BY_LOCAL_DISCONNECT if local else _BY_REMOTE_DISCONNECT
         elif method == _REMOTE_RECONNECT:
-            cause = _BY_REMOTE_RECONNECT
+            cause = _BY_LOCAL_RECONNECT if local else _BY_REMOTE_RECONNECT
         else:
             return _OBJECT_UNDEFINED
         mode = slots.octet(self.model, row, _CONTROL_MODE)

@@ -12,6 +12,7 @@ script may run a script, four deep; the scripts cannot be written while one runs
 
 from cosem import handler, slots
 from dlms.axdr import get_u16, length, length_size, skip
+from dlms.prim import copy
 from micropython import const
 
 _SCRIPTS = const(2)
@@ -28,7 +29,8 @@ _TYPE_UNMATCHED = const(12)
 _OTHER_REASON = const(250)
 
 _LONG_UNSIGNED = const(0x12)
-_CLASS = b"\x00\x09"
+# Where run() puts a key together.
+_KEY = bytearray(b"\x00\x09\0\0\0\0\0\0")
 
 _MAX_DEPTH = const(4)
 
@@ -37,6 +39,7 @@ class Handler(handler.Handler):
     def __init__(self, model):
         handler.Handler.__init__(self, model)
         self._depth = 0
+        self.local = False  # see run_local()
 
     def check(self, row, attribute, buf, pos, end):
         if attribute == _SCRIPTS and self._depth:
@@ -101,10 +104,23 @@ class Handler(handler.Handler):
 
 def run(model, device, buf, at):
     """Execute the script that a structure names, 02 02 09 06 script_logical_name 12
-    script_selector, at buf[at:]; action_result. Allocates."""
-    key = bytearray(_CLASS)
-    key.extend(buf[at + 4 : at + 10])
-    table = model.find(device, key, 0)
+    script_selector, at buf[at:]; action_result."""
+    copy(_KEY, 2, buf, at + 4, 6)
+    table = model.find(device, _KEY, 0)
     if table < 0:
         return _OTHER_REASON
     return model.act(table, _EXECUTE, buf, at + 10, at + 13)
+
+
+def run_local(model, device, buf, at):
+    """As run(), for a function of the meter that supervises a value: what its script asks of a
+    Disconnect control is local."""
+    scripts = model.handler("script_table")
+    if scripts is None:
+        return _OTHER_REASON
+    before = scripts.local
+    scripts.local = True
+    try:
+        return run(model, device, buf, at)
+    finally:
+        scripts.local = before

@@ -43,7 +43,7 @@ def is_open(src, at, clock):
         if calendar.is_unspecified(src, end):
             if begun:
                 return True
-        elif first <= last or always or _is_fixed(src, start, end):
+        elif first <= last or always or is_fixed(src, start, end):
             if begun and now < last:
                 return True
         elif begun or now < last:
@@ -53,37 +53,14 @@ def is_open(src, at, clock):
     return False
 
 
-def _is_fixed(src, start, end):
+def is_fixed(src, start, end):
+    """Are the dates at src[start:] and src[end:] complete?"""
     return calendar.check_date(src, start) == 0 and calendar.check_date(src, end) == 0
 
 
 def _minute(buf, pos, local, clock):
     """Minutes of local time of the instant at buf[pos:], what is open in it as it is now."""
-    year = buf[pos] << 8 | buf[pos + 1]
-    month = buf[pos + 2]
-    day = buf[pos + 3]
-    weekday = buf[pos + 4]
-    if year == 0xFFFF:
-        year = local[0] << 8 | local[1]
-    if month == _DST_BEGIN or month == _DST_END:
-        number = clock.dst_day(month == _DST_END, year)
-    else:
-        if month == _ANY:
-            month = local[2]
-        last = calendar.month_len(year, month)
-        if day == _ANY:
-            number = calendar.day_number(year, month, min(local[3], last))
-            if weekday != _ANY:
-                number += weekday - local[4]
-        elif day > 31:
-            number = calendar.day_number(year, month, last)
-            if weekday != _ANY:
-                number -= (calendar.weekday(number) - weekday) % 7
-                number -= 0 if day == _LAST else 7
-            elif day != _LAST:
-                number -= 1
-        else:
-            number = calendar.day_number(year, month, min(day, last))
+    number = day_of(buf, pos, local, clock)
     hour = buf[pos + _TIME_AT]
     minute = buf[pos + _TIME_AT + 1]
     if hour == _ANY:
@@ -91,3 +68,32 @@ def _minute(buf, pos, local, clock):
     if minute == _ANY:
         minute = local[6]
     return (number * 24 + hour) * 60 + minute
+
+
+def day_of(buf, pos, local, clock):
+    """Number of the day that the date at buf[pos:] is, what is open in it as on local[:5]."""
+    year = buf[pos] << 8 | buf[pos + 1]
+    month = buf[pos + 2]
+    day = buf[pos + 3]
+    weekday = buf[pos + 4]
+    if year == 0xFFFF:
+        year = local[0] << 8 | local[1]
+    if month == _DST_BEGIN or month == _DST_END:
+        return clock.dst_day(month == _DST_END, year)
+    if month == _ANY:
+        month = local[2]
+    last = calendar.month_len(year, month)
+    if day == _ANY:
+        number = calendar.day_number(year, month, min(local[3], last))
+        if weekday != _ANY:
+            number += weekday - local[4]
+    elif day > 31:
+        number = calendar.day_number(year, month, last)
+        if weekday != _ANY:
+            number -= (calendar.weekday(number) - weekday) % 7
+            number -= 0 if day == _LAST else 7
+        elif day != _LAST:
+            number -= 1
+    else:
+        number = calendar.day_number(year, month, min(day, last))
+    return number

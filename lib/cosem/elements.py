@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""Arrays of structures that have a number, an index (02 n 12 index ...), as their first element:
+the entries of Schedule and Special days table (IEC 62056-6-2). Nothing is allocated.
+
+An array has at most 127 elements, and no index twice.
+"""
+
+from cosem import slots
+from dlms.axdr import get_u16, skip
+from dlms.prim import copy
+from micropython import const
+
+_SUCCESS = const(0)
+_READ_WRITE_DENIED = const(3)
+_OTHER_REASON = const(250)
+
+_MAX = const(127)
+_INDEX_AT = const(3)
+_FIRST_AT = const(2)
+
+
+def index_of(buf, at):
+    return get_u16(buf, at + _INDEX_AT)
+
+
+def find(buf, at, n, end, index):
+    """Position of the element with this index among n at buf[at:end], or -1."""
+    while n:
+        if index_of(buf, at) == index:
+            return at
+        at = skip(buf, at, end)
+        n -= 1
+    return -1
+
+
+def are_different(buf, pos, end):
+    """Has the array buf[pos:end] at most 127 elements, and no index twice?"""
+    n = buf[pos + 1]
+    if n > _MAX:
+        return False
+    at = pos + _FIRST_AT
+    while n:
+        after = skip(buf, at, end)
+        n -= 1
+        if find(buf, after, n, end, index_of(buf, at)) >= 0:
+            return False
+        at = after
+    return True
+
+
+def remove(model, row, attribute, first):
+    """Take the element at image[first:] out of an array in the image."""
+    image = model.image
+    at = model.slot(row, attribute)
+    end = at + model.value_len(row, attribute)
+    after = skip(image, first, end)
+    copy(image, first, image, after, end - after)
+    image[at + 1] -= 1
+    slots.set_len(image, at, end - at - (after - first))
+
+
+def append(model, row, attribute, buf, pos, end):
+    """Put buf[pos:end] behind the elements of an array in the image; may_append() has said that
+    there is room."""
+    image = model.image
+    at = model.slot(row, attribute)
+    n = model.value_len(row, attribute)
+    copy(image, at + n, buf, pos, end - pos)
+    image[at + 1] += 1
+    slots.set_len(image, at, n + end - pos)
+
+
+def may_append(model, row, attribute, size, n_gone, gone):
+    """Is there room for an element of so many octets, where n_gone elements, which take `gone`
+    octets, go? data_access_result."""
+    at = model.slot(row, attribute)
+    if at < 0:
+        return _READ_WRITE_DENIED
+    if model.image[at + 1] - n_gone >= _MAX:
+        return _OTHER_REASON
+    if model.value_len(row, attribute) - gone + size > model.capacity(row, attribute):
+        return _OTHER_REASON
+    return _SUCCESS
