@@ -147,3 +147,22 @@ def test_no_room_for_work_is_not_the_end_of_the_meter():
     for _ in range(63):
         assert meter.work([], 0) and server.fault is None
     assert meter.work([], 0) and isinstance(server.fault, MemoryError)
+
+
+def test_a_fault_in_work_is_not_the_end_of_the_meter():
+    class Server:
+        todo = 1
+        fault = on_authentication_failed = None
+
+        def work(self):
+            raise AttributeError("a slip of ours")
+
+        def refuse(self, e):
+            self.fault = e
+
+    class Model:
+        on_setup = None
+
+    server = Server()
+    assert not running.Meter(Model(), server, None, None, 0, 1).work([], 0)
+    assert isinstance(server.fault, AttributeError)

@@ -264,7 +264,7 @@ def test_storage_that_takes_nothing_for_a_time(roomy, state):
 
 
 def hdlc(chip, client=16):
-    s = socket.create_connection(chip.address, timeout=10)
+    s = socket.create_connection(chip.address, timeout=running.PATIENCE_S)
     return s, HDLC(s.sendall, lambda: s.recv(4096), client)
 
 
@@ -302,7 +302,7 @@ def test_noise_on_the_uart(elf):
                 with contextlib.suppress(BlockingIOError):
                     while s.recv(4096):
                         pass
-                s.settimeout(10)
+                s.settimeout(running.PATIENCE_S)
                 assert client.connect() == UA
                 assert client.ask(AARQ)[0] == 0x61
                 assert client.ask(GET_NAME) == good

@@ -185,6 +185,23 @@ def test_what_finds_no_room_is_refused():
     assert talk.say(apdu.hex())[:6] == "C50141"
 
 
+def test_security_that_finds_no_room_at_first():
+    """What opens associations was let go of for it meanwhile, and is wanted first again."""
+    meter = Meter()
+    talk = meter.talk(client=40, server=17)
+    server, channel = meter.server, talk.channel
+    load, meter.model.load = meter.model.load, lambda n: full(n) if "sec" in n else load(n)
+    apdu = bytearray(Client(talk).aarq())
+    for _ in range(4):
+        assert server.request(channel, 40, 17, apdu, 0, len(apdu)) == -1
+        try:
+            server.work()
+        except MemoryError:
+            server.forget(True)
+    meter.model.load = load
+    assert talk.say(apdu.hex())[:2] == "61"
+
+
 def full(name):
     raise MemoryError
 

@@ -818,3 +818,38 @@ def test_micropython_counts_the_same(residential, micropython, tmp_path):
         assert answer.returncode == 0, answer.stdout + answer.stderr
         answers.append(answer.stdout)
     assert answers[0] == answers[1]
+
+
+# --- No room ----------------------------------------------------------------------------------
+
+
+class Seen(Meter):
+    """A meter that somebody else has built."""
+
+    def __init__(self, model):
+        self.model = model
+
+
+def test_an_instant_without_room_is_not_the_end_of_the_meter(residential):
+    """What was left to do of it is not done; the energy and all later instants are there."""
+    meter = app.build(residential, RAMStorage(), cpython, 1, utc("2026-06-01T10:13"), 0, 0)
+    program = meter.program
+    capture = program._profiles.capture
+    calls = []
+
+    def full(row):
+        calls.append(row)
+        if len(calls) == 1:
+            raise MemoryError
+        return capture(row)
+
+    program._profiles.capture = full
+    ms = 0
+    meter.speed = 1
+    for _ in range(40 * 60 * 2):
+        ms += 500
+        meter.tick(ms)
+    # At 10:15 nothing was captured; at 10:30 and 10:45 there was room again.
+    seen = Seen(meter.model)
+    assert [local(row[0])[11:] for row in seen.rows(LOAD)] == ["12:30:00", "12:45:00"]
+    assert 13 in [code for _, code in seen.log(STANDARD)]

@@ -242,12 +242,15 @@ class Program:
         # What this tick comes late by is not part of the instant.
         clock.local[8] = 0
         self._acting = True
-        for _ in self.work:
-            break
-        else:
-            self.work = None
-        self._acting = False
-        clock.local[8] = clock.hundredths
+        work = self.work
+        self.work = None
+        try:
+            for _ in work:
+                self.work = work
+                break
+        finally:
+            self._acting = False
+            clock.local[8] = clock.hundredths
 
     def _finish(self):
         while self.work is not None:

@@ -13,6 +13,7 @@ _SECOND_MS = const(1000)
 _MOST_WORK = const(4)  # times in one turn
 _MOST_CRAMPED = const(63)  # and one, that find no room (a mask)
 _AUTHENTICATION_FAILED = const(46)  # event code, see meter/events.py
+_RAM_ERROR = const(13)
 _DECIPHERING_FAILED = const(49)  # and the next one: replayed invocation counter
 _FAILED_AUTHENTICATIONS = const(6)  # counter, see meter/sources.py
 _BUSY_MS = const(10)
@@ -139,6 +140,10 @@ class Meter:
                 if not self._tries:
                     self.server.refuse(e)
                 return True
+            except Exception as e:
+                # A fault of ours is the end of this request, not of the meter.
+                self.server.refuse(e)
+                return False
             self._tries = 0
             for link in links:
                 link.poll(now_ms)
@@ -159,7 +164,13 @@ class Meter:
             self._owed_ms = min(self._owed_ms, _STEP_MS + _SECOND_MS * self.speed)
         self._owed_ms -= step_ms
         if step_ms or self.program.work is not None:
-            self.program.tick(step_ms)
+            try:
+                self.program.tick(step_ms)
+            except MemoryError:
+                # What was left to do of this instant is not done; what comes next is.
+                gc.collect()
+                self.rests = True
+                self.model.event(_RAM_ERROR)
             self.server.guard.tick(step_ms)
             minute = self.program.clock.minute & 0xFF
             if minute != self._minute:

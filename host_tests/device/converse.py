@@ -16,6 +16,7 @@ protected, and what comes back is shown without protection; `raw hex` is said as
 Prints a line `ok FILE n` or `FAIL FILE:line: ...` for each file.
 """
 
+import gc
 import sys
 
 if "." in __name__:
@@ -267,14 +268,15 @@ def main(argv):
     import definition
     from firmware import app, ports
 
-    meters = []
+    numbers = []
 
     def make_meter():
         from firmware.store import FileStorage, RAMStorage
 
-        storage = RAMStorage() if state == "-" else FileStorage("%s%d" % (state, len(meters)))
-        meters.append(app.build(definition, storage, ports.current(), SEED, START_MINUTE, 0, 0))
-        return meters[-1]
+        gc.collect()
+        numbers.append(None)
+        storage = RAMStorage() if state == "-" else FileStorage("%s%d" % (state, len(numbers)))
+        return app.build(definition, storage, ports.current(), SEED, START_MINUTE, 0, 0)
 
     failed = 0
     for path in argv[3:]:

@@ -160,11 +160,10 @@ class Server:
             if not self.model.asleep:
                 self.model.wake(_ASSOCIATION_SN)
         self.opening = self.parts.get(_OPENING)
-        if name == _SECURED and self.secured is None:
-            self.secured = part.Security(self)
-        if self._client is not None:
+        if name == _SECURED:
+            if self.secured is None:
+                self.secured = part.Security(self)
             self.secured.context_of(self._client)
-            self._client = None
 
     def lacks_security(self, config):
         """Is security still to be loaded, before anything is done for this client?"""
