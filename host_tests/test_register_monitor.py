@@ -4,10 +4,7 @@
 import struct
 
 import pytest
-from cosem import register_monitor
 from fakes import CLOCK, Meter, array, i32, obis, struct_
-from hypothesis import given
-from hypothesis import strategies as st
 
 THRESHOLDS, MONITORED, ACTIONS = 2, 3, 4
 OTHER_REASON, TYPE_UNMATCHED = 250, 12
@@ -107,11 +104,11 @@ def test_thresholds_that_are_set_begin_anew(meter):
     assert meter.come(50, 10) == [0, 2]
 
 
-def test_a_threshold_of_another_type_is_passed_over(meter):
-    assert meter.set(meter.monitor, THRESHOLDS, array(b"\x11\x05", i32(20))) == 0
-    both = array(struct_(script(2), script(2)), struct_(script(1), script(2)))
-    assert meter.set(meter.monitor, ACTIONS, both) == 0
-    assert meter.come(0, 30) == [0, 1]
+def test_a_threshold_of_another_type_is_refused_and_passed_over_if_it_is_there(meter):
+    assert meter.set(meter.monitor, THRESHOLDS, array(i32(20), b"\x11\x05")) == TYPE_UNMATCHED
+    assert meter.come(0, 200) == [0, 1]
+    assert meter.set(meter.monitor, MONITORED, monitored(1, "0.0.96.1.0.255", 2)) == 0
+    assert meter.come(0, 200) == [0, 0]
 
 
 def test_a_script_may_set_the_monitor_itself(meter):
@@ -147,33 +144,6 @@ def test_another_value_can_be_monitored(meter):
 
 def test_thresholds_are_numbers(meter):
     text = b"\x0a\x01x"
-    assert meter.set(meter.monitor, THRESHOLDS, array(text)) == OTHER_REASON
+    assert meter.set(meter.monitor, THRESHOLDS, array(text)) == TYPE_UNMATCHED
     assert meter.set(meter.monitor, THRESHOLDS, i32(1)) == TYPE_UNMATCHED
     assert meter.read(meter.monitor, THRESHOLDS) == [100]
-
-
-# --- Which number is greater ----------------------------------------------------------------
-
-NUMBERS = {
-    0x05: ">i", 0x06: ">I", 0x0F: ">b", 0x10: ">h", 0x11: ">B", 0x12: ">H", 0x14: ">q",
-    0x15: ">Q", 0x16: ">B", 0x17: ">f", 0x18: ">d",
-}  # fmt: skip
-
-
-@given(st.data())
-def test_numbers_are_compared_as_they_are(data):
-    tag = data.draw(st.sampled_from(sorted(NUMBERS)))
-    n = struct.calcsize(NUMBERS[tag])
-    x, y = (data.draw(st.binary(min_size=n, max_size=n)) for _ in range(2))
-    a, b = (struct.unpack(NUMBERS[tag], octets)[0] for octets in (x, y))
-    if a != a or b != b or a == b == 0:
-        return  # no number, or the two zeros
-    head = bytes((tag,))
-    assert register_monitor.is_above(b"?" + head + x, 1, head + y, 0) == (a > b)
-
-
-def test_what_is_no_number_is_never_above():
-    for tag in set(range(256)) - set(NUMBERS):
-        octets = bytes((tag,)) + b"\x01" * 9
-        assert not register_monitor.is_above(octets, 0, octets, 0)
-        assert not register_monitor.is_number(tag)

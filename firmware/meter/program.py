@@ -126,7 +126,9 @@ class Program:
             self._rest.append(activation)
         # Some compare instantaneous values all the time.
         names = model.handler_names
-        self._watched = "limiter" in names or "register_monitor" in names
+        self._watched = False
+        for name in ("limiter", "register_monitor", "sensor_manager"):
+            self._watched = self._watched or name in names
         # Seconds whose energy is still with the metrology; milliseconds of a second.
         self._pending = 0
         self._ms = 0

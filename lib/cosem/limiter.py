@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT
+"""Limiter (class_id 71, version 0; IEC 62056-6-2, 4.5.9).
+
+Each second monitored_value is held against threshold_active (thresholds.py). When it has been
+above it for min_over_threshold_duration seconds on end, action_over_threshold is executed, once;
+when it has then been not above it for min_under_threshold_duration, action_under_threshold.
+
+threshold_active is a copy of threshold_normal, or, while emergency_profile_active is TRUE, of
+threshold_emergency. It is TRUE from emergency_activation_time on for emergency_duration seconds,
+if emergency_profile_id is in emergency_profile_group_id_list: by the clock, so also after a power
+failure, and for the rest of a profile whose time has begun when it is set. An activation time of
+which nothing is specified: never (project-defined).
+
+Which of the two actions was the last is kept in the hidden slot `over` and saved; the durations
+begin anew after a power failure, and do not see that the clock is set. Refused are thresholds of
+another type than the value (type-unmatched), what is no number or finds no room in
+threshold_active, a value that is not there, an activation time that is not complete
+(other-reason). Ticks may allocate, requests do not.
+"""
+
+from cosem import calendar, handler, script_table, slots, thresholds
+from dlms.axdr import get_u16
+from dlms.prim import compare, copy
+from micropython import const
+
+_MONITORED_VALUE = const(2)
+_THRESHOLD_ACTIVE = const(3)
+_THRESHOLD_NORMAL = const(4)
+_THRESHOLD_EMERGENCY = const(5)
+_MIN_OVER = const(6)
+_MIN_UNDER = const(7)
+_EMERGENCY_PROFILE = const(8)
+_GROUP_ID_LIST = const(9)
+_EMERGENCY_ACTIVE = const(10)
+_ACTIONS = const(11)
+
+_SUCCESS = const(0)
+_OTHER_REASON = const(250)
+
+# emergency_profile: 02 03 12 id 09 0C activation_time 06 duration. A group id: 12 id.
+_ID_AT = const(3)
+_TIME_AT = const(7)
+_DURATION_AT = const(20)
+_GROUP_ID_LEN = const(3)
+# actions: 02 02 and two of 02 02 09 06 script_logical_name 12 script_selector.
+_OVER_AT = const(2)
+_UNDER_AT = const(15)
+
+# Events, see firmware/meter/events.py.
+_LIMIT_EXCEEDED = const(65)
+_LIMIT_KEPT = const(66)
+_LIMIT_CHANGED = const(67)
+
+
+class Limit:
+    """What is known of an object between two ticks."""
+
+    def __init__(self, model, row):
+        self.row = row
+        self.value = thresholds.Monitored(model, row, _MONITORED_VALUE)
+        self.elapsed = -1  # seconds on the other side; -1: on that of the last action
+        self.is_new = True  # attributes were set
+        # The emergency profile, UTC; start -1: it is not to be.
+        self.start = -1
+        self.end = self.start_s = self.end_s = 0
+
+
+class Handler(handler.Handler):
+    """on_executed(row, action_result) is called after a script was executed."""
+
+    def __init__(self, model):
+        handler.Handler.__init__(self, model)
+        self._limits = []
+        self.clock = None
+        self.on_executed = None
+        self._shifts = -1
+        self._minute = self._second = 0
+
+    def start(self, row):
+        self._limits.append(Limit(self.model, row))
+        if self.clock is None:
+            self.clock = self.model.handler("clock")
+
+    # --- Time -------------------------------------------------------------------------------
+
+    def tick(self, now):
+        clock = self.clock
+        if clock is None:
+            return
+        passed = 1
+        if clock.shifts == self._shifts:
+            passed = (clock.minute - self._minute) * 60 + clock.second - self._second
+        self._shifts = clock.shifts
+        self._minute = clock.minute
+        self._second = clock.second
+        for limit in self._limits:
+            self._look(limit, passed)
+
+    def _look(self, limit, passed):
+        model = self.model
+        row = limit.row
+        if limit.is_new:
+            limit.is_new = False
+            self._load(limit)
+            self._choose(row, self._is_emergency(limit))
+        elif self._is_emergency(limit) != (slots.octet(model, row, _EMERGENCY_ACTIVE) != 0):
+            self._choose(row, self._is_emergency(limit))
+        value = limit.value
+        if not value.is_there():
+            return
+        buf = slots.source(model, value.row, value.index)
+        at = slots.offset(model, value.row, value.index)
+        against = slots.source(model, row, _THRESHOLD_ACTIVE)
+        pos = slots.offset(model, row, _THRESHOLD_ACTIVE)
+        state = model.state(row, 0)
+        above = buf[at] == against[pos] and thresholds.is_above(buf, at, against, pos)
+        if above == (model.image[state] != 0) or buf[at] != against[pos]:
+            limit.elapsed = -1
+            return
+        limit.elapsed = 0 if limit.elapsed < 0 else limit.elapsed + passed
+        if limit.elapsed >= slots.double_long_unsigned(
+            model, row, _MIN_OVER if above else _MIN_UNDER
+        ):
+            limit.elapsed = -1
+            model.image[state] = 1 if above else 0
+            self._act(row, above)
+
+    def _act(self, row, above):
+        model = self.model
+        if model.event is not None:
+            model.event(_LIMIT_EXCEEDED if above else _LIMIT_KEPT)
+        buf = slots.source(model, row, _ACTIONS)
+        at = slots.offset(model, row, _ACTIONS) + (_OVER_AT if above else _UNDER_AT)
+        result = script_table.run_local(model, slots.device_of(model, row), buf, at)
+        model.edited(row, 0)
+        if self.on_executed is not None:
+            self.on_executed(row, result)
+
+    def _load(self, limit):
+        """When is the emergency profile active?"""
+        model = self.model
+        buf = slots.source(model, limit.row, _EMERGENCY_PROFILE)
+        at = slots.offset(model, limit.row, _EMERGENCY_PROFILE)
+        clock = self.clock
+        limit.start = -1
+        if self._has_group(limit.row, buf, at + _ID_AT):
+            limit.start = clock.minute_of(buf, at + _TIME_AT)
+            limit.start_s = clock.last_second
+            seconds = clock.last_second + slots.unsigned32(buf, at + _DURATION_AT)
+            limit.end = limit.start + seconds // 60
+            limit.end_s = seconds % 60
+
+    def _has_group(self, row, buf, pos):
+        """Is the id at buf[pos:] in emergency_profile_group_id_list?"""
+        groups = slots.source(self.model, row, _GROUP_ID_LIST)
+        at = slots.offset(self.model, row, _GROUP_ID_LIST)
+        for k in range(groups[at + 1]):
+            if get_u16(groups, at + 3 + k * _GROUP_ID_LEN) == get_u16(buf, pos):
+                return True
+        return False
+
+    def _is_emergency(self, limit):
+        minute = self._minute
+        if limit.start < 0 or minute < limit.start or minute > limit.end:
+            return False
+        if minute == limit.start and self._second < limit.start_s:
+            return False
+        return minute < limit.end or self._second < limit.end_s
+
+    def _choose(self, row, emergency):
+        """Make one of the two thresholds the active one."""
+        model = self.model
+        image = model.image
+        at = model.slot(row, _EMERGENCY_ACTIVE)
+        if at >= 0:
+            image[at + 1] = 1 if emergency else 0
+        attribute = _THRESHOLD_EMERGENCY if emergency else _THRESHOLD_NORMAL
+        at = model.slot(row, _THRESHOLD_ACTIVE)
+        n = model.value_len(row, attribute)
+        buf = slots.source(model, row, attribute)
+        pos = slots.offset(model, row, attribute)
+        if at < 0 or n > model.capacity(row, _THRESHOLD_ACTIVE):
+            return
+        if n != model.value_len(row, _THRESHOLD_ACTIVE) or compare(image, at, buf, pos, n):
+            copy(image, at, buf, pos, n)
+            slots.set_len(image, at, n)
+            model.edited(row, 0)
+
+    # --- Attributes -------------------------------------------------------------------------
+
+    def check(self, row, attribute, buf, pos, end):
+        model = self.model
+        if attribute == _MONITORED_VALUE:
+            if thresholds.target(model, row, buf, pos) < 0:
+                return _OTHER_REASON
+        elif attribute == _EMERGENCY_PROFILE:
+            pos += _TIME_AT
+            if not calendar.is_unspecified(buf, pos):
+                if self.clock is None or self.clock.minute_of(buf, pos) < 0:
+                    return _OTHER_REASON
+        elif attribute == _GROUP_ID_LIST:
+            return thresholds.check_count(buf, pos)
+        else:
+            result = thresholds.check_number(buf, pos, self._of(row).value.tag())
+            if result:
+                return result
+            if end - pos > model.capacity(row, _THRESHOLD_ACTIVE):
+                return _OTHER_REASON
+        return _SUCCESS
+
+    def _of(self, row):
+        for limit in self._limits:
+            if limit.row == row:
+                return limit
+
+    def changed(self, row, attribute):
+        model = self.model
+        limit = self._of(row)
+        limit.value.row = -2
+        limit.elapsed = -1
+        limit.is_new = True
+        if attribute == _THRESHOLD_NORMAL or attribute == _THRESHOLD_EMERGENCY:
+            if model.event is not None:
+                model.event(_LIMIT_CHANGED)
