@@ -256,6 +256,7 @@ MODULES = {
     "demand_register",
     "disconnect_control",
     "link_setup",
+    "ntp_setup",
     "profile_generic",
     "register",
     "register_activation",

@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: MIT
 """tools/class_page.py: the page of the interface classes, and the support table of the README."""
 
-import os
 import re
 
 import class_page
-import pytest
 import tables
 
 CLASSES = tables.load_classes()
-# Their values are the meter program's and the clients': that is all they are for.
-OF_VALUES = {1: "Data"}
 
 
 def test_the_page_says_what_the_class_files_say(capsys):
@@ -18,11 +14,14 @@ def test_the_page_says_what_the_class_files_say(capsys):
 
 
 def test_a_page_that_is_old_is_seen_and_made_anew(tmp_path, monkeypatch, capsys):
-    page = tmp_path / "README.md"
-    monkeypatch.setattr(class_page, "PAGE", str(page))
+    monkeypatch.setattr(class_page, "PAGE", str(tmp_path / "page.md"))
+    readme = tmp_path / "README.md"
+    readme.write_text("| classes | <!-- behave -->Clock<!-- end --> |\n")
+    monkeypatch.setattr(class_page, "README", str(readme))
     assert class_page.main(["--check"]) == 1
     assert "run tools/class_page.py" in "".join(capsys.readouterr())
     assert class_page.main([]) == 0 and class_page.main(["--check"]) == 0
+    assert "Data, Register, " in readme.read_text()
 
 
 def test_each_version_has_its_line():
@@ -32,26 +31,13 @@ def test_each_version_has_its_line():
     )
 
 
-@pytest.fixture(scope="module")
-def supported():
-    """The README's cell of the classes that behave."""
-    with open(os.path.join(class_page.ROOT, "README.md"), encoding="utf-8") as f:
-        return re.search(r"^\| Interface classes, with behaviour \| (.*?) \|", f.read(), re.M)[1]
-
-
-def test_the_readme_names_the_classes_that_behave(supported):
-    """All of them, and no other; a version where not all of them do."""
-    names = {c.name: c for c in CLASSES.values()}
-    listed = [re.sub(r" \(.*?\)$", "", n) for n in re.split(r", (?![^(]*\))", supported)]
-    found = {re.sub(r" v\d.*", "", n): n for n in listed}
-    behaving = {n for n, c in names.items() if any(v.module for v in c.versions.values())}
-    assert set(found) - set(OF_VALUES.values()) == behaving
-    for name, entry in found.items():
-        numbers = [int(n) for n in re.findall(r"\d+", entry.partition(" v")[2])]
-        if " to " in entry:
-            numbers = list(range(numbers[0], numbers[-1] + 1))
-        modules = [n for n, v in names[name].versions.items() if v.module]
-        if name not in OF_VALUES.values() and (
-            numbers or len(modules) < len(names[name].versions)
-        ):
-            assert numbers == sorted(modules), name
+def test_the_names_in_the_readme():
+    names = class_page.names().split(", ")
+    behaving = {c.name for c in CLASSES.values() if any(v.module for v in c.versions.values())}
+    assert {re.sub(r" v\d.*", "", name) for name in names} == behaving | {"Data"}
+    for name in names:
+        _, some, versions = name.partition(" v")
+        (c,) = (c for c in CLASSES.values() if c.name == name.split(" v")[0])
+        having = {k for k, v in c.versions.items() if v.module}
+        assert not some or {int(k) for k in re.findall(r"\d+", versions)} == having
+    assert class_page.pages()[class_page.README].count(class_page.names()) == 1

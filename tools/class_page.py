@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Writes lib/cosem/classes/README.md: what there is of each version of each interface class, and
-how sure the class file is of it.
+how sure the class file is of it; and the names of the classes that behave in the README.
 
-    python3 tools/class_page.py            write it
-    python3 tools/class_page.py --check    exit code 1 if it does not say what the files say
+    python3 tools/class_page.py            write them
+    python3 tools/class_page.py --check    exit code 1 if they do not say what the files say
 
 CPython >= 3.11, standard library only.
 """
 
 import argparse
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -18,6 +19,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tables
 from bootstrap import ROOT, say
 
+README = os.path.join(ROOT, "README.md")
+_NAMES = re.compile("(?<=<!-- behave -->).*?(?=<!-- end -->)")
 PAGE = os.path.join(ROOT, "lib", "cosem", "classes", "README.md")
 LEVELS = ("high", "medium", "low")
 _HEAD = """# Interface classes
@@ -73,23 +76,40 @@ def text():
     return _HEAD % (len(classes), len(versions)) + "".join(row(*which) for which in versions)
 
 
+def names():
+    """The classes that behave, with their versions where not all of them do."""
+    found = ["Data"]  # its value is the meter program's and the clients': that is all it is for
+    for c in tables.load_classes().values():
+        behaving = ["v%d" % k for k, v in sorted(c.versions.items()) if v.module]
+        if behaving:
+            some = len(behaving) < len(c.versions)
+            found.append(c.name + " " + " and ".join(behaving) if some else c.name)
+    return ", ".join(found)
+
+
+def pages():
+    """{file: what it should say}"""
+    with open(README, encoding="utf-8") as f:
+        return {PAGE: text(), README: _NAMES.sub(names(), f.read())}
+
+
 def main(arguments):
     p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    p.add_argument("--check", action="store_true", help="write nothing; is it up to date?")
+    p.add_argument("--check", action="store_true", help="write nothing; are they up to date?")
     options = p.parse_args(arguments)
-    wanted = text()
-    there = ""
-    if os.path.exists(PAGE):
-        with open(PAGE, encoding="utf-8") as f:
-            there = f.read()
-    if there == wanted:
-        return 0
-    if options.check:
-        say("%s: not up to date; run tools/class_page.py." % os.path.relpath(PAGE))
-        return 1
-    with open(PAGE, "w", encoding="utf-8") as f:
-        f.write(wanted)
-    return 0
+    failed = 0
+    for path, wanted in pages().items():
+        there = ""
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as f:
+                there = f.read()
+        if there != wanted and options.check:
+            say("%s: not up to date; run tools/class_page.py." % os.path.relpath(path, ROOT))
+            failed = 1
+        elif there != wanted:
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(wanted)
+    return failed
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What the setup objects of the definition say goes to the profiles of the links, when they have
-been made and when a client has changed one of them: IEC HDLC setup (class_id 23), TCP-UDP setup
-(class_id 41) and IPv4 setup (class_id 42). All links of a kind follow the first object of that
-class. Buffers keep the size that they got at boot, and port numbers are those of the options.
+"""What the setup objects of the definition say goes to the links and their profiles, when they
+have been made and when a client has changed one of them: IEC HDLC setup (class_id 23), TCP-UDP
+setup (class_id 41), IPv4 setup (class_id 42) and NTP setup (class_id 100). All links of a kind
+follow the first object of that class. Buffers keep the size that they got at boot, and port
+numbers are those of the options.
 """
 
 from micropython import const
@@ -63,6 +64,9 @@ def apply(model, links):
                     n = model.get_int(row, _N_CONNECTIONS)
                     places = len(link.profiles())
                     link.limit = n if 0 < n < places else places
+    for link in links:
+        if link.name == "ntp":
+            link.configure()
 
 
 def _multicast(model, row):

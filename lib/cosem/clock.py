@@ -139,7 +139,11 @@ class Handler(handler.Handler):
         self.shifts = self.shifts + 1 & 0x3FFFFFFF
         self._refresh()
 
-    def adjust(self, minute, second):
+    def confirm(self):
+        """The time is good."""
+        self.set_flags(self.flags & ~(_INVALID | _DOUBTFUL))
+
+    def adjust(self, minute, second, ms=0):
         """Set the clock in service: the time is good again, and the program hears of it."""
         if not self._shifted:
             self._shifted = True
@@ -147,6 +151,7 @@ class Handler(handler.Handler):
             self.old_second = self.second
         self.flags &= ~(_INVALID | _DOUBTFUL)
         self.set_utc(minute, second)
+        self.advance(ms)
 
     def set_flags(self, flags):
         """Set the status bits other than daylight saving: 1 invalid, 2 doubtful, 4, 8."""

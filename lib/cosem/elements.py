@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Arrays of structures that have a number, an index (02 n 12 index ...), as their first element:
-the entries of Schedule and Special days table (IEC 62056-6-2). Nothing is allocated.
+"""Elements of an array in the image that come and go: what methods such as insert and delete do.
+find(), index_of() and are_different() are for structures with a number, an index (02 n 12 index
+...), as their first element: the entries of Schedule and Special days table (IEC 62056-6-2).
 
-An array has at most 127 elements, and no index twice.
+An array has at most 127 elements, and no index twice. Nothing is allocated.
 """
 
 from cosem import slots

@@ -37,6 +37,7 @@ package(
         "link_setup.py",
         "model.py",
         "notifier.py",
+        "ntp_setup.py",
         "port_protection.py",
         "profile_columns.py",
         "profile_compact_array.py",

@@ -18,6 +18,7 @@ package(
         "hdlc_client.py",
         "hdlc_frame.py",
         "hdlc_link.py",
+        "sntp.py",
         "wrapper.py",
         "wrapper_client.py",
     ),
