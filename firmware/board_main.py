@@ -48,6 +48,7 @@ _JOBS = (
     "cosem.association_sn",
     "dlms.opening",
     "dlms.places",
+    "cosem.arbitrator",
     "cosem.association_ln",
     "cosem.compact_data",
     "cosem.link_setup",

@@ -29,6 +29,7 @@ ENTRIES = (
     "dlms.opening",
     "dlms.short_names",
     "dlms.write",
+    "cosem.arbitrator",
     "cosem.association_sn",
     "cosem.association_ln",
     "cosem.compact_data",
@@ -58,6 +59,7 @@ RESIDENT = (
     "dlms.marks",
     "cosem.profile_generic",
     "cosem.push_setup",
+    "cosem.script_table",
 )
 # Not on boards.
 HOST = ("crypto._gcm_host",)

@@ -14,6 +14,7 @@ import fakes
 import pytest
 import small
 import test_activity_calendar
+import test_arbitrator
 import test_compact_data
 import test_demand_register
 import test_disconnect_control
@@ -429,7 +430,20 @@ def sensors(m):
     get_all(m, row)
 
 
+def arbitration(m):
+    c = test_arbitrator
+    row = bad(m, c.ARBITRATOR, c.BAD, c.BAD_ACTIONS.values())
+    for actor, wanted in ((2, "0100"), (3, "0011"), (1, "1111"), (2, "0011"), (3, "")):
+        m.act(row, c.REQUEST, c.asks(actor, wanted))
+        get_all(m, row)
+    m.act(row, c.RESET)
+    m.set(row, c.PERMISSIONS, array(c.bits("1")))
+    m.set(row, c.ACTIONS, array(c.script(1)))
+    get_all(m, row)
+
+
 CASES = {
+    "arbitrator": (TIMING, arbitration),
     "limiter": (TIMING, limits),
     "sensor_manager": (TIMING, sensors),
     "activity_calendar": (TIMING, calendar),

@@ -13,7 +13,7 @@ _ROW_SHIFT = const(4)
 _ROW_HANDLER = const(9)
 
 # Modules whose methods read or run other objects; of this one, attributes do, too.
-_READERS = ("compact_data", "profile_generic", "script_table")
+_READERS = ("arbitrator", "compact_data", "profile_generic", "script_table")
 _READER = "compact_data"
 
 

@@ -16,6 +16,7 @@ package(
         "__init__.py",
         "access_rights.py",
         "activity_calendar.py",
+        "arbitrator.py",
         "association_ln.py",
         "association_sn.py",
         "calendar.py",
