@@ -26,6 +26,7 @@ _DOUBTFUL = const(0x02)  # clock status, see cosem/clock.py
 _START = (
     "firmware.app",
     "firmware.meter.sources",
+    "firmware.meter.fittings",
     "firmware.flash_start",
     "firmware.fingerprint",
     "firmware.provisioning",
@@ -64,6 +65,7 @@ def build(
     speed=1,
     record=None,
     n_associations=0,
+    display=None,
 ):
     """A meter, ready for links.
 
@@ -77,6 +79,7 @@ def build(
     speed         times faster than real time; 0: the clock stands
     record        who the meter is, see provisioning.py; None: who the definition says
     n_associations  how many at a time; 0: as the definition says
+    display       terminal or ssd1306: what shows the display list; None: nothing does
 
     OSError: the storage cannot be used. ValueError: the definition does not fit this program.
     """
@@ -122,7 +125,17 @@ def build(
         clock.set_utc(minute, second)
         if behind:
             clock.set_flags(_DOUBTFUL)
-    program = Program(model, Household(1 if seed is None else seed))
+    metrology = fittings = None
+    if display or hasattr(definition, "METROLOGY") or hasattr(definition, "PULSES"):
+        from firmware.meter.fittings import Fittings
+
+        fittings = Fittings(definition, storage.extra, port)
+        metrology = fittings.chip
+    if metrology is None:
+        metrology = Household(1 if seed is None else seed)
+    if fittings is not None:
+        metrology = fittings.counted(metrology)
+    program = Program(model, metrology)
     # Fast time has no peers that would notice.
     program.in_parts = speed == 1
     model.save = program.save_now
@@ -135,6 +148,11 @@ def build(
     if secures:
         meter.lock_up(kept)
     meter.record = record
+    if fittings is not None:
+        fittings.attach(program)
+        if display:
+            fittings.show(model, display)
+        meter.outputs = fittings.outputs
     if hasattr(definition, "GATEWAYS"):
         meter.gateways = definition.GATEWAYS
     if record is not None and not record.good:

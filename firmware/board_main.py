@@ -222,6 +222,7 @@ def build(wiring, options):
         options.get("speed", 1),
         record(wiring),
         options.get("associations", _ASSOCIATIONS),
+        getattr(wiring, "DISPLAY", None),
     )
 
 

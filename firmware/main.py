@@ -15,6 +15,8 @@ Keys of the options (those with a default may be missing):
     associations  how many at a time; None: as many as the definition says
     terminals   {path: descriptor} of the serial lines to meters behind this one
     push        "address:port" in digits: where Push setup objects without a destination push to
+    display     terminal: the display list of the definition, as lines that begin with that word;
+                ssd1306: on that display of a board
     speed       1; seed: None; start: [minute, second] or None; trace: False
     watch_stdin True: end when stdin is closed (that is how the launcher ends a meter)
 
@@ -138,6 +140,7 @@ def run(options):
                 options.get("speed", 1),
                 record_of(options.get("provisioning")),
                 options.get("associations", 0),
+                options.get("display"),
             )
             meter.terminals = options.get("terminals", meter.terminals)
             links = make_links(options["links"], meter, port, options.get("trace", False))

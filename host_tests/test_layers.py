@@ -36,6 +36,9 @@ ONLY_HERE = {
     "firmware/board_main.py": {"wiring"},
     "firmware/ports/board.py": {"wiring"},
     "firmware/ports/cpython.py": {"fcntl", "termios", "threading"},
+    "firmware/ports/pins.py": {"wiring"},
+    # The font of a display, where there is one.
+    "firmware/drivers/ssd1306.py": {"framebuf"},
     "firmware/ports/ciphers/cpython.py": {"cryptography"},
     "firmware/ports/ciphers/circuitpython.py": {"aesio"},
     # CircuitPython's own modules; typing is for type checkers only.
@@ -44,7 +47,7 @@ ONLY_HERE = {
         "wiring",
     },
     "firmware/circuitpython/": {
-        "board", "digitalio", "microcontroller", "os", "storage", "supervisor", "usb_cdc",
+        "board", "busio", "digitalio", "microcontroller", "os", "storage", "supervisor", "usb_cdc",
         "wiring",
     },
 }  # fmt: skip

@@ -55,6 +55,7 @@ LEFT_OUT = (
     "dlms/_prim_viper.py",
     "dlms/_prim_host.py",
     "firmware/board_main.py",
+    "firmware/drivers/ssd1306.py",
     "firmware/circuitpython/boot.py",
     "firmware/circuitpython/code.py",
     "firmware/ports/board.py",
@@ -62,6 +63,7 @@ LEFT_OUT = (
     "firmware/ports/ciphers/micropython.py",
     "firmware/ports/cpython.py",
     "firmware/ports/micropython.py",
+    "firmware/ports/pins.py",
     "firmware/ports/shim/",
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)

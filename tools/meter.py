@@ -66,6 +66,7 @@ def parser():
     )
     r.add_argument("--speed", type=speed, default=1, metavar="N", help="N times faster than time")
     r.add_argument("--trace", action="store_true", help="print every frame, without secrets")
+    r.add_argument("--display", action="store_true", help="print what its display shows")
     # For tests: a meter that does the same every time.
     r.add_argument("--start", type=start_time, metavar="DATETIME", help=argparse.SUPPRESS)
     r.add_argument("--seed", type=int, metavar="N", help=argparse.SUPPRESS)
@@ -173,6 +174,7 @@ def run(options):
             "seed": options.seed,
             "start": options.start,
             "trace": options.trace,
+            "display": "terminal" if options.display else None,
             "watch_stdin": True,
         }
         fds = [*terminals.values(), *([pty.master] if pty.link else [])]

@@ -37,6 +37,8 @@ BUTTON = "D5"
 # (bus, SCL, SDA)
 DISPLAY_I2C = (0, "SCL", "SDA")
 DISPLAY_ADDRESS = 0x3C
+# What shows the display list: "terminal" (lines on the REPL); None: nothing.
+DISPLAY = None
 
 # TCP port of the wrapper; None: the board has no network.
 TCP_PORT = None

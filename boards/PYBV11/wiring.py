@@ -36,6 +36,8 @@ BUTTON = "X17"
 # (bus, SCL, SDA)
 DISPLAY_I2C = (1, "X9", "X10")
 DISPLAY_ADDRESS = 0x3C
+# What shows the display list: "ssd1306", or "terminal" (lines on the REPL); None: nothing.
+DISPLAY = None
 
 # TCP port of the wrapper; None: the board has no network.
 TCP_PORT = None

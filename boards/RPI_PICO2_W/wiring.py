@@ -37,6 +37,8 @@ BUTTON = 14
 # (bus, SCL, SDA)
 DISPLAY_I2C = (1, 3, 2)
 DISPLAY_ADDRESS = 0x3C
+# What shows the display list: "ssd1306", or "terminal" (lines on the REPL); None: nothing.
+DISPLAY = None
 
 # TCP port of the wrapper; None: the board has no network.
 TCP_PORT = 4059

@@ -77,5 +77,6 @@ def run(**options):
     wanted = {"definition": "definition", "links": links(), "state": folder, "storage": kept}
     wanted["provisioning"] = record()
     wanted["associations"] = _ASSOCIATIONS
+    wanted["display"] = wiring.DISPLAY
     wanted.update(options)
     return main.run(wanted)

@@ -20,7 +20,7 @@ second sees it move. begin() costs most: on a Cortex-M3 a few milliseconds, once
 from array import array
 
 from firmware.meter.metrology import Metrology
-from firmware.meter.numbers import mix, phase_angle, root, sine
+from firmware.meter.numbers import mix, phase_angle, power_factor, root, sine
 from firmware.meter.sky import Sky
 from micropython import const
 
@@ -65,13 +65,6 @@ _PF = const(22)
 _FREQ = const(25)
 _ANGLE_U = const(26)
 _ANGLE_I = const(29)
-
-
-def _power_factor(p, s):
-    """P / S in 0.001, 1 without a load."""
-    if not s:
-        return 1000
-    return p * 1000 // s if p >= 0 else -(-p * 1000 // s)
 
 
 class Household(Metrology):
@@ -323,7 +316,7 @@ class Household(Metrology):
             v[_P + k] = p
             v[_Q + k] = q
             v[_S + k] = s
-            v[_PF + k] = _power_factor(p, s)
+            v[_PF + k] = power_factor(p, s)
             phi = phase_angle(p, q, s)
             v[_ANGLE_U + k] = 1200 * k
             v[_ANGLE_I + k] = (1200 * k - phi) % 3600
@@ -337,5 +330,5 @@ class Household(Metrology):
         v[_Q_PLUS + 1] = -q_all if q_all < 0 else 0
         s = root(p_all * p_all + q_all * q_all)
         v[_S_TOTAL] = s
-        v[_PF_TOTAL] = _power_factor(p_all, s)
+        v[_PF_TOTAL] = power_factor(p_all, s)
         v[_FREQ] = 4997 + mix(self.seed, self._minute * 6 + at // 10, 13) % 7

@@ -9,7 +9,9 @@ measure(), nothing else. The program calls, always between requests and never on
     take(seconds)          put into quanta the energy since the call before. seconds is how long
                            that was by the meter's clock; a chip reads its own accumulators.
     measure()              put what is there now into values.
-    supply(connected)      the disconnector has opened or closed: for sources that are simulated
+    supply(connected)      the disconnector has opened or closed: for sources that are simulated,
+                           and for those that have its relay
+    measures               False: values are not of now, and no reason for events
 
 Signs and quadrants as in IEC 62053-23: active energy and power count positive when they come from
 the network (import), reactive ones when the current lags (inductive load, import). Quadrant I is
@@ -50,6 +52,8 @@ _N_VALUES = const(32)
 
 class Metrology:
     """A source that measures nothing: the defaults, and a place for the numbers."""
+
+    measures = True
 
     def __init__(self):
         self.quanta = array("i", [0] * _N_ENERGIES)

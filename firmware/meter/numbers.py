@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Arithmetic of the simulated house: random-looking numbers, sines, roots and angles of integers.
+"""Arithmetic of metrology: random-looking numbers, sines, roots and angles of integers.
 
 The same on every runtime; nothing reaches 2**30 while the arguments keep to their ranges.
 """
@@ -90,3 +90,10 @@ def phase_angle(p, q, s):
     if p < 0:
         phi = 1800 - phi
     return -phi if q < 0 and phi < 1800 else phi
+
+
+def power_factor(p, s):
+    """P / S in 0.001, 1 without a load."""
+    if not s:
+        return 1000
+    return p * 1000 // s if p >= 0 else -(-p * 1000 // s)

@@ -347,7 +347,8 @@ class Program:
     def _measure(self):
         self._fresh = True
         self.registers.measure()
-        self.events.supervise(self.metrology.values)
+        if self.metrology.measures:
+            self.events.supervise(self.metrology.values)
 
     # --- Events -----------------------------------------------------------------------------
 

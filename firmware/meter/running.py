@@ -28,6 +28,7 @@ class Meter:
     """model, server, program, storage; tick() makes the meter's time pass."""
 
     gateways = ()  # see links/outward.py; of the class: few have some
+    outputs = ()  # pulses and a display, see fittings.py; of the class: few have some
     sender = None  # while something is sent unasked, see sender.py
     rests = False  # what that has loaded is not needed any more
     _links = None
@@ -182,6 +183,8 @@ class Meter:
         if self.sender is not None and not self.sender.turn(now_ms):
             self.sender = None
             self.rests = True
+        for output in self.outputs:
+            output.turn(now_ms)
 
     def wait_ms(self):
         """How long nothing happens if nobody asks: until the next second of the meter."""
@@ -189,12 +192,15 @@ class Meter:
             return 0
         if self.sender is not None and self.sender.notifier.is_busy():
             return _BUSY_MS
-        if not self.speed:
-            return _SECOND_MS
-        return _SECOND_MS // self.speed or 1
+        ms = (_SECOND_MS // self.speed or 1) if self.speed else _SECOND_MS
+        for output in self.outputs:
+            ms = min(ms, output.wait_ms(self._last_ms))
+        return ms
 
     def close(self):
         """The orderly end: it is noted, and the state saved."""
+        for output in self.outputs:
+            output.close()
         self.program.power_down()
         self.storage.close()
 

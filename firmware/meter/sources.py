@@ -12,6 +12,7 @@ not have is not fed.
     inst.X     a value of metrology.py, or unix: seconds since 1970 UTC
     count.X    power_failures boots events program_changes billing_periods clock_changes
                failed_authentications notifications notifications_lost (sent unasked)
+               metrology_faults (of an energy chip)
     status.profile1, status.profile2    status octet of the profile that captures the object
     event.X, status.error, status.alarm    see events.py
     push.alarm, push.start    this Push setup pushes when a bit of the alarm descriptor (register,
@@ -35,7 +36,7 @@ _LOGS = "standard fraud disconnect power_quality communication"
 _DEMANDS = "a_plus a_minus r_plus r_minus"
 _COUNTS = (
     "power_failures boots events program_changes billing_periods clock_changes "
-    "failed_authentications notifications notifications_lost"
+    "failed_authentications notifications notifications_lost metrology_faults"
 )
 _BILLING_PERIODS = const(4)
 

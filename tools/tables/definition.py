@@ -23,6 +23,7 @@
                                        physical_device_address ("0x...", the only one that is
                                        there; any if left out), time_out (seconds that an answer
                                        may take, 10)
+    [metrology], [[pulse]], [display]  of the board around the meter, see fittings.py
     [[objects]]                        keys common to the lines of `list`; a line is an object
 
 Keys of an object beside the names of its attributes (which give their initial values):
@@ -68,7 +69,8 @@ from .notation import INTEGERS, Typed, logical_name, obis, parse_type
 
 _TOP = {"name": (str, True), "limits": (dict, True), "device": (list, True),
         "access": (dict, True), "association": (list, True), "objects": (list, True),
-        "gateway": (list, False)}  # fmt: skip
+        "gateway": (list, False), "metrology": (dict, False), "pulse": (list, False),
+        "display": (dict, False)}  # fmt: skip
 _LIMITS = {"associations": (int, True), "work_len": (int, True), "max_send_pdu": (int, True),
            "max_receive_pdu": (int, True), "gbt_len": (int, False),
            "outbox_len": (int, False), "outbox_keep": (str, False),
@@ -193,6 +195,7 @@ class Loader:
         d.name = self.data["name"]
         d.file = self.document.file
         d.document = self.document
+        d.units = self.units
         limits = self.data["limits"]
         keys(self.document, ("limits",), limits, _LIMITS)
         for key, value in limits.items():

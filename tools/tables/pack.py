@@ -12,6 +12,7 @@ import os
 from . import certificates, compact
 from .classes import load_classes, one_of
 from .definition import at_obis, load_definition
+from .fittings import Fittings
 from .names import members
 from .notation import obis, plain
 
@@ -121,6 +122,7 @@ class Packer:
         t.compression = [(o.row, self.compression(o)) for o in d.objects if o.compression]
         t.certificates = self.certificates(t)
         t.gateways = tuple(d.gateways)
+        t.fittings = Fittings(d)
         t.limits = d.limits
         for name in ("types", "rom", "ram", "attributes", "access", "members"):
             if len(getattr(t, name)) > 0xFFFF:

@@ -92,9 +92,28 @@ def module(tables):
         text += "# (network_id, kind of link, where, number, physical_device_address, time_out)\n"
         text += "GATEWAYS = (\n" + "".join("    %r,\n" % (row,) for row in tables.gateways)
         text += ")\n\n"
+    text += fittings(tables.fittings)
     text += "# (associations, work_len, max_send_pdu, max_receive_pdu, gbt_len, outbox_len,\n"
     text += "# 1: the outbox keeps the oldest, 1: names are looked up)\n"
     return text + "LIMITS = %r\n" % (tables.limits,)
+
+
+def fittings(f):
+    """What the definition says of the board around the meter."""
+    text = ""
+    if f.metrology:
+        text += "# (driver, watt-seconds of a tick: numerator, denominator, registers)\n"
+        text += "METROLOGY = (\n    %r, %d, %d,\n    %s,\n)\n\n" % (
+            *f.metrology[:3], octets(f.metrology[3], 4),
+        )  # fmt: skip
+    if f.pulses:
+        text += "# (energies, watt-seconds of a pulse: numerator, denominator, length_ms, pin)\n"
+        text += "PULSES = (\n" + "".join("    %r,\n" % (p,) for p in f.pulses) + ")\n\n"
+    if f.display:
+        text += "# row (2), attribute, format, power of ten + 128, decimals, digits, seconds,\n"
+        text += "# length of the label, label, unit\nDISPLAY = (\n"
+        text += "".join("    %r,\n" % (entry,) for entry in f.display) + ")\n\n"
+    return text
 
 
 def shown(value):
