@@ -282,6 +282,28 @@ def test_a_conversation_over_the_uart(stubs, drive):
     assert not others & set(loaded)
 
 
+def test_an_energy_chip_a_pulse_output_and_a_display(stubs, tmp_path):
+    """The double of the chip behind busio.SPI counts 1 Wh a second, ten pulses of the LED."""
+    files = bundle.drive_files(FEATHER, os.path.join(ROOT, "host_tests/definitions/energy.toml"))
+    folder = tmp_path / "drive"
+    folder.mkdir()
+    bundle.fill_drive(str(folder), files, lambda text: None)
+    path = folder / "wiring.py"
+    path.write_text(path.read_text().replace("DISPLAY = None", 'DISPLAY = "terminal"'))
+    with Board(stubs, folder) as board:
+        client = board.hdlc()
+        assert client.connect() == 0x73 and client.ask(running.AARQ)[0] == 0x61
+        wh = 0
+        while wh < 4:
+            answer = client.ask(bytes.fromhex("C001C100030100010800FF0200"))
+            assert answer[:5] == bytes.fromhex("C401C10006")
+            wh = int.from_bytes(answer[5:], "big")
+    assert board.end() == 0
+    assert board.said("display 1.8.0").endswith("Wh")
+    edges = dict(word.split("=") for word in board.said("fake edges").split())
+    assert int(edges["D13"]) >= 40 and int(edges["D10"]) > 1000
+
+
 def test_the_second_usb_port_is_one_more_optical_head(stubs, drive):
     with Board(stubs, drive) as board:
         usb = board.hdlc("USB data")

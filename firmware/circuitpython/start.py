@@ -77,6 +77,6 @@ def run(**options):
     wanted = {"definition": "definition", "links": links(), "state": folder, "storage": kept}
     wanted["provisioning"] = record()
     wanted["associations"] = _ASSOCIATIONS
-    wanted["display"] = wiring.DISPLAY
+    wanted["display"] = getattr(wiring, "DISPLAY", None)
     wanted.update(options)
     return main.run(wanted)

@@ -41,7 +41,9 @@ import types
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(1, os.path.dirname(sys.path[0]))
 
+import energy_chip
 import stubs
 
 # What the core modules have, as those of CircuitPython 10: no stubs come for them.
@@ -128,6 +130,8 @@ class Board:
         self.usb_data = False
         self.pins = {}
         self.used = set()
+        self.levels = {}  # of outputs
+        self.edges = {}
         self.deepest = 0
         self.modules = {}
         self.make()
@@ -217,7 +221,33 @@ class Board:
                 for pin in self._pins:
                     board.used.discard(pin._name)
 
-        add("busio", {"UART": UART})
+        class SPI:
+            """The only device on it is a double of the energy chip; 320 ticks come each second."""
+
+            def __init__(self, clock, MOSI=None, MISO=None, half_duplex=False):
+                for pin in (clock, MOSI, MISO):
+                    claim(pin)
+                self._chip = energy_chip.Chip()
+                self._started = time.monotonic()
+                self._seconds = 0
+                self._settings = None
+
+            def try_lock(self):
+                return True
+
+            def configure(self, *, baudrate=100000, polarity=0, phase=0, bits=8):
+                self._settings = polarity, phase, bits
+
+            def write_readinto(self, out_buffer, in_buffer):
+                if self._settings != (1, 1, 8) or board.levels["D10"]:
+                    raise AssertionError("not mode 3, or without /CS")
+                passed = int(time.monotonic() - self._started)
+                self._chip.count(0x81, 320 * (passed - self._seconds))
+                self._seconds = passed
+                in_buffer[:] = out_buffer
+                self._chip.exchange(in_buffer)
+
+        add("busio", {"UART": UART, "SPI": SPI})
 
         class Serial:
             def __init__(self):
@@ -329,10 +359,19 @@ class Board:
             def switch_to_input(self, pull=None):
                 self._pull = pull
 
+            def switch_to_output(self, value=False, drive_mode=None):
+                board.levels[self._name] = value
+
             @property
             def value(self):
                 # Without its resistor an open button says anything.
                 return self._pull is not None and self._name not in board.options.get("held", ())
+
+            @value.setter
+            def value(self, on):
+                if on != board.levels[self._name]:
+                    board.edges[self._name] = board.edges.get(self._name, 0) + 1
+                board.levels[self._name] = on
 
             def deinit(self):
                 board.used.discard(self._name)
@@ -614,6 +653,7 @@ class Board:
         say("pystack", self.deepest)
         names = sorted(n for n, m in sys.modules.items() if self.drive in str(m))
         say("modules", *names)
+        say("edges", *["%s=%d" % edge for edge in sorted(self.edges.items())])
         return 0 if fine else 1
 
 
