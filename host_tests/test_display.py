@@ -211,6 +211,19 @@ def test_after_a_long_pause_it_does_not_hurry():
     assert len(screen.shown) == 1
 
 
+def test_a_screen_without_room_is_not_the_end():
+    class Full(Screen):
+        def show(self, label, value, new):
+            Screen.show(self, label, value, new)
+            raise MemoryError
+
+    screen = Full()
+    display = Display(Model({(1, 2): u8(1)}), (entry(label="a", seconds=1),), screen)
+    display.turn(0)
+    display.turn(1000)
+    assert len(screen.shown) == 2
+
+
 def test_ticks_wrap():
     screen = Screen()
     display = Display(Model({(1, 2): u8(1)}), (entry(label="a", seconds=1),) * 2, screen)

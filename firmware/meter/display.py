@@ -117,7 +117,7 @@ class Display:
         for k in range(entry[_LABEL_LEN]):
             self.label[k] = entry[_LABEL + k]
         self._read(entry)
-        self._screen.show(self.label, self.value, True)
+        self._show(True)
 
     def _refresh(self):
         before = self._before
@@ -125,7 +125,13 @@ class Display:
             before[k] = self.value[k]
         self._read(self._entries[self.at])
         if before != self.value:
-            self._screen.show(self.label, self.value, False)
+            self._show(False)
+
+    def _show(self, new):
+        try:
+            self._screen.show(self.label, self.value, new)
+        except MemoryError:
+            pass  # drawing may take some; the meter goes on without
 
     # --- Values -----------------------------------------------------------------------------
 
