@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The class modules of a definition: which there are, which sleep, and which a request needs.
+"""The class modules of a definition: which there are, which sleep, which a request needs, and
+their methods.
 
 A class module serves the objects of an interface class that behaves (see cosem/handler.py). What
 only requests need may sleep: nothing of it is loaded. A request allocates nothing, so that what it
 needs has to be there before it begins; anything else wakes what it comes to.
 """
 
+from dlms import types
 from micropython import const
 
 # Fields of a row of the object table, see cosem/model.py.
@@ -15,6 +17,14 @@ _ROW_HANDLER = const(9)
 # Modules whose methods read or run other objects; of this one, attributes do, too.
 _READERS = ("arbitrator", "compact_data", "profile_generic", "script_table")
 _READER = "compact_data"
+
+_SUCCESS = const(0)
+_OBJECT_UNDEFINED = const(4)
+_TYPE_UNMATCHED = const(12)
+
+_NO_PARAMETER = const(0xFFFF)
+_RANGE = const(0x83)  # of dlms/types.py
+_INTEGER = const(0x0F)
 
 
 class ClassModules:
@@ -101,3 +111,46 @@ class ClassModules:
             if self.handler_names[i] == name:
                 return self.handlers[i]
         return None
+
+    def takes(self, row, method, buf, pos, end):
+        """Is buf[pos:end] a parameter of this method? action_result.
+
+        Where the class has the dummy integer(0), nothing at all is taken for it.
+        """
+        t = self.methods
+        class_id = self.class_id(row)
+        version = self.version(row)
+        at = 0
+        while t[at] << 8 | t[at + 1] != class_id or t[at + 2] != version:
+            at += 4 + 2 * t[at + 3]
+        at += 2 + 2 * method
+        tp = t[at] << 8 | t[at + 1]
+        if tp == _NO_PARAMETER:
+            return _SUCCESS
+        if pos == end:
+            dummy = self.types[tp] == _RANGE and self.types[tp + 1] == _INTEGER
+            return _SUCCESS if dummy else _TYPE_UNMATCHED
+        return _SUCCESS if types.check(self.types, tp, buf, pos, end) == end else _TYPE_UNMATCHED
+
+    def act(self, row, method, buf, pos, end):
+        """Run a method, without return data; action_result.
+
+        A method that runs others or reads (scripts and captures do) takes what it needs from its
+        stream first.
+        """
+        handler = self.awake(row)
+        if handler is None or method < 1 or method > self.n_methods(row):
+            return _OBJECT_UNDEFINED
+        result = self.takes(row, method, buf, pos, end)
+        if result:
+            return result
+        s = self._stream
+        s.association = None
+        s.row = row
+        s.n = 0
+        s.out = b""
+        s.out_pos = 0
+        result = handler.invoke(s, method, buf, pos, end)
+        if not result:
+            self.edited(row, 0)
+        return result

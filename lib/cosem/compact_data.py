@@ -99,8 +99,9 @@ class Handler(handler.Handler):
         model = self.model
         n = end - pos
         self._same = -1
+        at = slots.offset(model, row, attribute)
         if n == model.value_len(row, attribute) and not compare(
-            buf, pos, model.image, model.slot(row, attribute), n
+            buf, pos, slots.source(model, row, attribute), at, n
         ):
             self._same = row
             return _SUCCESS

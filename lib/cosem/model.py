@@ -5,6 +5,11 @@ Implements the attribute and method access of IEC 62056-6-2 on the tables that t
 makes. A value at rest is a slot: u16 length, then its A-XDR encoding. RAM holds the image; the
 tables and the values that nobody changes stay where the definition is. After boot nothing here
 allocates but put_bytes(), rows() and integers of 30 bits and more on 32-bit boards.
+
+A late value is one that somebody may change and hardly anybody does: a list of scripts or
+columns. It is in ROM until then. Its slot, in the room for all of them at the end of what is saved
+of the image, is made when it is changed, and stays: u16 entry, u16 capacity, slot; then the next
+one. What finds no room there is other-reason.
 """
 
 from cosem.class_modules import ClassModules
@@ -34,6 +39,7 @@ _COMPUTED = const(0)
 _ROM = const(1)
 _RAM = const(2)
 _LOGICAL_NAME = const(3)
+_LATE = const(5)
 _CHECK = const(0x10)
 _CHANGED = const(0x20)
 
@@ -47,9 +53,10 @@ _OTHER_REASON = const(250)
 _ASSOCIATION_LN = const(15)
 _SECRET = const(7)
 
+_LATE_HEAD = const(4)
+_LENGTH_LEN = const(2)
+
 _ITEM_MAX = const(384)
-_NO_PARAMETER = const(0xFFFF)
-_RANGE = const(0x83)  # of dlms/types.py
 
 _INTEGER = const(0x0F)
 _LONG = const(0x10)
@@ -74,6 +81,8 @@ class Model(ClassModules):
         self.configs = definition.ASSOCIATIONS
         self.system_title = definition.SYSTEM_TITLE
         self.image = bytearray(definition.RAM)
+        self._late = definition.LATE
+        self._late_end = definition.PERSISTENT
         self.rom = definition.ROM
         self.objects = definition.OBJECTS
         self.attributes = definition.ATTRIBUTES
@@ -166,7 +175,11 @@ class Model(ClassModules):
 
     def kind(self, row, attribute):
         """0 computed, 1 in ROM, 2 in the image, 3 logical_name, 4 absent."""
-        return self.attributes[self.entry(row, attribute)] & _KIND
+        e = self.entry(row, attribute)
+        kind = self.attributes[e] & _KIND
+        if kind == _LATE:
+            return _ROM if self._find_late(e) < 0 else _RAM
+        return kind
 
     def shape(self, row, attribute):
         """Offset in shapes of what many attributes share: selectors, type, capacity."""
@@ -185,14 +198,64 @@ class Model(ClassModules):
 
     def place(self, row, attribute):
         """Offset of the slot of an attribute, in the image or in ROM."""
-        e = self.entry(row, attribute) + _ENTRY_SLOT
-        return self.attributes[e] << 8 | self.attributes[e + 1]
+        t = self.attributes
+        e = self.entry(row, attribute)
+        if t[e] & _KIND == _LATE:
+            at = self._find_late(e)
+            if at >= 0:
+                return at
+        return t[e + _ENTRY_SLOT] << 8 | t[e + _ENTRY_SLOT + 1]
 
     def slot(self, row, attribute):
         """Offset of the encoding of an attribute in the image; -1 if it is not there."""
-        if self.kind(row, attribute) != _RAM:
-            return -1
-        return self.place(row, attribute) + 2
+        t = self.attributes
+        e = self.entry(row, attribute)
+        kind = t[e] & _KIND
+        if kind == _RAM:
+            return (t[e + _ENTRY_SLOT] << 8 | t[e + _ENTRY_SLOT + 1]) + _LENGTH_LEN
+        if kind == _LATE:
+            at = self._find_late(e)
+            if at >= 0:
+                return at + _LENGTH_LEN
+        return -1
+
+    def own(self, row, attribute):
+        """As slot(), for what is about to be changed: a late value comes to the image. If it
+        cannot be there, -1 - data_access_result."""
+        at = self.slot(row, attribute)
+        if at >= 0:
+            return at
+        e = self.entry(row, attribute)
+        if self.attributes[e] & _KIND != _LATE:
+            return -1 - _READ_WRITE_DENIED
+        at = ~self._find_late(e)
+        n = self.capacity(row, attribute)
+        image = self.image
+        if at + _LATE_HEAD + _LENGTH_LEN + n > self._late_end:
+            return -1 - _OTHER_REASON
+        was = self.place(row, attribute)
+        length = _LENGTH_LEN + self.value_len(row, attribute)
+        image[at] = e >> 8
+        image[at + 1] = e & 0xFF
+        image[at + 2] = n >> 8
+        image[at + 3] = n & 0xFF
+        at += _LATE_HEAD
+        copy(image, at, self.rom, was, length)
+        return at + _LENGTH_LEN
+
+    def _find_late(self, e):
+        """Offset in the image of the slot of late entry e; ~ that of the end of all, if it is in
+        ROM."""
+        image = self.image
+        at = self._late
+        while at + _LATE_HEAD <= self._late_end:
+            found = image[at] << 8 | image[at + 1]
+            if found == e:
+                return at + _LATE_HEAD
+            if not found:
+                break
+            at += _LATE_HEAD + _LENGTH_LEN + (image[at + 2] << 8 | image[at + 3])
+        return ~at
 
     def state(self, row, j):
         """Offset of hidden state j (0..) of an object in the image."""
@@ -241,21 +304,36 @@ class Model(ClassModules):
         return self.store(row, attribute, buf, pos, end)
 
     def accepts(self, row, attribute, buf, pos, end):
-        """Would write() take this value? Changes nothing."""
+        """Would write() take this value? Changes none; room for a late one is taken here."""
         if attribute < 1 or attribute > self.n_attributes(row):
             return _OBJECT_UNDEFINED
         flags = self.attributes[self.entry(row, attribute)]
         kind = flags & _KIND
-        if kind != _RAM and kind != _COMPUTED:
+        if kind != _RAM and kind != _COMPUTED and kind != _LATE:
             return _READ_WRITE_DENIED
         tp = self.type_at(row, attribute)
         if types.check(self.types, tp, buf, pos, end) != end:
             return _TYPE_UNMATCHED
-        if kind == _RAM and end - pos > self.capacity(row, attribute):
+        if kind != _COMPUTED and end - pos > self.capacity(row, attribute):
             return _OTHER_REASON
         if flags & _CHECK:
-            return self.awake(row).check(row, attribute, buf, pos, end)
+            dar = self.awake(row).check(row, attribute, buf, pos, end)
+            if dar:
+                return dar
+        if kind == _LATE and not self._is(row, attribute, buf, pos, end):
+            at = self.own(row, attribute)
+            if at < 0:
+                return -1 - at
         return _SUCCESS
+
+    def _is(self, row, attribute, buf, pos, end):
+        """Is buf[pos:end] what ROM has of a late value that is still there?"""
+        n = end - pos
+        return (
+            self.slot(row, attribute) < 0
+            and n == self.value_len(row, attribute)
+            and compare(self.rom, self.place(row, attribute) + _LENGTH_LEN, buf, pos, n) == 0
+        )
 
     def store(self, row, attribute, buf, pos, end):
         """Second half of write(): take a value that accepts() has passed."""
@@ -265,58 +343,17 @@ class Model(ClassModules):
             if dar:
                 return dar
         else:
-            at = self.place(row, attribute)
-            n = end - pos
-            self.image[at] = n >> 8
-            self.image[at + 1] = n & 0xFF
-            copy(self.image, at + 2, buf, pos, n)
+            # A late value that is still in ROM is the same.
+            at = self.slot(row, attribute)
+            if at >= 0:
+                n = end - pos
+                self.image[at - 2] = n >> 8
+                self.image[at - 1] = n & 0xFF
+                copy(self.image, at, buf, pos, n)
             if flags & _CHANGED:
                 self.awake(row).changed(row, attribute)
         self.edited(row, attribute)
         return _SUCCESS
-
-    def takes(self, row, method, buf, pos, end):
-        """Is buf[pos:end] a parameter of this method? action_result.
-
-        Where the class has the dummy integer(0), nothing at all is taken for it.
-        """
-        t = self.methods
-        class_id = self.class_id(row)
-        version = self.version(row)
-        at = 0
-        while t[at] << 8 | t[at + 1] != class_id or t[at + 2] != version:
-            at += 4 + 2 * t[at + 3]
-        at += 2 + 2 * method
-        tp = t[at] << 8 | t[at + 1]
-        if tp == _NO_PARAMETER:
-            return _SUCCESS
-        if pos == end:
-            dummy = self.types[tp] == _RANGE and self.types[tp + 1] == _INTEGER
-            return _SUCCESS if dummy else _TYPE_UNMATCHED
-        return _SUCCESS if types.check(self.types, tp, buf, pos, end) == end else _TYPE_UNMATCHED
-
-    def act(self, row, method, buf, pos, end):
-        """Run a method, without return data; action_result.
-
-        A method that runs others or reads (scripts and captures do) takes what it needs from its
-        stream first.
-        """
-        handler = self.awake(row)
-        if handler is None or method < 1 or method > self.n_methods(row):
-            return _OBJECT_UNDEFINED
-        result = self.takes(row, method, buf, pos, end)
-        if result:
-            return result
-        s = self._stream
-        s.association = None
-        s.row = row
-        s.n = 0
-        s.out = b""
-        s.out_pos = 0
-        result = handler.invoke(s, method, buf, pos, end)
-        if not result:
-            self.edited(row, 0)
-        return result
 
     def edited(self, row, attribute):
         """Say that a client or a script has changed something of an object."""

@@ -40,9 +40,8 @@ _ROW_N_ATTRIBUTES = const(10)
 _ROW_FIRST_ENTRY = const(12)
 _ENTRY_SHIFT = const(2)
 _KIND = const(0x0F)
-_COMPUTED = const(0)
+_ROM = const(1)
 _RAM = const(2)
-_LOGICAL_NAME = const(3)
 
 _MAX_COLUMNS = const(60)
 # A column: u16 row of the object, attribute, u16 data_index.
@@ -66,10 +65,7 @@ class Profile:
     compression = None  # of the class: few have some
 
     def __init__(self, model, row, ring):
-        n = model.capacity(row, _CAPTURE_OBJECTS)
-        if model.slot(row, _CAPTURE_OBJECTS) < 0:
-            n = model.value_len(row, _CAPTURE_OBJECTS)
-        n = (n - 2) // _DEFINITION_LEN
+        n = (model.capacity(row, _CAPTURE_OBJECTS) - 2) // _DEFINITION_LEN
         if n > _MAX_COLUMNS:
             n = _MAX_COLUMNS
         self.row = row
@@ -185,7 +181,7 @@ def put(model, p, buf, end):
             e = objects[at + _ROW_FIRST_ENTRY] << 8 | objects[at + _ROW_FIRST_ENTRY + 1]
             e = e + attribute - 1 << _ENTRY_SHIFT
             kind = attributes[e] & _KIND
-            if kind == _COMPUTED or kind == _LOGICAL_NAME:
+            if kind != _RAM and kind != _ROM:
                 after = model.read(row, attribute, buf, pos, len(buf))
                 src = buf
                 at = pos

@@ -26,7 +26,6 @@ _ADD_MASK = const(2)
 _DELETE_MASK = const(3)
 
 _SUCCESS = const(0)
-_READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
 _TYPE_UNMATCHED = const(12)
 _OTHER_REASON = const(250)
@@ -185,9 +184,9 @@ class Handler(handler.Handler):
         result = self._check_object(row, buf, pos)
         if result:
             return result
-        at = model.slot(row, _REGISTER_ASSIGNMENT)
+        at = model.own(row, _REGISTER_ASSIGNMENT)
         if at < 0:
-            return _READ_WRITE_DENIED
+            return -1 - at
         image = model.image
         n = image[at + 1]
         size = model.value_len(row, _REGISTER_ASSIGNMENT)
@@ -206,9 +205,9 @@ class Handler(handler.Handler):
             return _TYPE_UNMATCHED
         if _indexes(buf, pos, self._n_registers(row)) != end:
             return _OTHER_REASON
-        at = model.slot(row, _MASK_LIST)
+        at = model.own(row, _MASK_LIST)
         if at < 0:
-            return _READ_WRITE_DENIED
+            return -1 - at
         image = model.image
         size = model.value_len(row, _MASK_LIST)
         old = _find_mask(image, at, buf, pos + 2)
@@ -230,9 +229,9 @@ class Handler(handler.Handler):
         model = self.model
         if end - pos < 2 or buf[pos] != _OCTET_STRING or end - pos != 2 + buf[pos + 1]:
             return _TYPE_UNMATCHED
-        at = model.slot(row, _MASK_LIST)
+        at = model.own(row, _MASK_LIST)
         if at < 0:
-            return _READ_WRITE_DENIED
+            return -1 - at
         image = model.image
         old = _find_mask(image, at, buf, pos)
         active = slots.source(model, row, _ACTIVE_MASK)

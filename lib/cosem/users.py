@@ -12,7 +12,6 @@ from dlms.prim import compare, copy
 from micropython import const
 
 _SUCCESS = const(0)
-_READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
 _OTHER_REASON = const(250)
 _MOST = const(127)  # the count stays in one octet
@@ -29,9 +28,9 @@ def _find(image, at, end, user_id):
 
 def add(model, row, attribute, buf, pos, end):
     """Append the user buf[pos:end], of the right type; action_result."""
-    at = model.slot(row, attribute)
+    at = model.own(row, attribute)
     if at < 0:
-        return _READ_WRITE_DENIED
+        return -1 - at
     image = model.image
     n = model.value_len(row, attribute)
     more = end - pos
@@ -49,9 +48,9 @@ def add(model, row, attribute, buf, pos, end):
 
 def remove(model, row, attribute, buf, pos, end):
     """Take out the user buf[pos:end], of the right type; action_result."""
-    at = model.slot(row, attribute)
+    at = model.own(row, attribute)
     if at < 0:
-        return _READ_WRITE_DENIED
+        return -1 - at
     image = model.image
     n = model.value_len(row, attribute)
     found = _find(image, at, at + n, buf[pos + 3])

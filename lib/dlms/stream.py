@@ -31,6 +31,7 @@ _COMPUTED = const(0)
 _ROM = const(1)
 _RAM = const(2)
 _LOGICAL_NAME = const(3)
+_LATE = const(5)
 
 _STRUCTURE = const(2)
 
@@ -133,8 +134,8 @@ class Stream:
         ):
             if self.torn:
                 self.result = _LONG_GET_ABORTED
-            elif self.src is self.model.image:
-                # Its length may be another now.
+            elif self.src is not self.model.objects:
+                # Its length may be another now, or its place.
                 self._open_value()
 
     def rewind(self):
@@ -378,9 +379,12 @@ class Stream:
             known = model.selectors(self.row, self.attribute)
             if self.selector > 8 or not known >> (self.selector - 1) & 1:
                 return _SCOPE_VIOLATED
-        if kind == _RAM or kind == _ROM:
-            src = model.image if kind == _RAM else model.rom
+        if kind == _RAM or kind == _ROM or kind == _LATE:
             at = t[e + 2] << 8 | t[e + 3]
+            if kind == _LATE:
+                kind = model.kind(self.row, self.attribute)
+                at = model.place(self.row, self.attribute)
+            src = model.image if kind == _RAM else model.rom
             self.src = src
             self.src_pos = at + 2
             self.src_end = at + 2 + (src[at] << 8 | src[at + 1])

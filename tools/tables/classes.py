@@ -21,7 +21,8 @@ _ATTRIBUTE = {"index": (int, True), "name": (str, True), "type": (str, True), "k
               "access": (str, True), "sn": (int, False), "confidence": (str, False),
               "sn_confidence": (str, False), "enum": (str, False), "computed": (bool, False),
               "check": (bool, False), "changed": (bool, False), "patched": (bool, False),
-              "volatile": (bool, False), "selectors": (list, False)}  # fmt: skip
+              "volatile": (bool, False), "late": (bool, False),
+              "selectors": (list, False)}  # fmt: skip
 _METHOD = {"index": (int, True), "name": (str, True), "parameter": (str, True),
            "returns": (str, True), "mandatory": (bool, False), "optional": (bool, False),
            "sn": (int, False), "confidence": (str, False),
@@ -33,7 +34,8 @@ class Attribute:
     """index, name, type (notation.Type), kind static/dynamic/instance-specific, access (default:
     'r' or 'rw'), sn (offset from base_name, or None), confidence, sn_confidence, enum (name, or
     None). computed: its handler writes it; check, changed: the handler is asked before, told after
-    a SET; patched: the handler changes it; volatile: not saved; selectors: selective access."""
+    a SET; patched: the handler changes it; volatile: not saved; late: hardly ever changed (see
+    cosem/model.py); selectors: selective access."""
 
     def __init__(self, row, version):
         self.index = row["index"]
@@ -44,7 +46,7 @@ class Attribute:
         self.confidence = row.get("confidence", version.confidence)
         self.sn_confidence = row.get("sn_confidence", self.confidence)
         self.enum = row.get("enum")
-        for flag in ("computed", "check", "changed", "patched", "volatile"):
+        for flag in ("computed", "check", "changed", "patched", "volatile", "late"):
             setattr(self, flag, row.get(flag, False))
         self.selectors = row.get("selectors", [])
 

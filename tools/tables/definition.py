@@ -8,7 +8,10 @@
                                        said), outbox_len (octets of notifications that wait to be
                                        sent; likewise), outbox_keep ("oldest" or "newest" of them,
                                        when it is full; the newest if not said), look_up (may
-                                       it be sent to a host that has a name? yes if not said)
+                                       it be sent to a host that has a name? yes if not said),
+                                       late_len (octets for values that are hardly ever changed,
+                                       which are in ROM until they are, see cosem/model.py: each
+                                       takes its capacity and 6; if not said, all are in RAM)
     [[device]]                         a logical device: name, sap
     [access]                           group of objects -> {role = rights}
     [[association]]                    device, client_sap, object (its Association LN), mechanism,
@@ -74,7 +77,8 @@ _TOP = {"name": (str, True), "limits": (dict, True), "device": (list, True),
 _LIMITS = {"associations": (int, True), "work_len": (int, True), "max_send_pdu": (int, True),
            "max_receive_pdu": (int, True), "gbt_len": (int, False),
            "outbox_len": (int, False), "outbox_keep": (str, False),
-           "look_up": (bool, False)}  # fmt: skip
+           "look_up": (bool, False), "late_len": (int, False)}  # fmt: skip
+_APART = ("outbox_keep", "look_up", "late_len")  # behind the others in LIMITS, or not there
 _KEEPS = ("newest", "oldest")
 _DEVICE = {"name": (str, True), "sap": (int, True)}
 _ASSOCIATION = {"device": (str, True), "client_sap": (int, True), "object": (str, True),
@@ -120,7 +124,8 @@ class Association:
 
 class Cell:
     """An attribute of an object: attribute (classes.Attribute), type (of this object), value;
-    stored: 'computed', 'name', 'rom', or 'ram'; persistent; capacity in octets of encoding."""
+    stored: 'computed', 'name', 'rom', 'ram', or 'late' (in ROM until it is changed); persistent;
+    capacity in octets of encoding."""
 
     def encoding(self):
         return self.type.encode(self.value)
@@ -156,7 +161,8 @@ class Object:
 
 
 class Definition:
-    """name, file, devices, associations, objects (all, in the order of rows), limits (tuple)."""
+    """name, file, devices, associations, objects (all, in the order of rows), limits (tuple),
+    late_len."""
 
     def find(self, device, class_id, name):
         """Object of a logical device, or None. name: six octets, or the text form."""
@@ -204,9 +210,10 @@ class Loader:
             elif _LIMITS[key][0] is int:
                 self.number(("limits", key), value, 1)
         longest = max(limits["max_send_pdu"], limits["max_receive_pdu"])
-        d.limits = tuple(limits.get(key, longest) for key in _LIMITS if _LIMITS[key][0] is int)
+        d.limits = tuple(limits.get(key, longest) for key in _LIMITS if key not in _APART)
         d.limits += (_KEEPS.index(limits.get("outbox_keep", "newest")),)
         d.limits += (int(limits.get("look_up", True)),)
+        d.late_len = limits.get("late_len", 0)
         d.devices = []
         for n, table in enumerate(self.data["device"]):
             keys(self.document, ("device", n), table, _DEVICE)

@@ -16,7 +16,8 @@ from .fittings import Fittings
 from .names import members
 from .notation import obis, plain
 
-COMPUTED, ROM, RAM, NAME, ABSENT = range(5)
+COMPUTED, ROM, RAM, NAME, ABSENT, LATE = range(6)
+_KINDS = {"computed": COMPUTED, "rom": ROM, "ram": RAM, "name": NAME, "late": LATE}
 CHECK, CHANGED = 0x10, 0x20
 _COMPRESSION = ("null-data", "delta", "compact-array")  # of a profile's buffer, from bit 0
 _MOST_SHAPES = 1 << 10  # as many as an entry can number
@@ -212,6 +213,10 @@ class Packer:
             cell.persistent = not (
                 o.volatile or a.volatile or (fed and o.source.startswith("inst."))
             )
+            busy = fed or k in o.ram or (o.row, k) in self.patched
+            if self.definition.late_len and a.late and cell.persistent and not busy:
+                if cell.type.fixed_len() is None:
+                    cell.stored = "late"
 
     def asked_path(self, o, attribute):
         path = o.origin.get("capacity", o.path)
@@ -288,7 +293,8 @@ class Packer:
         return [(name, compact.room(self, o, name, column_len)) for name, _ in o.version.state]
 
     def slots(self, t):
-        """RAM: persistent slots first, each in the order of rows. ROM: shared."""
+        """RAM: persistent slots first, each in the order of rows, and behind them room for late
+        ones. ROM: shared."""
         t.ram = b""
         t.offsets = {}  # (row, attribute, or ~j for hidden state j) -> offset in the RAM image
         for persistent in (True, False):
@@ -302,16 +308,19 @@ class Packer:
                         t.offsets[o.row, ~j] = len(t.ram)
                         t.ram += slot(o.state.get(name, bytes(size)), size)
             if persistent:
+                t.late = len(t.ram)
+                t.ram += bytes(self.definition.late_len)
                 t.persistent = len(t.ram)
-        stored = [
-            c for o in self.definition.objects for c in o.cells.values() if c.stored == "rom"
-        ]
-        pool = Pool(slot(c.encoding(), c.capacity) for c in stored)
+        stored = {
+            (o.row, k): slot(c.encoding(), len(c.encoding()) if c.stored == "late" else c.capacity)
+            for o in self.definition.objects
+            for k, c in o.cells.items()
+            if c.stored in ("rom", "late")
+        }
+        pool = Pool(stored.values())
         t.rom = pool.data
-        for o in self.definition.objects:
-            for k, cell in o.cells.items():
-                if cell.stored == "rom":
-                    t.offsets[o.row, k] = pool.offset(slot(cell.encoding(), cell.capacity))
+        for where, octets in stored.items():
+            t.offsets[where] = pool.offset(octets)
 
     def rows(self, t):
         t.objects = b""
@@ -337,7 +346,7 @@ class Packer:
         if cell is None:
             return bytes((ABSENT, 0, 0, 0))
         a = cell.attribute
-        kind = {"computed": COMPUTED, "rom": ROM, "ram": RAM, "name": NAME}[cell.stored]
+        kind = _KINDS[cell.stored]
         kind |= (CHECK if a.check else 0) | (CHANGED if a.changed else 0)
         selectors = sum(1 << (s - 1) for s in a.selectors)
         type_offset = t.types.offset(cell.type.description())

@@ -14,8 +14,8 @@ OBJECTS     16 octets a row, rows of a logical device sorted by the first 8: cla
             logical_name (6), version, handler, n_attributes, n_methods (highest indexes),
             first attribute entry (2), base_name (2)
 ATTRIBUTES  4 octets an entry: kind (0 computed, 1 slot in ROM, 2 slot in RAM, 3 logical_name,
-            4 absent; 0x10 check, 0x20 changed; bits 6 and 7: bits 8 and 9 of the shape), shape,
-            slot (2)
+            4 absent, 5 slot in ROM until it is changed; 0x10 check, 0x20 changed; bits 6 and 7:
+            bits 8 and 9 of the shape), shape, slot (2)
 SHAPES      5 octets: selectors (bit n-1: selector n), offset of the type in TYPES (2),
             capacity (2)
 METHODS     of each class version: class_id (2), version, number of methods, and for each of them
@@ -25,7 +25,8 @@ NAMES       6 octets a row, as many rows as OBJECTS, those of a logical device s
             has short names
 MEMBERS     the names of an object: their number, and for each step of 8 from its base_name an
             attribute's index, a method's with 0x80, or 0
-ROM, RAM    slots: u16 length, A-XDR encoding, spare up to the capacity; RAM[:PERSISTENT] is saved
+ROM, RAM    slots: u16 length, A-XDR encoding, spare up to the capacity; RAM[:PERSISTENT] is saved;
+            RAM[LATE:PERSISTENT]: room for what is in ROM until it is changed
 """
 '''
 
@@ -51,7 +52,7 @@ def module(tables):
     text += "\nNAME = %r\n\n" % tables.name
     for name in _TABLES:
         text += literal(name.upper(), getattr(tables, name)) + "\n"
-    text += "PERSISTENT = %d\n\n" % tables.persistent
+    text += "LATE = %d\nPERSISTENT = %d\n\n" % (tables.late, tables.persistent)
     text += "SYSTEM_TITLE = %r\n\n" % tables.system_title
     text += "# (sap, first row, rows, logical device name)\nDEVICES = (\n"
     text += "".join("    %r,\n" % (row,) for row in tables.devices) + ")\n\n"
