@@ -233,7 +233,7 @@ def test_board_json_has_micropythons_keys(board):
 
 # What manifests may call, and what of micropython-lib the boards may ask for.
 CALLS = {"include", "module", "package", "freeze", "require", "metadata", "add_library"}
-REQUIRED = {"ntptime", "ssd1306"}
+REQUIRED = {"ntptime"}
 
 
 def manifest(board, path="manifest.py"):

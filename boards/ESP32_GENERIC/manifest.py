@@ -5,6 +5,5 @@ freeze("$(PORT_DIR)/modules")
 include("../manifest.py")
 module("wiring.py", opt=2)
 
-# Of micropython-lib: the clock of a board with a network, and the display.
+# Of micropython-lib: the clock of a board with a network.
 require("ntptime")
-require("ssd1306")

@@ -2,6 +2,3 @@
 # ruff: noqa: F821
 include("../manifest.py")
 module("wiring.py", opt=2)
-
-# Of micropython-lib: the display.
-require("ssd1306")

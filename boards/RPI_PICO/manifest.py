@@ -8,4 +8,4 @@ module("wiring.py", opt=2)
 module("main.py", base_path="..", opt=2)
 
 # Nothing of micropython-lib: this image is built from the packages of a distribution, which leave
-# it out. `mpremote mip install ssd1306` brings what the display needs.
+# it out.

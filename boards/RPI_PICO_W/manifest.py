@@ -7,6 +7,5 @@ module("wiring.py", opt=2)
 # Starts the meter. It goes before a main.py on the file system.
 module("main.py", base_path="..", opt=2)
 
-# Of micropython-lib: the clock of a board with a network, and the display.
+# Of micropython-lib: the clock of a board with a network.
 require("ntptime")
-require("ssd1306")
