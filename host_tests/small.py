@@ -67,6 +67,7 @@ class Meter:
         if image is not None:
             self.model.image[:] = image
         self.saved = []
+        self.model.storage = storage
         self.model.aes = ciphers.aes
         self.model.new_hash = ciphers.new_hash
         self.model.random_fill = port.random_fill

@@ -21,6 +21,7 @@ import test_disconnect_control
 import test_hdlc_setup
 import test_limiter
 import test_network_setup
+import test_parameter_monitor
 import test_profile_compact_array
 import test_profile_compression
 import test_profile_generic
@@ -445,7 +446,21 @@ def arbitration(m):
     get_all(m, row)
 
 
+def parameters(m):
+    c = test_parameter_monitor
+    for name in (c.MONITOR, c.OLD):
+        bad(m, name, {c.LIST: c.BAD}, c.BAD_ACTIONS.values())
+    row, number = (m.row(n[0], n[1] + ".255") for n in (c.MONITOR, c.NUMBER))
+    m.act(m.row(10, "0.0.12.0.0.255"), 2, c.entry(1, "12:00:00"))
+    for k in range(4):
+        m.set(number, 2, i16(k))
+        m.act(row, c.ADD + k % 2, c.GOOD)
+        get_all(m, row)
+    get_all(m, m.row(7, "0.0.99.16.0.255"))
+
+
 CASES = {
+    "parameter_monitor": (TIMING, parameters),
     "arbitrator": (TIMING, arbitration),
     "limiter": (TIMING, limits),
     "sensor_manager": (TIMING, sensors),

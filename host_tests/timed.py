@@ -12,7 +12,7 @@ meter.marks                                 what scripts have done: (local time,
 from pathlib import Path
 
 import small
-from fakes import date_time, octets, obis, value
+from fakes import Storage, date_time, octets, obis, value
 
 DEFINITION = Path(__file__).parent / "definitions" / "timing.toml"
 
@@ -30,8 +30,9 @@ def when(text, status=0xFF):
 class Timed(small.Meter):
     WATCHED = 1, "0.0.96.50.0", 2  # what scripts write
 
-    def __init__(self, now="2026-06-15 12:00:00", image=None, status=0xFF):
-        small.Meter.__init__(self, DEFINITION, None, image)
+    def __init__(self, now="2026-06-15 12:00:00", image=None, status=0xFF, storage=None):
+        self.storage = storage or Storage()
+        small.Meter.__init__(self, DEFINITION, None, image, self.storage)
         self.clock = self.model.handler("clock")
         self.marks = []
         self.events = []
@@ -49,7 +50,7 @@ class Timed(small.Meter):
 
     def off(self, now, status=0xFF):
         """The same meter after a power failure, at another time. Its state was saved just now."""
-        return type(self)(now, bytes(self.model.image), status)
+        return type(self)(now, bytes(self.model.image), status, self.storage)
 
     # --- Time -------------------------------------------------------------------------------
 

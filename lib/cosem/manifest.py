@@ -39,6 +39,7 @@ package(
         "model.py",
         "notifier.py",
         "ntp_setup.py",
+        "parameter_monitor.py",
         "port_protection.py",
         "profile_columns.py",
         "profile_compact_array.py",

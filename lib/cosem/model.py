@@ -71,6 +71,7 @@ class Model(ClassModules):
     # Handed in by the firmware, with on_security() (of the class: room in an instance only then).
     aes = None  # see crypto/gcm.py
     new_hash = None  # see crypto/hashes.py
+    on_parameter = None  # by cosem/parameter_monitor.py: (row, attribute), as on_edit
     manufacturer_hls = None  # see dlms/hls.py
     elliptic = None  # (name of a curve) -> new work of crypto/ec.py
 
@@ -360,6 +361,8 @@ class Model(ClassModules):
         self.edits = self.edits + 1 & 0xFFFFFF
         for a in self.associations:
             a.stream.edited(row, attribute)
+        if self.on_parameter is not None:
+            self.on_parameter(row, attribute)
         if self.on_edit is not None:
             self.on_edit(row, attribute)
 
