@@ -18,6 +18,9 @@ Keys of the options (those with a default may be missing):
     display     terminal: the display list of the definition, as lines that begin with that word;
                 ssd1306: on that display of a board
     speed       1; seed: None; start: [minute, second] or None; trace: False
+    until       [minute, second] in UTC: the meter's time is stepped up to there, then it serves
+    report      True: it says what came of that as a line of JSON, and ends instead
+    progress    True: on a terminal, how far it has come
     watch_stdin True: end when stdin is closed (that is how the launcher ends a meter)
 
 Says each open port, then `ready`, on stdout; `ready to be provisioned` if there should be a record
@@ -93,6 +96,31 @@ def why(e, host, number):
     return "cannot open port %d of %s (%s)." % (number, host, e)
 
 
+def go_ahead(meter, poller, port, watch, options):
+    """Step the time of a meter that nobody is connected to. False: it was to end meanwhile."""
+    from firmware.meter import ahead
+
+    def goes_on(minute, percent):
+        if options.get("progress"):
+            print("\r%s  %d %% " % (ahead.date(minute), percent), end="", file=sys.stderr)
+        poller.wait(0)
+        return not watch.ready
+
+    try:
+        report = ahead.run(meter, options["until"], port, goes_on)
+    except ValueError as e:
+        raise Fault(text_of(e))
+    if options.get("progress"):
+        print(file=sys.stderr)
+    if options.get("sync", True) and options.get("state"):
+        meter.storage.sync(True)
+    if report and options.get("report"):
+        import json
+
+        port.out(json.dumps(report))
+    return report is not None
+
+
 def loop(meter, links, poller, port, watch):
     """Serve until stdin is closed, Ctrl-C, or an error that nothing can be done about."""
     while not watch.ready:
@@ -126,13 +154,14 @@ def run(options):
     port = ports.current()
     meter = None
     links = []
+    sync = options.get("sync", True)
     try:
         try:
             start = options.get("start") or (None, 0)
             meter = app.build(
                 app.Tables(options["definition"]),
                 options.get("storage")
-                or storage_for(options.get("state"), options.get("sync", True)),
+                or storage_for(options.get("state"), sync and not options.get("until")),
                 port,
                 options.get("seed"),
                 start[0],
@@ -161,6 +190,9 @@ def run(options):
         watch = Stdin()
         if options.get("watch_stdin"):
             poller.add(sys.stdin, watch)
+        if options.get("until"):
+            if not go_ahead(meter, poller, port, watch, options) or options.get("report"):
+                return 0
         open_links(links, poller, port)
         if options.get("push"):
             push_to(meter.model, options["push"])

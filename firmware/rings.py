@@ -179,7 +179,7 @@ class FileRing:
         self._file.seek((generation & 1) << _HEADER_SHIFT)
         if self._file.write(header) != _HEADER_LEN:
             raise OSError(28)
-        self._storage.files.sync(self._file)
+        self.sync()
         self._generation = generation
 
     def _fetch(self, slot):
@@ -215,7 +215,7 @@ class FileRing:
         try:
             self._file.seek(_ROWS_AT + seq % self.capacity * size)
             written = self._file.write(record)
-            self._storage.files.sync(self._file)
+            self.sync()
         except OSError:
             written = 0
         if written != size:
@@ -249,6 +249,9 @@ class FileRing:
         self.first = base
         self.n = 0
         return True
+
+    def sync(self):
+        self._storage.files.sync(self._file)
 
     def close(self):
         self._file.close()

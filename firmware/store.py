@@ -84,7 +84,7 @@ class Files:
     """The file system, as little of it as storage needs. Tests put one in that loses power."""
 
     def __init__(self, sync=True):
-        self._sync = sync
+        self.syncs = sync
         # CPython makes files that only their owner can read; other runtimes have no rights.
         self._private = hasattr(os, "fchmod")
 
@@ -118,7 +118,7 @@ class Files:
         return open(path, mode, 0)
 
     def sync(self, f):
-        if self._sync:
+        if self.syncs:
             f.flush()
             # MicroPython's flush() goes down to the disk by itself.
             if hasattr(os, "fsync"):
@@ -273,6 +273,14 @@ class FileStorage:
             return False
         self.sequence = sequence
         return True
+
+    def sync(self, on):
+        """Whether what is written survives a power failure; if so, what has been written does."""
+        self.files.syncs = on
+        for f in self._slots:
+            self.files.sync(f)
+        for ring in self._rings:
+            ring.sync()
 
     def close(self):
         for ring in self._rings:

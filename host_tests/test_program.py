@@ -20,6 +20,7 @@ from cosem import slots
 from cosem.model import Model
 from firmware import app
 from firmware.meter import metrology
+from firmware.meter.ahead import Ahead
 from firmware.meter.household import Household
 from firmware.meter.program import Program
 from firmware.ports import ciphers, cpython
@@ -153,10 +154,7 @@ def month(residential):
     """A meter after February and March of a leap year: with 29 days and daylight saving."""
     meter = Meter(residential, "2028-01-31T22:30")
     meter.first = {c: meter.energy("1.0.%d.8.0" % c) for c in (1, 2, 3, 4)}
-    started = time.perf_counter()
-    meter.program.step(60 * 86400)
-    spent = time.perf_counter() - started
-    print("60 days in %.1f s: a year in %.0f s" % (spent, spent / 60 * 365))
+    Ahead(meter.program).step(60 * 86400)
     return meter
 
 

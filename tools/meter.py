@@ -3,6 +3,7 @@
 """Runs the meter on this PC, or prints what a client needs to know of it.
 
     python3 tools/meter.py run [options]      until Ctrl-C; says `ready` when it can be read
+    python3 tools/meter.py run --start 2026-01-01 --until 2027-01-01 [--json]    a year in seconds
     python3 tools/meter.py sheet [--json]     connection sheet of a definition
 
 The options of `run` and the lines that it prints on stdout are stable; everything else that it has
@@ -43,6 +44,8 @@ def main(args):
     options = parser().parse_args(args)
     if options.command == "sheet":
         return print_sheet(options)
+    if options.json and not options.until:
+        raise Trouble("--json prints what came of --until, which is not there.")
     return run(options)
 
 
@@ -65,10 +68,16 @@ def parser():
         "--push", metavar="ADDRESS:PORT", help="push to it by TCP, where no destination is set"
     )
     r.add_argument("--speed", type=speed, default=1, metavar="N", help="N times faster than time")
+    r.add_argument("--start", type=start_time, metavar="DATE", help="set its clock to it, UTC")
+    r.add_argument(
+        "--until", type=start_time, metavar="DATE", help="step its time up to there, then serve"
+    )
+    r.add_argument(
+        "--json", action="store_true", help="after --until: print what came of it as JSON, and end"
+    )
     r.add_argument("--trace", action="store_true", help="print every frame, without secrets")
     r.add_argument("--display", action="store_true", help="print what its display shows")
     # For tests: a meter that does the same every time.
-    r.add_argument("--start", type=start_time, metavar="DATETIME", help=argparse.SUPPRESS)
     r.add_argument("--seed", type=int, metavar="N", help=argparse.SUPPRESS)
     s = commands.add_parser("sheet", help="print what a client needs to know")
     s.add_argument("--json", action="store_true")
@@ -156,7 +165,8 @@ def run(options):
             lines = sheets.text(sheets.sheet(module, shown))
         else:
             lines = records.sheet_text(records.sheet(record, module, shown))
-        launcher.out("\n".join(lines))
+        if not options.json:
+            launcher.out("\n".join(lines))
         terminals = {
             want[2]: stack.enter_context(Terminal(want[2], want[3])).fd
             for want in getattr(module, "GATEWAYS", ())
@@ -173,6 +183,9 @@ def run(options):
             "speed": options.speed,
             "seed": options.seed,
             "start": options.start,
+            "until": options.until,
+            "report": options.json,
+            "progress": sys.stderr is not None and sys.stderr.isatty(),
             "trace": options.trace,
             "display": "terminal" if options.display else None,
             "watch_stdin": True,

@@ -182,7 +182,7 @@ class Program:
             self._ms = ms
             clock.advance(elapsed_ms)
             if self.work is not None:
-                self._go_on()
+                self._go_on(False)
             return
         seconds = ms // 1000
         self._ms = ms - seconds * 1000
@@ -216,10 +216,7 @@ class Program:
                     registers.add(self.model.image, self.registers.unix, 4, began)
                 self._fresh = False
                 self.work = self._instant(clock.minute != minute, live)
-                if self.in_parts:
-                    self._go_on()
-                else:
-                    self._finish()
+                self._go_on(not self.in_parts)
             seconds -= n
             if not seconds:
                 return
@@ -238,8 +235,8 @@ class Program:
             seconds = clock.minute * 60 + clock.second + _EPOCH
             registers.put(self.model.image, self.registers.unix, 4, 0, seconds)
 
-    def _go_on(self):
-        """Do the next part of this instant."""
+    def _go_on(self, to_the_end):
+        """Do the next part of this instant, or all that are left."""
         clock = self.clock
         # What this tick comes late by is not part of the instant.
         clock.local[8] = 0
@@ -248,15 +245,16 @@ class Program:
         self.work = None
         try:
             for _ in work:
-                self.work = work
-                break
+                if not to_the_end:
+                    self.work = work
+                    break
         finally:
             self._acting = False
             clock.local[8] = clock.hundredths
 
     def _finish(self):
-        while self.work is not None:
-            self._go_on()
+        if self.work is not None:
+            self._go_on(True)
 
     def _instant(self, boundary, live):
         """Everything that happens at an instant, in its order. A part ends where a yield is."""

@@ -99,7 +99,10 @@ class Registers:
     def take(self, seconds):
         """Take the energy of the last seconds and put it where it belongs."""
         self.metrology.take(seconds)
-        quanta = self.metrology.quanta
+        self.spread(self.metrology.quanta)
+
+    def spread(self, quanta):
+        """Put energy that was taken where it belongs."""
         kept = self.kept
         whole = self._whole
         moved = False
@@ -132,9 +135,10 @@ class Registers:
         whole[_R_MINUS] = whole[_R_Q3] + whole[_R_Q3 + 1]
         t = self.energies
         image = self.model.image
+        activation = self._activation
         for k in range(0, len(t), 3):
             n = whole[t[k] >> 8]
-            if n and self._counts_now(t[k + 2]):
+            if n and (activation is None or activation.counts(t[k + 2])):
                 add(image, t[k + 1], t[k] & _OCTETS, n)
 
     def give_demands(self):

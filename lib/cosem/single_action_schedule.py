@@ -16,6 +16,7 @@ entries that do not fit the new one are passed over. Ticks may allocate, request
 
 from cosem import calendar, handler, script_table, slots
 from dlms.axdr import put_u32
+from dlms.prim import fill
 from micropython import const
 
 _EXECUTED_SCRIPT = const(2)
@@ -44,16 +45,24 @@ _MAX_MISSED = const(1440)
 
 
 class Handler(handler.Handler):
-    """on_executed(row, action_result) is called after a script was executed."""
+    """on_executed(row, action_result) is called after a script was executed.
+
+    minute   the last one (UTC) that was looked at
+    waits    in it one of the schedules may be due
+    minutes  a bit for each local minute of an hour in which one may be due
+    """
 
     def __init__(self, model):
         handler.Handler.__init__(self, model)
         self.rows = []
-        # Second of this minute from which each schedule is due.
+        # Second of this minute from which each schedule is due, if one waits.
         self._due = None
+        self.waits = False
+        self.minutes = bytearray(8)
+        self._edits = -1  # of when they were gathered
         self.clock = None
         self.on_executed = None
-        self._minute = -1
+        self.minute = -1
         self._shifts = -1
         self._date = bytearray(12)
 
@@ -75,25 +84,46 @@ class Handler(handler.Handler):
         if clock.shifts != self._shifts:
             self._shifts = clock.shifts
             self._look(minute)
-        elif minute != self._minute:
+        elif minute != self.minute:
             # The rest of the minute before, then those that a slow loop has left out.
-            self._run(self._minute, 59)
-            missed = minute - self._minute - 1
+            self._run(self.minute, 59)
+            missed = minute - self.minute - 1
             while 0 < missed <= _MAX_MISSED:
                 self._look(minute - missed)
                 self._run(minute - missed, 59)
                 missed -= 1
             self._look(minute)
-        self._minute = minute
+        self.minute = minute
         self._run(minute, clock.second)
 
     def _look(self, minute):
         """Which schedules are due in this minute (UTC)?"""
         clock = self.clock
-        date = self._date
-        clock.local_of(minute, 0, date, 0)
-        for i, row in enumerate(self.rows):
-            self._due[i] = self._second(row)
+        if self._edits != self.model.edits:
+            self._edits = self.model.edits
+            self._gather()
+        # Most minutes are nobody's.
+        local = (minute - clock.deviation_at(minute)) % 60
+        self.waits = bool(self.minutes[local >> 3] & 1 << (local & 7))
+        if self.waits:
+            clock.local_of(minute, 0, self._date, 0)
+            for i, row in enumerate(self.rows):
+                self._due[i] = self._second(row)
+
+    def _gather(self):
+        """In which minutes of an hour may one of the schedules be due?"""
+        minutes = self.minutes
+        fill(minutes, 0, len(minutes), 0)
+        for row in self.rows:
+            buf = slots.source(self.model, row, _EXECUTION_TIME)
+            at = slots.offset(self.model, row, _EXECUTION_TIME)
+            for _ in range(buf[at + 1]):
+                minute = buf[at + 2 + _TIME_AT + 1]
+                if minute == 0xFF:
+                    fill(minutes, 0, len(minutes), 0xFF)
+                elif minute < 60:
+                    minutes[minute >> 3] |= 1 << (minute & 7)
+                at += _ENTRY_LEN
 
     def _second(self, row):
         """Second from which a schedule is due in the minute of self._date."""
@@ -134,6 +164,8 @@ class Handler(handler.Handler):
         return calendar.matches(buf, pos, date, 0, begin, end)
 
     def _run(self, minute, second):
+        if not self.waits:
+            return
         for i in range(len(self.rows)):
             if self._due[i] <= second:
                 self._due[i] = _NOT_DUE
