@@ -33,6 +33,7 @@ residential = test_program.residential  # a fixture
 ALL = bool(os.environ.get("PICOMETER_ALL"))
 NAMES = ENERGIES.split()
 SEED = 7
+TIMING = os.path.join(ROOT, "host_tests", "definitions", "timing.toml")
 DEFINITIONS = sorted(
     glob.glob(os.path.join(ROOT, "firmware/definitions/*.toml"))
     + glob.glob(os.path.join(ROOT, "host_tests/definitions/*.toml"))
@@ -41,7 +42,7 @@ DEFINITIONS = sorted(
 
 def load(path):
     module = types.ModuleType("definition")
-    exec(show.module(pack.compile(path)), module.__dict__)
+    exec(show.module(pack.compile(str(path))), module.__dict__)
     return module
 
 
@@ -98,6 +99,26 @@ def test_what_a_client_or_the_clock_changes_is_seen(residential):
             step(5000)
         assert outcome(plain) == outcome(ahead)
     assert len(plain.rows(BILLING)) == len(ahead.rows(BILLING)) == 1
+
+
+@pytest.mark.parametrize("start", ["2026-03-27T21:10", "2026-10-24T21:10"])
+def test_schedules_and_calendars_have_their_time(start, tmp_path):
+    """Schedule, Activity calendar and their tariffs; a clock that is set by half a minute. The
+    meter of timing.toml without those that look at every minute."""
+    with open(TIMING) as f:
+        lines = [line for line in f if "Limiter" not in line and "Sensor manager" not in line]
+    path = tmp_path / "timing.toml"
+    path.write_text("".join(lines))
+    plain, ahead = (Meter(load(path), start, Household(SEED)) for _ in range(2))
+    steps = plain.program.step, Ahead(ahead.program)
+    for seconds in (3600, 86400, 840, 86400):
+        for meter, step in zip((plain, ahead), (steps[0], steps[1].step)):
+            step(seconds)
+            meter.clock.adjust(meter.clock.minute - 1, (meter.clock.second + 30) % 60)
+            step(seconds)
+        assert bytes(plain.model.image) == bytes(ahead.model.image)
+        assert plain.now() == ahead.now()
+    assert steps[1].skipped > 3000
 
 
 def test_who_looks_at_every_minute_sees_it():

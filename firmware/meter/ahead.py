@@ -15,7 +15,8 @@ from micropython import const
 
 # Classes whose tick() has something to do only after something else has happened in that minute.
 _QUIET = ("push_setup", "register_activation", "security_setup")
-# And one that knows in which minutes it has.
+# And those that know when they have: see cosem/timetable.py; in which minutes of an hour.
+_TIMETABLES = ("schedule", "activity_calendar")
 _SCHEDULE = "single_action_schedule"
 
 _MINUTE_MS = const(60000)
@@ -33,10 +34,13 @@ class Ahead:
         self._total = array("i", program.metrology.quanta)
         model = program.model
         self._schedule = model.handler(_SCHEDULE)
+        self._timetables = []
         # Who else looks at every minute has to see it.
         self._may = not program._watched
         for name, h in zip(model.handler_names, model.handlers):
-            if h in program._rest and name != _SCHEDULE and name not in _QUIET:
+            if name in _TIMETABLES:
+                self._timetables.append(h)
+            elif h in program._rest and name != _SCHEDULE and name not in _QUIET:
                 self._may = self._may and type(h).tick is handler.Handler.tick
 
     def step(self, seconds):
@@ -71,6 +75,8 @@ class Ahead:
         ):
             return 0
         n = min(most, step - 1 - clock.minute % step)
+        for timetable in self._timetables:
+            n = 0 if timetable.asked else min(n, timetable._due - 1 - clock.minute)
         if n <= 0 or clock.deviation_at(clock.minute + n) != clock.deviation:
             return 0
         if self._schedule is not None:
@@ -103,8 +109,12 @@ class Ahead:
         if program.registers.unix:
             add(program.model.image, program.registers.unix, 4, 60 * n)
         clock.advance(n * _MINUTE_MS)
+        # They need not look at these minutes again.
         if self._schedule is not None:
-            self._schedule.minute = clock.minute  # it need not look at them again
+            self._schedule.minute = clock.minute
+        for timetable in self._timetables:
+            timetable._minute = clock.minute
+            timetable._second = 0
         self.skipped += n
 
 
