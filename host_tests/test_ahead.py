@@ -23,6 +23,7 @@ from running import AARQ, GET_TIME, METER, Running, Wrapper
 from test_program import BILLING, LOAD, Constant, Meter, local, utc
 
 from cosem import slots
+from cosem.model import Model
 from dlms.axdr import skip
 from firmware.meter.ahead import Ahead
 from firmware.meter.household import Household
@@ -168,6 +169,18 @@ def taken(start, end):
     return out
 
 
+def captured(model, profile):
+    """The rows of the objects that a profile captures, by number of the column."""
+    buf = slots.source(model, profile, 3)
+    at = slots.offset(model, profile, 3)
+    out = {}
+    for k in range(buf[at + 1]):
+        o = at + 2 + 18 * k
+        key = bytes((buf[o + 3], buf[o + 4])) + bytes(buf[o + 7 : o + 13])
+        out[k] = model.find_any(key, 0)
+    return out
+
+
 class Columns:
     """All rows that a profile captures, also those that its ring has dropped, by register."""
 
@@ -175,19 +188,10 @@ class Columns:
         model = self.model = meter.model
         self.clock = meter.clock
         self.rows = []
-        buf = slots.source(model, profile, 3)
-        at = slots.offset(model, profile, 3)
-        self.n = buf[at + 1]
-        self.registers = {}
-        self.time = None
-        for k in range(self.n):
-            o = at + 2 + 18 * k
-            key = bytes((buf[o + 3], buf[o + 4])) + bytes(buf[o + 7 : o + 13])
-            row = model.find_any(key, 0)
-            if key[1] == 8:
-                self.time = k
-            elif key[1] == 3:
-                self.registers[k] = row
+        columns = captured(model, profile)
+        self.n = len(columns)
+        self.time = next(k for k, row in columns.items() if model.class_id(row) == 8)
+        self.registers = {k: row for k, row in columns.items() if model.class_id(row) == 3}
         self.ring = model.handler("profile_generic").profiles[profile].ring
         append = self.ring.append
 
@@ -215,7 +219,11 @@ def with_profiles():
     for path in DEFINITIONS:
         definition = load(path)
         fed = {row for name, row, _ in definition.SOURCES if name.startswith("energy.")}
-        if fed and any(definition.OBJECTS[row * 16 + 1] == 7 for row, _, _ in definition.RINGS):
+        model = Model(definition)
+        if any(
+            slots.double_long_unsigned(model, row, 4) and fed & set(captured(model, row).values())
+            for row in model.rows(7)
+        ):
             yield os.path.basename(path)[:-5], definition, fed
 
 
