@@ -7,9 +7,22 @@ from 1 October: from 7:00 and 21:00; Saturday and Sunday in both: T3 from 8:00. 
 T2 from 0:00, T1 from 12:00. Expected tariffs are worked out by hand.
 """
 
+from types import SimpleNamespace
+
 import pytest
+import small
+import test_program
 from fakes import array, octets, obis, struct_, u8, u16
-from timed import EXCEPTION, OTHER_REASON, TYPE_UNMATCHED, UNDEFINED, Timed, refuses, when
+from timed import (
+    DEFINITION,
+    EXCEPTION,
+    OTHER_REASON,
+    TYPE_UNMATCHED,
+    UNDEFINED,
+    Timed,
+    refuses,
+    when,
+)
 
 CALENDAR, SPECIAL = (20, "0.0.13.0.0"), (11, "0.0.11.0.0")
 NAME, SEASONS, WEEKS, DAYS, PASSIVE, TIME = 2, 3, 4, 5, 4, 10
@@ -339,6 +352,39 @@ def test_what_is_set_passively_changes_no_tariff(meter):
     assert meter.set(*CALENDAR, DAYS + PASSIVE, array(day(1, action("12:00:00", 3)))) == 0
     meter.run(60)
     assert meter.changes() == []
+
+
+# --- Registers that count by the tariff ---------------------------------------------------------
+
+
+def hours(start, n, step):
+    """Wh of 1000 W in the registers of T1, T2, T3, when so many hours after `start` (UTC)."""
+    meter = test_program.Meter(
+        SimpleNamespace(**small.packed(DEFINITION)), start, test_program.Constant(a_plus=1000)
+    )
+    for _ in range(n * 3600 // step):
+        meter.program.step(step)
+    return [meter.energy("1.0.1.8.%d" % k) for k in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "start, n, expected",
+    [
+        ("2026-06-14T22:00", 24, [16, 2, 6]),  # a Monday in summer; until 6:00 it is Sunday's
+        ("2026-06-15T22:00", 24, [16, 8, 0]),
+        ("2026-06-14T22:00", 7 * 24, [80, 4 * 8 + 10, 6 + 40]),
+        ("2026-01-12T23:00", 24, [14, 10, 0]),  # a Tuesday in winter
+        ("2026-03-28T23:00", 23, [0, 0, 23]),  # Sunday, 23 hours
+        ("2026-10-24T22:00", 25, [0, 0, 25]),
+        ("2026-09-29T22:00", 48, [30, 18, 0]),  # the last day of summer, the first of winter
+    ],
+)
+def test_energies_are_exact_to_the_second_of_the_change(start, n, expected):
+    assert hours(start, n, 900) == [h * 1000 for h in expected]
+
+
+def test_however_time_is_stepped():
+    assert hours("2026-06-14T22:00", 24, 3600) == hours("2026-06-14T22:00", 24, 50)
 
 
 # --- What is refused ----------------------------------------------------------------------------

@@ -7,8 +7,8 @@ The expected modes are written out here a second time, in the words of the Blue 
 import re
 
 import pytest
-from cosem import disconnect_control
-from fakes import CLOCK, Meter, enum
+from cosem import disconnect_control, script_table
+from fakes import CLOCK, Meter, enum, obis, octets, struct_, u16
 
 OUTPUT, STATE, MODE = 2, 3, 4
 READ_WRITE_DENIED, TYPE_UNMATCHED, OTHER_REASON = 3, 12, 250
@@ -54,6 +54,9 @@ OBJECTS = (
     + """
     {class = 70, obis = "0.0.96.3.10.255", output_state = true, control_state = 1,
      control_mode = 1, ram = ["output_state", "control_state"]},
+    {class = 9, obis = "0.0.10.0.106.255", scripts = [
+     [1, [[2, 70, "0.0.96.3.10.255", 1, {type = "integer", value = 0}]]],
+     [2, [[2, 70, "0.0.96.3.10.255", 2, {type = "integer", value = 0}]]]]},
 """
 )
 
@@ -111,6 +114,46 @@ def test_what_is_no_transition_changes_nothing(meter, name, mode, state):
     assert cause(meter, name) == expected
     assert meter.read(meter.object, STATE) == state
     assert meter.outputs == [] and meter.events == []
+
+
+# --- By scripts: remote, but for those of what supervises a value -----------------------------
+
+SCRIPTS = ("remote_disconnect", "remote_reconnect")
+
+
+@pytest.mark.parametrize("script", [1, 2])
+@pytest.mark.parametrize("state", [0, 1, 2])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_script_does_what_the_method_does(meter, mode, state, script):
+    put(meter, mode, state)
+    by_method = cause(meter, SCRIPTS[script - 1])
+    expected = by_method, meter.read(meter.object, STATE), list(meter.events)
+    put(meter, mode, state)
+    meter.events.clear()
+    result = meter.act(meter.row(9, "0.0.10.0.106.255"), 1, u16(script))
+    assert (result, meter.read(meter.object, STATE), meter.events) == expected
+
+
+@pytest.mark.parametrize("script", [1, 2])
+@pytest.mark.parametrize("state", [0, 1, 2])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_local_script_has_the_local_transitions(meter, mode, state, script):
+    local = ("local_disconnect", "local_reconnect")[script - 1]
+    letter, after = LEGAL.get((local, mode, state), ("", state))
+    put(meter, mode, state)
+    named = struct_(octets(obis("0.0.10.0.106.255")), u16(script))
+    result = script_table.run_local(meter.model, 0, named, 0)
+    assert meter.read(meter.object, STATE) == after
+    assert meter.events == ([EVENTS[letter]] if letter else [])
+    if mode == 0:
+        assert result == READ_WRITE_DENIED
+    else:
+        # What is asked for is so now, or cannot be.
+        assert result == (0 if (after == 1) == (script == 2) else OTHER_REASON)
+    # And the next one is remote again.
+    put(meter, 4, 1)
+    assert meter.act(meter.row(9, "0.0.10.0.106.255"), 1, u16(1)) == 0
+    assert meter.read(meter.object, STATE) == 0
 
 
 def test_mode_0_is_always_connected(meter):

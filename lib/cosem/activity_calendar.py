@@ -37,7 +37,6 @@ _ACTIVATE_TIME = const(10)
 _ACTIVATE = const(1)
 
 _SUCCESS = const(0)
-_READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
 _OTHER_REASON = const(250)
 
@@ -234,10 +233,11 @@ class Handler(timetable.Timetable):
         model = self.model
         image = model.image
         for k in range(_CALENDAR_NAME, _DAY_PROFILE_TABLE + 1):
-            if model.slot(row, k) < 0:
-                return _READ_WRITE_DENIED
             if model.value_len(row, k + _PASSIVE) > model.capacity(row, k):
                 return _OTHER_REASON
+            at = model.own(row, k)
+            if at < 0:
+                return -1 - at
         for k in range(_CALENDAR_NAME, _DAY_PROFILE_TABLE + 1):
             at = model.slot(row, k)
             n = model.value_len(row, k + _PASSIVE)

@@ -20,7 +20,8 @@ mode 0 the object goes to state 1. Mode 7 and above are refused: other-reason.
 
 Remote is what a client asks for, by a script too, and what a schedule does. In a script that a
 Limiter, Register monitor or Sensor manager executes, remote_disconnect is transition g, and
-remote_reconnect is h (project-defined: the Book has local causes, and no method for them).
+succeeds in states 0 and 2 too, remote_reconnect is h, and succeeds in state 1 (project-defined:
+the Book has local causes, and no method for them).
 
 Nothing is allocated. Events have the codes that European companion specifications use.
 """
@@ -124,10 +125,10 @@ class Handler(handler.Handler):
         if self._move(row, cause):
             return _SUCCESS
         if method == _REMOTE_DISCONNECT:
-            return _SUCCESS if state == _DISCONNECTED else _OTHER_REASON
-        if state == _CONNECTED or (state == _READY and _MODES[mode] & _D):
-            return _SUCCESS
-        return _OTHER_REASON
+            done = state == _DISCONNECTED or (local and state == _READY)
+        else:
+            done = state == _CONNECTED or (not local and state == _READY and _MODES[mode] & _D)
+        return _SUCCESS if done else _OTHER_REASON
 
     def _happen(self, row, cause):
         if not self._move(row, cause):

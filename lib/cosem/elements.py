@@ -12,7 +12,6 @@ from dlms.prim import copy
 from micropython import const
 
 _SUCCESS = const(0)
-_READ_WRITE_DENIED = const(3)
 _OTHER_REASON = const(250)
 
 _MAX = const(127)
@@ -73,12 +72,11 @@ def append(model, row, attribute, buf, pos, end):
 
 def may_append(model, row, attribute, size, n_gone, gone):
     """Is there room for an element of so many octets, where n_gone elements, which take `gone`
-    octets, go? data_access_result."""
-    at = model.slot(row, attribute)
-    if at < 0:
-        return _READ_WRITE_DENIED
-    if model.image[at + 1] - n_gone >= _MAX:
+    octets, go? data_access_result; with success the array is in the image now."""
+    n = slots.source(model, row, attribute)[slots.offset(model, row, attribute) + 1]
+    if n - n_gone >= _MAX:
         return _OTHER_REASON
     if model.value_len(row, attribute) - gone + size > model.capacity(row, attribute):
         return _OTHER_REASON
-    return _SUCCESS
+    at = model.own(row, attribute)
+    return _SUCCESS if at >= 0 else -1 - at

@@ -30,7 +30,6 @@ _INSERT = const(2)
 _DELETE = const(3)
 
 _SUCCESS = const(0)
-_READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
 _OTHER_REASON = const(250)
 
@@ -169,7 +168,8 @@ class Handler(timetable.Timetable):
         if method == _INSERT:
             result = self._insert(row, buf, pos, end)
         elif method == _ENABLE_DISABLE or method == _DELETE:
-            result = _SUCCESS if self.model.slot(row, _ENTRIES) >= 0 else _READ_WRITE_DENIED
+            at = self.model.own(row, _ENTRIES)
+            result = _SUCCESS if at >= 0 else -1 - at
             if not result and method == _DELETE:
                 self._each(row, buf, pos + 2, -1)
             elif not result:
@@ -185,19 +185,24 @@ class Handler(timetable.Timetable):
         if not _is_good(buf, pos, end):
             return _OTHER_REASON
         model = self.model
+        old = self._find(row, buf, pos)
         entries = slots.source(model, row, _ENTRIES)
-        at = slots.offset(model, row, _ENTRIES)
-        stop = at + model.value_len(row, _ENTRIES)
-        index = elements.index_of(buf, pos)
-        old = elements.find(entries, at + 2, entries[at + 1], stop, index)
-        gone = 0 if old < 0 else skip(entries, old, stop) - old
+        gone = 0 if old < 0 else skip(entries, old, len(entries)) - old
         result = elements.may_append(model, row, _ENTRIES, end - pos, old >= 0, gone)
         if result:
             return result
         if old >= 0:
-            elements.remove(model, row, _ENTRIES, old)
+            elements.remove(model, row, _ENTRIES, self._find(row, buf, pos))
         elements.append(model, row, _ENTRIES, buf, pos, end)
         return _SUCCESS
+
+    def _find(self, row, buf, pos):
+        """Position of the entry that has the index of the one at buf[pos:], or -1."""
+        model = self.model
+        entries = slots.source(model, row, _ENTRIES)
+        at = slots.offset(model, row, _ENTRIES)
+        end = at + model.value_len(row, _ENTRIES)
+        return elements.find(entries, at + 2, entries[at + 1], end, elements.index_of(buf, pos))
 
     def _each(self, row, buf, pos, what):
         """Disable (0), enable (1) or delete (-1) the entries of a range: 12 first 12 last."""

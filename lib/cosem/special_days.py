@@ -22,7 +22,6 @@ _INSERT = const(1)
 _DELETE = const(2)
 
 _SUCCESS = const(0)
-_READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
 _OTHER_REASON = const(250)
 
@@ -102,9 +101,9 @@ class Handler(handler.Handler):
 
     def _delete(self, row, index):
         model = self.model
-        at = model.slot(row, _ENTRIES)
+        at = model.own(row, _ENTRIES)
         if at < 0:
-            return _READ_WRITE_DENIED
+            return -1 - at
         image = model.image
         end = at + model.value_len(row, _ENTRIES)
         at = elements.find(image, at + 2, image[at + 1], end, index)
