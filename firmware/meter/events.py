@@ -43,10 +43,12 @@ _VOLTAGE_HIGH = const(79)
 _VOLTAGE_MISSING = const(82)
 _VOLTAGE_NORMAL = const(85)
 
-# Limits of the voltage in 0.1 V: ten per cent (EN 50160); missing below half.
+# Limits of the voltage in 0.1 V where the definition has no objects with them (1.0.12.31.0 sag,
+# 1.0.12.35.0 swell, 1.0.12.39.0 missing): ten per cent (EN 50160); missing below half.
 _LOW = const(2070)
 _HIGH = const(2530)
 _MISSING = const(1150)
+_NONE = const(0xFF)
 
 # Events that wait for the next second. More than that within a second are counted, not logged.
 _N_WAITING = const(16)
@@ -97,7 +99,9 @@ class Events:
         self.push_row = self.start_row = -1
         # An event could not be captured.
         self.lost = 0
-        self._voltage = bytearray([_VOLTAGE_NORMAL] * 3)
+        # Which event the voltage of each phase has brought last; rows of the objects with its
+        # limits (sag, swell, missing), FF: there is none. In one piece, for it takes no more room.
+        self.voltage = bytearray([_VOLTAGE_NORMAL] * 3 + [_NONE] * 6)
 
     def is_log(self, row):
         """Is this profile an event log?"""
@@ -118,17 +122,27 @@ class Events:
         """Note when a voltage, one of the first three values, leaves its band or is back in it."""
         if self.objects[_POWER_QUALITY] < 0:
             return
+        state = self.voltage
+        low = _LOW
+        high = _HIGH
+        missing = _MISSING
+        if state[3] != _NONE:
+            low = self.model.get_int(state[3] << 8 | state[4], _VALUE)
+        if state[5] != _NONE:
+            high = self.model.get_int(state[5] << 8 | state[6], _VALUE)
+        if state[7] != _NONE:
+            missing = self.model.get_int(state[7] << 8 | state[8], _VALUE)
         for k in range(3):
             u = values[k]
             code = _VOLTAGE_NORMAL
-            if u < _MISSING:
+            if u < missing:
                 code = _VOLTAGE_MISSING
-            elif u < _LOW:
+            elif u < low:
                 code = _VOLTAGE_LOW
-            elif u > _HIGH:
+            elif u > high:
                 code = _VOLTAGE_HIGH
-            if code != self._voltage[k]:
-                self._voltage[k] = code
+            if code != state[k]:
+                state[k] = code
                 self.later(code + k)
 
     def flush(self):

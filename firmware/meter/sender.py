@@ -12,12 +12,14 @@ _OUTBOX_LEN = const(5)  # of LIMITS in the definition
 _KEEPS = const(6)
 _NOTIFICATIONS = const(7)  # counters, see sources.py
 _NOTIFICATIONS_LOST = const(8)
+_NO_CONNECTION = const(140)  # event code, see events.py
 
 
 class Sender:
     def __init__(self, meter, port, poller, links):
         limits = meter.model.limits
         self.registers = meter.program.registers
+        self.events = meter.program.events
         self.paths = Paths(port, poller, links)
         self.notifier = Notifier(
             meter.model, meter.server, self.paths, limits[_OUTBOX_LEN], limits[_KEEPS]
@@ -33,6 +35,7 @@ class Sender:
             notifier.done = 0
         if notifier.lost:
             self.registers.count(_NOTIFICATIONS_LOST, notifier.lost)
+            self.events.later(_NO_CONNECTION)
             notifier.lost = 0
         if notifier.is_idle():
             notifier.close()

@@ -55,6 +55,12 @@ _UNSIGNED = b"\x16\x11\x12\x06\x15"
 # What is added to the octets of a feed if its number is signed.
 _SIGNED_FEED = const(0x10)
 
+# D of the registers with the limits of the voltage: sag, swell, missing.
+_VOLTAGE_LIMITS = b"\x1f\x23\x27"
+_REGISTER = const(3)
+_SCALER_UNIT = const(3)
+_TENTHS = const(0xFF)
+
 # From the alarm register to its companions: what is added to E of their logical names.
 _ALARM_FILTER = const(10)
 _ALARM_DESCRIPTOR = const(20)
@@ -126,6 +132,11 @@ def connect(model, sources, registers, events):
     for row in billed:
         if registers.billing < 0:
             registers.billing = _profile_of(model, row, True)
+    for k in range(len(_VOLTAGE_LIMITS)):
+        row = _voltage_limit(model, _VOLTAGE_LIMITS[k])
+        if row >= 0:
+            events.voltage[3 + 2 * k] = row >> 8
+            events.voltage[4 + 2 * k] = row & 0xFF
     for k in range(len(events.objects)):
         if events.objects[k] >= 0:
             events.profiles[k] = _profile_of(model, events.objects[k], True)
@@ -160,6 +171,16 @@ def _profile_of(model, row, on_demand):
                 if compare(buf, o + 7, model.objects, key + 2, 6) == 0:
                     return r
     return -1
+
+
+def _voltage_limit(model, d):
+    """Row of the Register 1.0.12.d.0 with a limit in 0.1 V; -1: there is none."""
+    row = model.find_any(bytes((0, _REGISTER, 1, 0, 12, d, 0, 255)), 0)
+    scaler_unit = bytearray(8)
+    if row < 0 or model.read(row, _SCALER_UNIT, scaler_unit, 0, 8) < 0:
+        return -1
+    # 02 02 0F scaler 16 unit
+    return row if scaler_unit[3] == _TENTHS and model.value_len(row, _VALUE) == 3 else -1
 
 
 def _companion(model, row, e):
