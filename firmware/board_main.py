@@ -33,7 +33,7 @@ _ASSOCIATIONS = const(2)
 _INFO_LEN = const(128)
 
 # What is loaded when it is wanted, and goes after that: parts (Server.part()), what jobs of
-# security import (lib/dlms/secured.py), and what sends unasked.
+# security import (lib/dlms/secured.py), and what sends unasked; then, security itself.
 _JOBS = (
     "dlms.set",
     "dlms.action",
@@ -64,6 +64,7 @@ _JOBS = (
     "dlms.initiate",
     "dlms.ber",
     "dlms.general",
+    "dlms.identified",
     "dlms.agreed",
     "dlms.gbt",
     "dlms.gbt_answer",
@@ -81,6 +82,7 @@ _JOBS = (
     "crypto.certificate_request",
     "crypto.der",
     "crypto.gcm_stream",
+    "crypto.hashes",
     "crypto.kdf",
     "crypto.keywrap",
     "crypto.ec",
@@ -106,6 +108,20 @@ _JOBS = (
     "dlms.outbox",
     "firmware.links.push",
     "firmware.meter.sender",
+)
+
+_SECURITY = (
+    "dlms.secured",
+    "dlms.security_work",
+    "dlms.ciphering",
+    "dlms.hls",
+    "dlms.marks",
+    "crypto.gcm",
+    "crypto._gcm_viper",
+    "crypto._gcm_loop",
+    "firmware.ports.ciphers.micropython",
+    "firmware.ports.ciphers",
+    "firmware.vault",
 )
 
 _OPENING = "dlms.opening"
@@ -144,6 +160,9 @@ class Board:
             if meter.server.wanted == _OPENING and meter.server.parts:
                 # There may be no room for it beside them.
                 self.rest(True)
+            if meter.server.wanted is not None:
+                # What is loaded stays for a time: close together, not behind what was dropped.
+                gc.collect()
             cramped = meter.work(self.links, now_ms)
             if cramped or not meter.server.todo:
                 self.rest(cramped)
@@ -173,7 +192,10 @@ class Board:
             if a.transfer:
                 return
         server.forget(all_parts)
-        if forget(_JOBS):
+        loaded = forget(_JOBS)
+        if server.secured is None:
+            loaded |= forget(_SECURITY)
+        if loaded:
             gc.collect()
 
     def close(self):

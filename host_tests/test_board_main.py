@@ -4,13 +4,19 @@ test_provision, test_rp2040 and test_cortex_m3.)"""
 
 import ast
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import images
+from tables import compile as pack
+from tables import show
+from tables.definition import load_definition
 
 from firmware.meter import running
 
 ROOT = images.ROOT
+HERE = Path(__file__).parent
 # By what name an import finds its file.
 FILES = {}
 for place in ("lib", "."):
@@ -39,6 +45,7 @@ ENTRIES = (
     "cosem.sap_assignment",
     "cosem.security_setup",
     "dlms.general",
+    "dlms.identified",
     "dlms.agreed",
     "dlms.gbt",
     "dlms.sealed",
@@ -54,13 +61,12 @@ RESIDENT = (
     "dlms.server",
     "dlms.secured_association",
     "firmware.board_main",
-    "dlms.server",
-    "dlms.secured",
-    "dlms.marks",
     "cosem.profile_generic",
     "cosem.push_setup",
     "cosem.script_table",
 )
+# What security is: it comes with a client who ciphers or proves who he is.
+SECURITY = ("dlms.secured", "dlms.marks", "firmware.ports.ciphers", "firmware.vault")
 # Not on boards.
 HOST = ("crypto._gcm_host",)
 
@@ -95,20 +101,57 @@ def closure(names, inner):
     return found
 
 
-def jobs():
-    """_JOBS of board_main.py, which only a board can import."""
+def names(which):
+    """A tuple of board_main.py, which only a board can import."""
     with open(FILES["firmware.board_main"]) as f:
         for node in ast.parse(f.read()).body:
-            if isinstance(node, ast.Assign) and node.targets[0].id == "_JOBS":
+            if isinstance(node, ast.Assign) and node.targets[0].id == which:
                 return ast.literal_eval(node.value)
 
 
 def test_all_that_a_job_loads_is_let_go_of():
-    resident = closure(RESIDENT, False) | {"crypto"}
-    assert "crypto.gcm" in resident and "crypto.ec" not in resident
-    loaded = closure(ENTRIES, True) - resident - set(HOST)
-    assert loaded - set(jobs()) == set()
-    assert set(jobs()) - loaded <= {"crypto.old_hashes"}, "no longer loaded by one"
+    stays = closure(RESIDENT + SECURITY, False) | {"crypto"}
+    assert "crypto.ec" not in stays
+    loaded = closure(ENTRIES, True) - stays - set(HOST)
+    jobs = set(names("_JOBS"))
+    assert loaded - jobs == set()
+    assert jobs - loaded <= {"crypto.old_hashes"}, "no longer loaded by one"
+
+
+def test_all_of_security_is_let_go_of():
+    resident = closure(RESIDENT, False)
+    assert not closure(SECURITY, False) & resident - {"crypto"} - closure(("dlms.server",), False)
+    loaded = closure(SECURITY, False) - resident - set(names("_JOBS")) - {"crypto"}
+    other_ports = {"firmware.ports.ciphers." + name for name in ("cpython", "circuitpython")}
+    assert loaded - other_ports == set(names("_SECURITY"))
+    assert not set(names("_SECURITY")) & set(names("_JOBS"))
+
+
+def packed(folder):
+    """definition.py of small.toml."""
+    text = show.module(pack(load_definition(HERE / "definitions/small.toml")))
+    (folder / "definition.py").write_text(text)
+    return str(folder)
+
+
+def test_security_comes_and_goes_on_micropython(micropython, tmp_path):
+    """Octets are freed, and none is lost, however often: as on a board, with its modules."""
+    get, value = "C00141 0001 0000603C01FF 02 00".replace(" ", ""), "C401410009020102"
+    # The unix port never frees what it knows of native code that it has made: 32 octets each.
+    modules = [n for n in names("_JOBS") + names("_SECURITY") if not n.endswith("_viper")]
+    lines = [get] + ["leave " + " ".join(modules), get] * 6
+    done = subprocess.run(
+        [micropython, str(HERE / "device/ciphered.py"), packed(tmp_path), "glo"],
+        input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=120,
+        env={"MICROPYPATH": ":".join(str(HERE.parent / p) for p in ("lib", ".")) + ":.frozen"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout.upper().split("\n")
+    assert said[:2] == ["C7014100", value]
+    assert said[3::3] == ["C7014100"] * 6 and said[4::3] == [value] * 6
+    freed, held = zip(*[map(int, line.split()) for line in said[2:-1:3]])
+    assert min(freed) > 20000
+    assert held[-1] == held[1]
 
 
 def test_forget(monkeypatch):

@@ -250,6 +250,17 @@ class Day:
         public.channel.release()
         self.open()
 
+    def rests(self):
+        """Nobody is there: the meter lets go of security, and goes on where it was."""
+        self.client.talk.channel.release()
+        self.client = None
+        self.meter.server.forget()
+        assert self.meter.server.secured is None and not self.meter.model.handler("security_setup")
+        most = self.ic + len(self.keys) + 2
+        self.again()
+        assert self.ic <= most, "no counter of the client is lost"
+        self.replay()
+
     def orderly(self):
         self.meter.stop()
         counters = len(self.seen.answers)
@@ -262,7 +273,7 @@ STEPS = (
     + [Day.broadcast, Day.set, Day.get, Day.guek]
     + [Day.get] * 6
     + [Day.orderly, Day.get, Day.set, Day.gak, Day.broadcast]
-    + [Day.get] * 4
+    + [Day.get, Day.rests, Day.get, Day.rests, Day.rests, Day.get, Day.get]
     + [Day.gbek_, Day.again, Day.guek, Day.get, Day.orderly, Day.broadcast]
     + [Day.get] * 5
 )
@@ -371,6 +382,21 @@ def test_a_crash_skips_a_portion_at_most(with_clock):
     after = client_of(meter, before.ic + 64)
     assert 4 <= min(counters(after)) <= 4 + 64
     assert after.ask(GET) == VALUE
+
+
+def test_an_end_without_security_skips_a_portion_at_most(with_clock):
+    """The counters of clients are exact; that of the meter was saved ahead."""
+    files = MemoryFiles()
+    meter = started(with_clock, files)
+    before = client_of(meter)
+    assert before.ask(GET) == VALUE
+    before.talk.channel.release()
+    meter.server.forget()
+    assert meter.server.secured is None and meter.model.aes is None
+    meter.close()
+    after = client_of(started(with_clock, files), before.ic)
+    assert after.ask(GET) == VALUE
+    assert max(counters(before)) < min(counters(after)) <= max(counters(before)) + 64
 
 
 def test_a_power_fail_signal_without_a_power_failure(with_clock):

@@ -3,7 +3,8 @@
 
 A state machine (hypothesis): clients of two Security setups have a few keys between them. They
 transfer them, as global keys of either, back and forth; they come with them as dedicated keys, and
-wrapped in their requests; between that the meter is restarted, and loses power at any save. All
+wrapped in their requests; between that the meter lets go of security when nobody needs it, is
+restarted, and loses power at any save. All
 that it protects is taken apart with keys that the client has, and looked at: a counter that comes
 twice under one key, whatever that is used for, is found.
 """
@@ -178,9 +179,25 @@ class Clients(RuleBasedStateMachine):
                 self.leave(c)
                 c.guek = key
 
+    @rule(leaves=st.booleans(), saves=st.booleans())
+    def rests(self, leaves, saves):
+        """Between two requests: what nobody needs is let go of; and the state may be saved."""
+        if leaves and self.client is not None:
+            self.leave(self.client)
+            self.client.talk.channel.release()
+            self.client = None
+        server = self.meter.server
+        server.forget()
+        assert (server.secured is None) >= (self.client is None)
+        assert server.rests()
+        if saves:
+            self.lives(self.save)
+
     @rule()
     def orderly(self):
-        self.meter.model.handler("security_setup").settle()
+        handler = self.meter.model.handler("security_setup")
+        if handler is not None:
+            handler.settle()
         self.image = bytes(self.meter.model.image)
         self.off()
 
@@ -258,6 +275,83 @@ def test_one_wrapped_key_for_two(key):
         c.content_key = key
         for kind in ("wrapped", "glo", "identified"):
             assert c.ask(GET, kind=kind) == VALUE
+
+
+def test_who_only_asks_has_no_counters_saved():
+    """Nobody is there, anybody asks for an association again and again: not one write for that."""
+    meter, sent = Meter(), Sent()
+    client(meter, sent, kind="glo").talk.channel.release()
+    meter.server.forget()
+    saves = len(meter.saved)
+    for _ in range(200):
+        talk = meter.talk(FREE, 17)
+        # Its protection is wrong, and takes no counter of the meter.
+        wrong = Witness(sent, talk, guek=KEYS[0], kind="glo").begin()
+        assert wrong["result"] == 1
+        meter.forgive()
+        talk.channel.release()
+        meter.server.forget()
+        assert meter.server.secured is None
+    assert len(meter.saved) == saves
+
+
+def test_a_client_that_comes_and_goes_has_its_counters_saved_once():
+    meter, sent = Meter(), Sent()
+    ic = 0
+    for _ in range(20):
+        c = client(meter, sent, kind="glo", ic=ic)
+        assert c.ask(GET) == VALUE
+        ic = c.ic
+        c.talk.channel.release()
+        saves = len(meter.saved)
+        meter.server.forget()
+        assert len(meter.saved) == saves
+    assert len(meter.saved) <= 20 + 3
+
+
+def test_requests_of_before_security_was_let_go_of_are_not_taken_again():
+    meter, sent = Meter(), Sent()
+    c = client(meter, sent, kind="glo")
+    before = [c.protect(bytes.fromhex(GET.replace(" ", ""))) for _ in range(3)]
+    for apdu in before:
+        assert not c.talk.say(apdu.hex()).startswith("D8")
+    c.talk.channel.release()
+    meter.server.forget()
+    again = client(meter, sent, kind="glo", ic=c.ic)
+    for apdu in before:
+        assert again.talk.say(apdu.hex()).startswith("D80106")
+
+
+def test_keys_that_wait_for_an_answer_nobody_hears_are_in_force():
+    """The answer was being sealed when its client went: the counters of the old key go with it."""
+    meter, sent = Meter(), Sent()
+    c = client(meter, sent, kind="glo", ic=1000)
+    context = c.talk.channel.last.context
+    handler = meter.model.handler("security_setup")
+    context.changed = 1  # GUEK
+    meter.server.secured.waits = True
+    at = meter.model.state(context.row, 0)
+    meter.model.image[at : at + 16] = KEYS[0]
+    c.talk.channel.release()
+    meter.server.forget()
+    assert meter.server.secured is None and handler.sleeps()
+    assert client(meter, sent, guek=KEYS[0], kind="glo", ic=0).ask(GET) == VALUE
+
+
+def test_counters_that_could_not_be_saved_are_not_asked_for_at_once():
+    meter, sent = Meter(), Sent()
+    asked = []
+    meter.model.save = lambda: asked.append(1) and False
+    for _ in range(5):
+        talk = meter.talk(FREE, 17)
+        assert Witness(sent, talk, kind="glo").begin()["result"]
+        talk.channel.release()
+        meter.forgive()
+        meter.server.forget()
+    assert len(asked) == 1 and meter.server.secured is not None
+    meter.model.handler("security_setup").tick(0)
+    meter.server.forget()
+    assert meter.server.secured is None
 
 
 def test_counters_that_others_have_used_meanwhile():

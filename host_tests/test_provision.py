@@ -640,6 +640,13 @@ def test_a_client_with_a_certificate_comes_in(client, suite, module, record, tmp
     meter = built(module, store.RAMStorage(), load(tmp_path, record.octets()))
     c = Signing(meter, record, client, suite).open()
     assert c.ask("C00141 0001 00002A0000FF 02 00").startswith("C40141000910")
+    # Again, after the vault and the ciphers have been let go of.
+    c.talk.channel.release()
+    meter.server.forget()
+    assert meter.model.vault is False and meter.model.elliptic is None
+    again = Signing(meter, record, client, suite)
+    again.ic = c.ic
+    again.open()
     demo = built(module, store.RAMStorage())
     with pytest.raises(AssertionError):
         Signing(demo, record, client, suite).open()

@@ -181,6 +181,24 @@ def test_it_is_let_go_of_and_loaded_again(meter, listener):
     assert whole.number("0.0.96.15.4.255") == 2
 
 
+def test_security_goes_after_it_and_comes_with_the_next(meter, listener):
+    """Not while it may be needed; the counter of the meter goes on."""
+    whole = meter(**{START: address(listener)})
+    server = whole.meter.server
+    counters = []
+    for n in (1, 2, 3):
+        whole.pass_(1)
+        server.forget()
+        assert not whole.model.handler("security_setup").sleeps()
+        counters.append(int.from_bytes(heard(whole, listener)[12:16], "big"))
+        whole.pass_(10)
+        assert whole.meter.sender is None and whole.number("0.0.96.15.4.255") == n
+        server.forget()
+        assert whole.model.handler("security_setup") is None and whole.model.aes is None
+        whole.model.act(whole.row(40, START), 1, b"\x0f\x00", 0, 2)
+    assert counters == [counters[0] + n for n in range(3)]
+
+
 def test_no_room_for_it(meter, listener, monkeypatch):
     """It is tried again each second."""
     whole = meter(**{START: address(listener)})

@@ -69,21 +69,26 @@ class Meter:
     # --- Security -----------------------------------------------------------------------------
 
     def lock_up(self, ring):
-        """Ciphers, and the vault, whose ring this is (None: there is none), come with the first
-        client that needs them."""
+        """Ciphers, and the vault, whose ring this is (None: there is none), come with a client
+        that needs them, and go with the last one."""
         self._vault = ring
         if ring is not None:
             self.model.vault = False
             self.model.open_vault = self._open_vault
         self.model.on_security = self._unlock
 
-    def _unlock(self):
-        from firmware.ports import ciphers
-
+    def _unlock(self, wanted):
         model = self.model
-        model.aes = ciphers.aes
-        model.new_hash = ciphers.new_hash
-        model.elliptic = ciphers.work
+        if wanted:
+            from firmware.ports import ciphers
+
+            model.aes = ciphers.aes
+            model.new_hash = ciphers.new_hash
+            model.elliptic = ciphers.work
+            return
+        model.aes = model.new_hash = model.elliptic = None
+        if self._vault is not None:
+            model.vault = False
 
     def _open_vault(self):
         from firmware.vault import Vault

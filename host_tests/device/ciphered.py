@@ -7,13 +7,17 @@ FOLDER holds definition.py of small.toml; KIND is glo, ded, or identified: gener
 CLIENT is 41 if it is not said.
 
 The client is in here: it makes its requests with crypto.gcm before the heap is locked. Prints what
-was answered, one line a request.
+was answered, one line a request. A line "leave MODULE ..." instead of one: the client goes, and
+security with these modules, then it comes again; what that has freed, and what is held, is printed
+before the answer.
 """
 
+import gc
 import sys
 
 import served
 from crypto import gcm
+from firmware.meter.running import forget
 from firmware.ports import ciphers
 
 GAK = bytes(range(0xD0, 0xE0))
@@ -97,30 +101,56 @@ def ask(apdu):
     return served.ask(bytearray(apdu), CLIENT, 17)
 
 
+def come():
+    """An association, by GMAC; the answer to pass 3."""
+    initiate = b"\x01\x01\x10" + DEDICATED + bytes.fromhex("0000065F1F04007EFF1F0080")
+    information = unicast.seal(0x21, initiate)
+    challenge = bytes(range(8))
+    body = bytes.fromhex("A109060760857405080103A60A0408") + TITLE
+    body += bytes.fromhex("8A0207808B0760857405080205AC0A8008") + challenge
+    body += bytes((0xBE, len(information) + 2, 4, len(information))) + information
+    aare = ask(bytes((0x60, len(body))) + body)
+    at = aare.index(b"\xaa\x12\x80\x10") + 4
+    stoc = aare[at : at + 16]
+    ic = unicast.ic.to_bytes(4, "big")
+    unicast.ic += 1
+    unicast.gcm.iv[:] = TITLE + ic
+    unicast.gcm.start()
+    unicast.gcm.aad(b"\x10" + GAK, 0, 17)
+    unicast.gcm.aad(stoc, 0, 16)
+    proof = bytearray(12)
+    unicast.gcm.encrypt(b"", 0, 0, proof, 0, 12)
+    request = bytes.fromhex("C30141000F0000280000FF01010911") + b"\x10" + ic + proof
+    return unicast.opened(ask(unicast.seal(0xCB, request)))
+
+
+def octets():
+    gc.collect()
+    gc.collect()
+    return gc.mem_alloc()
+
+
+def leave(modules):
+    """The association is gone, and security after it, with its modules; octets that it held."""
+    before = octets()
+    served.channel.release()
+    assert not served.server.rests()
+    served.server.forget()
+    assert served.server.secured is None and served.server.rests()
+    forget(modules)
+    return before - octets()
+
+
 unicast = Side(GUEK)
 dedicated = Side(DEDICATED)
-initiate = b"\x01\x01\x10" + DEDICATED + bytes.fromhex("0000065F1F04007EFF1F0080")
-information = unicast.seal(0x21, initiate)
-challenge = bytes(range(8))
-body = bytes.fromhex("A109060760857405080103A60A0408") + TITLE
-body += bytes.fromhex("8A0207808B0760857405080205AC0A8008") + challenge
-body += bytes((0xBE, len(information) + 2, 4, len(information))) + information
-aare = ask(bytes((0x60, len(body))) + body)
-at = aare.index(b"\xaa\x12\x80\x10") + 4
-stoc = aare[at : at + 16]
-ic = unicast.ic.to_bytes(4, "big")
-unicast.ic += 1
-unicast.gcm.iv[:] = TITLE + ic
-unicast.gcm.start()
-unicast.gcm.aad(b"\x10" + GAK, 0, 17)
-unicast.gcm.aad(stoc, 0, 16)
-proof = bytearray(12)
-unicast.gcm.encrypt(b"", 0, 0, proof, 0, 12)
-request = bytes.fromhex("C30141000F0000280000FF01010911") + b"\x10" + ic + proof
-print(unicast.opened(ask(unicast.seal(0xCB, request)))[:4].hex())
+print(come()[:4].hex())
 
 key, first = (dedicated, 0x10) if sys.argv[2] == "ded" else (unicast, 0x08)
 for line in sys.stdin:
+    if line.startswith("leave"):
+        print(leave(line.split()[1:]), octets())
+        print(come()[:4].hex())
+        continue
     apdu = bytes.fromhex(line.strip())
     if sys.argv[2] == "identified":
         print(key.opened_general(ask(key.seal_general(apdu))).hex())

@@ -75,7 +75,7 @@ class Envelope:
         handler = model.awake(row)
         if handler.context(row) is None:
             if model.on_security is not None:
-                model.on_security()
+                model.on_security(True)
             handler.begin()
         if self._ciphering is None:
             from dlms import ciphering

@@ -74,6 +74,7 @@ class Model(ClassModules):
     on_parameter = None  # by cosem/parameter_monitor.py: (row, attribute), as on_edit
     manufacturer_hls = None  # see dlms/hls.py
     elliptic = None  # (name of a curve) -> new work of crypto/ec.py
+    counter = None  # the meter's invocation counter, see security_setup.py
 
     def __init__(self, definition):
         # For the start; whoever has made the meter may let go of it (None) after that.
@@ -108,7 +109,8 @@ class Model(ClassModules):
         # Certificates and private keys, see firmware/vault.py; False: from open_vault() on.
         self.vault = None
         self.open_vault = None
-        self.on_security = None  # called before dlms/secured.py begins its work
+        # (wanted): called before dlms/secured.py begins its work, and when it has ended it.
+        self.on_security = None
         # By the server: later(context) when keys have come.
         self.later = None
         # The server's pool, for association_status.

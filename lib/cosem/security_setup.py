@@ -17,7 +17,7 @@ clients are one row for each of their keys, and begin at 0 with a new one.
 
 What is saved of a counter is always ahead of what is used (see dlms/ciphering.py): settle() makes
 it exact before an orderly end. The keys of a context are made when a client comes, and anew when
-one has been transferred.
+one has been transferred. When nobody uses any, they can be let go of: end().
 
 Methods but security_activate are jobs (see handler.py), of security_methods.py. Certificates and
 private keys of suites 1 and 2 are in model.vault; without it, and in suite 0, those are
@@ -72,7 +72,8 @@ class Handler(Base):
         Base.__init__(self, model)
         self._contexts = {}
         self._ciphering = None  # dlms.ciphering; this and the contexts: from begin() on
-        # The next counter of the meter, the first that is not saved yet, and the place where.
+        # The next counter of the meter, the first that is not saved yet (those of model.counter),
+        # and the place where.
         self._tx = self._tx_end = None
         self._tx_at = 0
         # certificate_fields.py, where there is a suite with certificates; see forget().
@@ -94,14 +95,34 @@ class Handler(Base):
         self._ciphering = ciphering
         model = self.model
         rows = model.rows(_SECURITY_SETUP)
-        self._tx = bytearray(4)
         self._tx_at = model.state(rows[0], _COUNTERS) + _TX
-        for row in rows:
-            # Another definition may have another first object: the highest of all that were saved.
-            at = model.state(row, _COUNTERS) + _TX
-            if compare(model.image, at, self._tx, 0, 4) > 0:
-                copy(self._tx, 0, model.image, at, 4)
-        self._tx_end = bytearray(self._tx)
+        if model.counter is None:
+            tx = bytearray(4)
+            for row in rows:
+                # Another definition may have another first object: the highest of all saved.
+                at = model.state(row, _COUNTERS) + _TX
+                if compare(model.image, at, tx, 0, 4) > 0:
+                    copy(tx, 0, model.image, at, 4)
+            model.counter = (tx, bytearray(tx))
+        self._tx, self._tx_end = model.counter
+
+    def end(self):
+        """Nobody is here any more whose keys are in use: they go, and are made anew from the
+        image. False: not yet, for counters could not be saved, and with the next client it would
+        be tried again at once.
+
+        The counters of clients are exact in the image from now on, so that each client has some
+        saved once. That of the meter goes on as it is, for anybody who asks for an association
+        would have it saved otherwise.
+        """
+        for row in self._contexts:
+            if self._contexts[row].failed:
+                return False
+        for row in self._contexts:
+            self._settle(self._contexts[row])
+        self._contexts = {}
+        self._ciphering = self._tx = self._tx_end = None
+        return True
 
     def _suite(self, row):
         return self.model.get_int(row, _SECURITY_SUITE)

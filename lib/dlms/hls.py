@@ -14,7 +14,6 @@ of (secret, client's system title or zeros, server's, StoC, CtoS), which give f(
 one as long as the other, 1 to 32 octets; None: this meter has no such mechanism.
 """
 
-from crypto import hashes
 from dlms import exceptions
 from dlms.prim import compare, copy, same
 from micropython import const
@@ -123,6 +122,8 @@ def compute(a, secret, title, new_hash):
     else:
         expected = (stoc, secret)
         reply = (ctos, secret)
+    from crypto import hashes
+
     for at, parts in ((_EXPECTED, expected), (_REPLY, reply)):
         h = hashes.new(_NAMES[mechanism], new_hash)
         for part in parts:

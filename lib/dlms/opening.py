@@ -95,8 +95,6 @@ def open(channel, a, client_sap, server_sap, buf, pos, end, confirmed):
     config = server.config(client_sap, server_sap)
     if config is not None and config[_PRE_ESTABLISHED]:
         return _refuse(channel, _REJECTED_PERMANENT, _USER)
-    if server.lacks_security(config):
-        return -1
     if a is None:
         a = places.free(server, config, channel)
         if a is None:

@@ -8,7 +8,7 @@ A meter without security does not load this, nor what it imports: server.py and 
 ciphering and hls through it.
 """
 
-from dlms import ciphering, exceptions, hls, identified
+from dlms import ciphering, exceptions, hls
 from dlms.ciphering import OVERHEAD as _OVERHEAD
 from dlms.get import request as _get
 from dlms.prim import compare, copy, gap
@@ -30,11 +30,13 @@ _OPEN = const(2)
 _RLRQ_RECEIVED = const(3)
 _ABORTED = const(6)
 
-# Forms of ciphering.py; from _GENERAL on there is a tag for any APDU.
+# Forms of ciphering.py; from _GENERAL on there is a tag for any APDU. Who does _IDENTIFIED is a
+# part of the server.
 _GLO = const(1)
 _GENERAL = const(3)
-_IDENTIFIED = const(5)  # of identified.py
+_IDENTIFIED = const(5)
 _BY_JOB = const(6)  # and those of general.py
+_IDENTIFIED_KEYS = "dlms.identified"
 
 # What jobs are about, see secured_association.py.
 _PEEL = const(2)
@@ -86,7 +88,7 @@ class Security(Work):
         self._lowest = None  # counter that an invocation-counter-error tells, of a job
         model = server.model
         if model.on_security is not None:
-            model.on_security()
+            model.on_security(True)
         model.wake("security_setup")
         handler = model.handler("security_setup")
         if handler is not None:
@@ -209,9 +211,7 @@ class Security(Work):
                 return exceptions.failed(channel)
             a.about = kinds
             return a.ask(_SEAL, channel.tx, start, start + n)
-        protect = identified.protect if a.form == _IDENTIFIED else ciphering.protect
-        title = a.model.system_title
-        start = protect(a, context, title, kinds, channel.tx, start, start + n)
+        start = self.protect(a, context, kinds, channel.tx, start, start + n)
         if start < 0:
             return exceptions.failed(channel)
         channel.tx_pos = start
@@ -250,6 +250,9 @@ class Security(Work):
         if tag == _GENERAL_SIGNING:
             return a.ask(_PEEL, buf, at, end)
         if tag == _GENERAL_CIPHERING:
+            identified = self.server.part(_IDENTIFIED_KEYS)
+            if identified is None:
+                return -1
             if identified.is_here(buf, at, end):
                 return identified.unprotect(a, context, a.title, 0, buf, at, end)
             return a.ask(_PEEL, buf, at, end)
@@ -264,19 +267,22 @@ class Security(Work):
     def unprotect(self, a, context, title, title_pos, buf, pos, end):
         """ciphering.unprotect(), for what identified.py has, too: an InitiateRequest, with which
         an association begins or ends. Not with a key that many meters have: that of broadcasts."""
+        part = ciphering
+        if buf[pos] == _GENERAL_CIPHERING:
+            part = self.server.part(_IDENTIFIED_KEYS)
+            if part is None:
+                return -1
         broadcast = context.broadcast
         context.broadcast = None
         try:
-            if buf[pos] == _GENERAL_CIPHERING:
-                return identified.unprotect(a, context, title, title_pos, buf, pos, end)
-            return ciphering.unprotect(a, context, title, title_pos, buf, pos, end)
+            return part.unprotect(a, context, title, title_pos, buf, pos, end)
         finally:
             context.broadcast = broadcast
 
     def protect(self, a, context, kinds, buf, pos, end):
-        """ciphering.protect(), or that of identified.py."""
-        protect = identified.protect if a.form == _IDENTIFIED else ciphering.protect
-        return protect(a, context, self.server.model.system_title, kinds, buf, pos, end)
+        """ciphering.protect(), or that of identified.py, which the request has loaded."""
+        part = self.server.parts[_IDENTIFIED_KEYS] if a.form == _IDENTIFIED else ciphering
+        return part.protect(a, context, self.server.model.system_title, kinds, buf, pos, end)
 
     def is_protected(self, tag):
         """Is this the tag of something for unprotect()?"""
@@ -288,7 +294,8 @@ class Security(Work):
             if a.form < _IDENTIFIED:
                 return ciphering.overhead(a.form, kinds)
             if a.form == _IDENTIFIED:
-                return identified.overhead(a, kinds)
+                identified = self.server.part(_IDENTIFIED_KEYS)
+                return -1 if identified is None else identified.overhead(a, kinds)
         if self.general is None:
             self.server.todo |= _GENERAL_LOAD
             return -1

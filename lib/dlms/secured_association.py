@@ -47,7 +47,6 @@ _FAILED = b"\x00\xfa\x05\x01\x00\x01"
 
 _OTHER_REASON = const(250)
 _LATER = const(-1)
-_SECURED = "dlms.secured"
 
 
 class SecuredAssociation(Association):
@@ -97,7 +96,8 @@ class SecuredAssociation(Association):
         self.drop()
         if self.state == _IDLE:
             self.certificate = b""
-            self.layer = None
+            self.layer = self.dedicated = None
+            self.n_dedicated = 0
 
     def opened(self, context, by_hls, aarq, request, buf):
         """An AARQ was accepted: take over what security needs of it."""
@@ -169,7 +169,7 @@ class SecuredAssociation(Association):
     def ask(self, what, src, pos, end):
         """A job is to be made of src[pos:end]."""
         if self.server.secured is None:
-            self.server.part(_SECURED)
+            self.server.wants_security(None)
             return _LATER
         self.asks = what
         self.code = None

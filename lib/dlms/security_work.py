@@ -49,7 +49,6 @@ class Work:
         self.certificate = b""
         self._src = None
         self._src_pos = self._src_end = 0
-        server.model.later = self._later
 
     def has_random(self):
         """Are there octets for a challenge? If not, they are on their way."""
@@ -125,11 +124,11 @@ class Work:
         copy(self._counter, 0, buf, pos, 4)
         self.server.todo |= _COUNTERS
 
-    def _later(self, context):
+    def later(self, context):
         """Keys have come; they are in force after the answer."""
         self.server.todo |= _KEYS
 
-    def _rekey(self):
+    def rekey(self):
         """New keys are in force, but where an answer is still to be protected by the old ones."""
         handler = self.server.model.handler("security_setup")
         self.waits = False
@@ -157,7 +156,7 @@ class Work:
             context = self._counters_of
             model.handler_of(context.row).load(context)
         if todo & _KEYS or self.waits:
-            self._rekey()
+            self.rekey()
         if todo & _GENERAL_LOAD:
             self.load_general()
         if todo & _CERTIFICATE:

@@ -46,6 +46,7 @@ _SHORT_NAMES = "dlms.short_names"
 _ASSOCIATION_SN = "association_sn"
 _CLASSES = "cosem"  # no part: what sleeps of the model
 _SECURED = "dlms.secured"
+_SECURITY_SETUP = "security_setup"
 # States and events of association.py.
 _IDLE = const(0)
 _PENDING = const(1)
@@ -81,8 +82,8 @@ class Server:
         self.aliases = [
             find(model.objects, d[1], d[2], _CURRENT_ASSOCIATION, 0) for d in model.devices
         ]
-        # Some association ciphers or has high level security: the first client of such a one has
-        # dlms.secured loaded, which stays; a meter without does not even import it.
+        # Some association ciphers or has high level security: a client of such a one has
+        # dlms.secured loaded; a meter without does not even import it.
         self.secures = False
         self.secured = None
         # Modules that requests have wanted, by name, and the one that is wanted now; see part().
@@ -154,16 +155,19 @@ class Server:
             if not self._class and self.short is not None:
                 self.model.wake(_ASSOCIATION_SN)
             return
-        part = self.parts[name] = self.model.load(name)
+        part = self.model.load(name)
+        if name == _SECURED:
+            if self.secured is None:
+                self.secured = part.Security(self)
+                self.model.later = self.secured.later
+            self.secured.context_of(self._client)
+            return
+        self.parts[name] = part
         if name == _SHORT_NAMES:
             self.short = part
             if not self.model.asleep:
                 self.model.wake(_ASSOCIATION_SN)
         self.opening = self.parts.get(_OPENING)
-        if name == _SECURED:
-            if self.secured is None:
-                self.secured = part.Security(self)
-            self.secured.context_of(self._client)
 
     def lacks_security(self, config):
         """Is security still to be loaded, before anything is done for this client?"""
@@ -172,10 +176,22 @@ class Server:
         row = config[_SECURITY]
         if self.secured and (row < 0 or self.model.handler_of(row).has_context(row)):
             return False
+        self.wants_security(config)
+        return True
+
+    def wants_security(self, config):
+        """dlms.secured is to be loaded by work(), with what protects a client (None: nothing)."""
         self._client = config
         self.wanted = _SECURED
         self.todo |= _LOAD
-        return True
+
+    def needs_security(self):
+        """Is security in use: does somebody cipher, or prove who he is, or run a job, or may
+        something be sent that is ciphered?"""
+        for a in self.associations:
+            if a.context is not None or a.asks or a.state == _PENDING:
+                return True
+        return self.on_confirm is not None
 
     def in_use(self):
         """Has a client an association?"""
@@ -186,13 +202,17 @@ class Server:
 
     def rests(self):
         """Is nothing here that nobody needs any more?"""
+        if self.secured is not None and not self.needs_security():
+            return False
         return not self.parts and self.model.asleep or self.in_use()
 
     def forget(self, all_parts=False):
-        """Let go of what opens associations, and of the other parts, too, if nobody has one any
-        more, or memory is short (all_parts). It is loaded again when a client needs it."""
+        """Let go of what opens associations; of security, if it is not in use; and of the other
+        parts, too, if nobody has an association any more, or security has gone, or memory is short
+        (all_parts). It is loaded again when a client needs it."""
         used = self.in_use()
-        if all_parts or not used:
+        ended = not self.todo and not self.needs_security() and self._forget_security()
+        if ended or all_parts or not used:
             self.parts.clear()
             self.short = None
             for a in self.associations:
@@ -200,7 +220,7 @@ class Server:
                     a.stream.variables = None
         else:
             self.parts.pop(_OPENING, None)
-        if not used:
+        if not used or ended and self.model.asleep:
             self.model.sleep()
         self.opening = None
         if self.secured is not None:
@@ -208,6 +228,22 @@ class Server:
         for handler in self.model.handlers:
             if handler is not None:
                 handler.forget()
+
+    def _forget_security(self):
+        """Let go of ciphers and keys; the counters stay, see cosem/security_setup.py. False: there
+        is nothing to let go of, or not yet."""
+        model = self.model
+        handler = model.handler(_SECURITY_SETUP)
+        if self.secured is None and (handler is None or handler.sleeps()):
+            return False
+        if self.secured is not None and self.secured.waits:
+            self.secured.rekey()
+        if handler is not None and not handler.end():
+            return False
+        self.secured = model.later = None
+        if model.on_security is not None:
+            model.on_security(False)
+        return True
 
     def channel(self, max_pdu=0, tx=None):
         """A channel for one more link (boot only); tx: the buffer of another, to share."""
@@ -275,6 +311,9 @@ class Server:
                 else:
                     n = self.short.request(a, buf, pos, end)
                 return n if confirmed & 1 and a.confirmed else a.unheard(n, confirmed)
+            # Security takes more room: it is loaded first.
+            if tag == _AARQ and self.lacks_security(self.config(client_sap, server_sap)):
+                return -1
             if (tag == _AARQ or tag == _RLRQ) and self.part(_OPENING) is None:
                 return -1
             if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
