@@ -106,6 +106,23 @@ def test_the_clock_over_every_port(runtime, tmp_path):
 
 
 @both
+def test_what_its_display_shows(runtime):
+    with Running("--runtime", runtime, "--wrapper-tcp", "0", "--display", *NOON) as meter:
+        assert meter.wait_for("display").split() == ["display", "1.0.0", "2025-01-01"]
+        assert meter.wait_for("display").split()[1] == "1.0.0"
+        register = meter.wait_for("display 1.8.0").split()
+        assert register == ["display", "1.8.0", "000000.00", "kWh"]
+
+
+def test_a_definition_without_a_display_list_is_refused():
+    definition = os.path.join(ROOT, "host_tests", "definitions", "push.toml")
+    meter = Running("--runtime", "cpython", "--display", "--definition", definition, wait=False)
+    assert not meter.wait_for("ready")
+    meter.stop()
+    assert "it has no list [display]." in meter.errors
+
+
+@both
 def test_four_connections_at_once_and_a_fifth_is_closed(runtime):
     with Running("--runtime", runtime, "--wrapper-tcp", "0") as meter:
         clients = [Wrapper(meter.connect("wrapper-tcp")) for _ in range(4)]

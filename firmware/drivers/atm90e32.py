@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
 """ATM90E32AS (Microchip; Atmel M90E32AS): energy chip for three phases, on SPI.
 
-From its datasheet (Atmel-46003: SPI interface, special registers, energy registers, measurement
-registers) and application note (Atmel-46103). A transfer is four octets under one /CS: bit 7 of
-the first one reads, then ten bits of the register's address, two octets of data; SPI mode 3.
-Energy registers count hundredths of a pulse (CF) of each phase and direction, and are cleared by
-the read that the chip has seen to its end. LastSPIData holds what the chip has sent or heard last.
+Facts of its datasheet (Atmel-46003: SPI interface; special, energy, measurement registers) and
+application note (Atmel-46103), as public drivers quote them. A transfer is four octets under one
+/CS: bit 7 of the first one reads, then ten bits of the register's address, two octets of data;
+SPI mode 3. Energy registers count hundredths of a pulse (CF) of each phase and direction, and are
+cleared by a read that the chip has seen to its end. LastSPIData is what it has sent or heard last.
 
 No energy is lost over a bad transfer: each read is compared with LastSPIData, which stays until
 another register is read. Before an energy register SoftReset is read, which always reads 0; so
 LastSPIData is 0 if the chip has not seen the read, and then it has not cleared the register. If
 the line is too bad for that, the question stays open, and is asked again before anything else.
+What the chip cannot help against is an address that it hears wrong.
 
 What happens, by what MeterEn reads, which is 0 after a reset and _OURS after our configuration:
 
@@ -27,8 +28,8 @@ reset, by its supply or by noise, has lost what it had counted since the last ta
 Totals are sums over the phases with their signs, in the direction of the total mean power; what
 has the other direction, since phases do not count at the same instant, is kept and balanced.
 
-uncertain: 0.01 CF is what public drivers measure; that CRCErrStatus changes when a configuration
-register does; the sense of the voltage angles. A poll takes no memory.
+uncertain: 0.01 CF, which is what users of public drivers measure; that CRCErrStatus changes when
+a configuration register does; the sense of the voltage angles. A poll takes no memory.
 """
 
 from array import array
