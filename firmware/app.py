@@ -19,6 +19,7 @@ _MECHANISM = const(3)
 _SECURITY = const(8)
 _LLS = const(1)
 _SECURITY_SETUP = const(64)  # its ring is the vault's
+_IMAGE_TRANSFER = const(18)
 _MEMORY_ERROR = const(14)  # event code, see meter/events.py
 _DOUBTFUL = const(0x02)  # clock status, see cosem/clock.py
 
@@ -29,6 +30,7 @@ _START = (
     "firmware.meter.fittings",
     "firmware.flash_start",
     "firmware.fingerprint",
+    "firmware.version",
     "firmware.provisioning",
     "firmware.vault",
     "firmware.ports.ciphers.micropython",
@@ -66,6 +68,7 @@ def build(
     record=None,
     n_associations=0,
     display=None,
+    update=None,
 ):
     """A meter, ready for links.
 
@@ -80,6 +83,7 @@ def build(
     record        who the meter is, see provisioning.py; None: who the definition says
     n_associations  how many at a time; 0: as the definition says
     display       terminal or ssd1306: what shows the display list; None: nothing does
+    update        folder where images of the firmware are kept, see update.py; None: it takes none
 
     OSError: the storage cannot be used. ValueError: the definition does not fit this program.
     """
@@ -87,6 +91,7 @@ def build(
     from dlms.server import Server
     from firmware.meter.household import Household
     from firmware.meter.program import Program, saved_time
+    from firmware.version import show
 
     storage.prepare(definition)
     model = Model(definition)
@@ -110,6 +115,7 @@ def build(
         # A demo meter has keys that everybody knows.
         for certificate in getattr(definition, "CERTIFICATES", ()):
             model.vault.put(*certificate)
+    show(model)
     model.start()
     clock = model.handler("clock")
     if clock is not None:
@@ -142,6 +148,12 @@ def build(
     if record is not None and record.taken:
         model.save()
     server = Server(model, n_associations)
+    rows = model.rows(_IMAGE_TRANSFER) if update else ()
+    if rows:
+        from firmware.update import Images
+
+        maker = getattr(definition, "MAKER", b"") if record is None else record.maker()
+        model.images = Images(model, rows[0], storage.files, update, maker)
     # What is needed of it later the model has.
     model.definition = None
     meter = Meter(model, server, program, storage, port.ticks_ms(), speed)

@@ -51,6 +51,7 @@ _JOBS = (
     "cosem.arbitrator",
     "cosem.association_ln",
     "cosem.compact_data",
+    "cosem.image_transfer",
     "cosem.link_setup",
     "cosem.profile_range",
     "cosem.access_rights",

@@ -14,6 +14,7 @@ Keys of the options (those with a default may be missing):
     provisioning  file of the record that says who the meter is; None: who the definition says
     associations  how many at a time; None: as many as the definition says
     terminals   {path: descriptor} of the serial lines to meters behind this one
+    update      folder of images of the firmware, and slots that it runs from, see update.py
     push        "address:port" in digits: where Push setup objects without a destination push to
     display     terminal: the display list of the definition, as lines that begin with that word;
                 ssd1306: on that display of a board
@@ -24,14 +25,15 @@ Keys of the options (those with a default may be missing):
     watch_stdin True: end when stdin is closed (that is how the launcher ends a meter)
 
 Says each open port, then `ready`, on stdout; `ready to be provisioned` if there should be a record
-and is none. Ends on Ctrl-C too. Result: exit code. As a program
-(python -m firmware.main) it reads the options as a line of JSON from stdin.
+and is none. Ends on Ctrl-C too. Result: exit code; RESTART of launch.py asks for
+another start. As a program (python -m firmware.main) it reads the options as a line of JSON.
 """
 
 import gc
 import sys
 
 from firmware import app, ports
+from firmware.launch import RESTART
 from firmware.links.make import make_links
 from firmware.links.settings import apply
 
@@ -123,7 +125,7 @@ def go_ahead(meter, poller, port, watch, options):
 
 def loop(meter, links, poller, port, watch):
     """Serve until stdin is closed, Ctrl-C, or an error that nothing can be done about."""
-    while not watch.ready:
+    while not watch.ready and not meter.wants_restart():
         if meter.setup_changed:
             meter.setup_changed = False
             apply(meter.model, links)
@@ -170,6 +172,7 @@ def run(options):
                 record_of(options.get("provisioning")),
                 options.get("associations", 0),
                 options.get("display"),
+                options.get("update"),
             )
             meter.terminals = options.get("terminals", meter.terminals)
             links = make_links(options["links"], meter, port, options.get("trace", False))
@@ -200,6 +203,8 @@ def run(options):
         gc.collect()
         port.out("ready" if record is None or record.good else "ready to be provisioned")
         loop(meter, links, poller, port, watch)
+        if meter.wants_restart():
+            return RESTART
     except KeyboardInterrupt:
         pass
     except Fault as e:

@@ -21,6 +21,7 @@ tag, u16 length, content:
     6 certificate           u16 server SAP, logical name of a Security setup; entity, kind, system
                             title (8) as vault.py has them; length of the private key, the private
                             key, the certificate
+    7 maker                 64 octets, x and y: whose images of firmware it takes, see update.py
 
 Names come from the record at every start. Secrets, keys and certificates are taken once: a client
 may change them later, and what it wrote stays until another record comes; storage.extra keeps
@@ -44,6 +45,7 @@ _SYSTEM_TITLE = const(3)
 _SECRET = const(4)
 _SETUP_KEYS = const(5)
 _CERTIFICATE = const(6)
+_MAKER = const(7)
 
 _MAGIC = b"PMI2"
 _MAGIC_1 = b"PMI1"
@@ -56,7 +58,7 @@ _SETUP_LEN = const(8)  # SAP and logical name
 _TITLE_AT = const(10)
 _N_PRIVATE_AT = const(18)
 _PRIVATE_AT = const(19)
-_LENGTHS = {1: (18,), 3: (8,), 5: (8 + 64, 8 + 128)}
+_LENGTHS = {1: (18,), 3: (8,), 5: (8 + 64, 8 + 128), 7: (64,)}
 
 # Place of the record's CRC in storage.extra, which the meter program leaves to others there.
 _APPLIED = const(60)
@@ -129,7 +131,7 @@ def _read(f):
             content = f.read(min(k, _PRIVATE_AT))
             if k < _PRIVATE_AT or k < _PRIVATE_AT + content[_N_PRIVATE_AT]:
                 raise _damaged()
-        elif head[0] < _CERTIFICATE:
+        elif head[0] <= _MAKER:
             short += head + f.read(k)
         if len(short) > _LONGEST:
             raise _damaged()
@@ -171,6 +173,10 @@ class Record:
 
     def system_title(self):
         return self._octets(_SYSTEM_TITLE)
+
+    def maker(self):
+        """The public key of who makes firmware for this meter; b"": the record has none."""
+        return self._octets(_MAKER) or b"" if self.good else b""
 
     def apply(self, model):
         """Write it to the model's image; storage has loaded it, and nobody asks yet."""
@@ -279,7 +285,7 @@ class Record:
     def _forget_secrets(self):
         """They are in the image now, and in one place only."""
         kept = b""
-        for tag in (_NAME, _SERIAL_NUMBER, _SYSTEM_TITLE):
+        for tag in (_NAME, _SERIAL_NUMBER, _SYSTEM_TITLE, _MAKER):
             content = self._octets(tag)
             if content is not None:
                 kept += bytes((tag, 0, len(content))) + content

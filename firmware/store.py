@@ -20,10 +20,10 @@ with a right CRC counts. Each definition has a folder of its own, named by its f
 state of another one stays where it is, unread. Everything here may allocate.
 """
 
-import os
 from binascii import crc32
 
 from dlms.axdr import get_u32
+from firmware.files import Files
 from firmware.fingerprint import fingerprint
 from firmware.rings import FileRing, RAMRing, put
 from micropython import const
@@ -34,10 +34,6 @@ _EXTRA_LEN = const(64)
 # u16, 2 spare; image; extra; CRC-32 of all that.
 _SNAPSHOT_HEAD = const(20)
 _CHUNK = const(256)
-
-_PRIVATE_FOLDER = const(0o700)
-_PRIVATE_FILE = const(0o600)
-_OTHERS = const(0o077)
 
 
 # --- In RAM ---------------------------------------------------------------------------------
@@ -74,71 +70,6 @@ class RAMStorage:
 
 
 # --- In files -------------------------------------------------------------------------------
-
-
-def _opener(path, flags):
-    return os.open(path, flags, _PRIVATE_FILE)
-
-
-class Files:
-    """The file system, as little of it as storage needs. Tests put one in that loses power."""
-
-    def __init__(self, sync=True):
-        self.syncs = sync
-        # CPython makes files that only their owner can read; other runtimes have no rights.
-        self._private = hasattr(os, "fchmod")
-
-    def folder(self, path):
-        """Make a folder and those above it, where they are missing."""
-        try:
-            os.stat(path)
-            return
-        except OSError:
-            pass
-        at = path.rfind("/")
-        if at > 0:
-            self.folder(path[:at])
-        if self._private:
-            os.mkdir(path, _PRIVATE_FOLDER)
-        else:
-            os.mkdir(path)
-
-    def names(self, path):
-        return sorted(os.listdir(path))
-
-    def open(self, path):
-        """A file for reading and writing in place, made if it is missing."""
-        try:
-            os.stat(path)
-            mode = "r+b"
-        except OSError:
-            mode = "w+b"
-        if self._private:
-            return open(path, mode, 0, opener=_opener)
-        return open(path, mode, 0)
-
-    def sync(self, f):
-        if self.syncs:
-            f.flush()
-            # MicroPython's flush() goes down to the disk by itself.
-            if hasattr(os, "fsync"):
-                os.fsync(f.fileno())
-
-    def shared(self, path):
-        """True if others may look into a folder."""
-        return self._private and bool(os.stat(path)[0] & _OTHERS)
-
-    def lock(self, path):
-        """Keep another process out; returns what must stay referenced. OSError: it is in."""
-        try:
-            import fcntl
-        except ImportError:
-            return None
-        if not hasattr(fcntl, "flock"):
-            return None
-        f = self.open(path)
-        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return f
 
 
 class FileStorage:

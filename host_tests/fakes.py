@@ -255,6 +255,7 @@ MODULES = {
     "compact_data",
     "demand_register",
     "disconnect_control",
+    "image_transfer",
     "link_setup",
     "ntp_setup",
     "profile_generic",

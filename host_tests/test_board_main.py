@@ -39,6 +39,7 @@ ENTRIES = (
     "cosem.association_sn",
     "cosem.association_ln",
     "cosem.compact_data",
+    "cosem.image_transfer",
     "cosem.link_setup",
     "cosem.profile_range",
     "cosem.register",

@@ -192,7 +192,7 @@ def test_what_a_broadcast_and_a_firmware_update_may(meter):
         for client in seen:
             if sap == 1 and str(client) in o["attributes"][0]["access"]:
                 seen[client].add(class_id)
-    assert seen == {BROADCAST: {1, 8, 15, 17}, FIRMWARE: {1, 8, 15, 17}}
+    assert seen == {BROADCAST: {1, 8, 15, 17}, FIRMWARE: {1, 8, 15, 17, 18}}
     assert access(meter, 8, "0.0.1.0.0", BROADCAST) == "r rw r r r r r r r | - - - - - x"
     assert access(meter, 8, "0.0.1.0.0", FIRMWARE) == "r r r r r r r r r | - - - - - -"
 

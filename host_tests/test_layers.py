@@ -27,11 +27,11 @@ FIRMWARE = {
     "json", "machine", "micropython", "os", "profiles", "select", "socket", "struct", "sys",
     "time",
 }  # fmt: skip
-# Only a port may know its runtime; store.py locks its folder where the host can.
+# Only a port may know its runtime; files.py locks a folder where the host can.
 ONLY_HERE = {
     "firmware/ports/ciphers/": {"cryptolib", "hashlib"},
     "firmware/ports/": {"os", "select", "socket", "time"},
-    "firmware/store.py": {"fcntl", "os"},
+    "firmware/files.py": {"fcntl", "os"},
     # The constants of the board that it runs on.
     "firmware/board_main.py": {"wiring"},
     "firmware/ports/board.py": {"wiring"},

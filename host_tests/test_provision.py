@@ -46,7 +46,7 @@ from small import Talk
 from suites import SigningClient
 from test_store import MemoryFiles, PowerCut
 
-from firmware import app, provisioning, store
+from firmware import app, ports, provisioning, store
 from firmware.ports import ciphers, cpython
 
 DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
@@ -121,6 +121,7 @@ def test_the_system_title_of_the_sheet_is_made_by_the_same_rule(module):
 def test_a_record_is_kept_as_it_was(which, tmp_path, request):
     record = request.getfixturevalue(which)
     record.note = 'from the "first" bench \\ Zürich'
+    record.maker = bytes(range(64)) if which == "full" else b""
     path = records.save(record, str(tmp_path / "new" / "folder"))
     again = records.load(path)
     assert again.octets() == record.octets()
@@ -130,6 +131,40 @@ def test_a_record_is_kept_as_it_was(which, tmp_path, request):
     assert stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode) == 0o700
     with pytest.raises(Trouble, match="There is a record of this meter already"):
         records.save(record, os.path.dirname(path))
+
+
+MAKER = bytes(range(64, 128))
+
+
+def test_whose_firmware_a_meter_takes(record, module, tmp_path):
+    """A meter with a record takes that of its maker there, and never that of the demo key."""
+    for maker, found in ((MAKER, MAKER), (b"", b"")):
+        record.maker = maker
+        (tmp_path / "record").write_bytes(record.octets())
+        taken = provisioning.load(str(tmp_path / "record"))
+        storage = store.FileStorage(str(tmp_path / ("with" if maker else "without")))
+        meter = app.build(module, storage, ports.current(), record=taken,
+                          update=str(tmp_path / "update"))  # fmt: skip
+        assert taken.maker() == found == meter.model.images._maker
+        meter.close()
+    assert provisioning.load(str(tmp_path / "nowhere")).maker() == b""
+
+
+def test_a_maker_is_given_to_a_record(tmp_path):
+    folder = ("--folder", str(tmp_path), "--definition", SECURED)
+    code, _out, err = provision("new", "--flag", "ABC", "--maker-key", "0x12", *folder)
+    assert code and "no public key" in err
+    key = "0x" + MAKER.hex()
+    code, out, err = provision(
+        "new", "--flag", "ABC", "--serial", "7", "--maker-key", key, *folder
+    )
+    assert code == 0, err
+    name = out.split()[0]
+    assert records.load(records.find(name, str(tmp_path))).maker == MAKER
+    other = "0x" + MAKER[::-1].hex()
+    assert provision("complete", name, "--maker-key", other, *folder)[1] == "added: maker's key\n"
+    assert records.load(records.find(name, str(tmp_path))).maker == MAKER[::-1]
+    assert provision("complete", name, *folder)[1] == "It has all that it needs.\n"
 
 
 @pytest.mark.parametrize("which", ["record", "full"])
@@ -1018,7 +1053,8 @@ def test_a_place_where_no_meter_is(place, sentence, record, tmp_path):
 def test_tools_and_firmware_agree_on_the_format():
     with open(os.path.join(ROOT, "firmware", "provisioning.py")) as f:
         text = f.read()
-    for name in ("NAME", "SERIAL_NUMBER", "SYSTEM_TITLE", "SECRET", "SETUP_KEYS", "CERTIFICATE"):
+    names = "NAME SERIAL_NUMBER SYSTEM_TITLE SECRET SETUP_KEYS CERTIFICATE MAKER"
+    for name in names.split():
         assert "_%s = const(%d)\n" % (name, getattr(records.record, name)) in text
     with open(os.path.join(ROOT, "firmware", "board_main.py")) as f:
         assert '_RECORD = "%s"' % records.ON_BOARD in f.read()

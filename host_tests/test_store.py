@@ -75,6 +75,11 @@ class MemoryFile:
         self.pos += len(part)
         return len(part)
 
+    def read(self, n):
+        part = bytes(self.data[self.pos : self.pos + n])
+        self.pos += len(part)
+        return part
+
     def write(self, part):
         part = bytes(part)
         n = self.files.allowed(len(part))
@@ -122,7 +127,26 @@ class MemoryFiles:
     def open(self, path):
         return MemoryFile(self, self.data.setdefault(path, bytearray()))
 
+    def create(self, path):
+        self.change()
+        self.data[path] = bytearray()
+        return self.open(path)
+
+    def clear(self, path):
+        for name in [n for n in self.data if n == path or n.startswith(path + "/")]:
+            self.change()
+            del self.data[name]
+
+    def change(self):
+        """A change of names, which is done or not."""
+        self.allowed(0)
+        if self.off:
+            raise PowerCut
+
     def sync(self, f):
+        pass
+
+    def settle(self):
         pass
 
     def shared(self, path):

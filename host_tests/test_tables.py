@@ -694,6 +694,15 @@ BAD_PLACES = [
             ("", "no link; expected", "[[gateway]]"),
         )
     ),
+    *(
+        ("[[objects]]", "[update]\n%s\n[[objects]]" % line, expected, at)
+        for line, expected, at in (
+            ("", "no maker_key; expected", "[update]"),
+            ("maker_key = 5", "maker_key is 5; expected a value of type str", "maker_key"),
+            ('maker_key = "0x%s"' % ("00" * 63), "expected 0x and 64 octets", "maker_key"),
+            ('maker_key = "0x%s"\nkey = 1' % ("00" * 64), "unknown key key; expected", "key = 1"),
+        )
+    ),
     (
         "[[objects]]",
         "[[gateway]]\nnetwork_id = 256\n%s[[objects]]" % LINK,
@@ -864,6 +873,14 @@ def test_an_error_is_one_line_and_exit_2(tmp_path):
 def test_a_file_that_is_not_there_is_an_error(tmp_path, capsys):
     assert command.main([str(tmp_path / "none.toml")]) == 2
     assert "none.toml:0: No such file" in capsys.readouterr().err
+
+
+def test_whose_firmware_is_taken(classes):
+    tables = build(minimal("") + '[update]\nmaker_key = "0x%s"\n' % ("0A1b" * 32), classes)
+    module = {}
+    exec(show.module(tables), module)
+    assert module["MAKER"] == tables.maker == b"\x0a\x1b" * 32
+    assert "MAKER" not in show.module(build(minimal(""), classes))
 
 
 def test_gateways(classes):

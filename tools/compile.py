@@ -84,21 +84,24 @@ def _drop_old(stem):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def device_sources():
-    """Paths, from the root, of all modules that go to a device: [(source, name in the image)]."""
+def all_sources():
+    """Paths, from the root, of the modules of lib/ and firmware/: [(source, name in an image)]."""
     found = []
     for path in sorted(glob.glob(os.path.join(ROOT, "lib/**/*.py"), recursive=True)):
-        if os.path.basename(path) == "manifest.py":
-            continue
-        found.append((os.path.relpath(path, ROOT), os.path.relpath(path, ROOT + "/lib")))
+        if os.path.basename(path) != "manifest.py":
+            found.append((os.path.relpath(path, ROOT), os.path.relpath(path, ROOT + "/lib")))
     for path in sorted(glob.glob(os.path.join(ROOT, "firmware/**/*.py"), recursive=True)):
         name = os.path.relpath(path, ROOT)
-        if not name.startswith(_NOT_FOR_DEVICES):
-            found.append((name, name))
+        found.append((name, name))
     return found
 
 
-def _cross(compiler, arch, source, name, out):
+def device_sources():
+    """Of these, what goes to a device."""
+    return [pair for pair in all_sources() if not pair[0].startswith(_NOT_FOR_DEVICES)]
+
+
+def cross(compiler, arch, source, name, out):
     """Compile one module: no asserts, line numbers kept. False: it has code for no known arch."""
     args = [compiler, "-O2", "-s", name, "-o", out + ".new"]
     if arch:
@@ -139,7 +142,7 @@ def device_code(compiler, arch):
                 os.remove(with_suffix)
         if jobs:
             with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-                list(pool.map(lambda job: _cross(*job), jobs))
+                list(pool.map(lambda job: cross(*job), jobs))
             with open(listing + ".new", "w") as f:
                 json.dump(now, f)
             os.replace(listing + ".new", listing)
@@ -152,5 +155,5 @@ def definition_mpy(compiler, folder):
     with bootstrap.lock("mpy"):
         if not os.path.exists(out):
             os.makedirs(os.path.dirname(out), exist_ok=True)
-            _cross(compiler, None, os.path.join(folder, "definition.py"), "definition.py", out)
+            cross(compiler, None, os.path.join(folder, "definition.py"), "definition.py", out)
     return os.path.dirname(out)

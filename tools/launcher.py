@@ -6,6 +6,9 @@ dies in any other way. So it is never interrupted in the middle of a write.
 
 What is only for this run lies in a folder that loses its name as soon as the meter is ready: then
 it has opened all its files, and they are gone when it ends, in whatever way.
+
+Firmware that was updated is started again by the same means (firmware/launch.py picks the slot),
+and is ended if it does not confirm itself: this is the watchdog of a PC.
 """
 
 import contextlib
@@ -26,6 +29,8 @@ import tty
 from bootstrap import ROOT, Trouble, say
 
 _GRACE_S = 10
+_TRIAL_S = 60
+_RESTART = 64  # exit code, of firmware/launch.py
 _PENDING_LIMIT = 4 << 20
 
 
@@ -87,10 +92,10 @@ class Launcher:
             self._lost = True
             say("Nobody reads what the meter prints: some of it is lost.")
 
-    def run(self, program, options, fds, on_ready):
+    def run(self, program, options, fds, on_ready, update=None):
         """Run it to its end; returns its exit code, 0 if it was told to end and did.
 
-        on_ready() is called when it says that it is ready.
+        on_ready() is called when it says that it is ready. update: an Update, if it has one.
         """
         args, environment = program
         # Only what the firmware needs: what else is set here must not change the meter.
@@ -109,6 +114,8 @@ class Launcher:
         with contextlib.suppress(OSError, ValueError):
             self._child.stdin.write(json.dumps(options).encode() + b"\n")
             self._child.stdin.flush()
+        self._trial = update
+        self._trial_end = time.monotonic() + _TRIAL_S
         self._relay(on_ready)
         code = self._child.wait()
         if self._deadline is not None:
@@ -121,12 +128,31 @@ class Launcher:
             return 1
         return code
 
+    def again(self, code, update):
+        """Is the firmware to be started again, after it has ended with this exit code?"""
+        if update is None or self._deadline is not None:
+            return False
+        return code == _RESTART or update.is_on_trial()
+
+    def _watch(self):
+        """Seconds to wait until somebody looks here again; None: nothing is watched any more."""
+        if self._trial is None:
+            return None
+        left = self._trial_end - time.monotonic()
+        if left <= 0 and self._trial.is_on_trial():
+            say("The new firmware has not confirmed itself within %d s." % _TRIAL_S)
+            self._child.kill()
+        if left <= 0:
+            self._trial = None
+            return None
+        return left
+
     def _relay(self, on_ready):
         out = self._child.stdout.fileno()
         ended = False
         said = b"\n"
         while not ended or self._pending:
-            wait = None
+            wait = self._watch()
             if self._deadline is not None:
                 wait = max(0, self._deadline - time.monotonic())
                 if not wait:
@@ -191,6 +217,28 @@ class State:
 
     def __exit__(self, *_):
         self._lock.close()
+
+
+class Update:
+    """What the firmware has noted of its own update, in the folder of a meter's state."""
+
+    def __init__(self, state):
+        self.folder = os.path.join(state, ".update")
+        for path in ("firmware/ports/shim", "lib", ""):
+            sys.path.append(os.path.join(ROOT, path))
+        from firmware.files import Files
+        from firmware.journal import Journal
+        from firmware.launch import JOURNAL
+
+        self._journal = Journal(Files(), self.folder + JOURNAL)
+
+    def is_on_trial(self):
+        """Does a firmware run that is not confirmed yet?"""
+        try:
+            self._journal.load()
+        except OSError:
+            return False
+        return bool(self._journal.trial)
 
 
 class Pty:

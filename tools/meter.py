@@ -33,7 +33,7 @@ import compile as compiling
 import records
 import sheet as sheets
 from bootstrap import ROOT, Trouble, as_command, say
-from launcher import Launcher, Pty, Scratch, State, Terminal
+from launcher import Launcher, Pty, Scratch, State, Terminal, Update
 
 DEFAULT_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 DEFAULT_LINKS = [["wrapper-tcp", 4059], ["wrapper-udp", 4059], ["hdlc-tcp", 4060]]
@@ -58,7 +58,9 @@ def parser():
     r.add_argument("--runtime", choices=("micropython", "cpython"))
     r.add_argument("--heap", type=heap, default="512k", help="MicroPython's heap (512k)")
     r.add_argument("--definition", metavar="FILE", default=DEFAULT_DEFINITION)
-    r.add_argument("--state", metavar="DIR", help="keep values and profiles here (else forget)")
+    r.add_argument(
+        "--state", metavar="DIR", help="keep values, profiles, updates here (else forget)"
+    )
     r.add_argument("--provision", metavar="RECORD", help="who it is, see tools/provision.py")
     r.add_argument("--host", default="127.0.0.1", help="address to bind to (127.0.0.1)")
     for name in ("wrapper-tcp", "wrapper-udp", "hdlc-tcp"):
@@ -151,8 +153,10 @@ def run(options):
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(Scratch())
         state = os.path.join(scratch.path, "state")
+        update = None
         if options.state:
             state = stack.enter_context(State(options.state)).path
+            update = Update(state)
         pty = stack.enter_context(Pty(options.hdlc_pty))
         record, record_path = provisioning(options, module, state, scratch.path)
         shown = list(links)
@@ -179,6 +183,7 @@ def run(options):
             "state": state,
             "sync": bool(options.state),
             "provisioning": record_path,
+            "update": update and update.folder,
             "push": options.push,
             "speed": options.speed,
             "seed": options.seed,
@@ -191,7 +196,14 @@ def run(options):
             "watch_stdin": True,
         }
         fds = [*terminals.values(), *([pty.master] if pty.link else [])]
-        return launcher.run(program, firmware, fds, scratch.drop)
+        code = launcher.run(program, firmware, fds, scratch.drop, update)
+        while launcher.again(code, update):
+            say("The firmware is started again.")
+            with Scratch() as scratch:
+                record_path = provisioning(options, module, state, scratch.path)[1]
+                firmware["provisioning"] = record_path
+                code = launcher.run(program, firmware, fds, scratch.drop, update)
+        return code
 
 
 def provisioning(options, module, state, scratch):
@@ -216,7 +228,9 @@ def provisioning(options, module, state, scratch):
 
 
 def runtime(options, folder):
-    """(arguments, environment) of the program that runs firmware/main."""
+    """(arguments, environment) of the program that runs firmware/main, if the state is kept from
+    one of the slots there."""
+    main = "firmware.launch" if options.state else "firmware.main"
     if options.runtime != "cpython":
         try:
             found = bootstrap.micropython()
@@ -226,7 +240,7 @@ def runtime(options, folder):
             code = compiling.device_code(compiler, found[1])
             paths = [compiling.definition_mpy(compiler, folder), code]
             return (
-                [found[0], "-X", "heapsize=" + options.heap, "-m", "firmware.main"],
+                [found[0], "-X", "heapsize=" + options.heap, "-m", main],
                 {"MICROPYPATH": ":".join(paths)},
             )
         except Trouble as e:
@@ -234,7 +248,7 @@ def runtime(options, folder):
                 raise
             say("%s\nThe meter runs on CPython instead." % e)
     paths = [folder, os.path.join(ROOT, "lib"), ROOT, os.path.join(ROOT, "firmware/ports/shim")]
-    return [python(folder), "-P", "-m", "firmware.main"], {"PYTHONPATH": ":".join(paths)}
+    return [python(folder), "-P", "-m", main], {"PYTHONPATH": ":".join(paths)}
 
 
 def python(folder):

@@ -69,6 +69,8 @@ def parser():
     c.add_argument("--serial", metavar="N", help="serial number (default: the next one)")
     c.add_argument("--release", action="store_true", help="this meter leaves the bench")
     c.add_argument("--note", default="", help="a text for people")
+    maker = {"type": maker_key, "default": b"", "metavar": "0x...", "dest": "maker"}
+    c.add_argument("--maker-key", help="whose firmware it takes, see tools/image.py keys", **maker)
 
     c = commands.add_parser("show", parents=[common], help="print the connection sheet")
     c.set_defaults(run=show)
@@ -98,6 +100,7 @@ def parser():
     c.set_defaults(run=complete)
     c.add_argument("record")
     c.add_argument("--rekey", action="store_true", help="other keys for all Security setups")
+    c.add_argument("--maker-key", help="whose firmware it takes from now on", **maker)
 
     c = commands.add_parser("authority", parents=[common], help="make a certificate authority")
     c.set_defaults(run=make_authority)
@@ -115,6 +118,12 @@ def parser():
     c.set_defaults(run=demo)
     c.add_argument("into", metavar="FOLDER", help="such as firmware/definitions/residential")
     return p
+
+
+def maker_key(text):
+    if not re.fullmatch("0x([0-9A-Fa-f]{2}){64}", text):
+        raise argparse.ArgumentTypeError("this is no public key: 0x and 64 octets, x and y")
+    return bytes.fromhex(text[2:])
 
 
 def module_of(options):
@@ -142,6 +151,7 @@ def new(options):
         options.note,
         lambda: authority_of(options),
     )
+    record.maker = options.maker
     for path in records.paths(options.folder):
         other = records.load(path)
         if other.system_title == record.system_title:
@@ -213,6 +223,9 @@ def complete(options):
     if options.rekey:
         record.setups.clear()
     added = records.complete(record, module_of(options), lambda: authority_of(options))
+    if options.maker not in (b"", record.maker):
+        record.maker = options.maker
+        added.append("maker's key")
     if added:
         records.replace(record, records.find(options.record, options.folder))
     print("\n".join("added: " + what for what in added) or "It has all that it needs.")

@@ -127,7 +127,8 @@ def _crc(data):
 
 def field(tag, content):
     n = len(content)
-    return bytes((tag,)) + (bytes((n,)) if n < 0x80 else bytes((0x81, n))) + content
+    length = (n,) if n < 0x80 else (0x81, n) if n < 0x100 else (0x82, n >> 8, n & 0xFF)
+    return bytes((tag, *length)) + content
 
 
 def aarq(mechanism, value, initiate=_INITIATE, context=1, title=b""):

@@ -13,7 +13,9 @@ alarm register is set if the alarm filter (E + 10) has it, and then in the alarm
                     12 program memory error, 13 RAM error, 14 non-volatile memory error,
                     15 watchdog, 16 measurement error, 17 firmware ready, 18 firmware activated,
                     47 configuration changed, 48 global key changed, 51 firmware verification
-                    failed, 254 load profile cleared, 255 event log cleared
+                    failed, and why: 100 image truncated, 101 damaged, 102 wrongly signed,
+                    103 not newer, 104 for another runtime; 105 new firmware did not come up:
+                    the one of before runs again; 254 load profile cleared, 255 event log cleared
     fraud           40/41 terminal cover off/on, 42/43 strong field begins/ends, 44/45 meter cover
                     off/on, 46 association authentication failed, 49 deciphering failed,
                     50 replayed invocation counter, 91 current reversed

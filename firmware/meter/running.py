@@ -185,6 +185,9 @@ class Meter:
                 security = self.model.handler("security_setup")
                 if security is not None:
                     security.tick(minute)
+        images = self.model.images
+        if images is not None:
+            images.turn(self, now_ms)
         if self.sender is not None and not self.sender.turn(now_ms):
             self.sender = None
             self.rests = True
@@ -195,6 +198,9 @@ class Meter:
         """How long nothing happens if nobody asks: until the next second of the meter."""
         if self._owed_ms >= _SECOND_MS or self.program.work is not None or self.server.todo:
             return 0
+        images = self.model.images
+        if images is not None and images.is_busy():
+            return 0
         if self.sender is not None and self.sender.notifier.is_busy():
             return _BUSY_MS
         ms = (_SECOND_MS // self.speed or 1) if self.speed else _SECOND_MS
@@ -202,11 +208,18 @@ class Meter:
             ms = min(ms, output.wait_ms(self._last_ms))
         return ms
 
+    def wants_restart(self):
+        """Is the firmware to be started again: a new one, or that of before?"""
+        images = self.model.images
+        return images is not None and images.wants_restart
+
     def close(self):
         """The orderly end: it is noted, and the state saved."""
         for output in self.outputs:
             output.close()
         self.program.power_down()
+        if self.model.images is not None:
+            self.model.images.close()
         self.storage.close()
 
 

@@ -31,6 +31,7 @@ package(
         "elements.py",
         "envelope.py",
         "handler.py",
+        "image_transfer.py",
         "key_agreement.py",
         "key_places.py",
         "key_transfer.py",

@@ -75,6 +75,7 @@ class Model(ClassModules):
     manufacturer_hls = None  # see dlms/hls.py
     elliptic = None  # (name of a curve) -> new work of crypto/ec.py
     counter = None  # the meter's invocation counter, see security_setup.py
+    images = None  # the store of cosem/image_transfer.py
 
     def __init__(self, definition):
         # For the start; whoever has made the meter may let go of it (None) after that.

@@ -6,6 +6,7 @@ The file is TOML, its name the logical device name, and only its owner can read 
 
     format, made, note, release           release = true: made for a meter that leaves the bench
     flag_id, serial_number, system_title  three letters, decimal digits, 8 octets
+    maker_key           public key (64 octets) of whose firmware it takes, if anybody's
     [[device]]          server_sap, logical_device_name, serial_number
     [[secret]]          server_sap, client_sap, text        of an association with a shared secret
     [[security_setup]]  server_sap, logical_name; guek, gbek, gak, kek: 16 octets, 32 with suite 2

@@ -13,7 +13,7 @@ KEYS = ("guek", "gbek", "gak", "kek")  # in the order of the entry
 
 FORMAT = 2
 MAGIC = b"PMI2"
-NAME, SERIAL_NUMBER, SYSTEM_TITLE, SECRET, SETUP_KEYS, CERTIFICATE = 1, 2, 3, 4, 5, 6
+NAME, SERIAL_NUMBER, SYSTEM_TITLE, SECRET, SETUP_KEYS, CERTIFICATE, MAKER = 1, 2, 3, 4, 5, 6, 7
 # Of records of format 1: their magic, and their keys, which no meter has used.
 MAGIC_1 = b"PMI1"
 FIRST_KEY_1 = 16
@@ -43,7 +43,7 @@ class Certificate(NamedTuple):
 class Record:
     """flag_id, serial_number, system_title (octets), devices {sap: (name, serial_number)},
     secrets {(server_sap, client_sap): octets}, setups {(server_sap, logical_name): {key: octets}},
-    certificates (list), release, made, note."""
+    certificates (list), maker (octets of his public key, b"": none), release, made, note."""
 
     def __init__(self, flag_id, serial_number):
         self.flag_id = flag_id
@@ -53,6 +53,7 @@ class Record:
         self.secrets = {}
         self.setups = {}
         self.certificates = []
+        self.maker = b""
         self.release = False
         self.made = ""
         self.note = ""
@@ -76,6 +77,8 @@ class Record:
             head += c.title.ljust(TITLE_LEN, b"\0") + bytes((len(c.private_key),))
             content = _setup(*c[:2]) + head + c.private_key + c.certificate
             body += _entry(2, CERTIFICATE, content)
+        if self.maker:
+            body += _entry(2, MAKER, self.maker)
         return _sealed(MAGIC, body)
 
     def _entries(self):
@@ -107,6 +110,7 @@ class Record:
             'flag_id = "%s"' % self.flag_id,
             'serial_number = "%s"' % self.serial_number,
             'system_title = "%s"' % self.system_title.hex().upper(),
+            *(['maker_key = "%s"' % self.maker.hex().upper()] if self.maker else []),
             'check = "%s"' % self.check(),
         ]
         for sap, (name, serial) in sorted(self.devices.items()):
@@ -158,6 +162,7 @@ def from_table(t):
         record.release = t["release"]
         record.made = t["made"]
         record.note = t["note"]
+        record.maker = bytes.fromhex(t.get("maker_key", ""))
         for d in t["device"]:
             record.devices[d["server_sap"]] = (d["logical_device_name"], d["serial_number"])
         for s in t.get("secret", []):
@@ -208,6 +213,8 @@ def from_octets(data):
             record.system_title = content
         elif tag == SECRET:
             record.secrets[sap, int.from_bytes(content[2:4], "big")] = content[4:]
+        elif tag == MAKER:
+            record.maker = content
         elif tag == SETUP_KEYS:
             n_key = (n - 8) // len(KEYS)
             keys = {key: content[8 + k * n_key :][:n_key] for k, key in enumerate(KEYS)}

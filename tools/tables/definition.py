@@ -27,6 +27,9 @@
                                        there; any if left out), time_out (seconds that an answer
                                        may take, 10)
     [metrology], [[pulse]], [display]  of the board around the meter, see fittings.py
+    [update]                           maker_key ("0x...", 64 octets: the public key of P-256 whose
+                                       images of firmware a meter of this definition takes, if no
+                                       provisioning record says another)
     [[objects]]                        keys common to the lines of `list`; a line is an object
 
 Keys of an object beside the names of its attributes (which give their initial values):
@@ -73,7 +76,7 @@ from .notation import INTEGERS, Typed, logical_name, obis, parse_type
 _TOP = {"name": (str, True), "limits": (dict, True), "device": (list, True),
         "access": (dict, True), "association": (list, True), "objects": (list, True),
         "gateway": (list, False), "metrology": (dict, False), "pulse": (list, False),
-        "display": (dict, False)}  # fmt: skip
+        "display": (dict, False), "update": (dict, False)}  # fmt: skip
 _LIMITS = {"associations": (int, True), "work_len": (int, True), "max_send_pdu": (int, True),
            "max_receive_pdu": (int, True), "gbt_len": (int, False),
            "outbox_len": (int, False), "outbox_keep": (str, False),
@@ -87,6 +90,7 @@ _ASSOCIATION = {"device": (str, True), "client_sap": (int, True), "object": (str
                 "security_setup": (str, False), "pre_established": (bool, False)}  # fmt: skip
 _GATEWAY = {"network_id": (int, True), "link": (list, True), "time_out": (int, False),
             "physical_device_address": (str, False), "note": (str, False)}  # fmt: skip
+_UPDATE = {"maker_key": (str, True)}
 _LINKS = {"wrapper-tcp": (str, int), "hdlc-tty": (str, int), "hdlc-uart": (int, int)}
 _TIME_OUT_S, _LONGEST_TIME_OUT_S = 10, 600
 _LONGEST_ADDRESS = 16
@@ -227,6 +231,7 @@ class Loader:
             d.devices.append(device)
         self.associations()
         d.gateways = [self.gateway(n, g) for n, g in enumerate(self.data.get("gateway", []))]
+        d.maker = self.maker(self.data.get("update"))
         for g, group in enumerate(self.data["objects"]):
             self.group(("objects", g), group)
         self.rows()
@@ -296,6 +301,17 @@ class Loader:
                     path, "no security_setup; expected the logical name of one, for its keys"
                 )
             self.definition.associations.append(a)
+
+    def maker(self, table):
+        """Octets of the maker's public key, b"" if there is no [update]."""
+        if table is None:
+            return b""
+        keys(self.document, ("update",), table, _UPDATE)
+        if not re.fullmatch("0x([0-9A-Fa-f]{2}){64}", table["maker_key"]):
+            raise self.error(
+                ("update", "maker_key"), "maker_key is none; expected 0x and 64 octets, x and y"
+            )
+        return bytes.fromhex(table["maker_key"][2:])
 
     def gateway(self, n, table):
         """(network_id, kind, where, number, physical_device_address, time_out) of a line."""

@@ -124,6 +124,7 @@ class Packer:
         t.certificates = self.certificates(t)
         t.gateways = tuple(d.gateways)
         t.fittings = Fittings(d)
+        t.maker = d.maker
         t.limits = d.limits
         for name in ("types", "rom", "ram", "attributes", "access", "members"):
             if len(getattr(t, name)) > 0xFFFF:

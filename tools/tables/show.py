@@ -94,6 +94,9 @@ def module(tables):
         text += "GATEWAYS = (\n" + "".join("    %r,\n" % (row,) for row in tables.gateways)
         text += ")\n\n"
     text += fittings(tables.fittings)
+    if tables.maker:
+        text += "# public key of whose firmware is taken\nMAKER = (\n"
+        text += "    %s\n)\n\n" % octets(tables.maker, 4)
     text += "# (associations, work_len, max_send_pdu, max_receive_pdu, gbt_len, outbox_len,\n"
     text += "# 1: the outbox keeps the oldest, 1: names are looked up)\n"
     return text + "LIMITS = %r\n" % (tables.limits,)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""Starts the firmware: that of a slot, or the one that the meter was made with, beside this file.
+
+    python -m firmware.launch          on a PC: options as for main.py on stdin, with `update`
+    slot(folder) -> path               on a board: boards/main.py
+
+This launcher is never updated: an image goes to a slot, a folder that comes first on the path,
+and has no part in starting itself. It counts the starts of a slot that is not confirmed yet, and
+when they are used up, or the slot cannot be imported at all, what ran before runs again.
+"""
+
+import sys
+
+from firmware.files import Files
+from firmware.journal import Journal
+from firmware.version import NUMBER
+
+JOURNAL = "/journal"
+# Folders of the slots, by their number in the journal; 0 has none.
+SLOTS = ("", "/a", "/b")
+# Exit code of main.py that asks for another start.
+RESTART = 64
+
+
+def slot(folder):
+    """Folder of the slot that is to run, "": none. Its start is counted before it happens."""
+    journal = Journal(Files(), folder + JOURNAL)
+    try:
+        journal.load()
+        if not journal.active:
+            return ""
+        if journal.trial:
+            if journal.left:
+                journal.left -= 1
+            else:
+                journal.go_back()
+        elif journal.version <= NUMBER:
+            # Somebody has put a newer firmware beside this launcher.
+            journal.active = journal.version = 0
+        else:
+            return folder + SLOTS[journal.active]
+        journal.save()
+    except OSError:
+        # What cannot be counted is not tried.
+        if journal.trial:
+            journal.go_back()
+    return folder + SLOTS[journal.active] if journal.active else ""
+
+
+def gave_up(folder):
+    """The slot that slot() has named cannot be imported: what comes next is something else."""
+    journal = Journal(Files(), folder + JOURNAL)
+    journal.load()
+    if not journal.trial:
+        journal.previous = journal.previous_version = 0
+    journal.go_back()
+    journal.save()
+
+
+def enter(path):
+    """Import from a slot from now on, and forget what has come from beside this launcher."""
+    sys.path.insert(0, path)
+    for name in list(sys.modules):
+        if name == "firmware" or name.startswith("firmware."):
+            del sys.modules[name]
+
+
+def main():
+    import json
+
+    options = json.loads(sys.stdin.readline())
+    folder = options.get("update")
+    path = slot(folder) if folder else ""
+    if path:
+        enter(path)
+    try:
+        from firmware.main import run
+    except Exception as e:
+        if not path:
+            raise
+        print("The firmware in %s cannot be started: %r" % (path, e), file=sys.stderr)
+        gave_up(folder)
+        return RESTART
+    return run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: MIT
+"""An update of the firmware, behind cosem/image_transfer.py: where the image is kept while it
+comes, how it is verified and installed, and what happens after the restart.
+
+A folder, .update in that of the state, has
+
+    journal     see journal.py: which slot runs, how the transfer stands
+    image       the octets that have come; blocks lie where they belong
+    map         a bit for each block that has come, as in image_transferred_blocks_status
+    a, b        the slots: the files of an image each
+
+Power may fail at any write. A block counts when its bit is stored, after its octets are. The slot
+that does not run is filled, read back and compared before the journal names it; from then on the
+launcher starts it, three times at most, until it is confirmed: when it has run for ten seconds
+with its links open, and can save its state. If it is not, the meter goes back by itself to what
+ran before, which stays as it was.
+
+What is verified: the container (container.py), whose signature has to be that of the maker. His
+public key is the definition's (demo: everybody knows the private one), or that of the provisioning
+record; a provisioned meter has no other.
+
+Nothing here is done under a locked heap but bits(), about() and start(), which allocate nothing;
+work is done by turn() in short steps, between two requests.
+"""
+
+import sys
+from binascii import crc32
+
+from dlms.axdr import put_length, put_u32
+from dlms.prim import copy
+from firmware import journal
+from firmware.container import CHUNK, DAMAGED, Image
+from firmware.launch import JOURNAL, SLOTS
+from firmware.version import NUMBER
+from micropython import const
+
+# image_transfer_status.
+_INITIATED = const(1)
+_VERIFYING = const(2)
+_VERIFIED = const(3)
+_NOT_VERIFIED = const(4)
+_ACTIVATING = const(5)
+_ACTIVATED = const(6)
+_NOT_ACTIVATED = const(7)
+
+# Event codes, see meter/events.py.
+_MEMORY_ERROR = const(14)
+_READY = const(17)
+_FIRMWARE_ACTIVATED = const(18)
+_VERIFICATION_FAILED = const(51)
+
+_LONGEST = const(4 << 20)
+_LONGEST_VALUE = const(512)  # of those that are read by the self-test
+_VALUE = const(2)
+_MAP_PIECE = const(64)
+_TRIAL_MS = const(10000)
+_RESTART_MS = const(1000)
+_TICKS_MASK = const(0x3FFFFFFF)
+
+_DOUBLE_LONG_UNSIGNED = const(0x06)
+_OCTET_STRING = const(0x09)
+
+_ARCHITECTURES = (
+    "any x86 x64 armv6 armv6m armv7m armv7em armv7emsp armv7emdp xtensa xtensawin rv32imc"
+)
+
+
+def runtime():
+    """What an image has to be made for, to run here (octets): the kind of code, and whose."""
+    mpy = getattr(sys.implementation, "_mpy", 0)
+    if not mpy:
+        return sys.implementation.name.encode()
+    names = _ARCHITECTURES.split()
+    architecture = mpy >> 10 & 0x0F
+    name = names[architecture] if architecture < len(names) else str(architecture)
+    return ("%s mpy%d.%d %s" % (sys.platform, mpy & 0xFF, mpy >> 8 & 3, name)).encode()
+
+
+class Images:
+    """The store of the Image transfer object in `row`. OSError: the folder cannot be used.
+
+    wants_restart   the firmware is to be started again, and what needs it saved before
+    longest         octets of an image
+    """
+
+    longest = _LONGEST
+
+    def __init__(self, model, row, files, folder, maker):
+        self.row = row
+        self._model = model
+        self._files = files
+        self._folder = folder
+        self._maker = maker
+        self._journal = j = journal.Journal(files, folder + JOURNAL)
+        files.folder(folder)
+        j.load()
+        self.status = j.status
+        self.size = self.block_size = self.n_blocks = self.missing = self.first = self.began = 0
+        self._map = self._image = None
+        self._signature = b""
+        self._piece = bytearray(_MAP_PIECE)
+        self._wanted = False  # a job: to verify, or to install what is verified
+        self._activate = False  # what is verified is installed, too
+        self._job = None
+        self.wants_restart = False
+        self._since_ms = -1
+        if j.size:
+            self._reopen()
+
+    def _reopen(self):
+        """Go on with the image of before the restart."""
+        j = self._journal
+        self._take(j.size, j.block_size)
+        self._image = self._files.open(self._folder + "/image")
+        self._map = self._files.open(self._folder + "/map")
+        self._map.seek(0)
+        for octet in self._map.read(self.n_blocks + 7 >> 3):
+            while octet:
+                self.missing -= octet & 1
+                octet >>= 1
+        self._find_first()
+        if self.status == _VERIFIED:
+            self._signature = Image(self._image, self.size).signature
+
+    def _take(self, size, block_size):
+        self.size = size
+        self.block_size = block_size
+        self.n_blocks = self.missing = (size + block_size - 1) // block_size
+        self.first = 0
+
+    def close(self):
+        for f in (self._image, self._map):
+            if f is not None:
+                f.close()
+        self._image = self._map = None
+
+    def _keep(self, status):
+        """Save another status; OSError."""
+        self._journal.status = self.status = status
+        self._journal.save()
+
+    # --- Blocks -----------------------------------------------------------------------------
+
+    def begin(self, identifier, size, block_size):
+        j = self._journal
+        self.began = self.began + 1 & 0xFFFF
+        self.close()
+        try:
+            # From here on there is no image, until there is an empty one.
+            j.size = 0
+            self.size = self.n_blocks = self.missing = self.first = 0
+            self._keep(0)
+            self._image = self._files.create(self._folder + "/image")
+            self._map = self._files.create(self._folder + "/map")
+            left = (size + block_size - 1) // block_size + 7 >> 3
+            while left:
+                n = min(left, _MAP_PIECE)
+                if self._map.write(bytes(n)) != n:
+                    raise OSError(28)
+                left -= n
+            self._files.sync(self._map)
+            j.size = size
+            j.block_size = block_size
+            j.identifier = identifier
+            self._keep(_INITIATED)
+        except OSError:
+            self.status = j.status = j.size = 0
+            self._model.event(_MEMORY_ERROR)
+            return False
+        self._take(size, block_size)
+        return True
+
+    def put(self, number, octets):
+        try:
+            self._image.seek(number * self.block_size)
+            if self._image.write(octets) != len(octets):
+                raise OSError(28)
+            self._files.sync(self._image)
+            if not self._has(number):
+                self._mark(number)
+                self.missing -= 1
+                if number == self.first:
+                    self._find_first()
+        except OSError:
+            self._model.event(_MEMORY_ERROR)
+            return False
+        return True
+
+    def _octet(self, number):
+        """The octet of the map that has the bit of a block."""
+        self._map.seek(number >> 3)
+        got = self._map.read(1)
+        return got[0] if got else 0
+
+    def _has(self, number):
+        return self._octet(number) & 0x80 >> (number & 7)
+
+    def _mark(self, number):
+        octet = self._octet(number) | 0x80 >> (number & 7)
+        self._map.seek(number >> 3)
+        if self._map.write(bytes((octet,))) != 1:
+            raise OSError(28)
+        self._files.sync(self._map)
+
+    def _find_first(self):
+        """Go on to the first block that has not come."""
+        k = self.first
+        while k < self.n_blocks and self._has(k):
+            k += 1
+        self.first = k
+
+    def bits(self, buf, pos, k):
+        n = min((self.n_blocks + 7 >> 3) - k * _MAP_PIECE, _MAP_PIECE)
+        try:
+            self._map.seek(k * _MAP_PIECE)
+            if self._map.readinto(self._piece) < n:
+                return -1
+        except OSError:
+            return -1
+        copy(buf, pos, self._piece, 0, n)
+        return pos + n
+
+    def about(self, buf, pos):
+        j = self._journal
+        buf[pos] = 0x02
+        buf[pos + 1] = 3
+        buf[pos + 2] = _DOUBLE_LONG_UNSIGNED
+        pos = put_u32(buf, pos + 3, self.size)
+        for octets in (j.identifier, self._signature):
+            buf[pos] = _OCTET_STRING
+            pos = put_length(buf, pos + 1, len(octets))
+            copy(buf, pos, octets, 0, len(octets))
+            pos += len(octets)
+        return pos
+
+    # --- Verification and installation --------------------------------------------------------
+
+    def start(self, activate):
+        self._wanted = True
+        self._activate = activate
+        self.status = _ACTIVATING if self.status == _VERIFIED else _VERIFYING
+
+    def _verify(self):
+        """Generator: is the image one that may be installed?"""
+        image = Image(self._image, self.size)
+        code = yield from image.verify(NUMBER, runtime(), self._maker)
+        if code:
+            self._keep(_NOT_VERIFIED)
+            self._model.event(_VERIFICATION_FAILED)
+            self._model.event(code)
+            return
+        self._signature = image.signature
+        self._keep(_VERIFIED)
+        self._model.event(_READY)
+        if self._activate:
+            self.status = _ACTIVATING
+            yield from self._install()
+
+    def _install(self):
+        """Generator: fill the slot that does not run, and let the journal name it."""
+        image = Image(self._image, self.size)
+        j = self._journal
+        number = 2 if j.active == 1 else 1
+        folder = self._folder + SLOTS[number]
+        self._files.clear(folder)
+        yield
+        at = image.at
+        chunk = memoryview(bytearray(CHUNK))
+        # What is installed must be what was verified, and nothing that has changed since.
+        if (yield from image.verify(NUMBER, runtime(), self._maker)):
+            self._fail(DAMAGED)
+            return
+        while at < self.size:
+            path, at, n = image.file(at)
+            if not (yield from self._copy(image, at, n, folder + "/" + path.decode(), chunk)):
+                self._fail(_MEMORY_ERROR)
+                return
+            at += n
+        self._files.settle()
+        j.previous = j.active
+        j.previous_version = j.version
+        j.active = number
+        j.version = image.version
+        j.trial = 1
+        j.left = journal.STARTS
+        try:
+            self._keep(_ACTIVATING)
+        except OSError:
+            # Nothing of it is stored: what runs goes on.
+            j.load()
+            raise
+
+    def _copy(self, image, at, n, path, chunk):
+        """Generator: copy n octets of the image to a file, and read it back; 1 if it has them."""
+        self._files.folder(path[: path.rfind("/")])
+        f = self._files.create(path)
+        try:
+            crc = [0, 0]
+            end = at + n
+            while at < end:
+                piece = chunk[: min(end - at, CHUNK)]
+                if not image.read(at, piece) or f.write(piece) != len(piece):
+                    return 0
+                crc[0] = crc32(piece, crc[0])
+                at += len(piece)
+                yield
+            self._files.sync(f)
+            f.seek(0)
+            while n:
+                piece = chunk[: min(n, CHUNK)]
+                if f.readinto(piece) != len(piece):
+                    return 0
+                crc[1] = crc32(piece, crc[1])
+                n -= len(piece)
+                yield
+            return crc[0] == crc[1]
+        finally:
+            f.close()
+
+    def _fail(self, code):
+        self._keep(_NOT_ACTIVATED)
+        self._model.event(code)
+
+    # --- Time -------------------------------------------------------------------------------
+
+    def is_busy(self):
+        return self._wanted or self._job is not None
+
+    def turn(self, meter, now_ms):
+        """Do the next step of what has to be done. now_ms: ticks."""
+        if self._wanted:
+            self._wanted = False
+            self._job = self._install() if self.status == _ACTIVATING else self._verify()
+        if self._job is not None:
+            try:
+                next(self._job)
+                return
+            except StopIteration:
+                pass
+            except (OSError, MemoryError):
+                # It cannot be read or written, and this may be the last that is known of it.
+                self.status = _NOT_ACTIVATED if self.status == _ACTIVATING else _NOT_VERIFIED
+                self._journal.status = self.status
+                self._model.event(_MEMORY_ERROR)
+            self._job = None
+            self._since_ms = -1
+        j = self._journal
+        if j.note:
+            self._model.event(j.note)
+            j.note = 0
+            self._save()
+        if not j.trial or self.wants_restart:
+            return
+        if self._since_ms < 0:
+            self._since_ms = now_ms
+        passed_ms = now_ms - self._since_ms & _TICKS_MASK
+        if j.version != NUMBER:
+            # It has been installed by this run, and waits until the answer has gone.
+            self.wants_restart = passed_ms >= _RESTART_MS
+        elif passed_ms >= _TRIAL_MS:
+            self._end_trial(meter)
+
+    def _end_trial(self, meter):
+        j = self._journal
+        j.trial = j.left = 0
+        if _is_well(meter):
+            j.status = self.status = _ACTIVATED
+            self._model.event(_FIRMWARE_ACTIVATED)
+        else:
+            j.go_back()
+            self.status = j.status
+            self.wants_restart = True
+        if not self._save():
+            # It is started again, and has another try.
+            j.trial = 1
+            self._since_ms = -1
+
+    def _save(self):
+        try:
+            self._journal.save()
+        except OSError:
+            self._model.event(_MEMORY_ERROR)
+            return False
+        return True
+
+
+def _is_well(meter):
+    """The test of a new firmware by itself: it can read all of its objects, and save its state."""
+    model = meter.model
+    buf = bytearray(_LONGEST_VALUE)
+    try:
+        for row in range(model.n_rows()):
+            model.read(row, _VALUE, buf, 0, _LONGEST_VALUE)
+    except Exception as e:
+        meter.server.fault = e
+        return False
+    return meter.program.save_now()
