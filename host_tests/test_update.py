@@ -303,7 +303,7 @@ def test_an_image_that_rots_after_it_was_verified(files, meter):
 
 def test_paths():
     good = ["a", "a.py", "lib/a-b_c.mpy", "A1/b.c.d"]
-    bad = ["", ".", "..", "a/../b", "/a", "a//b", "a/", ".a", "a b", "a\\b", "a\0", "caf\u00e9"]
+    bad = ["", ".", "..", "a/../b", "/a", "a//b", "a/", ".a", "a b", "a\\b", "a\0", "\u00e9"]
     assert all(is_path(p.encode()) for p in good)
     assert not any(is_path(p.encode()) for p in bad)
 
