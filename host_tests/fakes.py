@@ -251,8 +251,12 @@ def define(objects, head=HEAD):
 
 
 MODULES = {
+    "account",
+    "arbitrator",
+    "charge",
     "clock",
     "compact_data",
+    "credit",
     "demand_register",
     "disconnect_control",
     "image_transfer",
@@ -265,6 +269,7 @@ MODULES = {
     "sap_assignment",
     "script_table",
     "single_action_schedule",
+    "token_gateway",
 }
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import fakes
+import payment
 import pytest
 import small
 import test_activity_calendar
 import test_arbitrator
+import test_account
 import test_compact_data
 import test_demand_register
 import test_disconnect_control
@@ -77,6 +79,7 @@ class Log(fakes.Meter):
         self.log = []
         self.portion = 100000  # as test_profile_compression.Talk
         self.clock.set_utc(13910000, 0)
+        self.model.tokens = lambda row, octets: (5, 0, 0, ())  # as on MicroPython
 
     def get(self, row, attribute, selector=0, data=b""):
         answer = super().get(row, attribute, selector, data)
@@ -459,7 +462,62 @@ def parameters(m):
     get_all(m, m.row(7, "0.0.99.16.0.255"))
 
 
+def payments(m):
+    p = payment
+    rows = {
+        111: [m.row(111, p.ACCOUNT)],
+        112: [m.row(112, p.CREDIT % k) for k in range(3)],
+        113: [m.row(113, p.CHARGE % k) for k in range(3)],
+        115: [m.row(115, p.GATEWAY)],
+    }
+    account = rows[111][0]
+    token = octets(b"a token")
+    table = array(p.entry(b"A", 7), p.entry(b"B", -7))
+    amounts = [i32(n) for n in (5, -5, p.MOST, p.LEAST)]
+    for step in range(3):
+        for attribute, data, _result in [row[-3:] for row in test_account.SETS]:
+            m.set(account, attribute, data)
+        for row in rows[112]:
+            for attribute, data in ((4, u8(step)), (6, i32(-step)), (9, i32(40)), (9, i32(-1))):
+                m.set(row, attribute, data)
+            for method, data in [(2, i32(100 - 50 * step)), (3, NOTHING)]:
+                m.act(row, method, data)
+            for data in amounts:
+                m.act(row, 1, data)
+        for row in rows[113]:
+            for scale in (3, 13):
+                unit_charge = p.unit_charge(p.entry(b"", 5), commodity_scale=scale)
+                m.set(row, 6, unit_charge)
+            for attribute, data in ((7, octets(p.UNSPECIFIED)), (8, u32(60)), (13, u16(500))):
+                m.set(row, attribute, data)
+            for method, data in ((1, table), (2, NOTHING), (3, NOTHING), (1, array())):
+                m.act(row, method, data)
+            for data in amounts:
+                m.act(row, 4, data)
+                m.act(row, 5, data)
+        m.act(rows[115][0], 1, token)
+        m.act(rows[115][0], 1, token)
+        for row in sum(rows.values(), []):
+            get_all(m, row)
+        m.run(61)
+        for row in sum(rows.values(), []):
+            get_all(m, row)
+        for method in (2, 3, 1, 1) if step else (2,):
+            m.act(account, method)
+
+
+PAYMENTS = payment.objects(
+    payment.credit(0, current_credit_amount=1000),
+    payment.credit(1),
+    payment.emergency(2),
+    payment.charge(0, 2),
+    payment.charge(1, charge_type=1, period=60),
+    payment.charge(2, charge_type=2, charge_configuration="00"),
+    payment.account(3, 3),
+)
+
 CASES = {
+    "account": (PAYMENTS, payments),
     "parameter_monitor": (TIMING, parameters),
     "arbitrator": (TIMING, arbitration),
     "limiter": (TIMING, limits),

@@ -71,6 +71,7 @@ model.storage = Storage()
 model.start()
 model.event = nothing
 model.on_setup = nothing
+model.tokens = lambda row, octets: (5, 0, 0, ())
 clock = model.handler("clock")
 clock.set_utc(13910000, 0)
 stream = Stream(model)

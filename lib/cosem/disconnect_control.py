@@ -19,9 +19,9 @@ other pair without a transition is refused: read-write-denied in mode 0, else ot
 mode 0 the object goes to state 1. Mode 7 and above are refused: other-reason.
 
 Remote is what a client asks for, by a script too, and what a schedule does. In a script that a
-Limiter, Register monitor or Sensor manager executes, remote_disconnect is transition g, and
-succeeds in states 0 and 2 too, remote_reconnect is h, and succeeds in state 1 (project-defined:
-the Book has local causes, and no method for them).
+Limiter, Register monitor, Sensor manager or an account (supply.py) executes, remote_disconnect is
+transition g, and succeeds in states 0 and 2 too, remote_reconnect is h, and succeeds in state 1
+(project-defined: the Book has local causes, and no method for them).
 
 Nothing is allocated. Events have the codes that European companion specifications use.
 """

@@ -73,6 +73,7 @@ class Model(ClassModules):
     new_hash = None  # see crypto/hashes.py
     on_parameter = None  # by cosem/parameter_monitor.py: (row, attribute), as on_edit
     manufacturer_hls = None  # see dlms/hls.py
+    tokens = None  # see token_gateway.py
     elliptic = None  # (name of a curve) -> new work of crypto/ec.py
     counter = None  # the meter's invocation counter, see security_setup.py
     images = None  # the store of cosem/image_transfer.py

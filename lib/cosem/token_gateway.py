@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""Token gateway (class_id 115, version 0; IEC 62056-6-2, 4.6.5): payments that come as tokens.
+
+What a token is, the scheme says that the firmware hands in, model.tokens: a function (row of the
+object, octets of the token) -> (status_code, amount, identifier, description), in ticks:
+
+    status_code  2 it is good, 4 its form is wrong, 5 its authentication, 6 it is not for this
+                 meter or not now
+    amount       in the amounts of the account, above 0
+    identifier   0 to 2**63 - 1, another one for each token; later tokens have higher ones
+    description  a list of octet-strings, for token_description
+
+None: this meter takes no tokens, and `enter` is object-unavailable.
+
+`enter` keeps the token, with status 8 (received), and is a success; a second one before the first
+has its result is temporary-failure, one that is empty or too long other-reason. With the next
+second the token is checked, and paid to the account (accounting.py) whose D is less by 40. A
+second later, when that is saved, the result is shown: 4, 5 or 6 as above; 6, too, for an
+identifier that was used; 7 if the account is not active or no credit can take it; 3: it is paid.
+The 16 highest identifiers are remembered, and when there are so many, one below all of these
+counts as used. So no token is taken twice, over power failures too: it is used and paid, or
+neither.
+
+Uncertain, and so project-defined: all that; status codes 0 to 2 are not shown, as they say less
+than 3; data_value has no bits; token_delivery_method is 0 (remote) for all clients, for the meter
+does not know where they are, and what the firmware says for tokens that it enters itself
+(Handler.enter(): 1 local, 2 manual). `enter` allocates nothing.
+
+Hidden state `ledger`: 0 a token waits; 1 1 + the result, 0: none; 2 how many identifiers; 3.. 8
+octets each, in no order.
+"""
+
+from cosem import amounts, handler, slots
+from cosem.slots import set_len
+from dlms.prim import copy
+from micropython import const
+
+_TOKEN = const(2)
+_TOKEN_TIME = const(3)
+_TOKEN_DESCRIPTION = const(4)
+_TOKEN_DELIVERY_METHOD = const(5)
+_TOKEN_STATUS = const(6)
+
+_ENTER = const(1)
+
+_REMOTE = const(0)
+
+# status_code, and where it is: 02 02 16 status_code 04 0.
+_VALIDATED = const(2)
+_EXECUTED = const(3)
+_INVALID = const(6)
+_NOT_EXECUTED = const(7)
+_RECEIVED = const(8)
+_STATUS_AT = const(3)
+
+_WAITS = const(0)
+_RESULT = const(1)
+_N_USED = const(2)
+_USED = const(3)
+_USED_LEN = const(8)
+_MOST_USED = const(16)
+
+_ACCOUNT = const(111)
+_D_AT = const(5)  # in class_id and logical_name
+_E_AT = const(6)
+_FROM_ACCOUNT = const(40)  # what the D of a gateway is more than that of its account
+
+_SUCCESS = const(0)
+_TEMPORARY_FAILURE = const(2)
+_OBJECT_UNDEFINED = const(4)
+_OBJECT_UNAVAILABLE = const(11)
+_OTHER_REASON = const(250)
+
+
+class Handler(handler.Handler):
+    def __init__(self, model):
+        handler.Handler.__init__(self, model)
+        self.rows = []
+
+    def start(self, row):
+        self.rows.append(row)
+
+    def invoke(self, s, method, buf, pos, end):
+        if method != _ENTER:
+            return _OBJECT_UNDEFINED
+        return self.enter(s.row, buf, pos, end, _REMOTE)
+
+    def enter(self, row, buf, pos, end, delivery_method):
+        """Take the token buf[pos:end], an octet-string; action_result."""
+        model = self.model
+        image = model.image
+        if model.tokens is None:
+            return _OBJECT_UNAVAILABLE
+        ledger = model.state(row, 0)
+        if image[ledger + _WAITS] or image[ledger + _RESULT]:
+            return _TEMPORARY_FAILURE
+        n = end - pos
+        if n <= 2 or n > model.capacity(row, _TOKEN):
+            return _OTHER_REASON
+        at = model.slot(row, _TOKEN)
+        copy(image, at, buf, pos, n)
+        set_len(image, at, n)
+        slots.put_now(model, row, _TOKEN_TIME, model.handler("clock"))
+        self._describe(row, b"")
+        image[model.slot(row, _TOKEN_DELIVERY_METHOD) + 1] = delivery_method
+        image[model.slot(row, _TOKEN_STATUS) + _STATUS_AT] = _RECEIVED
+        image[ledger + _WAITS] = 1
+        return _SUCCESS
+
+    def tick(self, now):
+        image = self.model.image
+        for row in self.rows:
+            ledger = self.model.state(row, 0)
+            if image[ledger + _RESULT]:
+                at = self.model.slot(row, _TOKEN_STATUS) + _STATUS_AT
+                image[at] = image[ledger + _RESULT] - 1
+                image[ledger + _RESULT] = 0
+                self.model.edited(row, 0)
+            elif image[ledger + _WAITS] and self.model.tokens is not None:
+                image[ledger + _RESULT] = self._process(row) + 1
+                image[ledger + _WAITS] = 0
+                self.model.edited(row, 0)
+
+    def _process(self, row):
+        """Check the token that waits, and pay it; its status_code."""
+        model = self.model
+        at = model.slot(row, _TOKEN)
+        octets = bytes(model.image[at : at + model.value_len(row, _TOKEN)])
+        octets = octets[2 if octets[1] < 0x80 else 3 :]
+        code, amount, identifier, description = model.tokens(row, octets)
+        self._describe(row, description)
+        if code != _VALIDATED:
+            return code
+        if self._is_used(row, identifier):
+            return _INVALID
+        account = self._account(row)
+        if account is None or not account.pay(amount):
+            return _NOT_EXECUTED
+        self._use(row, identifier)
+        return _EXECUTED
+
+    def _account(self, row):
+        """The Accounting of the account that this gateway is of, or None."""
+        model = self.model
+        handler = model.handler("account")
+        at = row << 4
+        key = bytearray(model.objects[at : at + 8])
+        if handler is None or key[_D_AT] < _FROM_ACCOUNT:
+            return None
+        key[1] = _ACCOUNT
+        key[_D_AT] -= _FROM_ACCOUNT
+        key[_E_AT] = 0
+        found = model.find(slots.device_of(model, row), key, 0)
+        for account in handler.accounts:
+            if account.row == found:
+                return account
+        return None
+
+    def _describe(self, row, description):
+        """token_description becomes these octet-strings, as many as there is room for."""
+        model = self.model
+        image = model.image
+        at = model.slot(row, _TOKEN_DESCRIPTION)
+        size = 2
+        image[at + 1] = 0
+        for text in description:
+            n = len(text)
+            if n > 127 or size + 2 + n > model.capacity(row, _TOKEN_DESCRIPTION):
+                break
+            image[at + size] = 0x09
+            image[at + size + 1] = n
+            copy(image, at + size + 2, text, 0, n)
+            image[at + 1] += 1
+            size += 2 + n
+        set_len(image, at, size)
+
+    # --- Identifiers ------------------------------------------------------------------------
+
+    def _used(self, row):
+        image = self.model.image
+        ledger = self.model.state(row, 0)
+        at = ledger + _USED
+        return [amounts.get(image, at + _USED_LEN * k, 8) for k in range(image[ledger + _N_USED])]
+
+    def _is_used(self, row, identifier):
+        used = self._used(row)
+        return identifier in used or (len(used) == _MOST_USED and identifier < min(used))
+
+    def _use(self, row, identifier):
+        """Remember an identifier, instead of the lowest one where there is no room."""
+        image = self.model.image
+        used = self._used(row)
+        k = len(used)
+        if k == _MOST_USED:
+            k = used.index(min(used))
+        else:
+            image[self.model.state(row, 0) + _N_USED] += 1
+        at = self.model.state(row, 0) + _USED + _USED_LEN * k
+        amounts.put(image, at, _USED_LEN, identifier)
