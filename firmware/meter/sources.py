@@ -17,6 +17,7 @@ not have is not fed.
     event.X, status.error, status.alarm    see events.py
     push.alarm, push.start    this Push setup pushes when a bit of the alarm descriptor (register,
                if there is none) is set; when the meter has started, and its links are open
+    token.demo  this Token gateway takes tokens of the test scheme, see demo_tokens.py
 
 An unknown source, and one that does not fit its object, is a ValueError with a sentence.
 Sources are looked up once, at boot; from then on they are tables of small numbers.
@@ -113,6 +114,10 @@ def connect(model, sources, registers, events):
             events.push_row = row
         elif name == "push.start":
             events.start_row = row
+        elif name == "token.demo":
+            from firmware.meter.demo_tokens import Scheme
+
+            model.tokens = Scheme(model).check
         elif kind == "event" and x in _LOGS.split():
             events.objects[_LOGS.split().index(x)] = row
         else:

@@ -41,7 +41,8 @@ Keys of an object beside the names of its attributes (which give their initial v
                      data_types = {attribute = type}
     scaler, unit     scaler_unit
     source           what the meter program feeds into attribute 2; of a Push setup: what it does
-                     when something happens, see sources.py of the firmware
+                     when something happens; of a Token gateway: which tokens it takes; see
+                     sources.py of the firmware
     capacity         {attribute = n}: room for n characters, or n elements; "n octets" of encoding.
                      Of Compact data for the octets of compact_buffer and template_description, too
     volatile         true: not saved; ram = [attribute]: the meter program patches it
@@ -101,7 +102,8 @@ _KEYS = {"class": (int, str), "version": int, "device": (str, list), "obis": str
          "certificates": list}  # fmt: skip
 # sources of the meter program and the classes that they feed
 _SOURCES = {"energy": (3,), "inst": (1, 3), "demand": (5,), "max": (4,), "count": (1, 3),
-            "event": (1,), "status": (1, 3, 63), "push": (40,)}  # fmt: skip
+            "event": (1,), "status": (1, 3, 63), "push": (40,), "token": (115,)}  # fmt: skip
+NO_FEEDS = ("push.", "token.")  # sources that say what the program does, and feed nothing
 _LN, _SN, _LN_CIPHERED, _SN_CIPHERED = 1, 2, 3, 4  # application contexts
 _ASSOCIATION_SN, _ASSOCIATION_LN = 12, 15
 # of an association with short names, without what logical names are asked with
@@ -508,7 +510,7 @@ class Loader:
             if isinstance(cell.value, Typed) and cell.value.value is not None:
                 cell.type, cell.value = cell.value.type, cell.value.value
         fed = o.cells[_FED]
-        feeds = o.source and not o.source.startswith("push.")
+        feeds = o.source and not o.source.startswith(NO_FEEDS)
         if feeds and (fed.type.kind != "simple" or fed.type.tag not in INTEGERS):
             message = "source %s feeds an integer, not %s; expected such a data_type"
             raise self.error(o.origin["source"], message % (o.source, fed.type.text))

@@ -11,7 +11,7 @@ import os
 
 from . import certificates, compact
 from .classes import load_classes, one_of
-from .definition import at_obis, load_definition
+from .definition import NO_FEEDS, at_obis, load_definition
 from .fittings import Fittings
 from .names import members
 from .notation import obis, plain
@@ -204,7 +204,7 @@ class Packer:
                     self.asked_path(o, a), "%s is not stored; expected no capacity" % a.name
                 )
             return
-        fed = bool(o.source) and k == 2 and not o.source.startswith("push.")
+        fed = bool(o.source) and k == 2 and not o.source.startswith(NO_FEEDS)
         patched = a.patched or fed or k in o.ram or (o.row, k) in self.patched
         nothing = cell.type.encode(cell.value) == b"\0"
         dynamic = a.kind == "dynamic" and not nothing
