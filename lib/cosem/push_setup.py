@@ -90,15 +90,12 @@ class Handler(Base):
         # What the last power failure has kept from being sent is asked for again.
         marks = bytearray(len(self.rows) >> 1)
         for k in range(len(marks)):
-            marks[k] = self.model.image[self._waiting(get_u16(self.rows, 2 * k))]
+            marks[k] = self.model.image[self.model.state(get_u16(self.rows, 2 * k), 0)]
         self.marks = marks
-
-    def _waiting(self, row):
-        return self.model.state(row, 0)
 
     def wait(self, row, yes):
         """Does something of this object wait? After a power failure, too."""
-        self.model.image[self._waiting(row)] = yes
+        self.model.image[self.model.state(row, 0)] = yes
 
     def tick(self, now):
         if self.notifier is None:
@@ -178,24 +175,19 @@ def host_end(buf, pos, end, names=True):
         if at > end or at - pos < 4:
             return -1
     else:
-        at = _address_end(buf, pos, end)
-        if at < 0 and names:
-            at = _name_end(buf, pos, end)
+        at = pos
+        for k in range(4):
+            after = _number_end(buf, at, end, 3, 255)
+            if after < 0 or (k < 3 and (after >= end or buf[after] != _DOT)):
+                at = _name_end(buf, pos, end) if names else -1
+                break
+            at = after + 1 if k < 3 else after
         if at < 0:
             return -1
     if at == end:
         return at
     if buf[at] != _COLON or _number_end(buf, at + 1, end, 5, 65535) != end:
         return -1
-    return at
-
-
-def _address_end(buf, at, end):
-    for k in range(4):
-        after = _number_end(buf, at, end, 3, 255)
-        if after < 0 or (k < 3 and (after >= end or buf[after] != _DOT)):
-            return -1
-        at = after + 1 if k < 3 else after
     return at
 
 
