@@ -232,12 +232,15 @@ def vault(row_len=19 + 48 + 768, rows=24):
 # --- The meter ------------------------------------------------------------------------------
 
 
+def lines(objects):
+    """An inline table of TOML is one line."""
+    return re.sub(r",\n {5,}", ", ", objects)
+
+
 @functools.lru_cache(maxsize=None)
 def define(objects, head=HEAD):
     """The definition module of these object lines."""
-    # An inline table of TOML is one line.
-    objects = re.sub(r",\n {5,}", ", ", objects)
-    document = source.Document(head + objects + "]\n", "test.toml")
+    document = source.Document(head + lines(objects) + "]\n", "test.toml")
     packed = tables.compile(definition.load_definition(document))
     module = types.SimpleNamespace(
         **{k.upper(): v for k, v in vars(packed).items() if not k.startswith("_")}
@@ -254,22 +257,27 @@ MODULES = {
     "account",
     "arbitrator",
     "charge",
+    "array_manager",
     "clock",
     "compact_data",
     "credit",
     "demand_register",
     "disconnect_control",
     "image_transfer",
+    "function_control",
     "link_setup",
     "ntp_setup",
     "profile_generic",
     "register",
     "register_activation",
     "register_monitor",
+    "register_table",
     "sap_assignment",
     "script_table",
     "single_action_schedule",
     "token_gateway",
+    "status_mapping",
+    "utility_tables",
 }
 
 
@@ -338,8 +346,12 @@ class Meter:
         s.association = None
         s.row = row
         s.out = bytearray(400)
-        s.out_pos = 0
+        s.out_pos = s.n = 0
         result = self.model.handler_of(row).invoke(s, method, bytearray(data), 0, len(data))
+        if not result and s.n:
+            s.open_items()
+            out = bytearray(100000)
+            return result, bytes(out[: s.copy_all(out, 0, len(out))])
         return result, bytes(s.out[: s.out_pos])
 
     def local(self):

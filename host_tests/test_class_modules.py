@@ -17,9 +17,11 @@ import small
 import test_activity_calendar
 import test_arbitrator
 import test_account
+import test_array_manager
 import test_compact_data
 import test_demand_register
 import test_disconnect_control
+import test_function_control
 import test_hdlc_setup
 import test_limiter
 import test_network_setup
@@ -27,8 +29,10 @@ import test_parameter_monitor
 import test_profile_compact_array
 import test_profile_compression
 import test_profile_generic
+import test_profile_v0
 import test_register
 import test_register_activation
+import test_register_table
 import test_sap_assignment
 import test_schedule
 import test_script_table
@@ -36,6 +40,8 @@ import test_sensor_manager
 import test_special_days
 import test_register_monitor as monitor
 import test_single_action_schedule as schedule
+import test_status_mapping
+import test_utility_tables
 from fakes import (
     CLOCK,
     array,
@@ -98,6 +104,11 @@ class Log(fakes.Meter):
         self.log.append(("act", row, method, 0, data, result, 0))
         return result
 
+    def call(self, row, method, data=NOTHING):
+        result, made = super().call(row, method, data)
+        self.log.append(("call", row, method, 0, data, result, crc32(made)))
+        return result, made
+
     def run(self, seconds, step=1):
         super().run(seconds)
         self.log.append(("run", seconds, 0, 0, b"", 0, 0))
@@ -138,6 +149,20 @@ def test_what_a_request_wakes(class_id, method):
     model.wake()
     wanted.clear()
     assert not model.wakes(row, method) and not wanted
+
+
+@pytest.mark.parametrize(
+    "objects,class_id", [(test_array_manager.PLAIN, 123), (test_register_table.PLAIN, 61)]
+)
+def test_methods_that_come_to_any_object_wake_all(objects, class_id):
+    model = fakes.Meter(objects).model
+    row = model.rows(class_id)[0]
+    wanted = []
+    model.wants = wanted.append
+    model.sleep()
+    model.awake(row)
+    assert not model.wakes(row) and model.wakes(row, True)
+    assert wanted == [ALL]
 
 
 def get_all(m, row):
@@ -516,6 +541,100 @@ PAYMENTS = payment.objects(
     payment.account(3, 3),
 )
 
+
+def arrays(m):
+    c = test_array_manager
+    row = m.row(123, c.NAME)
+    get_all(m, row)
+    for number in c.ALL:
+        m.call(row, c.NUMBER, u8(number))
+        m.call(row, c.RETRIEVE, c.entries(number, 1, 0))
+        m.call(row, c.UPDATE, c.entry(number, 1, u16(1)))
+    for method, data, _ in c.REFUSED:
+        m.call(row, method, data)
+    for k in range(4):
+        m.call(row, c.INSERT, c.entry(c.NUMBERS, k + 1, u16(k)))
+        m.call(row, c.RETRIEVE, c.entries(c.NUMBERS, 2, 3))
+    m.call(row, c.INSERT, c.entry(c.SCRIPTS, 1, struct_(u16(7), array())))
+    m.call(row, c.INSERT, c.entry(c.MASKS, 1, struct_(octets(b"R2"), array(u8(1)))))
+    for k in range(3):
+        m.call(row, c.REMOVE, c.entries(c.NUMBERS, 2, k))
+        m.call(row, c.RETRIEVE, c.entries(c.NUMBERS, 1, 0))
+    m.set(row, c.LIST, array(c.element(1, 123, c.NAME, 2)))
+    m.set(row, c.LIST, array(c.element(1, 123, c.NAME, 1)))
+
+
+def functions(m):
+    c = test_function_control
+    row = m.row(122, c.NAME)
+    for names in (["load"], ["load", "tariff"], ["none"], ["load", "unknown"]):
+        for on in (False, True, False):
+            m.act(row, c.SET_STATUS, c.status(*((name, on) for name in names)))
+            m.get(row, c.STATUS)
+            m.act(m.row(*c.PROFILE), 2)
+            m.act(m.row(*c.SCRIPTS), 1, u16(1))
+        m.run(130)
+    m.get(m.row(*c.PROFILE), 7)
+    for new, _ in c.REFUSED:
+        m.act(row, c.ADD, new)
+        m.set(row, c.FUNCTIONS, array(new))
+    m.act(row, c.ADD, c.function("new", c.REGISTER))
+    m.act(row, c.REMOVE, octets(b"tariff"))
+    get_all(m, row)
+    m.set(row, c.FUNCTIONS, array(c.function("a"), c.function("load", c.REGISTER)))
+    get_all(m, row)
+
+
+def tables_of_registers(m):
+    c = test_register_table
+    row = m.row(61, c.NAME)
+    wide = c.cells(3, c.NAME, [0, 1, 2, 3, 4, 0, 1, 2])
+    for definition in (None, c.cells(3, c.NAME, [1, 2], 3), wide, *(x for x, _ in c.REFUSED)):
+        if definition:
+            m.set(row, c.CELLS, definition)
+        m.act(row, c.CAPTURE)
+        get_all(m, row)
+    m.act(row, c.RESET)
+    get_all(m, row)
+
+
+def utility(m):
+    c = test_utility_tables
+    row = m.row(26, c.NAME)
+    for data in (octets(b""), octets(bytes(100)), u8(1), b"\x09\x82\x01\x2c" + bytes(300)):
+        m.set(row, c.BUFFER, data)
+        get_all(m, row)
+
+
+def mappings(m):
+    c = test_status_mapping
+    for k, (_, bits) in enumerate(c.WORDS):
+        row = m.row(63, c.NAME % k)
+        for n in (0, bits, bits + 1):
+            m.set(row, c.MAPPING_TABLE, struct_(u8(1), array(*map(u16, range(n)))))
+            get_all(m, row)
+        m.set(row, c.MAPPING_TABLE, struct_(u8(1), u16(0xFFFF)))
+
+
+def profile_v0(m):
+    c = test_profile_v0
+    row = m.row(7, P.NAME)
+    for k in range(10):
+        m.run(900 if k % 3 else 60)
+        m.act(row, P.CAPTURE)
+    year = [octets(date_time(y, 1, 1, 0, 0)) for y in (2020, 2030)]
+    for order in (P.FIFO, P.LIFO):
+        m.set(row, P.SORT_METHOD, enum(order))
+        for k in range(5):
+            m.act(row, P.CAPTURE)
+        get_all(m, row)
+        m.call(row, c.GET_BUFFER_BY_INDEX, P.by_entry(2, 4))
+        m.call(row, c.GET_BUFFER_BY_INDEX, P.by_entry(0, 4))
+        m.call(row, c.GET_BUFFER_BY_RANGE, P.by_range(*year))
+        m.call(row, c.GET_BUFFER_BY_RANGE, P.by_range(*year, P.THE_ENERGY))
+        m.call(row, c.GET_BUFFER_BY_RANGE, P.by_range(u32(0), u32(3), of=P.THE_ENERGY))
+
+
 CASES = {
     "account": (PAYMENTS, payments),
     "parameter_monitor": (TIMING, parameters),
@@ -525,6 +644,12 @@ CASES = {
     "activity_calendar": (TIMING, calendar),
     "schedule": (TIMING, schedule_entries),
     "special_days": (TIMING, special_days),
+    "array_manager": (test_array_manager.PLAIN, arrays),
+    "function_control": (test_function_control.OBJECTS, functions),
+    "profile_generic v0": (test_profile_v0.OBJECTS % 20, profile_v0),
+    "register_table": (CLOCK + test_register_table.PLAIN, tables_of_registers),
+    "status_mapping": (CLOCK + test_status_mapping.OBJECTS, mappings),
+    "utility_tables": (CLOCK + test_utility_tables.OBJECTS, utility),
     "clock": (CLOCK, clock),
     "compact_data": (test_compact_data.OBJECTS, compact),
     "profile_generic": (P.OBJECTS % 20, profile),

@@ -4,7 +4,8 @@
     micropython class_modules.py LIB DEFINITION_FOLDER REQUESTS
 
 REQUESTS is a file of lines `what row index selector hex result crc`; what: get, ask (get, by a
-client), set, act, or run (let row seconds pass, with the heap open); crc: CRC-32 of what is read.
+client), set, act, call (act, with return data), or run (let row seconds pass, with the heap open);
+crc: CRC-32 of what is read.
 Prints what was wrong, then "n requests".
 """
 
@@ -109,6 +110,27 @@ def get(row, attribute, selector, data, n, association):
     return result
 
 
+work = bytearray(400)
+
+
+def call(row, index, data, n):
+    """As get(): what comes back is in `out`."""
+    s = stream
+    s.association = None
+    s.row = row
+    s.out = work
+    s.out_pos = s.n = 0
+    result = model.handler_of(row).invoke(s, index, data, 0, n)
+    if result:
+        return result
+    if s.n:
+        s.open_items()
+        return -2 - s.copy_all(out, 0, 7000)
+    for i in range(s.out_pos):
+        out[i] = work[i]
+    return -2 - s.out_pos
+
+
 count = 0
 with open(sys.argv[3]) as f:
     for line in f:
@@ -129,6 +151,8 @@ with open(sys.argv[3]) as f:
                 result = get(row, index, selector, data, n, None)
             elif what == "ask":
                 result = get(row, index, selector, data, n, client)
+            elif what == "call":
+                result = call(row, index, data, n)
             elif what == "set":
                 result = model.write(row, index, data, 0, n)
             else:
@@ -139,7 +163,7 @@ with open(sys.argv[3]) as f:
             sys.print_exception(e)
             micropython.heap_lock()
         micropython.heap_unlock()
-        if what == "get" or what == "ask":
+        if what == "get" or what == "ask" or what == "call":
             seen = out[: -2 - result] if result < -1 else b""
             if crc32(seen) != int(crc):
                 print(line.strip(), "read", seen)

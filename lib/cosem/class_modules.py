@@ -15,10 +15,18 @@ _ROW_SHIFT = const(4)
 _ROW_HANDLER = const(9)
 
 # Modules whose methods read or run other objects; of this one, attributes do, too.
-_READERS = ("arbitrator", "compact_data", "profile_generic", "script_table")
+_READERS = (
+    "arbitrator",
+    "array_manager",
+    "compact_data",
+    "profile_generic",
+    "register_table",
+    "script_table",
+)
 _READER = "compact_data"
 
 _SUCCESS = const(0)
+_TEMPORARY_FAILURE = const(2)
 _OBJECT_UNDEFINED = const(4)
 _TYPE_UNMATCHED = const(12)
 
@@ -29,6 +37,9 @@ _INTEGER = const(0x0F)
 
 class ClassModules:
     """Handlers by the number that their class has in the object table; see Model."""
+
+    # Of a meter with Function control: a bit a row, set while a function of it is disabled.
+    off = None
 
     def __init__(self, definition):
         self.handler_names = definition.HANDLERS
@@ -112,6 +123,10 @@ class ClassModules:
                 return self.handlers[i]
         return None
 
+    def is_off(self, row):
+        """Has a Function control switched the object off? See function_control.py."""
+        return self.off is not None and self.off[row >> 3] >> (row & 7) & 1
+
     def takes(self, row, method, buf, pos, end):
         """Is buf[pos:end] a parameter of this method? action_result.
 
@@ -142,6 +157,8 @@ class ClassModules:
         if handler is None or method < 1 or method > self.n_methods(row):
             return _OBJECT_UNDEFINED
         result = self.takes(row, method, buf, pos, end)
+        if not result and self.is_off(row):
+            result = _TEMPORARY_FAILURE
         if result:
             return result
         s = self._stream

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Profile generic (class_id 7, version 1; IEC 62056-6-2, 4.3.6).
+"""Profile generic (class_id 7, versions 0 and 1; IEC 62056-6-2, 5.3.1, 4.3.6).
 
 Rows live in a ring of the storage: a row is the A-XDR of its columns one after the other, and in
 its last two octets their length, so that a whole row is copied without looking at it. What a
@@ -19,6 +19,8 @@ Project-defined. At most 60 columns, fewer if row_len of the definition is used 
 Attribute 0 and the buffer of a profile cannot be captured (other-reason); what does not exist is
 object-undefined. What could not be read at capture, and a row that storage gives back damaged, is
 null-data; so is an element of a computed attribute that is longer than a row and 128 octets.
+Version 0 has two methods where version 1 has selective access, with the same parameters; of the
+rows that come back, the client may have as many as fit one APDU, or one in general blocks.
 Selected columns come in the order of capture_objects. A range or entry that lies outside of the
 buffer gives an empty array; a column that is not captured, entry 0, or from above to: scope-of-
 access-violated; a descriptor of another form: type-unmatched.
@@ -27,7 +29,7 @@ access-violated; a descriptor of another form: type-unmatched.
 from cosem import handler, profile_columns, profile_order, slots
 from cosem import profile_selection as selection
 from dlms.axdr import get_u16, put_length, put_u16, put_u32
-from dlms.prim import fill
+from dlms.prim import copy, fill
 from micropython import const
 
 _BUFFER = const(2)
@@ -40,6 +42,8 @@ _PROFILE_ENTRIES = const(8)
 
 _RESET = const(1)
 _CAPTURE = const(2)
+_GET_BUFFER_BY_RANGE = const(3)  # version 0; its parameter is that of selector 1
+_GET_BUFFER_BY_INDEX = const(4)  # of selector 2
 
 _FIFO = const(1)
 _LIFO = const(2)
@@ -51,7 +55,6 @@ _ENTRY = const(2)
 _SUCCESS = const(0)
 _HARDWARE_FAULT = const(1)
 _OBJECT_UNDEFINED = const(4)
-_TYPE_UNMATCHED = const(12)
 _SCOPE_VIOLATED = const(13)
 _ASLEEP = const(254)  # of dlms/stream.py
 _OTHER_REASON = const(250)
@@ -305,7 +308,20 @@ class Handler(handler.Handler):
             return _SUCCESS if self.clear(s.row) else _HARDWARE_FAULT
         if method == _CAPTURE:
             return self.capture(s.row)
-        return _OBJECT_UNDEFINED
+        if method != _GET_BUFFER_BY_RANGE and method != _GET_BUFFER_BY_INDEX:
+            return _OBJECT_UNDEFINED
+        # The parameter is read again while the rows go out.
+        n = end - pos
+        if n > len(s.out) - s.out_pos:
+            return _OTHER_REASON
+        copy(s.out, s.out_pos, buf, pos, n)
+        s.buf = s.out
+        s.sel_pos = s.out_pos
+        s.sel_end = s.out_pos + n
+        s.attribute = _BUFFER
+        s.selector = method - _CAPTURE
+        result = self.open(s)
+        return -1 if result == _ASLEEP else result
 
     # --- Periods ----------------------------------------------------------------------------
 
@@ -328,7 +344,9 @@ class Handler(handler.Handler):
         boundary = clock.period_number(p.period)
         if before == profile_columns.UNKNOWN or boundary > before:
             p.boundary = boundary
-        return before != profile_columns.UNKNOWN and boundary > before
+        if before == profile_columns.UNKNOWN or self.model.is_off(row):
+            return False
+        return boundary > before
 
     # --- What clients see -------------------------------------------------------------------
 
@@ -391,32 +409,12 @@ class Handler(handler.Handler):
         return _SUCCESS
 
     def _open_entry(self, p, s):
-        buf = s.buf
-        pos = s.sel_pos
-        if s.sel_end - pos != 18 or buf[pos] != _STRUCTURE or buf[pos + 1] != 4:
-            return _TYPE_UNMATCHED
-        if buf[pos + 2] != 0x06 or buf[pos + 7] != 0x06:
-            return _TYPE_UNMATCHED
-        if buf[pos + 12] != 0x12 or buf[pos + 15] != 0x12:
-            return _TYPE_UNMATCHED
-        first = slots.unsigned32(buf, pos + 3)
-        last = slots.unsigned32(buf, pos + 8)
-        first_column = get_u16(buf, pos + 13)
-        last_column = get_u16(buf, pos + 16)
-        if first == 0 or (last and last < first):
-            return _SCOPE_VIOLATED
-        if first_column == 0 or (last_column and last_column < first_column):
-            return _SCOPE_VIOLATED
-        if first_column > p.n_columns and p.n_columns:
-            return _SCOPE_VIOLATED
-        if last_column == 0 or last_column > p.n_columns:
-            last_column = p.n_columns
-        if first_column > 1 or last_column < p.n_columns:
-            s.c = selection.bits(first_column - 1, last_column - 1, True)
-            s.d = selection.bits(first_column - 1, last_column - 1, False)
+        result = selection.parse_entries(s, p.n_columns)
+        if result:
+            return result
         n = self.visible(p)
-        if last == 0 or last > n:
-            last = n
+        first = s.a
+        last = n if not s.b or s.b > n else s.b
         if first > last:
             return self.open_run(p, s, 0, 0)
         return self.open_run(p, s, first - 1, last - first + 1)

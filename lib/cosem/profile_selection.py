@@ -6,8 +6,9 @@ on a 32-bit board allocates nothing. Rows come from a ring (see firmware/store.p
 pos), n, first.
 """
 
+from cosem.slots import unsigned32
 from dlms import prim
-from dlms.axdr import length, length_size, skip
+from dlms.axdr import get_u16, length, length_size, skip
 from micropython import const
 
 _ARRAY = const(0x01)
@@ -29,6 +30,10 @@ _LAST_NUMBER = const(0x16)
 _SIGNED = const(0x11A020)  # bits 5, 13, 15, 16, 20
 
 _INCOMPARABLE = const(2)
+
+_SUCCESS = const(0)
+_TYPE_UNMATCHED = const(12)
+_SCOPE_VIOLATED = const(13)
 
 # A capture object definition: 02 04 12 class class 09 06 logical_name 0F attribute 12 index index.
 _DEFINITION_LEN = const(18)
@@ -229,3 +234,34 @@ def put_columns(buf, pos, row, n, low, high, end):
             pos += after - at
         at = after
     return pos
+
+
+def parse_entries(s, n_columns):
+    """Read the entry_descriptor of a Stream: s.a and s.b become from_entry and to_entry (0: the
+    last), s.c and s.d, that are all columns, those which are selected; data_access_result."""
+    buf = s.buf
+    pos = s.sel_pos
+    if s.sel_end - pos != 18 or buf[pos] != _STRUCTURE or buf[pos + 1] != 4:
+        return _TYPE_UNMATCHED
+    if buf[pos + 2] != 0x06 or buf[pos + 7] != 0x06:
+        return _TYPE_UNMATCHED
+    if buf[pos + 12] != 0x12 or buf[pos + 15] != 0x12:
+        return _TYPE_UNMATCHED
+    first = unsigned32(buf, pos + 3)
+    last = unsigned32(buf, pos + 8)
+    first_column = get_u16(buf, pos + 13)
+    last_column = get_u16(buf, pos + 16)
+    if first == 0 or (last and last < first):
+        return _SCOPE_VIOLATED
+    if first_column == 0 or (last_column and last_column < first_column):
+        return _SCOPE_VIOLATED
+    if first_column > n_columns and n_columns:
+        return _SCOPE_VIOLATED
+    if last_column == 0 or last_column > n_columns:
+        last_column = n_columns
+    if first_column > 1 or last_column < n_columns:
+        s.c = bits(first_column - 1, last_column - 1, True)
+        s.d = bits(first_column - 1, last_column - 1, False)
+    s.a = first
+    s.b = last
+    return _SUCCESS

@@ -60,6 +60,7 @@ _LOOK_UP = const(7)  # of LIMITS in the definition
 _LONGEST_LABEL = const(63)
 
 _SUCCESS = const(0)
+_TEMPORARY_FAILURE = const(2)
 _OBJECT_UNDEFINED = const(4)
 _OBJECT_UNAVAILABLE = const(11)
 _OTHER_REASON = const(250)
@@ -126,6 +127,8 @@ class Handler(Base):
             src[at + _DESTINATION_AT] or src[at + _SERVICE_AT] == _HDLC
         ):
             return _OBJECT_UNAVAILABLE
+        if model.is_off(row):
+            return _TEMPORARY_FAILURE
         self._mark(row, _TO_PUSH)
         return _SUCCESS
 

@@ -35,7 +35,7 @@ class Handler(handler.Handler):
     def tick(self, now):
         for k in range(len(self._values)):
             value = self._values[k]
-            if value.is_there():
+            if not self.model.is_off(value.owner) and value.is_there():
                 self._thresholds[k].hold(value.row, value.index, self.on_executed)
 
     def check(self, row, attribute, buf, pos, end):

@@ -108,7 +108,7 @@ class Handler(handler.Handler):
         if self.waits:
             clock.local_of(minute, 0, self._date, 0)
             for i, row in enumerate(self.rows):
-                self._due[i] = self._second(row)
+                self._due[i] = _NOT_DUE if self.model.is_off(row) else self._second(row)
 
     def _gather(self):
         """In which minutes of an hour may one of the schedules be due?"""

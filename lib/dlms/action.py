@@ -156,6 +156,8 @@ def run(a, row, method, buf, pos, end, out):
     if handler is None:
         return _OTHER_REASON
     result = a.model.takes(row, method, buf, pos, end)
+    if not result and a.model.is_off(row):
+        result = _TEMPORARY_FAILURE
     if result:
         return result
     s.association = a
