@@ -15,7 +15,7 @@ Keys of the options (those with a default may be missing):
     associations  how many at a time; None: as many as the definition says
     terminals   {path: descriptor} of the serial lines to meters behind this one
     update      folder of images of the firmware, and slots that it runs from, see update.py
-    push        "address:port" in digits: where Push setup objects without a destination push to
+    push        "host:port": where Push setup objects without a destination push to
     display     terminal: the display list of the definition, as lines that begin with that word;
                 ssd1306: on that display of a board
     speed       1; seed: None; start: [minute, second] or None; trace: False

@@ -22,7 +22,6 @@ UNKNOWN = {
 
 # (class_id, version, attributes) that Gurux's class does not take, and why.
 DIFFERENT = (
-    (7, 0, (2,), "takes rows of structures alone; here the class file leaves the row open"),
     (12, 3, (5,), "loses count in a user_list that is empty"),
     (12, 4, (5,), "loses count in a user_list that is empty"),
     (24, 0, (2, 3, 5), "has the attributes of version 1 in every version"),

@@ -142,11 +142,11 @@ def test_by_a_client_plain_and_confirmed(runtime, peers):
 
 def test_what_cannot_be_a_destination(runtime):
     with Running(
-        "--runtime", runtime, "--wrapper-tcp", "0", "--push", "somewhere:99", wait=False
+        "--runtime", runtime, "--wrapper-tcp", "0", "--push", "somewhere:port", wait=False
     ) as meter:
         meter.process.wait(PATIENCE_S)
         meter.stop()
         assert meter.process.returncode == 1
         assert meter.errors == (
-            "somewhere:99 is no destination for this meter's Push setup objects.\n"
+            "somewhere:port is no destination for this meter's Push setup objects.\n"
         )

@@ -67,7 +67,7 @@ def parser():
         r.add_argument("--" + name, type=port_number, metavar="PORT", help="0: any free one")
     r.add_argument("--hdlc-pty", metavar="LINK", help="a serial port: LINK leads to it")
     r.add_argument(
-        "--push", metavar="ADDRESS:PORT", help="push to it by TCP, where no destination is set"
+        "--push", metavar="HOST:PORT", help="push to it by TCP, where no destination is set"
     )
     r.add_argument("--speed", type=speed, default=1, metavar="N", help="N times faster than time")
     r.add_argument("--start", type=start_time, metavar="DATE", help="set its clock to it, UTC")
