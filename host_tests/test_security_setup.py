@@ -140,6 +140,17 @@ def test_the_same_key_again_keeps_its_counters():
     assert len(set(c.server_ics)) == len(c.server_ics)
 
 
+def test_a_key_that_is_another_one_is_an_event():
+    meter = Meter()
+    events = []
+    meter.model.event = events.append
+    c = client(meter).open()
+    assert c.ask(transfer((GAK_ID, GAK))) == DONE
+    assert events == []
+    assert c.ask(transfer((GBEK_ID, NEW), (KEK_ID, bytes(16)))) == DONE
+    assert events == [48]
+
+
 def test_all_keys_at_once():
     c = client().open()
     gbek, gak, kek = (bytes([n]) * 16 for n in (1, 2, 3))

@@ -38,6 +38,8 @@ _CERTIFICATES = const(6)
 _SECURITY_ACTIVATE = const(1)
 _KEY_TRANSFER = const(2)
 
+_KEY_CHANGED = const(48)  # event code, see firmware/meter/events.py
+
 # Hidden states, and places in them.
 _KEYS = const(0)
 _COUNTERS = const(1)
@@ -407,6 +409,8 @@ class Handler(Base):
             fill(model.image, at + _RX, 4, 0)
         if context.changed & 1 << _GBEK:
             fill(model.image, at + _RX_BROADCAST, 4, 0)
+        if context.changed and model.event is not None:
+            model.event(_KEY_CHANGED)
         context.changed = 0
         if context.loaded:
             self._make_keys(context)
