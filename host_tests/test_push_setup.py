@@ -626,6 +626,98 @@ def test_no_room_for_an_attempt(m, monkeypatch, name, times, lost):
     assert (m.notifier.done, m.notifier.lost, m.state(V2)) == (1, lost, IDLE)
 
 
+# --- While one is on its way --------------------------------------------------------------------
+
+
+def slowly(m, turns):
+    """What protects a notification takes so many turns, as a signature does."""
+    seal = m.notifier.envelope.seal
+
+    def generator(row, plain):
+        for _ in range(turns):
+            yield
+        return (yield from seal(row, plain))
+
+    m.notifier.envelope.seal = generator
+
+
+def test_another_client_s_is_made_while_one_is_protected(m):
+    """Each goes to its own client."""
+    ready(m)
+    m.put(V2, 9, b"\x0f\x28")
+    slowly(m, 2)
+    m.push(V2)
+    m.second(turns=1)
+    assert m.state(V2) == SENDING
+    m.push(V1)
+    m.second(turns=20)
+    assert [(sent[2], sent[4][0]) for sent in m.paths.sent] == [(40, 0xDB), (16, 0x0F)]
+    assert m.notifier.done == 2
+
+
+def test_another_client_s_is_made_while_one_is_confirmed(m):
+    """It is still that client's confirmation that counts."""
+    ready(m)
+    m.put(V2, 11, enum(2))
+    m.push(V2)
+    m.second()
+    assert m.state(V2) == CONFIRMING
+    m.push(V1)
+    m.second()
+    assert m.talk(16).say(confirmation(m.paths.apdus[0]).hex()) != ""
+    m.second()
+    assert m.state(V2) == CONFIRMING
+    assert m.talk().say(confirmation(m.paths.apdus[0]).hex()) == ""
+    m.second()
+    assert m.notifier.done == 2 and m.state(V2) == IDLE
+
+
+@pytest.mark.parametrize("spoil", NOT_PUSHED + GIVEN_UP_AT_ONCE)
+@pytest.mark.parametrize("state", [SENDING, CONFIRMING])
+def test_spoiled_while_it_is_sent(m, state, spoil):
+    """It goes where it was to go; what is set then is for the next one."""
+    ready(m)
+    if state == CONFIRMING:
+        m.put(V2, 11, enum(2))
+    m.paths.says = [BUSY]
+    m.push(V2)
+    m.second()
+    spoil(m)
+    m.push(V1)
+    m.second()
+    m.paths.says = [GONE]
+    m.second()
+    if state == CONFIRMING:
+        assert m.state(V2) == CONFIRMING
+        m.talk().say(confirmation(m.paths.apdus[0]).hex())
+    m.second(2)
+    assert m.notifier.done == 2 and m.state(V2) == IDLE
+
+
+@pytest.mark.parametrize("spoil", NOT_PUSHED + GIVEN_UP_AT_ONCE)
+def test_spoiled_while_it_is_protected(m, spoil):
+    ready(m)
+    slowly(m, 2)
+    m.push(V2)
+    m.second(turns=1)
+    spoil(m)
+    m.second(turns=5)
+    m.second(40)
+    assert m.state(V2) == IDLE and m.notifier.done + m.notifier.lost == 1
+    assert [sent[:4] for sent in m.paths.sent] == [(TCP, b"127.0.0.1:4059", 1, 1)][
+        : m.notifier.done
+    ]
+
+
+def test_while_a_function_control_has_it_off(m):
+    ready(m)
+    row = m.row(V2)
+    m.model.off = bytearray(m.model.n_rows() + 7 >> 3)
+    m.model.off[row >> 3] = 1 << (row & 7)
+    assert m.push(V2) == m.handler.push(row) == 2 and m.push(V0) == 0
+    assert waiting(m) == [V0]
+
+
 # --- Power ---------------------------------------------------------------------------------------
 
 

@@ -87,14 +87,7 @@ class Envelope:
         """Be that of the client of the Push setup object at row. False: push_protection_parameters
         are wrong; or there are none, and the policy asks for a signature: for whom?"""
         config = terms.client(self.model, row)
-        a = self.client
-        a.configure(config)
-        a.client_sap = config[_CLIENT_SAP]
-        a.server_sap = self.model.devices[config[_DEVICE]][0]
-        # The meter itself asks, and may ask for anything.
-        a.protection = _ALL_KINDS
-        a.conformance = _CONFORMANCE
-        context = self.context = self._context_of(config)
+        context = self._context_of(config)
         kinds = 0 if context is None else context.needs_response
         if terms.has_parameters(self.model, row):
             from cosem.protected import kinds_of
@@ -104,8 +97,23 @@ class Envelope:
                 kinds = -1
         elif kinds & ~_SYMMETRIC:
             kinds = -1
-        a.possible_kinds = max(0, kinds)
+        self.restore(config, context, max(0, kinds))
         return kinds >= 0
+
+    def kept(self):
+        """Whose it is, for restore(): another notification is made while one is on its way."""
+        return self.client.config, self.context, self.client.possible_kinds
+
+    def restore(self, config, context, kinds):
+        a = self.client
+        a.configure(config)
+        a.client_sap = config[_CLIENT_SAP]
+        a.server_sap = self.model.devices[config[_DEVICE]][0]
+        # The meter itself asks, and may ask for anything.
+        a.protection = _ALL_KINDS
+        a.conformance = _CONFORMANCE
+        a.possible_kinds = kinds
+        self.context = context
 
     def _parameters(self, row):
         from cosem.protected import decode

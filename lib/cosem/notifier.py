@@ -152,17 +152,14 @@ class Notifier:
         while True:
             # Nobody asks: what a right wants of the request is there, and what it wants of the
             # answer this has.
-            protection = a.protection
-            kinds = a.response_kinds
-            a.protection = _ALL_KINDS
-            a.response_kinds = 0
+            asked, answered = a.protection, a.response_kinds
+            a.protection, a.response_kinds = _ALL_KINDS, 0
             end = put(a, box.buf, box.open(), box.limit, row, attribute, time)
-            a.protection = protection
-            protection = a.response_kinds
-            a.response_kinds = kinds
+            kinds = a.response_kinds
+            a.protection, a.response_kinds = asked, answered
             if end >= 0:
                 if end:
-                    self.post(a, end, protection)
+                    self.post(a, end, kinds)
                 return
             made_room = box.make_room()
             self.lost += box.lost
@@ -251,6 +248,17 @@ class Notifier:
     def make(self, k):
         """Make a notification of an object, if it still says what goes to whom."""
         row = self._row(k)
+        if self._k < 0:
+            self._make(k, row)
+            return
+        # The one that is on its way stays its client's.
+        kept = self.envelope.kept()
+        try:
+            self._make(k, row)
+        finally:
+            self.envelope.restore(*kept)
+
+    def _make(self, k, row):
         if not terms.is_ready(self.model, row) or not self.envelope.become(row):
             self.lost += 1
             return
@@ -284,12 +292,11 @@ class Notifier:
         try:
             if self._work is None and not self._begin():
                 return
-        except MemoryError:
-            return  # with the next turn
-        try:
             for _ in self._work:
                 return
         except MemoryError:
+            if self._work is None:
+                return  # with the next turn
             # As if the path had broken.
             if self._k >= 0:
                 self._failed(self._k, True)
@@ -334,18 +341,22 @@ class Notifier:
         if not terms.is_ready(self.model, row) or not envelope.become(row):
             self._failed(k, False)
             return
+        # Of now: the object may be set while this goes on.
+        service = terms.service(self.model, row)
+        to = terms.destination(self.model, row)
+        acknowledged = terms.is_acknowledged(self.model, row)
         made = yield from envelope.seal(row, plain)
         if made is None:
             self._failed(k, True)
             return
         buf, pos, end = made
-        code = yield from self._hand_over(row, buf, pos, end)
-        conformance = get_small_u32(terms.client(self.model, row)[_CONFORMANCE], 0)
+        code = yield from self._hand_over(service, to, acknowledged, buf, pos, end)
+        conformance = get_small_u32(envelope.client.config[_CONFORMANCE], 0)
         if code == _NEVER and conformance & _CONFORMANCE_GENERAL_BLOCK_TRANSFER:
             from dlms.gbt_unasked import blocks
 
             for block, start, after in blocks(buf, pos, end, self.paths.room()):
-                code = yield from self._hand_over(row, block, start, after)
+                code = yield from self._hand_over(service, to, False, block, start, after)
                 if code != _GONE:
                     break
         if code != _GONE:
@@ -365,12 +376,12 @@ class Notifier:
         self.done += 1
         self._event(k, _DONE)
 
-    def _hand_over(self, row, buf, pos, end):
+    def _hand_over(self, service, to, acknowledged, buf, pos, end):
         """Generator: give a path the APDU buf[pos:end]; what has become of it."""
         code = self.paths.begin(
-            terms.service(self.model, row),
-            terms.destination(self.model, row),
-            terms.is_acknowledged(self.model, row),
+            service,
+            to,
+            acknowledged,
             self.envelope.client.client_sap,
             self.envelope.client.server_sap,
             buf,
