@@ -24,10 +24,10 @@ to the others in that order. One with bit 2 of credit_configuration takes what h
 and no more, others take all if they have bit 4. What nobody takes makes the whole payment fail.
 """
 
-from cosem import calendar, credit, slots
+from cosem import amounts, slots
 from cosem.collection import Collection
+from cosem.purse import Purse
 from cosem.supply import Supply
-from dlms.axdr import put_u32
 from micropython import const
 
 # Attributes of Account.
@@ -55,30 +55,10 @@ _NEW = const(1)
 _ACTIVE = const(2)
 _NO_CREDIT = const(255)
 
-# Attributes of Credit.
-_CURRENT_CREDIT_AMOUNT = const(2)
-_PRIORITY = const(4)
-_WARNING_THRESHOLD = const(5)
-_LIMIT = const(6)
-_CREDIT_STATUS = const(8)
-_PRESET_CREDIT_AMOUNT = const(9)
-_CREDIT_AVAILABLE_THRESHOLD = const(10)
-_PERIOD = const(11)
-
+_PRIORITY = const(4)  # of Credit
 # credit_status.
-_SELECTED = const(2)
 _IN_USE = const(3)
 _EXHAUSTED = const(4)
-# credit_configuration.
-_CONFIRM = const(0x40)
-_PAY_BACK = const(0x20)
-_RESETTABLE = const(0x10)
-_FROM_TOKENS = const(0x08)
-# Conditions of credit.py.
-_SPENT = const(1)
-_TURN = const(2)
-_NEAR = const(4)
-_ASKS = const(8)
 
 # current_credit_status.
 _IN_CREDIT = const(0x80)
@@ -90,7 +70,7 @@ _OUT_OF_CREDIT = const(0x02)
 # Flags of the ledger.
 _RUNNING = const(1)
 _OUT = const(2)
-_LAST_RESET = const(1)  # in the ledger of a credit
+_DISCONNECTED = const(4)
 
 _CREDIT = b"\x00\x70"
 _LEAST = const(-0x80000000)
@@ -100,10 +80,11 @@ _DAY = const(1440)
 
 class Accounting:
     """
-    row          of the Account
-    touched      configuration or amounts have changed: all is looked at anew
-    credits      rows by priority; places: that of each in credit_reference_list
-    in_use       row of the credit in use, -1: there is none
+    row        of the Account
+    touched    configuration or amounts were changed from outside: all is looked at anew
+    moved      amounts were changed: states and sums are to be settled
+    purses     a Purse a credit, by priority
+    in_use     that of the credit in use, or None
     """
 
     def __init__(self, model, row):
@@ -111,24 +92,30 @@ class Accounting:
         self.row = row
         self.device = slots.device_of(model, row)
         self.touched = True
-        self.credits = []
-        self.places = []
-        self.in_use = -1
-        self.collection = Collection(self)
+        self.moved = False
+        self.purses = []
+        self.in_use = None
+        self._ledger = model.state(row, 0)
+        self._mode = model.slot(row, _MODE_AND_STATUS)
         self._clock = model.handler("clock")
         self._minute = -1
         self._date = bytearray(12)
-        self._ledger = model.state(row, 0)
+        self.collection = Collection(self)
         self.supply = Supply(model, row, self.device)
 
     # --- Time -------------------------------------------------------------------------------
 
     def tick(self):
         image = self.model.image
-        new_minute = self._clock is not None and self._clock.minute != self._minute
+        clock = self._clock
+        new_minute = clock is not None and clock.minute != self._minute
+        flags = image[self._ledger]
+        if not (new_minute or self.touched or flags & (_OUT | _DISCONNECTED)):
+            if not flags & _RUNNING or not self.collection.is_due():
+                return
         if self.touched:
             self._load()
-        if self._clock is not None and (new_minute or self.touched):
+        if clock is not None and (new_minute or self.touched):
             self._at_minute()
         active = self.is_active()
         if active or image[self._ledger] & _RUNNING:
@@ -141,7 +128,7 @@ class Accounting:
             if not active:
                 image[self._ledger] &= ~_RUNNING
                 self.touched = True
-        if self.touched:
+        if self.touched or self.moved:
             self.settle()
             self.touched = False
         if active:
@@ -149,14 +136,12 @@ class Accounting:
 
     def _switch(self, new_minute):
         """The supply follows the credit, in prepayment mode."""
-        model = self.model
-        mode = model.image[model.slot(self.row, _MODE_AND_STATUS) + _MODE_AT]
-        out = mode == _PREPAYMENT and model.image[self._ledger] & _OUT != 0
+        image = self.model.image
+        out = image[self._mode + _MODE_AT] == _PREPAYMENT and image[self._ledger] & _OUT != 0
         self.supply.switch(out, new_minute)
 
     def is_active(self):
-        at = self.model.slot(self.row, _MODE_AND_STATUS)
-        return self.model.image[at + _STATUS_AT] == _ACTIVE
+        return self.model.image[self._mode + _STATUS_AT] == _ACTIVE
 
     def currency_scale(self):
         """Allocates nothing."""
@@ -170,8 +155,8 @@ class Accounting:
         rows = self.rows_of(_CREDIT_REFERENCE_LIST, _CREDIT)
         order = [(slots.octet(model, r, _PRIORITY), k, r) for k, r in enumerate(rows)]
         order.sort()
-        self.credits = [r for _priority, _k, r in order]
-        self.places = [k for _priority, k, _r in order]
+        self.purses = [Purse(model, r, k) for _priority, k, r in order]
+        self.in_use = None
         self.collection.load()
 
     def rows_of(self, attribute, class_id):
@@ -196,13 +181,12 @@ class Accounting:
         return 0 <= minute and (minute, clock.last_second) <= (clock.minute, clock.second)
 
     def _at_minute(self):
-        model = self.model
         clock = self._clock
         # What began between two minutes is seen a minute late; and what is set, at once.
         missed = clock.minute - self._minute
         first = clock.minute if self._minute < 0 or not 0 < missed <= _DAY else self._minute + 1
         self._minute = clock.minute
-        status = model.image[model.slot(self.row, _MODE_AND_STATUS) + _STATUS_AT]
+        status = self.model.image[self._mode + _STATUS_AT]
         if status == _NEW and self.has_come(self.row, _ACCOUNT_ACTIVATION_TIME):
             self._change(_ACTIVATE_ACCOUNT)
         elif status == _ACTIVE and self.has_come(self.row, _ACCOUNT_CLOSURE_TIME):
@@ -210,135 +194,84 @@ class Accounting:
         active = self.is_active()
         self.collection.at_minute(active)
         if active:
-            for row in self.credits:
-                if credit.configuration(model, row) & _RESETTABLE:
-                    at = slots.offset(model, row, _PERIOD) + 1
-                    if not calendar.is_unspecified(slots.source(model, row, _PERIOD), at):
-                        for minute in range(first, clock.minute + 1):
-                            self._begin_anew(row, minute)
+            for purse in self.purses:
+                if purse.begin_anew(clock, first, self._date):
+                    self.touched = True
 
     def _change(self, method):
         """As the methods of the account, at a time that it has been told."""
         model = self.model
-        handler = model.handler("account")
-        handler.change(self.row, method)
+        model.handler("account").change(self.row, method)
         model.edited(self.row, 0)
-
-    def _begin_anew(self, row, minute):
-        """Set the amount of a credit to its preset amount, if this minute is one of its period."""
-        model = self.model
-        date = self._date
-        self._clock.local_of(minute, 0, date, 0)
-        buf = slots.source(model, row, _PERIOD)
-        at = slots.offset(model, row, _PERIOD) + 1
-        for k in (5, 6):
-            if buf[at + k] != 0xFF and buf[at + k] != date[k]:
-                return
-        year = date[0] << 8 | date[1]
-        days = self._clock.dst_day(False, year), self._clock.dst_day(True, year)
-        if not calendar.matches(buf, at, date, 0, *days):
-            return
-        local = minute - self._clock.deviation_at(minute)
-        ledger = model.state(row, 0) + _LAST_RESET
-        last = slots.unsigned32(model.image, ledger) - 1
-        if last >= local and last - local <= _DAY:
-            return
-        put_u32(model.image, ledger, local + 1)
-        model.put_int(row, _CURRENT_CREDIT_AMOUNT, model.get_int(row, _PRESET_CREDIT_AMOUNT))
-        model.edited(row, 0)
-        self.touched = True
 
     # --- Credits ----------------------------------------------------------------------------
 
     def select(self):
         """Bring the states of the credits up to date, and find the one in use."""
-        model = self.model
-        self.in_use = -1
+        self.in_use = None
         ahead = 0
-        for row in self.credits:
-            status = slots.octet(model, row, _CREDIT_STATUS)
-            asks = _ASKS if credit.configuration(model, row) & _CONFIRM else 0
-            threshold = model.get_int(row, _CREDIT_AVAILABLE_THRESHOLD)
-            while True:
-                conditions = asks
-                if model.get_int(row, _CURRENT_CREDIT_AMOUNT) <= model.get_int(row, _LIMIT):
-                    conditions |= _SPENT
-                if self.in_use < 0:
-                    conditions |= _TURN | _NEAR
-                elif ahead <= threshold:
-                    conditions |= _NEAR
-                after = credit.next_status(status, conditions)
-                if after < 0:
-                    break
-                status = after
-                if status == _SELECTED or status == _IN_USE:
-                    credit.give(model, row)
-            model.put_int(row, _CREDIT_STATUS, status)
-            if status == _IN_USE:
-                self.in_use = row
-            if status == _SELECTED or status == _IN_USE:
-                ahead += model.get_int(row, _CURRENT_CREDIT_AMOUNT)
-
-    def owed(self, row):
-        """What has to be paid back of a credit."""
-        model = self.model
-        if not credit.configuration(model, row) & _PAY_BACK or not credit.is_given(model, row):
-            return 0
-        amount = model.get_int(row, _CURRENT_CREDIT_AMOUNT)
-        return max(0, model.get_int(row, _PRESET_CREDIT_AMOUNT) - amount)
+        for purse in self.purses:
+            purse.select(self.in_use is None, ahead)
+            if purse.status() == _IN_USE:
+                self.in_use = purse
+            if purse.counts():
+                ahead += purse.amount()
 
     def settle(self):
         """States and sums; of an account that is not active, sums alone."""
+        self.moved = False
         model = self.model
         image = model.image
-        account = self.row
         active = self.is_active()
         if active:
             self.select()
         else:
-            self.in_use = -1
-        available = to_clear = threshold = 0
-        place = _NO_CREDIT
-        following = -1
-        bits = 0
-        for k, row in enumerate(self.credits):
-            amount = model.get_int(row, _CURRENT_CREDIT_AMOUNT)
-            status = slots.octet(model, row, _CREDIT_STATUS)
-            if (status == _SELECTED or status == _IN_USE) and amount > 0:
+            self.in_use = None
+        used = self.in_use
+        following = None
+        available = to_clear = bits = 0
+        for purse in self.purses:
+            amount = purse.amount()
+            status = purse.status()
+            if amount > 0 and purse.counts():
                 available += amount
-            if credit.configuration(model, row) & _PAY_BACK:
-                to_clear -= self.owed(row)
+            if purse.pays_back:
+                to_clear -= purse.owed()
             elif status == _EXHAUSTED and amount < 0:
                 to_clear += amount
-            if row == self.in_use:
-                place = self.places[k]
-                threshold = model.get_int(row, _WARNING_THRESHOLD)
-                if credit.configuration(model, row) & _CONFIRM:
-                    bits |= _SELECTABLE_IN_USE
-            elif following < 0 and status < _IN_USE:
-                following = row
-        clearance = model.get_int(account, _CLEARANCE_THRESHOLD)
-        flags = image[self._ledger] & ~_OUT
-        if active and (self.in_use < 0 or (image[self._ledger] & _OUT and available < clearance)):
+            if following is None and status < _IN_USE:
+                following = purse
+        clearance = model.get_int(self.row, _CLEARANCE_THRESHOLD)
+        flags = image[self._ledger]
+        if active and (used is None or (flags & _OUT and available < clearance)):
             flags |= _OUT
             bits |= _OUT_OF_CREDIT
             to_clear -= clearance
+        else:
+            flags &= ~_OUT
         image[self._ledger] = flags
         if available > 0:
             bits |= _IN_CREDIT
-        if self.in_use >= 0 and available < threshold:
-            bits |= _LOW_CREDIT
-        low = _LEAST
-        if following >= 0:
-            low = model.get_int(following, _CREDIT_AVAILABLE_THRESHOLD)
-            bits |= _NEXT_ENABLED >> slots.octet(model, following, _CREDIT_STATUS)
-        model.put_int(account, _CURRENT_CREDIT_IN_USE, place)
-        image[model.slot(account, _CURRENT_CREDIT_STATUS) + 2] = bits
-        model.put_int(account, _AVAILABLE_CREDIT, available)
-        model.put_int(account, _AMOUNT_TO_CLEAR, to_clear)
-        model.put_int(account, _AGGREGATED_DEBT, self.collection.debt())
-        model.put_int(account, _LOW_CREDIT_THRESHOLD, threshold)
-        model.put_int(account, _NEXT_CREDIT_AVAILABLE_THRESHOLD, low)
+        if used is not None:
+            if available < used.warning:
+                bits |= _LOW_CREDIT
+            if used.asks:
+                bits |= _SELECTABLE_IN_USE
+        if following is not None:
+            bits |= _NEXT_ENABLED >> following.status()
+        image[model.slot(self.row, _CURRENT_CREDIT_IN_USE) + 1] = (
+            used.place if used else _NO_CREDIT
+        )
+        image[model.slot(self.row, _CURRENT_CREDIT_STATUS) + 2] = bits
+        self._put(_AVAILABLE_CREDIT, available)
+        self._put(_AMOUNT_TO_CLEAR, to_clear)
+        self._put(_AGGREGATED_DEBT, self.collection.debt())
+        self._put(_LOW_CREDIT_THRESHOLD, used.warning if used else 0)
+        self._put(_NEXT_CREDIT_AVAILABLE_THRESHOLD, following.threshold if following else _LEAST)
+
+    def _put(self, attribute, value):
+        value = max(_LEAST, min(_MOST, value))
+        amounts.put(self.model.image, self.model.slot(self.row, attribute) + 1, 4, value)
 
     # --- Payments ---------------------------------------------------------------------------
 
@@ -350,25 +283,21 @@ class Accounting:
         if self.touched:
             self._load()
             self.select()
-        model = self.model
         parts = self._parts(amount)
         if sum(parts) != amount:
             return False
-        for row, part in zip(self.credits, parts):
-            model.put_int(row, _CURRENT_CREDIT_AMOUNT, part + self._amount(row))
+        for purse, part in zip(self.purses, parts):
+            purse.put(purse.amount() + part)
         self.select()
         self.collection.paid(amount)
         self.settle()
         self._switch(True)
         return True
 
-    def _amount(self, row):
-        return self.model.get_int(row, _CURRENT_CREDIT_AMOUNT)
-
     def _parts(self, amount):
         """What of a payment each credit takes."""
         model = self.model
-        parts = [0] * len(self.credits)
+        parts = [0] * len(self.purses)
         rest = amount
         buf = slots.source(model, self.row, _TOKEN_GATEWAY_CONFIGURATION)
         at = slots.offset(model, self.row, _TOKEN_GATEWAY_CONFIGURATION)
@@ -376,22 +305,15 @@ class Accounting:
             # 02 02 09 06 logical_name 11 proportion
             e = at + 2 + 12 * j
             row = model.find(self.device, _CREDIT + bytes(buf[e + 4 : e + 10]), 0)
-            if row in self.credits:
-                part = min(amount * buf[e + 11] // 100, self._room(row, 0), rest)
-                parts[self.credits.index(row)] = part
-                rest -= part
+            for k, purse in enumerate(self.purses):
+                if purse.row == row:
+                    parts[k] = min(amount * buf[e + 11] // 100, purse.room(0), rest)
+                    rest -= parts[k]
         for wanted in (True, False):
             for k in range(len(parts) - 1, -1, -1):
-                row = self.credits[k]
-                if (slots.octet(model, row, _CREDIT_STATUS) >= _IN_USE) is wanted:
-                    part = min(rest, self._room(row, parts[k]))
+                purse = self.purses[k]
+                if (purse.status() >= _IN_USE) is wanted:
+                    part = min(rest, purse.room(parts[k]))
                     parts[k] += part
                     rest -= part
         return parts
-
-    def _room(self, row, part):
-        """How much of a payment a credit takes, when it has had a part of it."""
-        bits = credit.configuration(self.model, row)
-        if bits & _PAY_BACK:
-            return max(0, self.owed(row) - part)
-        return _MOST - max(0, self._amount(row)) - part if bits & _FROM_TOKENS else 0

@@ -36,15 +36,9 @@ def is_less(a, apos, b, bpos):
 
 def get(buf, pos, n):
     """A signed number of n octets."""
-    value = buf[pos] - 0x100 if buf[pos] & 0x80 else buf[pos]
-    for i in range(pos + 1, pos + n):
-        value = value << 8 | buf[i]
-    return value
+    value = int.from_bytes(buf[pos : pos + n], "big")
+    return value - (1 << 8 * n) if buf[pos] & 0x80 else value
 
 
 def put(buf, pos, n, value):
-    i = pos + n - 1
-    while i >= pos:
-        buf[i] = value & 0xFF
-        value >>= 8
-        i -= 1
+    buf[pos : pos + n] = (value & (1 << 8 * n) - 1).to_bytes(n, "big")

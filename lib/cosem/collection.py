@@ -38,8 +38,6 @@ _MAX_PROVISION = const(18)
 _MAX_PROVISION_PERIOD = const(19)
 
 # Attributes of Credit, Charge, Register activation.
-_CURRENT_CREDIT_AMOUNT = const(2)
-_LIMIT = const(6)
 _TOTAL_AMOUNT_PAID = const(2)
 _CHARGE_TYPE = const(3)
 _PRIORITY = const(4)
@@ -91,8 +89,8 @@ class Due:
 
     row, kind (charge_type), period, ends (it has no continuous collection), ledger (its place in
     the image), scale (exponent of what a unit costs; below -12: it cannot be); of the commodity at
-    (where its n octets are in the image, 0: it has none) and signed. minute: of the last look at
-    the period; waits: something is due."""
+    (where its n octets are in the image, 0: it has none), seen (in the ledger) and signed. minute:
+    of the last look at the period; table: its charge_table; waits: something is due."""
 
 
 class Collection:
@@ -102,12 +100,15 @@ class Collection:
         self.accounting = accounting
         self.model = accounting.model
         self.charges = []
+        self._metered = []  # those that have a commodity
+        self._hurries = False  # one of them has to be looked at each second
         self._pairs = {}  # (credit, charge) -> collection_configuration
         self._clock = self.model.handler("clock")
         self._shifts = -1
         device = accounting.device
         masks = [r for r in self.model.rows(6) if slots.device_of(self.model, r) == device]
-        self._activation = masks[0] if masks else -1
+        # Where the image has the active_mask.
+        self._mask = self.model.slot(masks[0], _ACTIVE_MASK) if masks else -1
 
     def load(self):
         """Read the configuration."""
@@ -117,6 +118,8 @@ class Collection:
         order = [(slots.octet(model, r, _PRIORITY), k, r) for k, r in enumerate(rows)]
         order.sort()
         self.charges = [self._due(r) for _priority, _k, r in order]
+        self._metered = [c for c in self.charges if c.at]
+        self._hurries = True
         self._pairs = {}
         buf = slots.source(model, account.row, _CREDIT_CHARGE_CONFIGURATION)
         at = slots.offset(model, account.row, _CREDIT_CHARGE_CONFIGURATION)
@@ -139,6 +142,7 @@ class Collection:
         c.waits = True
         image = model.image
         pos = model.slot(row, _UNIT_CHARGE_ACTIVE)
+        c.table = pos + _TABLE_AT
         device = self.accounting.device
         c.scale = charge.scale(model, device, self.accounting.currency_scale(), image, pos)
         c.at = c.n = 0
@@ -149,7 +153,18 @@ class Collection:
                 c.at = model.slot(target, index) + 1
                 c.n = model.value_len(target, index) - 1
                 c.signed = _SIGNED.find(bytes((image[c.at - 1],))) >= 0
+                c.seen = c.ledger + _SEEN_END - c.n
         return c
+
+    def is_due(self):
+        """Between two minutes: has tick() anything to do?"""
+        if self._hurries or (self._clock is not None and self._clock.shifts != self._shifts):
+            return True
+        image = self.model.image
+        for c in self._metered:
+            if compare(image, c.seen, image, c.at, c.n):
+                return True
+        return False
 
     def begin(self):
         """The account has become active: what was before is nobody's."""
@@ -185,6 +200,7 @@ class Collection:
             self._shifts = clock.shifts
             for c in self.charges:
                 c.minute = -1
+        self._hurries = False
         for c in self.charges:
             begun = 0
             if c.period and not last and clock is not None:
@@ -196,8 +212,11 @@ class Collection:
             elif c.kind == _TIME and begun:
                 self._grow(c, begun * self._price(c), c.scale)
             self._asked(c)
-            if c.waits and (c.kind != _CONSUMPTION or not c.period or begun or last):
+            at_once = c.kind != _CONSUMPTION or not c.period
+            if c.waits and (at_once or begun or last):
                 self._collect(c)
+            if c.period % _MINUTE_S or (c.waits and at_once):
+                self._hurries = True
 
     def _begun(self, c, set_forward):
         """How many periods have begun since the last look."""
@@ -220,7 +239,7 @@ class Collection:
         image = self.model.image
         if not c.at:
             return
-        seen = c.ledger + _SEEN_END - c.n
+        seen = c.seen
         known = image[c.ledger + _FLAGS] & _KNOWN
         if known and compare(image, seen, image, c.at, c.n) == 0:
             return
@@ -247,16 +266,13 @@ class Collection:
 
     def _price(self, c):
         """charge_per_unit in force."""
-        model = self.model
-        table = model.slot(c.row, _UNIT_CHARGE_ACTIVE) + _TABLE_AT
+        image = self.model.image
         e = -1
-        if self._activation >= 0:
-            mask = slots.source(model, self._activation, _ACTIVE_MASK)
-            at = slots.offset(model, self._activation, _ACTIVE_MASK)
-            e = charge.find_entry(model.image, table, mask, at + 1)
+        if self._mask >= 0:
+            e = charge.find_entry(image, c.table, image, self._mask + 1)
         if e < 0:
-            e = charge.find_entry(model.image, table, _NO_INDEX, 0)
-        return charge.charge_per_unit(model.image, e) if e >= 0 else 0
+            e = charge.find_entry(image, c.table, _NO_INDEX, 0)
+        return charge.charge_per_unit(image, e) if e >= 0 else 0
 
     def _grow(self, c, value, scale):
         """value * 10**scale becomes due, but no more than what remains of a charge that ends."""
@@ -313,44 +329,33 @@ class Collection:
     # --- What is collected ------------------------------------------------------------------
 
     def _payer(self, c):
-        """Row of the credit that a charge is collected from now; -1: it waits."""
+        """The Purse that a charge is collected from now, None: it waits."""
         account = self.accounting
-        pairs = self._pairs
-        if account.in_use >= 0:
-            if not pairs:
-                return account.in_use
-            bits = pairs.get((account.in_use, c.row), -1)
-            if bits < 0 or not (bits & _WHEN_DISCONNECTED or account.supply.is_connected()):
-                return -1
-            return account.in_use
-        for row in account.credits:
-            if not pairs:
-                return row
-            bits = pairs.get((row, c.row), -1)
+        for purse in account.purses if account.in_use is None else (account.in_use,):
+            bits = self._pairs.get((purse.row, c.row), -1) if self._pairs else _WHEN_DISCONNECTED
             if bits >= 0 and (bits & _WHEN_DISCONNECTED or account.supply.is_connected()):
-                return row
-        return -1
+                return purse
+        return None
 
     def _collect(self, c):
         """Take what is due from a credit."""
         model = self.model
         image = model.image
         due = amounts.get(image, c.ledger + _DUE, 8)
-        if c.ends:
-            # It may have got less meanwhile.
-            due = min(due, model.get_int(c.row, _TOTAL_AMOUNT_REMAINING))
-        payer = self._payer(c) if due else -1
+        remaining = model.get_int(c.row, _TOTAL_AMOUNT_REMAINING)
+        if c.ends and due > remaining:
+            due = remaining  # which has got less meanwhile
+        purse = self._payer(c) if due else None
         part = 0
-        if payer >= 0:
-            amount = model.get_int(payer, _CURRENT_CREDIT_AMOUNT)
+        if purse is not None:
+            amount = purse.amount()
             part = max(amount - _MOST, min(amount - _LEAST, due))
         amounts.put(image, c.ledger + _DUE, 8, due - part)
         c.waits = due != part
         if not part:
             return
-        model.put_int(payer, _CURRENT_CREDIT_AMOUNT, amount - part)
+        purse.put(amount - part)
         if c.ends:
-            remaining = model.get_int(c.row, _TOTAL_AMOUNT_REMAINING)
             model.put_int(c.row, _TOTAL_AMOUNT_REMAINING, remaining - part)
         paid = model.get_int(c.row, _TOTAL_AMOUNT_PAID)
         model.put_int(c.row, _TOTAL_AMOUNT_PAID, paid + part)
@@ -358,8 +363,8 @@ class Collection:
         if self._clock is not None:
             at = model.slot(c.row, _LAST_COLLECTION_TIME) + 1
             copy(image, at, self._clock.local, 0, 12)
-        self.accounting.touched = True
-        if amount - part <= model.get_int(payer, _LIMIT):
+        self.accounting.moved = True
+        if amount - part <= purse.limit:
             self.accounting.select()
 
     def debt(self):

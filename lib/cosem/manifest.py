@@ -58,6 +58,7 @@ package(
         "profile_range.py",
         "profile_selection.py",
         "protected.py",
+        "purse.py",
         "push_list.py",
         "push_setup.py",
         "push_terms.py",

@@ -76,6 +76,7 @@ class Handler(handler.Handler):
     def __init__(self, model):
         handler.Handler.__init__(self, model)
         self.rows = []
+        self._busy = True  # a token waits, or its result
 
     def start(self, row):
         self.rows.append(row)
@@ -105,9 +106,13 @@ class Handler(handler.Handler):
         image[model.slot(row, _TOKEN_DELIVERY_METHOD) + 1] = delivery_method
         image[model.slot(row, _TOKEN_STATUS) + _STATUS_AT] = _RECEIVED
         image[ledger + _WAITS] = 1
+        self._busy = True
         return _SUCCESS
 
     def tick(self, now):
+        if not self._busy:
+            return
+        self._busy = False
         image = self.model.image
         for row in self.rows:
             ledger = self.model.state(row, 0)
@@ -116,7 +121,10 @@ class Handler(handler.Handler):
                 image[at] = image[ledger + _RESULT] - 1
                 image[ledger + _RESULT] = 0
                 self.model.edited(row, 0)
-            elif image[ledger + _WAITS] and self.model.tokens is not None:
+            elif image[ledger + _WAITS]:
+                self._busy = True
+                if self.model.tokens is None:
+                    continue
                 image[ledger + _RESULT] = self._process(row) + 1
                 image[ledger + _WAITS] = 0
                 self.model.edited(row, 0)

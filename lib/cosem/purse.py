@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""A credit in the hands of its account: its configuration as numbers, read once for as long as it
+stays the same, and what becomes of its amount. In ticks; it may allocate."""
+
+from cosem import amounts, calendar, credit, slots
+from dlms.axdr import put_u32
+from micropython import const
+
+# Attributes of Credit.
+_CURRENT_CREDIT_AMOUNT = const(2)
+_WARNING_THRESHOLD = const(5)
+_LIMIT = const(6)
+_CREDIT_STATUS = const(8)
+_PRESET_CREDIT_AMOUNT = const(9)
+_CREDIT_AVAILABLE_THRESHOLD = const(10)
+_PERIOD = const(11)
+
+# credit_status.
+_SELECTED = const(2)
+_IN_USE = const(3)
+# credit_configuration.
+_CONFIRM = const(0x40)
+_PAY_BACK = const(0x20)
+_RESETTABLE = const(0x10)
+_FROM_TOKENS = const(0x08)
+# Conditions of credit.py.
+_SPENT = const(1)
+_TURN = const(2)
+_NEAR = const(4)
+_ASKS = const(8)
+
+_LAST_RESET = const(1)  # in the ledger
+_MOST = const(0x7FFFFFFF)
+_DAY = const(1440)
+
+
+class Purse:
+    """row; place in credit_reference_list, from 0; limit, warning, threshold (the credit available
+    one), preset; asks: it has to be confirmed; pays_back: its preset amount has to be."""
+
+    def __init__(self, model, row, place):
+        self.model = model
+        self.row = row
+        self.place = place
+        self.limit = model.get_int(row, _LIMIT)
+        self.warning = model.get_int(row, _WARNING_THRESHOLD)
+        self.threshold = model.get_int(row, _CREDIT_AVAILABLE_THRESHOLD)
+        self.preset = model.get_int(row, _PRESET_CREDIT_AMOUNT)
+        bits = credit.configuration(model, row)
+        self.asks = bits & _CONFIRM != 0
+        self.pays_back = bits & _PAY_BACK != 0
+        self._takes = bits & _FROM_TOKENS != 0
+        at = slots.offset(model, row, _PERIOD) + 1
+        self._begins = bits & _RESETTABLE and not calendar.is_unspecified(
+            slots.source(model, row, _PERIOD), at
+        )
+        self._amount = model.slot(row, _CURRENT_CREDIT_AMOUNT) + 1
+        self._status = model.slot(row, _CREDIT_STATUS) + 1
+
+    def amount(self):
+        return amounts.get(self.model.image, self._amount, 4)
+
+    def put(self, amount):
+        amounts.put(self.model.image, self._amount, 4, amount)
+
+    def status(self):
+        return self.model.image[self._status]
+
+    def counts(self):
+        """Is it selected or in use?"""
+        status = self.model.image[self._status]
+        return status == _SELECTED or status == _IN_USE
+
+    def select(self, turn, ahead):
+        """Bring its status up to date. turn: no credit before it is in use; ahead: the amounts of
+        those before it that are selected or in use."""
+        image = self.model.image
+        while True:
+            conditions = _ASKS if self.asks else 0
+            if self.amount() <= self.limit:
+                conditions |= _SPENT
+            if turn:
+                conditions |= _TURN | _NEAR
+            elif ahead <= self.threshold:
+                conditions |= _NEAR
+            status = credit.next_status(image[self._status], conditions)
+            if status < 0:
+                return
+            image[self._status] = status
+            if status == _SELECTED or status == _IN_USE:
+                credit.give(self.model, self.row)
+
+    def owed(self):
+        """What has to be paid back."""
+        if not self.pays_back or not credit.is_given(self.model, self.row):
+            return 0
+        return max(0, self.preset - self.amount())
+
+    def room(self, part):
+        """How much of a payment it takes, when it has had a part of it."""
+        if self.pays_back:
+            return max(0, self.owed() - part)
+        return _MOST - max(0, self.amount()) - part if self._takes else 0
+
+    def begin_anew(self, clock, first, date):
+        """Make the amount the preset one, if a minute from the first one until now is one of its
+        period; True: it was. date: room for a date-time."""
+        if not self._begins:
+            return False
+        for minute in range(first, clock.minute + 1):
+            if self._is_due(clock, minute, date):
+                self.put(self.preset)
+                self.model.edited(self.row, 0)
+                return True
+        return False
+
+    def _is_due(self, clock, minute, date):
+        model = self.model
+        clock.local_of(minute, 0, date, 0)
+        buf = slots.source(model, self.row, _PERIOD)
+        at = slots.offset(model, self.row, _PERIOD) + 1
+        for k in (5, 6):
+            if buf[at + k] != 0xFF and buf[at + k] != date[k]:
+                return False
+        year = date[0] << 8 | date[1]
+        days = clock.dst_day(False, year), clock.dst_day(True, year)
+        if not calendar.matches(buf, at, date, 0, *days):
+            return False
+        local = minute - clock.deviation_at(minute)
+        ledger = model.state(self.row, 0) + _LAST_RESET
+        last = slots.unsigned32(model.image, ledger) - 1
+        if last >= local and last - local <= _DAY:
+            return False
+        put_u32(model.image, ledger, local + 1)
+        return True
