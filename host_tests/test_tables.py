@@ -642,6 +642,11 @@ BAD_LINES = [
     ('{class = 22, obis = "0.0.15.0.1", executed_script = "0.0.10.0.1/1"},',
      "executed_script names object 9 0.0.10.0.1.255; expected"),
     ('{class = 6, obis = "0.0.14.0.0", mask_list = [["A", [1]]]},', "mask b'A' has [1]; expected"),
+    ('{class = 111, obis = "0.0.19.0.0", credit_reference_list = ["0.0.19.10.0"]},',
+     "credit_reference_list names object 112 0.0.19.10.0.255; expected"),
+    ('{class = 111, obis = "0.0.19.0.0", charge_reference_list = ["0.0.19.20.0"]},',
+     "charge_reference_list names object 113 0.0.19.20.0.255; expected"),
+    ('{class = 3, obis = "1.0.1.8.0", source = "token.demo"},', "expected Token gateway"),
 ]  # fmt: skip
 
 

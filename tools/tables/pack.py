@@ -175,6 +175,11 @@ class Packer:
                 message = "port_reference names %s; expected an object of device %s, or zeros"
                 path = o.origin.get("port_reference", o.path)
                 raise self.error(path, message % (obis(name), o.device.name))
+        elif version.class_id == 111:
+            for k, class_id in ((9, 112), (10, 113)):
+                what = version.attributes[k].name
+                for name in o.cells[k].value:
+                    self.target(o, (class_id, name), o.origin.get(what, o.path), what)
         elif version.class_id == 6:
             for value in o.cells[2].value:
                 self.target(
