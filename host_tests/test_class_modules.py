@@ -59,7 +59,7 @@ from fakes import (
 )
 
 ROOT = Path(fakes.ROOT)
-HEAP = ("-X", "heapsize=256k")
+HEAP = ("-X", "heapsize=512k")
 NOTHING = b"\x0f\x00"
 P = test_profile_generic
 

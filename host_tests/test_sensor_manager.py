@@ -88,8 +88,10 @@ def test_another_value_can_be_processed(meter):
     assert meter.set(*SENSOR, PROCESSED, value(1, "0.0.96.50.1", 2)) == 0
     assert meter.power(0, 9000) == [[], []]  # the threshold is of another type still
     assert meter.set(*SENSOR, THRESHOLDS, array(i16(-1))) == 0
-    row = meter.row(1, "0.0.96.50.1")
-    assert meter._come(row, 2, (-1, 0, -1)) == [[], [3], [4]]
+    for number, marks in ((-1, []), (0, [3]), (-1, [4])):
+        assert meter.set(1, "0.0.96.50.1", 2, i16(number)) == 0
+        meter.run(1)
+        assert [m for _, m in meter.said()] == marks
 
 
 def test_reset(meter):

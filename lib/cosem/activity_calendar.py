@@ -67,29 +67,30 @@ class Handler(timetable.Timetable):
 
     # --- Time -------------------------------------------------------------------------------
 
-    def look(self, row, how, since, since_s, now, now_s):
+    def look(self, row, table, how, since, since_s, now, now_s):
         if self._activate_in_time(row):
             how = _ANEW
-        table = special_days.table_of(self.model, row)
         day = now // _DAY
         now_s += now % _DAY * 60
-        again = self._next(row, table, day, now_s)
+        at = self._day_profile(row, table, day, now_s)
+        again = self._next(row, at, day, now_s)
         for d in range(day, day - _MAX_DAYS, -1):
             after = -1
-            if how != _ANEW and d <= since // _DAY:
-                after = since % _DAY * 60 + since_s if d == since // _DAY else _DAY_S
-            if self._execute_last(row, table, d, now_s, after):
+            if how != _ANEW:
+                if d < since // _DAY:
+                    break
+                if d == since // _DAY:
+                    after = since % _DAY * 60 + since_s
+            if at >= 0 and self._execute_last(row, at, now_s, after):
                 break
             now_s = _DAY_S - 1
+            at = self._day_profile(row, table, d - 1, now_s)
         return again
 
-    def _execute_last(self, row, table, day, limit, after):
-        """Execute the last action of this day up to second `limit`, if it lies behind second
-        `after`; False: the day has none."""
+    def _execute_last(self, row, at, limit, after):
+        """Execute the last action of the day profile at `at` up to second `limit`, if it lies
+        behind second `after`; False: there is none."""
         model = self.model
-        at = self._day_profile(row, table, day, limit)
-        if at < 0:
-            return False
         buf = slots.source(model, row, _DAY_PROFILE_TABLE)
         n = buf[at + _ACTIONS_AT + 1]
         first = at + _ACTIONS_AT + 2
@@ -110,11 +111,11 @@ class Handler(timetable.Timetable):
         model.edited(row, 0)
         return True
 
-    def _next(self, row, table, day, second):
-        """The next second of this day at which something can begin; 86400: nothing does."""
+    def _next(self, row, at, day, second):
+        """The next second of this day, whose day profile is at `at`, at which something can
+        begin; 86400: nothing does."""
         model = self.model
         due = _DAY_S
-        at = self._day_profile(row, table, day, second)
         if at >= 0:
             buf = slots.source(model, row, _DAY_PROFILE_TABLE)
             n = buf[at + _ACTIONS_AT + 1]
@@ -126,10 +127,11 @@ class Handler(timetable.Timetable):
         buf = slots.source(model, row, _SEASON_PROFILE)
         at = slots.offset(model, row, _SEASON_PROFILE)
         end = at + model.value_len(row, _SEASON_PROFILE)
+        year = calendar.year_of(day)
         at += 2
         while at < end:
             start = _after(buf, at + _NAME_AT) + 2
-            if self._season_day(buf, start, calendar.year_of(day)) == day:
+            if self._season_day(buf, start, year) == day:
                 s = _second(buf, start + 5)
                 if second < s < due:
                     due = s
@@ -213,7 +215,7 @@ class Handler(timetable.Timetable):
         """Activate the passive calendar if its time has come, else see to it that it does."""
         model = self.model
         done = model.state(row, 0) + _DONE_AT
-        if model.image[done]:
+        if model.image[done] or model.is_off(row):
             return False
         buf = slots.source(model, row, _ACTIVATE_TIME)
         clock = self.clock

@@ -74,6 +74,7 @@ class Handler(handler.Handler):
     deviation    of local now, minutes
     flags        status bits other than daylight saving
     shifts       counts the jumps (30 bits, wraps): a module that counts periods compares it
+    old_minute, old_second   the time when the clock was last set in service
     """
 
     def __init__(self, model):
@@ -90,7 +91,7 @@ class Handler(handler.Handler):
         self.shifts = 0
         self.on_shift = None
         self._shifted = False
-        self._old_minute = 0
+        self.old_minute = 0
         self.old_second = 0
         # The preset of adjust_to_preset_time; not kept over a power failure.
         self._preset = self._from = self._to = _NEVER
@@ -147,7 +148,7 @@ class Handler(handler.Handler):
         """Set the clock in service: the time is good again, and the program hears of it."""
         if not self._shifted:
             self._shifted = True
-            self._old_minute = self.minute
+            self.old_minute = self.minute
             self.old_second = self.second
         self.flags &= ~(_INVALID | _DOUBTFUL)
         self.set_utc(minute, second)
@@ -162,7 +163,7 @@ class Handler(handler.Handler):
         if self._shifted:
             self._shifted = False
             if self.on_shift is not None:
-                self.on_shift(self._old_minute, self.minute)
+                self.on_shift(self.old_minute, self.minute)
 
     def in_dst(self, minute):
         """Is daylight saving active at this minute (UTC)?"""

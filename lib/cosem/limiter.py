@@ -20,7 +20,7 @@ threshold_active, a value that is not there, an activation time that is not comp
 
 from cosem import calendar, handler, script_table, slots, thresholds
 from dlms.axdr import get_u16
-from dlms.prim import compare, copy
+from dlms.prim import copy
 from micropython import const
 
 _MONITORED_VALUE = const(2)
@@ -58,11 +58,26 @@ class Limit:
     def __init__(self, model, row):
         self.row = row
         self.value = thresholds.Monitored(model, row, _MONITORED_VALUE)
-        self.elapsed = -1  # seconds on the other side; -1: on that of the last action
+        # Seconds on the other side, up to a time of the clock; -1: on that of the last action.
+        self.elapsed = -1
+        self._shifts = self._minute = self._second = 0
         self.is_new = True  # attributes were set
+        self.is_emergency = False
         # The emergency profile, UTC; start -1: it is not to be.
         self.start = -1
         self.end = self.start_s = self.end_s = 0
+
+    def pass_time(self, clock):
+        """Count the seconds since the last tick; one, if the clock was set."""
+        if self.elapsed < 0:
+            self.elapsed = 0
+        elif clock.shifts != self._shifts:
+            self.elapsed += 1
+        else:
+            self.elapsed += (clock.minute - self._minute) * 60 + clock.second - self._second
+        self._shifts = clock.shifts
+        self._minute = clock.minute
+        self._second = clock.second
 
 
 class Handler(handler.Handler):
@@ -73,8 +88,6 @@ class Handler(handler.Handler):
         self._limits = []
         self.clock = None
         self.on_executed = None
-        self._shifts = -1
-        self._minute = self._second = 0
 
     def start(self, row):
         self._limits.append(Limit(self.model, row))
@@ -84,43 +97,59 @@ class Handler(handler.Handler):
     # --- Time -------------------------------------------------------------------------------
 
     def tick(self, now):
-        clock = self.clock
-        if clock is None:
-            return
-        passed = 1
-        if clock.shifts == self._shifts:
-            passed = (clock.minute - self._minute) * 60 + clock.second - self._second
-        self._shifts = clock.shifts
-        self._minute = clock.minute
-        self._second = clock.second
+        # As short as can be: MicroPython takes heap for the frame of a longer function.
         for limit in self._limits:
-            self._look(limit, passed)
+            if limit.value.is_new() or limit.elapsed >= 0 or limit.is_new or limit.start >= 0:
+                self._look(limit)
 
-    def _look(self, limit, passed):
+    def _look(self, limit):
+        if self.clock is None or self.model.is_off(limit.row):
+            limit.is_new = True  # for when it is on
+            limit.elapsed = -1
+            return
+        if limit.is_new or limit.start >= 0:
+            self._choose(limit)
+        limit.is_new = False
+        if limit.value.is_there():
+            self._compare(limit)
+
+    def _choose(self, limit):
+        """Make one of the two thresholds the active one."""
         model = self.model
         row = limit.row
         if limit.is_new:
-            limit.is_new = False
             self._load(limit)
-            self._choose(row, self._is_emergency(limit))
-        elif self._is_emergency(limit) != (slots.octet(model, row, _EMERGENCY_ACTIVE) != 0):
-            self._choose(row, self._is_emergency(limit))
-        value = limit.value
-        if not value.is_there():
+        emergency = self._is_emergency(limit)
+        if emergency == limit.is_emergency and not limit.is_new:
             return
-        buf = slots.source(model, value.row, value.index)
-        at = slots.offset(model, value.row, value.index)
-        against = slots.source(model, row, _THRESHOLD_ACTIVE)
-        pos = slots.offset(model, row, _THRESHOLD_ACTIVE)
+        limit.is_new = True
+        limit.is_emergency = emergency
+        image = model.image
+        image[model.slot(row, _EMERGENCY_ACTIVE) + 1] = 1 if emergency else 0
+        attribute = _THRESHOLD_EMERGENCY if emergency else _THRESHOLD_NORMAL
+        at = model.slot(row, _THRESHOLD_ACTIVE)
+        n = model.value_len(row, attribute)
+        if n <= model.capacity(row, _THRESHOLD_ACTIVE):
+            buf = slots.source(model, row, attribute)
+            copy(image, at, buf, slots.offset(model, row, attribute), n)
+            slots.set_len(image, at, n)
+        model.edited(row, 0)
+
+    def _compare(self, limit):
+        """Has the value been on the other side of the threshold for long enough?"""
+        model = self.model
+        row = limit.row
+        value = limit.value
+        against = model.slot(row, _THRESHOLD_ACTIVE)
         state = model.state(row, 0)
-        above = buf[at] == against[pos] and thresholds.is_above(buf, at, against, pos)
-        if above == (model.image[state] != 0) or buf[at] != against[pos]:
+        is_number = value.buf[value.pos] == model.image[against]
+        above = is_number and thresholds.is_above(value.buf, value.pos, model.image, against)
+        if above == (model.image[state] != 0) or not is_number:
             limit.elapsed = -1
             return
-        limit.elapsed = 0 if limit.elapsed < 0 else limit.elapsed + passed
-        if limit.elapsed >= slots.double_long_unsigned(
-            model, row, _MIN_OVER if above else _MIN_UNDER
-        ):
+        limit.pass_time(self.clock)
+        duration = _MIN_OVER if above else _MIN_UNDER
+        if limit.elapsed >= slots.double_long_unsigned(model, row, duration):
             limit.elapsed = -1
             model.image[state] = 1 if above else 0
             self._act(row, above)
@@ -160,31 +189,13 @@ class Handler(handler.Handler):
         return False
 
     def _is_emergency(self, limit):
-        minute = self._minute
+        clock = self.clock
+        minute = clock.minute
         if limit.start < 0 or minute < limit.start or minute > limit.end:
             return False
-        if minute == limit.start and self._second < limit.start_s:
+        if minute == limit.start and clock.second < limit.start_s:
             return False
-        return minute < limit.end or self._second < limit.end_s
-
-    def _choose(self, row, emergency):
-        """Make one of the two thresholds the active one."""
-        model = self.model
-        image = model.image
-        at = model.slot(row, _EMERGENCY_ACTIVE)
-        if at >= 0:
-            image[at + 1] = 1 if emergency else 0
-        attribute = _THRESHOLD_EMERGENCY if emergency else _THRESHOLD_NORMAL
-        at = model.slot(row, _THRESHOLD_ACTIVE)
-        n = model.value_len(row, attribute)
-        buf = slots.source(model, row, attribute)
-        pos = slots.offset(model, row, attribute)
-        if at < 0 or n > model.capacity(row, _THRESHOLD_ACTIVE):
-            return
-        if n != model.value_len(row, _THRESHOLD_ACTIVE) or compare(image, at, buf, pos, n):
-            copy(image, at, buf, pos, n)
-            slots.set_len(image, at, n)
-            model.edited(row, 0)
+        return minute < limit.end or clock.second < limit.end_s
 
     # --- Attributes -------------------------------------------------------------------------
 
@@ -216,7 +227,7 @@ class Handler(handler.Handler):
     def changed(self, row, attribute):
         model = self.model
         limit = self._of(row)
-        limit.value.row = -2
+        limit.value.renew()
         limit.elapsed = -1
         limit.is_new = True
         if attribute == _THRESHOLD_NORMAL or attribute == _THRESHOLD_EMERGENCY:

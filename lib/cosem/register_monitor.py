@@ -34,9 +34,8 @@ class Handler(handler.Handler):
 
     def tick(self, now):
         for k in range(len(self._values)):
-            value = self._values[k]
-            if not self.model.is_off(value.owner) and value.is_there():
-                self._thresholds[k].hold(value.row, value.index, self.on_executed)
+            if not self.model.is_off(self._values[k].owner):
+                self._thresholds[k].look(self._values[k], self.on_executed)
 
     def check(self, row, attribute, buf, pos, end):
         if attribute == _MONITORED_VALUE:
@@ -48,7 +47,7 @@ class Handler(handler.Handler):
 
     def changed(self, row, attribute):
         k = self._place(row)
-        self._values[k].row = -2
+        self._values[k].renew()
         self._thresholds[k].states = b""
 
     def _place(self, row):

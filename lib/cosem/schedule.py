@@ -61,14 +61,14 @@ class Handler(timetable.Timetable):
 
     # --- Time -------------------------------------------------------------------------------
 
-    def look(self, row, how, since, since_s, now, now_s):
+    def look(self, row, table, how, since, since_s, now, now_s):
         model = self.model
         first = since // _DAY
         since_s += since % _DAY * 60
         day = now // _DAY
         now_s += now % _DAY * 60
-        again = self._next(row, day, now_s)
-        for _second, _index, at in self._missed(row, how, first, since_s, day, now_s):
+        again = self._next(row, table, day, now_s)
+        for _second, _index, at in self._missed(row, table, how, first, since_s, day, now_s):
             buf = slots.source(model, row, _ENTRIES)
             self.execute(row, script_table, buf, at + _SCRIPT_AT - 2)
             model.edited(row, 0)
@@ -76,14 +76,13 @@ class Handler(timetable.Timetable):
                 break  # the script has set this object
         return again
 
-    def _missed(self, row, how, first, since_s, day, now_s):
+    def _missed(self, row, table, how, first, since_s, day, now_s):
         """What lies after a second of day `first`, up to one of `day`: (second, index, position)
         of entries, in their order."""
         model = self.model
         buf = slots.source(model, row, _ENTRIES)
         start = slots.offset(model, row, _ENTRIES)
         end = start + model.value_len(row, _ENTRIES)
-        table = special_days.table_of(model, row)
         n = buf[start + 1]
         found = []
         seen = bytearray(n)
@@ -110,13 +109,13 @@ class Handler(timetable.Timetable):
         found.sort()
         return [one for k, one in enumerate(found) if not _is_there(buf, found[:k], one)]
 
-    def _next(self, row, day, second):
+    def _next(self, row, table, day, second):
         """The next second of this day at which an entry is due; 86400: there is none."""
         model = self.model
         buf = slots.source(model, row, _ENTRIES)
         at = slots.offset(model, row, _ENTRIES)
         end = at + model.value_len(row, _ENTRIES)
-        self._begin_day(special_days.table_of(model, row), day)
+        self._begin_day(table, day)
         due = _DAY_S
         at += 2
         while at < end:

@@ -11,7 +11,7 @@ none; nothing has crossed a threshold then. Requests allocate nothing.
 """
 
 from cosem import handler, slots, thresholds
-from dlms.prim import compare, copy
+from dlms.prim import copy
 from micropython import const
 
 _RAW_VALUE = const(7)
@@ -29,13 +29,11 @@ _SUCCESS = const(0)
 _OBJECT_UNDEFINED = const(4)
 _OTHER_REASON = const(250)
 
-_NUMBER_LEN = const(9)  # with its tag, at most
-
 
 class Sensor:
     def __init__(self, model, row):
         self.row = row
-        self.last = bytearray(_NUMBER_LEN)  # raw_value at the last tick
+        self.raw_value = thresholds.Monitored(model, row, _RAW_VALUE, True)
         self.raw = thresholds.Thresholds(model, row, _RAW_VALUE_THRESHOLDS, _RAW_VALUE_ACTIONS)
         self.value = thresholds.Monitored(model, row, _PROCESSED_VALUE)
         self.processed = thresholds.Thresholds(
@@ -54,32 +52,29 @@ class Handler(handler.Handler):
 
     def start(self, row):
         sensor = Sensor(self.model, row)
-        self._is_another(sensor)
+        sensor.raw_value.is_new()  # but not what was saved
         self._sensors.append(sensor)
         if self.clock is None:
             self.clock = self.model.handler("clock")
 
     def tick(self, now):
         for sensor in self._sensors:
-            if self._is_another(sensor):
-                at = self.model.slot(sensor.row, _CAPTURE_TIME)
-                if at >= 0 and self.clock is not None:
-                    copy(self.model.image, at + 1, self.clock.local, 0, 12)
-            sensor.raw.hold(sensor.row, _RAW_VALUE, self.on_executed)
-            value = sensor.value
-            if value.is_there():
-                sensor.processed.hold(value.row, value.index, self.on_executed)
+            self._look(sensor)
 
-    def _is_another(self, sensor):
-        """Has raw_value, of which nine octets are looked at, changed?"""
-        model = self.model
-        buf = slots.source(model, sensor.row, _RAW_VALUE)
-        at = slots.offset(model, sensor.row, _RAW_VALUE)
-        n = min(model.value_len(sensor.row, _RAW_VALUE), _NUMBER_LEN)
-        if not compare(sensor.last, 0, buf, at, n):
-            return False
-        copy(sensor.last, 0, buf, at, n)
-        return True
+    def _look(self, sensor):
+        if self.model.is_off(sensor.row):
+            return
+        new = sensor.raw_value.is_new()
+        if new:
+            self._stamp(sensor.row)
+        if new or not sensor.raw.states:
+            sensor.raw.hold(sensor.raw_value, self.on_executed)
+        sensor.processed.look(sensor.value, self.on_executed)
+
+    def _stamp(self, row):
+        at = self.model.slot(row, _CAPTURE_TIME)
+        if at >= 0 and self.clock is not None:
+            copy(self.model.image, at + 1, self.clock.local, 0, 12)
 
     # --- Attributes and methods -------------------------------------------------------------
 
@@ -88,8 +83,7 @@ class Handler(handler.Handler):
             there = thresholds.target(self.model, row, buf, pos) >= 0
             return _SUCCESS if there else _OTHER_REASON
         if attribute == _RAW_VALUE_THRESHOLDS:
-            tag = thresholds.tag_of(self.model, row, _RAW_VALUE)
-            return thresholds.check_numbers(buf, pos, end, tag)
+            return thresholds.check_numbers(buf, pos, end, self._of(row).raw_value.tag())
         if attribute == _PROCESSED_VALUE_THRESHOLDS:
             return thresholds.check_numbers(buf, pos, end, self._of(row).value.tag())
         return thresholds.check_count(buf, pos)
@@ -97,7 +91,7 @@ class Handler(handler.Handler):
     def changed(self, row, attribute):
         sensor = self._of(row)
         if attribute >= _PROCESSED_VALUE:
-            sensor.value.row = -2
+            sensor.value.renew()
             sensor.processed.states = b""
         else:
             sensor.raw.states = b""

@@ -140,6 +140,8 @@ def day_id(model, table, date, clock):
     buf = slots.source(model, table, _ENTRIES)
     first = slots.offset(model, table, _ENTRIES)
     end = first + model.value_len(table, _ENTRIES)
+    if end - first == 2:
+        return -1
     year = date[0] << 8 | date[1]
     begin = clock.dst_day(False, year)
     stop = clock.dst_day(True, year)

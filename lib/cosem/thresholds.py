@@ -10,7 +10,7 @@ requests do not.
 
 from cosem import script_table, slots
 from dlms.axdr import skip
-from dlms.prim import compare
+from dlms.prim import compare, copy
 from micropython import const
 
 # Tags of numbers, a bit each from 0 on: in two's complement, with a sign of their own, without.
@@ -27,6 +27,7 @@ _ACTIONS_LEN = const(28)
 _UP_AT = const(2)
 _DOWN_AT = const(15)
 _MAX = const(127)
+_NUMBER_LEN = const(9)  # the longest one, with its tag
 
 # States of a threshold.
 _UNKNOWN = const(0)
@@ -40,30 +41,65 @@ _OTHER_REASON = const(250)
 
 
 class Monitored:
-    """The value that an attribute of an object refers to.
+    """A value that is held against thresholds: what an attribute of an object refers to, or
+    another attribute of it (is_own).
 
-    row, index   where it is; row -1: nowhere, -2: nobody has looked yet
+    row        of the object that has it, -1: none, -2: nobody has looked yet
+    buf, pos   where it is
     """
 
-    def __init__(self, model, owner, attribute):
+    def __init__(self, model, owner, attribute, is_own=False):
         self.model = model
         self.owner = owner
         self.attribute = attribute
         self.row = -2
-        self.index = 0
+        self.buf = model.rom
+        self.pos = 0
+        self._is_own = is_own
+        self._last = bytearray(_NUMBER_LEN)
+        self._n = 0  # octets that is_new() compares
 
     def is_there(self):
-        if self.row == -2:
-            model = self.model
-            buf = slots.source(model, self.owner, self.attribute)
-            at = slots.offset(model, self.owner, self.attribute)
-            self.row = target(model, self.owner, buf, at)
-            self.index = buf[at + _INDEX_AT]
-        return self.row >= 0
+        return self.row >= 0 if self.row > -2 else self._find()
+
+    def _find(self):
+        model = self.model
+        row = self.owner
+        index = self.attribute
+        if not self._is_own:
+            buf = slots.source(model, row, index)
+            at = slots.offset(model, row, index)
+            row = target(model, row, buf, at)
+            index = buf[at + _INDEX_AT]
+        self._n = 0
+        if row < 0:
+            self.row = -1
+            return False
+        self.buf = slots.source(model, row, index)
+        self.pos = slots.offset(model, row, index)
+        if self.buf is model.image:
+            self.row = row
+            self._n = min(model.capacity(row, index), _NUMBER_LEN)
+        # Else it may come to the image when somebody sets it: it is looked for again.
+        return True
 
     def tag(self):
-        """Of its type; -1: it is nowhere."""
-        return tag_of(self.model, self.row, self.index) if self.is_there() else -1
+        """Of its type; -1: it is not there."""
+        return self.buf[self.pos] if self.is_there() else -1
+
+    def renew(self):
+        """The reference has been set: look for it again."""
+        self.row = -2
+        self._n = 0
+
+    def is_new(self):
+        """Is it there, and another than at the last call?"""
+        if self._n and not compare(self._last, 0, self.buf, self.pos, self._n):
+            return False
+        if not self.is_there():
+            return False
+        copy(self._last, 0, self.buf, self.pos, self._n)
+        return True
 
 
 class Thresholds:
@@ -72,29 +108,29 @@ class Thresholds:
     def __init__(self, model, row, thresholds, actions):
         self.model = model
         self.row = row
-        self.thresholds = thresholds
         self.actions = actions
+        self._buf = slots.source(model, row, thresholds)
+        self._at = slots.offset(model, row, thresholds)
         self.states = b""  # an octet a threshold; empty: nothing has been crossed yet
 
-    def hold(self, row, index, done):
-        """Hold this attribute against them: of those that it has crossed since the last time, the
-        scripts are executed. done: None, or (row, action_result) after each of them."""
-        model = self.model
-        value = slots.source(model, row, index)
-        pos = slots.offset(model, row, index)
-        buf = slots.source(model, self.row, self.thresholds)
-        at = slots.offset(model, self.row, self.thresholds)
+    def look(self, value, done):
+        """hold() if there is something new."""
+        if value.is_new() or (not self.states and value.is_there()):
+            self.hold(value, done)
+
+    def hold(self, value, done):
+        """Hold a Monitored against them: the scripts of those that it has crossed are executed.
+        done: None, or (row, action_result) after each of them."""
+        buf = self._buf
+        at = self._at
         n = buf[at + 1]
-        if not n:
-            return
-        end = at + model.value_len(self.row, self.thresholds)
         states = self.states
         if len(states) != n:
             states = self.states = bytearray(n)
         at += 2
         for k in range(n):
-            if buf[at] == value[pos]:
-                state = _ABOVE if is_above(value, pos, buf, at) else _NOT_ABOVE
+            if buf[at] == value.buf[value.pos]:
+                state = _ABOVE if is_above(value.buf, value.pos, buf, at) else _NOT_ABOVE
                 before = states[k]
                 if state != before:
                     states[k] = state
@@ -102,7 +138,7 @@ class Thresholds:
                         self._execute(k, _UP_AT if state == _ABOVE else _DOWN_AT, done)
                         if self.states is not states:
                             return  # the script has set this object
-            at = skip(buf, at, end)
+            at += 1 + _LENGTHS[buf[at]]
 
     def _execute(self, k, which, done):
         model = self.model
@@ -127,11 +163,6 @@ def target(model, row, buf, at):
         if model.kind(found, index) != _COMPUTED:
             return found
     return -1
-
-
-def tag_of(model, row, index):
-    """The tag of a stored attribute."""
-    return slots.source(model, row, index)[slots.offset(model, row, index)]
 
 
 def check_numbers(buf, pos, end, tag):

@@ -24,7 +24,7 @@ The hidden slot `last` is the time of the last look (u32, 1 + minute in UTC; sec
 which nothing is due compares a few numbers. One at which something is may allocate.
 """
 
-from cosem import handler, slots
+from cosem import handler, slots, special_days
 from dlms.axdr import put_u32
 from micropython import const
 
@@ -47,25 +47,27 @@ class Timetable(handler.Handler):
         self.rows = []
         self.clock = None
         self.on_executed = None
-        # An octet a row: it has been set since it was looked at.
+        # By the place in rows: the special days, and an octet: it was set since the last look.
+        self.tables = []
         self.stale = None
         self.asked = True  # to look now
         self._shifts = -1
         self._deviation = 0
-        # The last tick; when something is due: UTC.
-        self._minute = self._second = 0
+        # When something is due, UTC.
         self._due = -1
         self._due_s = 0
 
     def start(self, row):
         self.rows.append(row)
+        self.tables.append(special_days.table_of(self.model, row))
         self.stale = bytearray(len(self.rows))
         if self.clock is None:
             self.clock = self.model.handler("clock")
 
-    def look(self, row, how, since, since_s, now, now_s):
-        """Do what lies after since, up to now: minutes of local time, and a second. Returns the
-        second of the day of `now` at which to look again; 86400 if it is the next day."""
+    def look(self, row, table, how, since, since_s, now, now_s):
+        """Do what lies after since, up to now: minutes of local time, and a second; table: row of
+        the special days, or -1. Returns the second of the day of `now` at which to look again;
+        86400 if it is the next day."""
 
     def renew(self, row=-1):
         """This object, or what all of them depend on, has been set."""
@@ -78,46 +80,46 @@ class Timetable(handler.Handler):
         self.renew(row)
 
     def tick(self, now):
+        # As short as can be: MicroPython takes heap for the frame of a longer function.
         clock = self.clock
-        if clock is None:
-            return
-        minute = clock.minute
-        second = clock.second
-        due = minute > self._due or (minute == self._due and second >= self._due_s)
-        if clock.shifts != self._shifts or clock.deviation != self._deviation:
+        if clock is not None and (
+            clock.minute >= self._due
+            or clock.shifts != self._shifts
+            or clock.deviation != self._deviation
+            or self.asked
+        ):
+            self._turn(clock, clock.minute, clock.second)
+
+    def _turn(self, clock, minute, second):
+        """Look, unless nothing is due in this minute yet."""
+        how = _ON
+        if clock.shifts != self._shifts:
             how = self._how(minute, second)
-        elif due or self.asked:
-            how = _ON
-        else:
-            self._minute = minute
-            self._second = second
-            return
+        elif clock.deviation == self._deviation and not self.asked:
+            if minute == self._due and second < self._due_s:
+                return
         self._shifts = clock.shifts
         self._deviation = clock.deviation
-        self._minute = minute
-        self._second = second
         self.asked = False
         self._due = _FAR
         for i, row in enumerate(self.rows):
             anew = self.stale[i]
             self.stale[i] = 0
-            self._look(row, _ANEW if anew else how, minute, second)
+            self._look(row, self.tables[i], _ANEW if anew else how, minute, second)
 
     def _how(self, minute, second):
         """How the clock has come here."""
         if self._shifts < 0:
             return _LATE
-        if self._shifts == self.clock.shifts:
-            return _ON
-        by = minute - self._minute
+        by = minute - self.clock.old_minute
         if -3 < by < 3:
-            by = by * 60 + second - self._second
+            by = by * 60 + second - self.clock.old_second
             # A second has passed, too.
             if -_SYNCHRONIZED_S <= by <= _SYNCHRONIZED_S + 1:
                 return _ON
         return _LATE if by > 0 else _ANEW
 
-    def _look(self, row, how, minute, second):
+    def _look(self, row, table, how, minute, second):
         clock = self.clock
         image = self.model.image
         at = self.model.state(row, 0)
@@ -140,7 +142,7 @@ class Timetable(handler.Handler):
         before = reached(clock, since)
         if before != since - clock.deviation_at(since):
             since_s = 59
-        again = self.look(row, how, before, since_s, local, second)
+        again = self.look(row, table, how, before, since_s, local, second)
         self.due_at(local // _DAY * _DAY + again // 60 + clock.deviation, again % 60)
 
     def due_at(self, minute, second):
@@ -150,7 +152,10 @@ class Timetable(handler.Handler):
             self._due_s = second
 
     def execute(self, row, script, buf, at):
-        """Execute a script that table `script` of script_table.py runs."""
+        """Execute a script, unless a Function control has switched this object off; script:
+        script_table.py."""
+        if self.model.is_off(row):
+            return
         result = script.run(self.model, slots.device_of(self.model, row), buf, at)
         if self.on_executed is not None:
             self.on_executed(row, result)
