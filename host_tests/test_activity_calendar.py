@@ -354,6 +354,17 @@ def test_what_is_set_passively_changes_no_tariff(meter):
     assert meter.changes() == []
 
 
+def test_a_calendar_that_is_switched_off_changes_no_tariff_and_waits_to_be_activated(meter):
+    assert meter.set(*CALENDAR, TIME, octets(when("2026-06-15 13:00:00"))) == 0
+    meter.switch(b"calendar", False)
+    meter.run(86400, step=60)
+    assert meter.changes() == [] and meter.get(*CALENDAR, NAME) == b"C1"
+    meter.switch(b"calendar", True)
+    meter.run(86400, step=60)
+    assert meter.get(*CALENDAR, NAME) == b"C2"
+    assert meter.changes()[-1] == ("06-17 12:00:00", "T1")
+
+
 # --- Registers that count by the tariff ---------------------------------------------------------
 
 

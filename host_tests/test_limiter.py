@@ -167,6 +167,18 @@ def test_another_value_can_be_supervised(meter):
     assert meter.happened() == [CHANGED, EXCEEDED, LOCAL_OFF]
 
 
+def test_a_limiter_that_is_switched_off_does_nothing(meter):
+    meter.power(9000, 5)
+    meter.switch(b"limiter", False)
+    meter.run(60)
+    assert meter.happened() == []
+    meter.switch(b"limiter", True)
+    meter.run(10)
+    assert meter.happened() == []
+    meter.run(1)
+    assert meter.happened() == [EXCEEDED, LOCAL_OFF]
+
+
 # --- Emergency ----------------------------------------------------------------------------------
 
 

@@ -161,6 +161,15 @@ def test_a_script_may_take_the_schedule_away(meter):
     assert meter.get(*SCHEDULE, ENTRIES) == []
 
 
+def test_a_schedule_that_is_switched_off_executes_nothing_and_makes_up_for_nothing(meter):
+    meter.has(entry(1, "12:01:00"), entry(2, "12:03:00"))
+    meter.switch(b"schedule", False)
+    meter.run(120)
+    meter.switch(b"schedule", True)
+    meter.run(120)
+    assert [m for _, m in meter.said()] == [2]
+
+
 # --- What was missed: the table of timetable.py -----------------------------------------------
 
 # Entries 1 at 13:00, 2 at 14:00 with a validity_window of 30 minutes, 3 at 14:30, 4 at 15:00.

@@ -94,6 +94,14 @@ def test_another_value_can_be_processed(meter):
         assert [m for _, m in meter.said()] == marks
 
 
+def test_a_sensor_that_is_switched_off_does_nothing_until_it_is_on(meter):
+    meter.raw(0)
+    meter.switch(b"sensor", False)
+    assert meter.raw(500) == [[]]
+    meter.switch(b"sensor", True)
+    assert meter.raw(500) == [[1]]
+
+
 def test_reset(meter):
     meter.raw(500)
     assert meter.act(*SENSOR, 1) == 0

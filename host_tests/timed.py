@@ -12,7 +12,7 @@ meter.marks                                 what scripts have done: (local time,
 from pathlib import Path
 
 import small
-from fakes import Storage, date_time, octets, obis, value
+from fakes import Storage, array, boolean, date_time, octets, obis, struct_, value
 
 DEFINITION = Path(__file__).parent / "definitions" / "timing.toml"
 
@@ -71,6 +71,11 @@ class Timed(small.Meter):
         """A client sets the clock, and the next second begins."""
         assert self.set(*CLOCK, 2, octets(when(text, status))) == 0
         self.tick()
+
+    def switch(self, name, on):
+        """Enable or disable a function of the Function control."""
+        status = array(struct_(octets(name), boolean(on)))
+        assert self.act(122, "0.0.44.1.0", 1, status) == 0
 
     def said(self):
         """The marks since the last call."""

@@ -6,8 +6,8 @@ What a disabled function takes from each of its objects, in this meter (project-
 texts say that the objects belong to it, and no more):
 
     methods    clients, scripts, schedules and monitors hear temporary-failure
-    time       a profile captures no row at the end of its period, and makes up for none; schedules,
-               calendars, monitors, a Limiter and an alarm's Push setup do nothing
+    time       a profile captures no row at the end of its period, and makes up for none;
+               schedules, calendars, monitors, a Limiter and an alarm's Push setup do nothing
     attributes stay as they are, and as readable and writable
 
 activation_status is computed: every function of function_list, in its order. The names of those
