@@ -270,59 +270,6 @@ def test_what_can_be_set(meter, attribute, data, result):
         assert meter.get(meter.credit(1), attribute) == data
 
 
-# --- Period ----------------------------------------------------------------------------------
-
-
-def monthly(**values):
-    values = {"preset_credit_amount": 300, "period": "*-*-01 00:30:00", **values}
-    values = {"credit_type": 3, "credit_configuration": "00010", **values}
-    return Talk(
-        token(0, current_credit_amount=7, **values),
-        account(1, 0),
-        start="2026-06-30 23:58:00",
-    )
-
-
-def test_an_amount_begins_anew_with_its_period():
-    m = monthly()
-    m.run(31 * 60)
-    assert (m.local(), m.amount()) == ("2026-07-01 00:29:01", 7)
-    m.run(59)
-    assert m.amount() == 300
-    m.put(0, 5)
-    m.run(3600)
-    assert m.amount() == 5
-
-
-@pytest.mark.parametrize(
-    "values",
-    [{"credit_configuration": "00000"}, {"period": "*"}, {"period": "2027-07-01 00:30:00"}],
-)
-def test_what_does_not_begin_anew(values):
-    m = monthly(**values)
-    m.run(3600)
-    assert m.amount() == 7
-
-
-def test_a_period_is_not_had_twice():
-    m = monthly()
-    m.run(33 * 60)
-    m.put(0, 5)
-    m.set_local("2026-07-01 00:29:00")
-    m.run(120)
-    assert m.amount() == 5
-    again = m.restart()
-    again.set_local("2026-07-01 00:29:00")
-    again.run(120)
-    assert again.amount() == 5
-
-
-def test_a_slow_loop_sees_a_minute_that_has_gone_by():
-    m = monthly()
-    m.run(5000, step=5000)
-    assert m.amount() == 300
-
-
 def test_it_survives_a_restart():
     m = Talk(token(0, current_credit_amount=1000), emergency(1), account(2, 0))
     m.put(0, 50)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""cosem/purse.py: what becomes of the amount of a credit. Its states: test_credit.py; payments:
+test_accounting.py."""
+
+import pytest
+from cosem.purse import Purse
+from payment import MOST, Talk, account, emergency
+from payment import credit as token
+
+PAY_BACK = "00100"
+
+
+def purse(amount, given=False, **values):
+    m = Talk(emergency(0, current_credit_amount=amount, **values), account(1, 0))
+    row = m.credit()
+    m.model.image[m.model.state(row, 0)] = given
+    m.model.put_int(row, 2, amount)
+    return Purse(m.model, row, 0)
+
+
+@pytest.mark.parametrize(
+    "amount, given, configuration, owed",
+    [
+        (0, False, PAY_BACK, 0),
+        (0, True, PAY_BACK, 500),
+        (-3, True, PAY_BACK, 503),
+        (499, True, PAY_BACK, 1),
+        (500, True, PAY_BACK, 0),
+        (900, True, PAY_BACK, 0),
+        (0, True, "00001", 0),
+    ],
+)
+def test_what_is_owed(amount, given, configuration, owed):
+    assert purse(amount, given, credit_configuration=configuration).owed() == owed
+
+
+@pytest.mark.parametrize(
+    "amount, configuration, part, room",
+    [
+        (100, "00101", 0, 400),
+        (100, "00101", 150, 250),
+        (100, "00101", 400, 0),
+        (100, "00001", 0, MOST - 100),
+        (100, "00001", 50, MOST - 150),
+        (-100, "00001", 0, MOST),
+        (100, "00000", 0, 0),
+    ],
+)
+def test_room_for_a_payment(amount, configuration, part, room):
+    assert purse(amount, True, credit_configuration=configuration).room(part) == room
+
+
+# --- Period ----------------------------------------------------------------------------------
+
+
+def monthly(**values):
+    values = {"preset_credit_amount": 300, "period": "*-*-01 00:30:00", **values}
+    values = {"credit_type": 3, "credit_configuration": "00010", **values}
+    return Talk(
+        token(0, current_credit_amount=7, **values),
+        account(1, 0),
+        start="2026-06-30 23:58:00",
+    )
+
+
+def test_an_amount_begins_anew_with_its_period():
+    m = monthly()
+    m.run(31 * 60)
+    assert (m.local(), m.amount()) == ("2026-07-01 00:29:01", 7)
+    m.run(59)
+    assert m.amount() == 300
+    m.put(0, 5)
+    m.run(3600)
+    assert m.amount() == 5
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"credit_configuration": "00000"}, {"period": "*"}, {"period": "2027-07-01 00:30:00"}],
+)
+def test_what_does_not_begin_anew(values):
+    m = monthly(**values)
+    m.run(3600)
+    assert m.amount() == 7
+
+
+def test_a_period_is_not_had_twice():
+    m = monthly()
+    m.run(33 * 60)
+    m.put(0, 5)
+    m.set_local("2026-07-01 00:29:00")
+    m.run(120)
+    assert m.amount() == 5
+    again = m.restart()
+    again.set_local("2026-07-01 00:29:00")
+    again.run(120)
+    assert again.amount() == 5
+
+
+def test_a_slow_loop_sees_a_minute_that_has_gone_by():
+    m = monthly()
+    m.run(5000, step=5000)
+    assert m.amount() == 300
