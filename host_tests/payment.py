@@ -191,7 +191,7 @@ class Talk(Meter):
         return {w for k, w in enumerate(words.split()) if self.model.image[at] & 0x80 >> k}
 
     def connected(self):
-        return self.read(self.row(70, DISCONNECTOR), 2) is True
+        return self.number(self.row(70, DISCONNECTOR), 2) == 1
 
     def enter(self, token):
         return self.act(self.row(115, GATEWAY), 1, octets(token))

@@ -45,6 +45,7 @@ class Customer:
         self.meter = Meter(definition, start, source or Constant(a_plus=2000), storage)
         self.model = self.meter.model
         self.step = self.meter.program.step
+        self.model.save = self.meter.program.save_now
 
     def seconds(self, n):
         for _ in range(n):
@@ -143,6 +144,10 @@ def test_the_life_of_a_prepayment_customer(prepayment):
     assert c.enter(2000, 1) == 0
     c.seconds(2)
     assert c.token_status() == INVALID
+    transfers = c.meter.rows("0.0.99.17.0")
+    assert [row[3][0] for row in transfers] == [EXECUTED, INVALID]
+    assert transfers[0][1] == transfers[1][1] == token(TITLE, 2000, 1)
+    assert [row[1] for row in c.meter.rows("0.0.99.15.0")] == [[b"credit", b"2000"]]
     assert [code for _time, code in c.meter.log(LOG)] == [
         DISCONNECTED_LOCALLY, CONNECTED_LOCALLY, DISCONNECTED_LOCALLY, CONNECTED_LOCALLY,
     ]  # fmt: skip

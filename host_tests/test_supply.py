@@ -29,6 +29,11 @@ def state(m):
     return m.number(m.row(70, DISCONNECTOR), 3)
 
 
+def pay(m, amount):
+    assert m.accounting.pay(amount)
+    m.run(1)
+
+
 def press(m):
     m.model.handler("disconnect_control").manual_reconnect(m.row(70, DISCONNECTOR))
 
@@ -42,8 +47,7 @@ def test_control_modes(control_mode):
     assert state(m) == CONNECTED
     m.consume(1)
     assert state(m) == out
-    assert m.accounting.pay(100)
-    m.run(1)
+    pay(m, 100)
     assert state(m) == again
     press(m)
     m.run(1)
@@ -70,7 +74,7 @@ def test_it_stays_disconnected_over_a_restart_and_comes_back():
     m.consume(10)
     again = m.restart()
     assert state(again) == READY
-    assert again.accounting.pay(100)
+    pay(again, 100)
     assert state(again) == CONNECTED
 
 
@@ -79,7 +83,7 @@ def test_what_others_have_disconnected_stays_so():
     assert m.act(m.row(70, DISCONNECTOR), REMOTE_DISCONNECT) == 0
     m.run(1)
     assert state(m) == DISCONNECTED
-    assert m.accounting.pay(100)
+    pay(m, 100)
     m.run(60)
     assert state(m) == DISCONNECTED
 
@@ -135,7 +139,7 @@ def test_scripts_disconnect_and_connect():
     assert (said(m), state(m)) == (1, READY)  # a local cause
     m.run(300)
     assert said(m) == 0
-    assert m.accounting.pay(50)
+    pay(m, 50)
     assert (said(m), state(m)) == (2, CONNECTED)
     m.run(300)
     assert said(m) == 0
@@ -145,7 +149,7 @@ def test_where_it_does_not_connect_by_itself_somebody_presses_the_button():
     m = one(control_mode=2, beside=SCRIPTED)
     m.consume(10)
     assert (said(m), state(m)) == (1, READY)
-    assert m.accounting.pay(50)
+    pay(m, 50)
     assert (said(m), state(m)) == (2, READY)
     m.run(300)
     assert (said(m), state(m)) == (0, READY)  # it is not asked again
@@ -164,7 +168,7 @@ def test_a_script_that_is_of_no_use_is_tried_each_minute():
     assert said(m) == 1
     m.run(59)
     assert said(m) == 0
-    assert m.accounting.pay(50)
+    pay(m, 50)
     m.run(100)
     assert (said(m), state(m)) == (0, CONNECTED)
 
@@ -201,7 +205,7 @@ def test_an_arbitrator_has_the_last_word():
     m = one(control_mode=5, beside=ARBITRATED)
     m.consume(10)
     assert state(m) == READY
-    assert m.accounting.pay(50)
+    pay(m, 50)
     assert state(m) == CONNECTED
     arbitrator = m.row(68, "0.0.96.3.20.255")
     wish = b"\x02\x02\x11\x02\x04\x02\x40"

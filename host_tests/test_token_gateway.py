@@ -51,11 +51,11 @@ def meter():
     return one()
 
 
-def result(m, octets, seconds=2):
+def result(m, octets):
     """Enter a token; its status when it is there, and the amount of the credit."""
     assert m.enter(octets) == 0
     assert m.token_status() == RECEIVED
-    m.run(seconds)
+    m.run(1)
     return m.token_status(), m.amount()
 
 
@@ -68,12 +68,37 @@ def test_a_token(meter):
     assert meter.read(meter.gateway, DELIVERY) == 0
     assert meter.get(meter.gateway, STATUS) == b"\x02\x02\x16\x08\x04\x00"
     meter.run(1)
-    # It is paid, and that is saved before it is shown.
-    assert (meter.token_status(), meter.amount()) == (RECEIVED, 500)
-    assert (meter.gateway, 0) in meter.edits
-    meter.run(1)
     assert (meter.token_status(), meter.amount()) == (PAID, 500)
+    assert (meter.gateway, 0) in meter.edits
     assert meter.read(meter.gateway, DESCRIPTION) == [b"amount", b"\0\0\1\xf4"]
+
+
+def test_it_is_saved_before_it_is_shown(meter):
+    saved = []
+    meter.model.save = lambda: saved.append((meter.amount(), meter.token_status())) or True
+    assert result(meter, token(1, 500)) == (PAID, 500)
+    assert saved == [(500, PAID)]  # one image: paid, used, and shown
+    assert result(meter, token(1, 500)) == (INVALID, 500)
+    assert len(saved) == 1
+
+
+def test_what_cannot_be_saved_has_not_happened():
+    m = Talk(
+        credit(0, current_credit_amount=-5),
+        charge(0, 7, charge_type=2),
+        account(1, 1),
+    )
+    m.gateway = m.row(115, GATEWAY)
+    m.model.tokens = scheme
+    m.model.save = lambda: False
+    assert m.bits() == {"out_of_credit"}
+    assert result(m, token(1, 500)) == (NOT_EXECUTED, -5)
+    m.run(5)
+    assert (m.paid(), m.bits(), m.connected()) == (0, {"out_of_credit"}, False)
+    m.model.save = lambda: True
+    assert result(m, token(1, 500)) == (PAID, 488)
+    m.run(1)
+    assert (m.paid(), m.connected()) == (7, True)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +118,7 @@ def test_results(meter, octets, status):
     amount = MOST if status == PAID else 0
     assert result(meter, octets) == (status, amount)
     # What was not paid was not used.
-    assert result(meter, token(1, 1), 2)[0] == (INVALID if status == PAID else PAID)
+    assert result(meter, token(1, 1))[0] == (INVALID if status == PAID else PAID)
 
 
 def test_a_token_that_finds_no_room_may_come_again(meter):
@@ -145,8 +170,6 @@ def test_a_second_token_waits_for_the_result_of_the_first(meter):
     image = bytes(meter.model.image)
     assert meter.enter(token(2, 5)) == TEMPORARY_FAILURE
     assert meter.model.image == image
-    meter.run(1)
-    assert meter.enter(token(2, 5)) == TEMPORARY_FAILURE
     meter.run(1)
     assert result(meter, token(2, 5)) == (PAID, 10)
 
@@ -213,6 +236,45 @@ def test_the_firmware_enters_what_is_typed(meter):
     assert handler.enter(meter.gateway, data, 0, len(data), MANUAL) == 0
     meter.run(2)
     assert (meter.token_status(), meter.read(meter.gateway, DELIVERY)) == (PAID, MANUAL)
+
+
+LOGS = (
+    BESIDE
+    + """
+    {class = 7, obis = "0.0.99.17.0.255", capture_period = 0, profile_entries = 5,
+     capture_objects = ["115/0.0.19.40.0.255/2", "115/0.0.19.40.0.255/6"]},
+    {class = 7, obis = "0.0.99.15.0.255", capture_period = 0, profile_entries = 5,
+     capture_objects = ["112/0.0.19.10.0.255/2"]},
+"""
+)
+
+
+def test_tokens_are_logged():
+    m = Talk(credit(0), charge(0), account(1, 1), beside=LOGS)
+    m.gateway = m.row(115, GATEWAY)
+    m.model.tokens = scheme
+    for one_token in (token(1, 5), b"none", token(1, 5), token(2, 5)):
+        result(m, one_token)
+    log = m.read(m.row(7, "0.0.99.17.0.255"), 2)
+    assert [(row[0], row[1][0]) for row in log] == [
+        (token(1, 5), PAID), (b"none", MALFORMED), (token(1, 5), INVALID), (token(2, 5), PAID),
+    ]  # fmt: skip
+    assert m.read(m.row(7, "0.0.99.15.0.255"), 2) == [[5], [10]]
+
+
+def test_a_result_is_logged_after_a_power_failure():
+    """Saved with the payment is that it has to be logged."""
+    m = Talk(credit(0), charge(0), account(1, 1), beside=LOGS)
+    m.gateway = m.row(115, GATEWAY)
+    m.model.tokens = scheme
+    images = []
+    m.model.save = lambda: images.append(bytes(m.model.image)) or True
+    assert result(m, token(1, 5)) == (PAID, 5)
+    m.model.image[:] = images[0]
+    m.storage.rings.clear()
+    again = m.restart()
+    assert len(again.read(again.row(7, "0.0.99.17.0.255"), 2)) == 1
+    assert again.amount() == 5
 
 
 def test_a_description_that_has_no_room_is_cut(meter):

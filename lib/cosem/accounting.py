@@ -277,7 +277,8 @@ class Accounting:
 
     def pay(self, amount):
         """Put a payment to the credits, and collect what is due for it; False: nobody can take
-        it, or the account is not active, and nothing is changed."""
+        it, or the account is not active, and nothing is changed. The supply follows with the next
+        second."""
         if not self.is_active() or amount <= 0:
             return False
         if self.touched:
@@ -291,7 +292,6 @@ class Accounting:
         self.select()
         self.collection.paid(amount)
         self.settle()
-        self._switch(True)
         return True
 
     def _parts(self, amount):

@@ -14,20 +14,23 @@ None: this meter takes no tokens, and `enter` is object-unavailable.
 
 `enter` keeps the token, with status 8 (received), and is a success; a second one before the first
 has its result is temporary-failure, one that is empty or too long other-reason. With the next
-second the token is checked, and paid to the account (accounting.py) whose D is less by 40. A
-second later, when that is saved, the result is shown: 4, 5 or 6 as above; 6, too, for an
-identifier that was used; 7 if the account is not active or no credit can take it; 3: it is paid.
-The 16 highest identifiers are remembered, and when there are so many, one below all of these
-counts as used. So no token is taken twice, over power failures too: it is used and paid, or
-neither.
+second the token is checked, and paid to the account (accounting.py) whose D is less by 40. When
+that is saved the result is shown: 3; 4, 5 or 6 as above; 6, too, for an identifier that was used;
+7 if the account is not active, no credit can take it, or it cannot be saved, and then nothing has
+happened. The 16 highest identifiers are remembered, and when there are so many, one below all of
+these counts as used. So no token is taken twice, over power failures too.
+
+A result is captured by the Profile generic 0.b.99.17.e (token transfer log), if it is 3 by
+0.b.99.15.e (token credit history) too, where there are such; e is the D of the account. A power
+failure in between may make two rows of one, not none.
 
 Uncertain, and so project-defined: all that; status codes 0 to 2 are not shown, as they say less
 than 3; data_value has no bits; token_delivery_method is 0 (remote) for all clients, for the meter
 does not know where they are, and what the firmware says for tokens that it enters itself
 (Handler.enter(): 1 local, 2 manual). `enter` allocates nothing.
 
-Hidden state `ledger`: 0 a token waits; 1 1 + the result, 0: none; 2 how many identifiers; 3.. 8
-octets each, in no order.
+Hidden state `ledger`: 0 a token waits (1), or its result for the log (2); 1 spare; 2 how many
+identifiers; 3.. 8 octets each, in no order.
 """
 
 from cosem import amounts, handler, slots
@@ -53,12 +56,22 @@ _NOT_EXECUTED = const(7)
 _RECEIVED = const(8)
 _STATUS_AT = const(3)
 
-_WAITS = const(0)
-_RESULT = const(1)
+_STATE = const(0)
 _N_USED = const(2)
 _USED = const(3)
 _USED_LEN = const(8)
 _MOST_USED = const(16)
+
+# What a token is in, of the ledger.
+_NONE = const(0)
+_WAITS = const(1)
+_TO_LOG = const(2)
+
+_LOG = b"\x00\x07\x00\x00\x63\x11\x00\xff"  # a Profile generic, 0.b.99.17.e
+_HISTORY = const(15)  # its D, of the token credit history
+_B_AT = const(3)
+_CAPTURE = const(2)
+_ZERO = b"\x0f\x00"
 
 _ACCOUNT = const(111)
 _D_AT = const(5)  # in class_id and logical_name
@@ -93,7 +106,7 @@ class Handler(handler.Handler):
         if model.tokens is None:
             return _OBJECT_UNAVAILABLE
         ledger = model.state(row, 0)
-        if image[ledger + _WAITS] or image[ledger + _RESULT]:
+        if image[ledger + _STATE]:
             return _TEMPORARY_FAILURE
         n = end - pos
         if n <= 2 or n > model.capacity(row, _TOKEN):
@@ -105,7 +118,7 @@ class Handler(handler.Handler):
         self._describe(row, b"")
         image[model.slot(row, _TOKEN_DELIVERY_METHOD) + 1] = delivery_method
         image[model.slot(row, _TOKEN_STATUS) + _STATUS_AT] = _RECEIVED
-        image[ledger + _WAITS] = 1
+        image[ledger + _STATE] = _WAITS
         self._busy = True
         return _SUCCESS
 
@@ -113,39 +126,69 @@ class Handler(handler.Handler):
         if not self._busy:
             return
         self._busy = False
-        image = self.model.image
+        model = self.model
         for row in self.rows:
-            ledger = self.model.state(row, 0)
-            if image[ledger + _RESULT]:
-                at = self.model.slot(row, _TOKEN_STATUS) + _STATUS_AT
-                image[at] = image[ledger + _RESULT] - 1
-                image[ledger + _RESULT] = 0
-                self.model.edited(row, 0)
-            elif image[ledger + _WAITS]:
-                self._busy = True
-                if self.model.tokens is None:
+            at = model.state(row, 0) + _STATE
+            if model.image[at] == _WAITS:
+                if model.tokens is None:
+                    self._busy = True
                     continue
-                image[ledger + _RESULT] = self._process(row) + 1
-                image[ledger + _WAITS] = 0
-                self.model.edited(row, 0)
+                self._process(row)
+            if model.image[at] == _TO_LOG:
+                self._log(row)
+                model.image[at] = _NONE
+                model.edited(row, 0)
 
     def _process(self, row):
-        """Check the token that waits, and pay it; its status_code."""
+        """Check the token that waits, and pay it."""
         model = self.model
         at = model.slot(row, _TOKEN)
         octets = bytes(model.image[at : at + model.value_len(row, _TOKEN)])
         octets = octets[2 if octets[1] < 0x80 else 3 :]
         code, amount, identifier, description = model.tokens(row, octets)
         self._describe(row, description)
-        if code != _VALIDATED:
-            return code
+        if code == _VALIDATED:
+            code = self._pay(row, amount, identifier)
+        self._show(row, code)
+
+    def _show(self, row, code):
+        image = self.model.image
+        image[self.model.slot(row, _TOKEN_STATUS) + _STATUS_AT] = code
+        image[self.model.state(row, 0) + _STATE] = _TO_LOG
+
+    def _pay(self, row, amount, identifier):
+        """Pay a good token, if that can be saved; its status_code."""
+        model = self.model
         if self._is_used(row, identifier):
             return _INVALID
         account = self._account(row)
-        if account is None or not account.pay(amount):
+        if account is None:
             return _NOT_EXECUTED
-        self._use(row, identifier)
-        return _EXECUTED
+        try:
+            before = bytes(model.image)
+        except MemoryError:
+            return _NOT_EXECUTED
+        if account.pay(amount):
+            self._use(row, identifier)
+            self._show(row, _EXECUTED)
+            if model.save is None or model.save():
+                return _EXECUTED
+            model.image[:] = before
+            account.touched = True
+        return _NOT_EXECUTED
+
+    def _log(self, row):
+        model = self.model
+        device = slots.device_of(model, row)
+        key = bytearray(_LOG)
+        key[_B_AT] = model.objects[(row << 4) + _B_AT]
+        key[_E_AT] = model.objects[(row << 4) + _D_AT] - _FROM_ACCOUNT & 0xFF
+        status = model.image[model.slot(row, _TOKEN_STATUS) + _STATUS_AT]
+        for _ in range(2 if status == _EXECUTED else 1):
+            log = model.find(device, key, 0)
+            if log >= 0:
+                model.act(log, _CAPTURE, _ZERO, 0, 2)
+            key[_D_AT] = _HISTORY
 
     def _account(self, row):
         """The Accounting of the account that this gateway is of, or None."""
