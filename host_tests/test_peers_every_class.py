@@ -43,7 +43,8 @@ def test_every_class_that_gurux_has(runtime, peers, request):
         request.getfixturevalue("micropython")
     definition = str(path(values=True))
     expected = Expected(definition)
-    meter = RunningMeter(runtime, "--definition", definition)
+    # All modules at once: no meter of one purpose has them.
+    meter = RunningMeter(runtime, "--definition", definition, "--heap", "1m")
     gurux = Peer(peers, "gurux_client.py", meter, "wrapper", CLIENT, "")
     gurux.ask("open")
     listed = gurux.ask("objects")["objects"]
