@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Frozen as main.py: the meter starts when the board does. Ctrl-C ends it and leaves the REPL."""
 
-from firmware import board_main
+from firmware import launch
 
-board_main.run()
+launch.board()

@@ -2,12 +2,14 @@
 """The meter on a board: what main.py is on a PC. The board's module `wiring` says which UARTs.
 
     start() -> Board        everything made and open; says each link, then `ready`, on the REPL
-    run()                   start(), then serve until Ctrl-C
+    run() -> bool           start(), then serve until Ctrl-C; True: the firmware has been updated,
+                            and is to be started again
 
 Keys of the options, all of which may be missing: seed, start (minute, second), speed;
 associations: how many at a time; state: as STATE of `wiring`, (module, block device, first block,
 number of blocks, ...) for raw flash, a folder, or None (nothing is kept); locked: True proves that
-serving takes no memory, for requests are served under a locked heap then.
+serving takes no memory, for requests are served under a locked heap then; update: folder of images
+of the firmware, see update.py; dog: a watchdog that is to be fed, see launch.py.
 """
 
 import gc
@@ -136,10 +138,11 @@ _RECORD = "provisioning.bin"
 
 
 class Board:
-    def __init__(self, meter, links, locked):
+    def __init__(self, meter, links, locked, dog=None):
         self.meter = meter
         self.links = links
         self.locked = locked
+        self.dog = dog
         self.poller = port.Poller()
         for link in links:
             link.open(self.poller)
@@ -148,6 +151,8 @@ class Board:
     def turn(self):
         """Wait for octets or the next second, and do what is due."""
         meter = self.meter
+        if self.dog is not None:
+            self.dog.feed()
         wait_ms = meter.wait_ms()
         for link in self.links:
             ms = link.wait_ms()
@@ -250,6 +255,7 @@ def build(wiring, options):
         record(wiring),
         options.get("associations", _ASSOCIATIONS),
         getattr(wiring, "DISPLAY", None),
+        options.get("update"),
     )
 
 
@@ -270,7 +276,7 @@ def start(**options):
     from firmware.links.make import make_links
 
     links = make_links(wiring.LINKS, meter, port, info_len=_INFO_LEN)
-    made = Board(meter, links, options.get("locked", False))
+    made = Board(meter, links, options.get("locked", False), options.get("dog"))
     for link in links:
         port.out("%s %s" % (link.name, link.address))
     if meter.storage.message:
@@ -288,8 +294,9 @@ def start(**options):
 def run(**options):
     board = start(**options)
     try:
-        while True:
+        while not board.meter.wants_restart():
             board.turn()
     except KeyboardInterrupt:
         pass
     board.close()
+    return board.meter.wants_restart()

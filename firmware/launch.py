@@ -2,7 +2,7 @@
 """Starts the firmware: that of a slot, or the one that the meter was made with, beside this file.
 
     python -m firmware.launch          on a PC: options as for main.py on stdin, with `update`
-    slot(folder) -> path               on a board: boards/main.py
+    board()                            on a board: boards/main.py, which is frozen
 
 This launcher is never updated: an image goes to a slot, a folder that comes first on the path,
 and has no part in starting itself. It counts the starts of a slot that is not confirmed yet, and
@@ -14,10 +14,12 @@ import sys
 from firmware.files import Files
 from firmware.journal import Journal
 from firmware.version import NUMBER
+from micropython import const
 
 JOURNAL = "/journal"
 # Folders of the slots, by their number in the journal; 0 has none.
 SLOTS = ("", "/a", "/b")
+_WATCHDOG_MS = const(8000)
 # Exit code of main.py that asks for another start.
 RESTART = 64
 
@@ -63,6 +65,44 @@ def enter(path):
     for name in list(sys.modules):
         if name == "firmware" or name.startswith("firmware."):
             del sys.modules[name]
+
+
+def board():
+    """The meter of a board until Ctrl-C, from the slot that is to run. Where there is a watchdog,
+    it is on while that is not confirmed, and as long as the board is on then."""
+    import wiring
+
+    folder = wiring.STATE + "/.update" if isinstance(wiring.STATE, str) else None
+    path = slot(folder) if folder else ""
+    journal = Journal(Files(), folder + JOURNAL) if path else None
+    if path:
+        journal.load()
+        enter(path)
+    dog = _watchdog() if path and journal.trial else None
+    try:
+        from firmware import board_main
+
+        again = board_main.run(update=folder, dog=dog)
+    except Exception as e:
+        if not path:
+            raise
+        print("The firmware in %s has failed: %r" % (path, e))
+        if not journal.trial:
+            gave_up(folder)
+        again = True
+    if again:
+        from machine import reset
+
+        reset()
+
+
+def _watchdog():
+    try:
+        from machine import WDT
+
+        return WDT(timeout=_WATCHDOG_MS)
+    except (ImportError, ValueError):
+        return None  # this port has none, or none that is so patient
 
 
 def main():

@@ -226,12 +226,8 @@ class Images:
         buf[pos + 1] = 3
         buf[pos + 2] = _DOUBLE_LONG_UNSIGNED
         pos = put_u32(buf, pos + 3, self.size)
-        for octets in (j.identifier, self._signature):
-            buf[pos] = _OCTET_STRING
-            pos = put_length(buf, pos + 1, len(octets))
-            copy(buf, pos, octets, 0, len(octets))
-            pos += len(octets)
-        return pos
+        pos = _put_octets(buf, pos, j.identifier)
+        return _put_octets(buf, pos, self._signature)
 
     # --- Verification and installation --------------------------------------------------------
 
@@ -382,6 +378,14 @@ class Images:
             self._model.event(_MEMORY_ERROR)
             return False
         return True
+
+
+def _put_octets(buf, pos, octets):
+    n = len(octets)
+    buf[pos] = _OCTET_STRING
+    pos = put_length(buf, pos + 1, n)
+    copy(buf, pos, octets, 0, n)
+    return pos + n
 
 
 def _is_well(meter):

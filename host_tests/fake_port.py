@@ -22,7 +22,7 @@ _WAIT_S = 0.2
 
 
 class FakeBoard:
-    def __init__(self, micropython, n_blocks=256, faults=(), spoil=None, dumb=False):
+    def __init__(self, micropython, n_blocks=384, faults=(), spoil=None, dumb=False):
         self._listener = _server()
         self._uart = _server()
         self._readers = _server()

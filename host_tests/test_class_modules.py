@@ -23,6 +23,7 @@ import test_demand_register
 import test_disconnect_control
 import test_function_control
 import test_hdlc_setup
+import test_image_transfer
 import test_limiter
 import test_network_setup
 import test_parameter_monitor
@@ -314,6 +315,42 @@ def hdlc(m):
             (9, u16(1)),
         ):
             m.set(row, attribute, data)
+
+
+class Images(test_image_transfer.Store):
+    """As that of device/class_modules.py: blocks in turn have come."""
+
+    def __init__(self, row):
+        super().__init__(row)
+        self.status, self.n_blocks = 1, 704
+        self.blocks = {k: b"" for k in range(0, 704, 2)}
+
+    missing = 0
+
+    def start(self, activate):
+        self.status = 3 + activate
+
+    def about(self, buf, pos):
+        buf[pos] = 0
+        return pos + 1
+
+
+def images(m):
+    t = test_image_transfer
+    row = m.row(18, t.NAME)
+    m.model.images = Images(row)
+    for method in t.METHODS:
+        m.act(row, method)
+    m.act(row, t.INITIATE, struct_(octets(b"x"), u32(0)))
+    m.act(row, t.BLOCK, struct_(u32(0), octets(b"x")))
+    for state in (0, 1):
+        m.set(row, t.ENABLED, boolean(state))
+        get_all(m, row)
+        m.act(row, t.VERIFY)
+        get_all(m, row)
+    m.act(row, t.VERIFY)
+    m.act(row, t.ACTIVATE)
+    m.act(m.row(18, "0.0.44.0.1.255"), t.VERIFY)
 
 
 def network(m):
@@ -666,6 +703,7 @@ CASES = {
     "single_action_schedule": (schedule.OBJECTS, schedules),
     "disconnect_control": (test_disconnect_control.OBJECTS, disconnector),
     "sap_assignment": (test_sap_assignment.OBJECTS, saps),
+    "image_transfer": (CLOCK + test_image_transfer.OBJECTS % 16, images),
     "link_setup of HDLC": (test_hdlc_setup.OBJECTS, hdlc),
     "link_setup of IP": (test_network_setup.OBJECTS, network),
 }

@@ -34,6 +34,7 @@ ONLY_HERE = {
     "firmware/files.py": {"fcntl", "os"},
     # The constants of the board that it runs on.
     "firmware/board_main.py": {"wiring"},
+    "firmware/launch.py": {"wiring"},
     "firmware/ports/board.py": {"wiring"},
     "firmware/ports/cpython.py": {"fcntl", "termios", "threading"},
     "firmware/ports/pins.py": {"wiring"},

@@ -6,10 +6,13 @@ The file system is that of test_store.py, which stops at a write; tools/image.py
 """
 
 import functools
+import os
+import subprocess
 import types
 
 import image as tool
 import pytest
+from conftest import ROOT
 from cryptography.hazmat.primitives.asymmetric import ec
 from test_store import MemoryFiles, PowerCut
 
@@ -592,3 +595,20 @@ def test_what_an_image_has_to_be_for(monkeypatch):
     assert update.runtime() == b"rp2 mpy6.3 armv6m"
     system.implementation._mpy = 0x0306
     assert update.runtime() == b"rp2 mpy6.3 any"
+
+
+def test_what_a_request_asks_the_store_allocates_nothing(micropython, tmp_path):
+    """The files of MicroPython, under a locked heap; and a verification there."""
+    script = os.path.join(ROOT, "host_tests", "device", "images.py")
+    done = subprocess.run(
+        [micropython, script, os.path.join(ROOT, "lib"), ROOT, str(tmp_path / "update")],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    bits = b"\x80" + bytes(62) + b"\x01\x80" + bytes(59) + b"\x01"
+    about = b"\x02\x03\x06\x00\x00\x03\xe8\x09\x03new\x09\x00"
+    assert done.stdout.splitlines() == [
+        "True", "True", "True", "True", "True",
+        "64 125 2 1 996",
+        (bits + about).hex(),
+        "event %d" % FAILED, "event %d" % DAMAGED, "4",
+    ], done.stdout + done.stderr  # fmt: skip

@@ -44,9 +44,9 @@ DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 OURS = ("cosem", "crypto", "dlms", "firmware", "profiles")
 MAIN = "main.py"
 MAIN_TEXT = b"""# Made by tools/deploy.py of Picometer: starts the meter.
-from firmware import board_main
+from firmware import launch
 
-board_main.run()
+launch.board()
 """
 # What only a PC needs.
 _NOT_FOR_BOARDS = ("firmware/main.py",)

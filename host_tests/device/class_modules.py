@@ -63,6 +63,31 @@ class Storage:
         return Ring(row_len, capacity)
 
 
+class Images:
+    """Of an Image transfer object: blocks in turn have come, as in test_class_modules.Images."""
+
+    longest = 1000
+    n_blocks = 704
+    size = block_size = began = missing = 0
+    first = 1
+
+    def __init__(self, row):
+        self.row = row
+        self.status = 1
+
+    def start(self, activate):
+        self.status = 3 + activate
+
+    def bits(self, buf, pos, k):
+        for i in range(64 if k == 0 else 24):
+            buf[pos + i] = 0xAA
+        return pos + i + 1
+
+    def about(self, buf, pos):
+        buf[pos] = 0
+        return pos + 1
+
+
 def nothing(code_or_row):
     pass
 
@@ -73,6 +98,9 @@ model.start()
 model.event = nothing
 model.on_setup = nothing
 model.tokens = lambda row, octets: (5, 0, 0, ())
+rows = model.rows(18)
+if rows:
+    model.images = Images(rows[0])
 clock = model.handler("clock")
 clock.set_utc(13910000, 0)
 stream = Stream(model)
