@@ -7,6 +7,7 @@ The file system is that of test_store.py, which stops at a write; tools/image.py
 
 import functools
 import os
+import shutil
 import subprocess
 import types
 
@@ -18,6 +19,7 @@ from test_store import MemoryFiles, PowerCut
 
 from firmware import journal, launch, update
 from firmware.container import is_path
+from firmware.files import Files
 
 FOLDER = "state/.update"
 BLOCK_SIZE = 32
@@ -612,3 +614,105 @@ def test_what_a_request_asks_the_store_allocates_nothing(micropython, tmp_path):
         (bits + about).hex(),
         "event %d" % FAILED, "event %d" % DAMAGED, "4",
     ], done.stdout + done.stderr  # fmt: skip
+
+
+# --- Boards ---------------------------------------------------------------------------------
+
+MACHINE = """
+class WDT:
+    def __init__(self, timeout):
+        print("watchdog", timeout)
+def reset():
+    print("reset")
+"""
+BOARD_MAIN = """
+def run(update, dog):
+    print("%s", update, dog is not None)
+    %s
+"""
+
+
+@pytest.fixture
+def board(tmp_path, micropython):
+    """board(): boards/main.py on MicroPython, with a board_main that only says who it is; what it
+    and its machine have said. board.slot(what it does): a slot that has been installed."""
+    base = tmp_path / "base"
+    state = tmp_path / "state"
+
+    def put(folder, name, does):
+        (folder / "firmware").mkdir(parents=True)
+        (folder / "firmware" / "__init__.py").write_text("")
+        (folder / "firmware" / "board_main.py").write_text(BOARD_MAIN % (name, does))
+
+    def run():
+        done = subprocess.run(
+            [micropython, os.path.join(ROOT, "boards", "main.py")],
+            capture_output=True, text=True, env={"MICROPYPATH": str(base)},
+        )  # fmt: skip
+        return (done.stdout + done.stderr).replace(str(tmp_path), "").splitlines()
+
+    def slot(does):
+        put(state / ".update" / "a", "slot", does)
+        j = journal.Journal(Files(), str(state / ".update") + launch.JOURNAL)
+        j.active = j.trial = 1
+        j.left = journal.STARTS
+        j.version = 2
+        j.save()
+        return j
+
+    put(base, "base", "return False")
+    for name in ("files", "journal", "launch", "version"):
+        shutil.copy(os.path.join(ROOT, "firmware", name + ".py"), base / "firmware")
+    (base / "wiring.py").write_text("STATE = %r\n" % str(state))
+    (base / "machine.py").write_text(MACHINE)
+    run.slot = slot
+    run.wiring = base / "wiring.py"
+    return run
+
+
+BASE = ["base /state/.update False"]
+WATCHED = ["watchdog 8000", "slot /state/.update True"]
+
+
+def test_a_board_without_slots(board):
+    assert board() == BASE
+    board.wiring.write_text("STATE = None\n")
+    assert board() == ["base None False"]
+    board.wiring.write_text('STATE = ("chip", "Flash", 0, 128)\n')
+    assert board() == ["base None False"]
+
+
+def test_a_board_starts_a_slot_with_its_watchdog_on(board):
+    j = board.slot("return False")
+    assert board() == WATCHED
+    j.load()
+    assert j.left == journal.STARTS - 1
+    j.trial = 0
+    j.save()
+    assert board() == ["slot /state/.update False"]
+
+
+def test_a_board_that_wants_to_be_started_again(board):
+    board.slot("return True")
+    assert board() == [*WATCHED, "reset"]
+
+
+def test_a_slot_that_fails_on_a_board(board):
+    j = board.slot("raise ValueError('no')")
+    failed = "The firmware in /state/.update/a has failed: ValueError('no',)"
+    for _ in range(journal.STARTS):
+        assert board() == [*WATCHED, failed, "reset"]
+    assert board() == BASE
+    j.load()
+    assert (j.status, j.note) == (NOT_ACTIVATED, WENT_BACK)
+
+
+def test_a_confirmed_slot_that_fails_on_a_board(board):
+    j = board.slot("raise ValueError('no')")
+    j.trial = 0
+    j.save()
+    assert board()[-2:] == [
+        "The firmware in /state/.update/a has failed: ValueError('no',)",
+        "reset",
+    ]
+    assert board() == BASE
