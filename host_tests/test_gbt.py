@@ -604,7 +604,7 @@ def test_no_room_for_buffers(monkeypatch):
     """The request is told so, once; what was open stays so."""
     c = Blocks(SuitesMeter())
 
-    def none(size):
+    def none(rx, out):
         raise MemoryError
 
     monkeypatch.setattr(gbt, "Transfer", none)

@@ -17,6 +17,7 @@ from blocks import (
     block,
     meter_with,
 )
+from dlms.secured_association import SecuredAssociation
 from secure import AE, A, Client, E
 from secure_general import General0, General12
 from short import ShortClient, ShortMeter
@@ -267,3 +268,24 @@ def test_on_micropython_nothing_is_allocated(micropython, tmp_path):
     assert same == "True"
     value = b"\x09\x82\x0b\x54" + bytes(k * 7 & 0xFF for k in range(2900))
     assert p.unprotect(bytes.fromhex(answer)) == bytes.fromhex("C4034103") + (b"\0" + value) * 3
+
+
+def test_where_there_is_no_room_for_it_it_goes_in_blocks_of_get(monkeypatch):
+    meter, value = meter_with(2500)
+    c, p = opened(meter, "glo")
+    faults = []
+
+    def full(a):
+        raise MemoryError
+        yield
+
+    def step(a, plain=SecuredAssociation.step):
+        plain(a)
+        faults.append(meter.server.fault)
+        meter.server.fault = None
+
+    monkeypatch.setattr("dlms.sealed.prepare", full)
+    monkeypatch.setattr(SecuredAssociation, "step", step)
+    got = p.unprotect(c.ask(p.protect(GET_LONG), 400))
+    assert got[:8] == bytes.fromhex("C402410000000001")
+    assert [type(e) for e in faults] == [MemoryError]

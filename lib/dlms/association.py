@@ -96,6 +96,7 @@ _CONFORMANCE_ATTRIBUTE_0_GET = const(0x002000)
 _NOT_VISIBLE = const(-1)
 _TRANSFER = const(4096)  # todo of the server: buffers are wanted
 _GBT = "dlms.gbt"
+_SLACK = const(8)  # of gbt_answer.py
 
 # The lowest access_mode that asks for some protection (Association LN version 3).
 _PROTECTED = const(4)
@@ -219,10 +220,13 @@ class Association:
         """Between two requests; allocates. If there is no room, the request is told so."""
         server = self.server
         try:
+            # The largest first.
+            out = bytearray(server.gbt_len + _SLACK)
+            rx = bytearray(server.gbt_len)
             if _GBT not in server.parts:
                 server.load(_GBT)
             if self.gbt is None:
-                self.gbt = server.parts[_GBT].Transfer(server.gbt_len)
+                self.gbt = server.parts[_GBT].Transfer(rx, out)
         except MemoryError:
             self._no_room = True
 

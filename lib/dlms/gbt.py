@@ -92,9 +92,9 @@ class Transfer(Answer):
     whole       rx is the request
     """
 
-    def __init__(self, size):
-        Answer.__init__(self, size)
-        self.rx = bytearray(size)
+    def __init__(self, rx, out):
+        Answer.__init__(self, out, len(rx))
+        self.rx = rx
         self.held = bytearray(_WINDOW + 1)
         self.rx_size = self.n_held = self.n_last = 0
         self.begin()

@@ -54,8 +54,8 @@ class Answer:
     why         service-error of what is refused
     """
 
-    def __init__(self, size):
-        self.out = bytearray(size + _SLACK)
+    def __init__(self, out, size):
+        self.out = out
         self.head = bytearray(_LONGEST_HEAD)
         self.n_head = 0
         self.room = self.size = size
