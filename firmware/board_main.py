@@ -132,6 +132,7 @@ _SECURITY = (
 )
 
 _OPENING = "dlms.opening"
+_STEPS = const(128)  # todo of the server: a job goes on, see security_work.py
 
 # Where tools/provision.py writes who the meter is.
 _RECORD = "provisioning.bin"
@@ -170,7 +171,7 @@ class Board:
             if meter.server.wanted == _OPENING and meter.server.parts:
                 # There may be no room for it beside them.
                 self.rest(True)
-            if meter.server.wanted is not None:
+            if meter.server.todo != _STEPS:
                 # What is loaded stays for a time: close together, not behind what was dropped.
                 gc.collect()
             cramped = meter.work(self.links, now_ms)

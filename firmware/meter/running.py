@@ -117,7 +117,7 @@ class Meter:
 
                 self.sender = Sender(self, *self._links)
             except MemoryError:
-                gc.collect()
+                self.rests = True  # what was loaded of it goes
         return None if self.sender is None else self.sender.notifier
 
     def _alarmed(self, row):
