@@ -35,7 +35,7 @@ lint: ## ruff and codespell only (after make test has installed them)
 bench: ## how fast requests are served, on MicroPython and CPython; how long flash lasts
 	@$(PYTHON) tools/bootstrap.py run
 	@$(PYTHON) tools/bench.py $(if $(RUNTIME),--runtime $(RUNTIME)) $(ARGS)
-	@$(PYTHON) tools/wear.py --days 10
+	@$(PYTHON) tools/wear.py --days 30 --check
 
 sizes: ## octets of each module, RAM after import and of the running meter; changes since the last commit
 	@$(PYTHON) tools/bootstrap.py run

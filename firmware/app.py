@@ -148,6 +148,7 @@ def build(
     if record is not None and record.taken:
         model.save()
     server = Server(model, n_associations)
+    server.keeps = storage.keeps
     rows = model.rows(_IMAGE_TRANSFER) if update else ()
     if rows:
         from firmware.update import Images

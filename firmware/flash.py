@@ -182,6 +182,7 @@ class FlashStorage:
     """
 
     message = ""
+    keeps = True
 
     def __init__(self, device, first=0, count=None, unit=1):
         self.device = device

@@ -9,6 +9,7 @@ raw flash):
     storage.save(image) -> bool               False: it could not be written; the old one is kept
     storage.extra                             octets of the firmware's own, saved with the image
     storage.ring(row, row_len, capacity)      the rows of a profile, see rings.py
+    storage.keeps                             True: what is saved outlives the program
     storage.message                           a sentence for the person who starts the meter
     storage.damaged                           True: something was stored and cannot be read; seen
                                               at the start, or when a row is read
@@ -44,6 +45,7 @@ class RAMStorage:
 
     message = ""
     damaged = False
+    keeps = False
 
     def __init__(self):
         self.failed = 0
@@ -77,6 +79,8 @@ class FileStorage:
 
     OSError from the constructor, prepare() and ring(): the folder cannot be used at all.
     """
+
+    keeps = True
 
     def __init__(self, path, files=None):
         self.message = ""

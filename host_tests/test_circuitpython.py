@@ -491,11 +491,12 @@ def test_nvm_keeps_what_differs(definition):
         image[at] ^= 0xFF
     storage.extra[3] = 77
     assert storage.save(image) and nvm.writes == 1
-    assert storage.save(image) and nvm.writes == 1, "the same again is not written"
+    assert storage.save(image) and nvm.writes == 2, "in both places, so that one may be damaged"
+    assert storage.save(image) and nvm.writes == 2, "the same again is not written"
     later, again, loaded = opened(nvm, definition)
     assert loaded and again[: definition.PERSISTENT] == image[: definition.PERSISTENT]
     assert later.extra == storage.extra
-    assert sum(map(bool, nvm.octets)) < 60
+    assert sum(map(bool, nvm.octets)) < 120
 
 
 @pytest.mark.parametrize("cut", [0, 5, 17, 18, 30])

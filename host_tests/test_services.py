@@ -262,8 +262,11 @@ class Services(RuleBasedStateMachine):
 
     # --- What goes over a link
 
+    operations = 0  # requests, valid and invalid, of all examples
+
     def say(self, s, apdu):
         """The answer. On HDLC a client has to break the link of the other."""
+        Services.operations += 1
         link = self.links[s.link]
         who = (s.client, 1)
         if s.link == "hdlc" and link.who != who:
@@ -722,5 +725,11 @@ class Services(RuleBasedStateMachine):
                 assert got == bytes([0xC4, 1, s.iip, 0]) + value or got[:2] == b"\xc4\x02"
 
 
-TestServices = Services.TestCase
-TestServices.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+class TestServices(Services.TestCase):
+    settings = settings(max_examples=170, stateful_step_count=60, deadline=None)
+
+    def runTest(self):
+        Services.operations = 0
+        super().runTest()
+        print("operations compared with the model: %d" % Services.operations)
+        assert Services.operations >= 10_000

@@ -32,7 +32,9 @@ SCRIPT = os.path.join(ROOT, "host_tests", "device", "bench.py")
 SHORT_SCRIPT = os.path.join(ROOT, "host_tests", "device", "short_bench.py")
 SHORT_DEFINITION = os.path.join(ROOT, "host_tests", "definitions", "short_names.toml")
 BUDGET = os.path.join(ROOT, "tools", "bench_budget.toml")
-HEAP = "2m"
+# A SET that is stored on littlefs.
+STORED_SCRIPT = os.path.join(ROOT, "host_tests", "device", "stored_bench.py")
+HEAP = "4m"
 
 # Figure, what it is, unit.
 ROWS = (
@@ -45,6 +47,8 @@ ROWS = (
     ("ciphered_get_floors", "  in floors", ""),
     ("ciphered_get_per_s", "  a second", ""),
     ("counters_us", "  its counters are saved, once in 64", "us"),
+    ("set_stored_us", "SET, ciphered, stored on littlefs in RAM", "us"),
+    ("set_stored_worst_us", "  the longest of them", "us"),
     ("push_10_us", "push of 10 objects, authenticated and encrypted", "us"),
     ("get_list_20_us", "GET of 20 attributes with a list", "us"),
     ("get_list_20_floors", "  in floors", ""),
@@ -101,6 +105,8 @@ def measure(runtime, folder, rounds):
         arguments = [compiling.definition(SHORT_DEFINITION), str(5 * rounds)]
         short = figures_of(runtime, command + [SHORT_SCRIPT] + arguments, env)
         figures["read_per_get"] = short["read_per_get"]
+        arguments = [folder, str(20 * rounds)]
+        figures.update(figures_of(runtime, command + [STORED_SCRIPT] + arguments, env))
     for name in ("get", "ciphered_get"):
         figures[name + "_per_s"] = 1e6 / figures[name + "_us"]
     return figures

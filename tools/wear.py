@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: MIT
 """How long the flash behind a meter lasts.
 
-    python3 tools/wear.py [--definition FILE] [--days N] [--blocks N] [--block OCTETS]
+    python3 tools/wear.py [--definition FILE] [--days N] [--blocks N] [--block OCTETS] [--check]
 
-Lets a meter live for some days of its own time, minute by minute, over a NOR flash in memory
+Lets a meter live for some days of its own time over a NOR flash in memory
 (host_tests/device/nor.py), counts what is programmed and erased, and says how many years that is.
-Rows are those that the definition captures, values are saved as the program does it, and the
-household is simulated.
+Rows are those that the definition captures, values are saved as the program does it (each hour,
+and before rows), and the household is simulated. The figures are held against [wear] of
+tools/bench_budget.toml: write amplification is what is programmed for each octet that is a row, or
+has changed. --check: exit code 1 when one is over its budget.
 
 CPython >= 3.11, standard library only.
 """
@@ -15,6 +17,7 @@ CPython >= 3.11, standard library only.
 import argparse
 import os
 import sys
+import tomllib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -22,6 +25,7 @@ import compile as compiling
 from bootstrap import ROOT, Trouble, as_command, say
 from meter import DEFAULT_DEFINITION
 
+BUDGET = os.path.join(ROOT, "tools", "bench_budget.toml")
 CYCLES = 100_000  # erasures that a block is rated for
 BLOCK_LEN = 4096
 BLOCKS = 256
@@ -55,6 +59,7 @@ def measure(definition, days=DAYS, blocks=BLOCKS, block_len=BLOCK_LEN):
 
     from firmware import app, ports
     from firmware.flash import FlashStorage
+    from firmware.meter.ahead import Ahead
 
     tables = app.Tables("definition")
     sys.path.remove(definition)
@@ -79,13 +84,14 @@ def measure(definition, days=DAYS, blocks=BLOCKS, block_len=BLOCK_LEN):
 
     storage.ring, storage.save = ring_of, save_image
     meter = app.build(tables, storage, ports.current(), 1, _MINUTE, 0, 0)
+    step = Ahead(meter.program).step
     before = nor.programmed
     saves[:] = [0, 0]
     erased = list(nor.erases)
     for counted in rings:
         counted.octets = 0
-    for _ in range(days * 24 * 60):
-        meter.program.step(60)
+    for _ in range(days):
+        step(86400)
     erases = [a - b for a, b in zip(nor.erases, erased)]
     base, used = storage._base, storage._blocks
     # Rings are erased in turn: over years every block of one as often as the others.
@@ -118,7 +124,10 @@ def main(args):
     parser.add_argument("--days", type=int, default=DAYS)
     parser.add_argument("--blocks", type=int, default=BLOCKS, help="of the flash")
     parser.add_argument("--block", type=int, default=BLOCK_LEN, help="octets of a block")
+    parser.add_argument("--check", action="store_true", help="fail when over the budget")
     options = parser.parse_args(args)
+    with open(BUDGET, "rb") as f:
+        budget = tomllib.load(f)["wear"]
     try:
         folder = compiling.definition(os.path.abspath(options.definition))
         f = measure(folder, options.days, options.blocks, options.block)
@@ -132,11 +141,17 @@ def main(args):
     print("%10.1f  saves a day" % f["saves_a_day"])
     print("%10.0f  octets a day are rows, or changed in the image" % f["changed_a_day"])
     print("%10.0f  octets a day are programmed" % f["programmed_a_day"])
-    print("%10.2f  write amplification" % f["amplification"])
+    bad = f["failed"] or f["amplification"] > budget["amplification"]
+    bad = bad or f["years"] < budget["years"]
+    print(
+        "%10.2f  write amplification (budget: %g)" % (f["amplification"], budget["amplification"])
+    )
     print("%10.1f  erasures a year of a block of the state" % f["state_erases_a_year"])
     print("%10.1f  erasures a year of a block of the busiest ring" % f["ring_erases_a_year"])
-    print("%10.0f  years until a block has %d" % (f["years"], CYCLES))
-    return 0
+    print("%10.0f  years until a block has %d (goal: %d)" % (f["years"], CYCLES, budget["years"]))
+    if bad:
+        say("The flash is over its budget.")
+    return 1 if bad and options.check else 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ never change:
 
 Where nvm has room for two snapshots they take turns, and power may fail at any write. In one
 sector of flash a write erases both: power that fails in those milliseconds loses the values, and
-the next start says so. So a snapshot that says the same as the last one is not written again.
+the next start says so. So a snapshot that says the same as the last two is not written again.
 Interface as in store.py; may allocate.
 """
 
@@ -43,6 +43,8 @@ class SmallStorage(RAMStorage):
 class NVMStorage(SmallStorage):
     """nvm: octets that stay, with slices for reading and writing (nvm.ByteArray)."""
 
+    keeps = True
+
     def __init__(self, nvm):
         SmallStorage.__init__(self)
         self.message = ""
@@ -52,6 +54,7 @@ class NVMStorage(SmallStorage):
         self._sequence = 0
         self._newest = -1  # place of the last snapshot, -1: there is none
         self._written = None  # CRC of its pieces
+        self._before = None  # and of those of the snapshot before
 
     def prepare(self, definition):
         self._fingerprint = fingerprint(definition)
@@ -139,7 +142,7 @@ class NVMStorage(SmallStorage):
         SmallStorage.save(self, image)
         pieces = self._pieces(image)
         crc = crc32(pieces)
-        if crc == self._written:
+        if crc == self._written and crc == self._before:
             return True
         n = _HEAD + len(pieces)
         if n <= self._half:
@@ -162,5 +165,7 @@ class NVMStorage(SmallStorage):
             return False
         self._sequence += 1
         self._newest = at
+        # One that takes both places has none before it.
+        self._before = crc if n > self._half else self._written
         self._written = crc
         return True

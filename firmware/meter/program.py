@@ -505,7 +505,8 @@ class Program:
         registers.put(kept, _KEPT_MINUTE, 4, 0, self.clock.minute)
         kept[_KEPT_SECOND] = self.clock.second
         kept[_KEPT_FLAGS] = flags
-        if storage.save(self.model.image):
+        self.model.full = not storage.save(self.model.image)
+        if not self.model.full:
             self.unsaved = 0
             return True
         self.unsaved += 1

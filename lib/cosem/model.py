@@ -107,6 +107,7 @@ class Model(ClassModules):
         self.random = None
         self.on_setup = None
         self.save = None  # () -> bool: the image is saved
+        self.full = False  # it could not be saved: nothing is written that would be lost
         self.random_fill = None
         # Certificates and private keys, see firmware/vault.py; False: from open_vault() on.
         self.vault = None

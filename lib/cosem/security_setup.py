@@ -259,7 +259,8 @@ class Handler(Base):
             image[rx : rx + 4] = rx_end
         tx_end = ahead(self._tx)
         image[self._tx_at : self._tx_at + 4] = tx_end
-        if not model.save():
+        # Twice: of two stored images, one that is damaged later must not take them back.
+        if not model.save() or not model.save():
             context.failed = True
             return
         if rx >= 0:

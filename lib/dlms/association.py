@@ -84,6 +84,7 @@ _DATA_BLOCK_NUMBER_INVALID = const(19)
 # --- Codes ------------------------------------------------------------------------------------
 
 
+_TEMPORARY_FAILURE = const(2)
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
 _OBJECT_CLASS_INCONSISTENT = const(9)
@@ -266,7 +267,7 @@ class Association:
 
     def may_write(self, row, attribute):
         """data_access_result of the right to write an attribute."""
-        return self._may(row, attribute, 2)
+        return self._may(row, attribute, 2) or (_TEMPORARY_FAILURE if self.model.full else 0)
 
     def _may(self, row, attribute, right):
         at = self._rights(row)

@@ -43,6 +43,8 @@ class Channel:
     def release(self):
         """The link is gone: drop its associations."""
         self.last = self.more = None
+        if self.server.held is self:
+            self.server.held = None
         if self.server.gateway is not None:
             self.server.gateway.release(self)
         for a in self.server.associations:

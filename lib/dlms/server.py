@@ -63,6 +63,7 @@ _PRE_ESTABLISHED = const(9)
 _TRANSFER = const(4096)  # todo: buffers are wanted
 _LOAD = const(8192)  # todo: a part is wanted
 _REFUSE = const(16384)  # todo: there is no room for it, see refuse()
+_SAVE = const(32768)  # todo: what has been changed is to be saved
 _STEPS = const(128)  # todo: others are served meanwhile, see security_work.py
 
 _CURRENT_ASSOCIATION = b"\x00\x0f\x00\x00\x28\x00\x00\xff"
@@ -93,6 +94,12 @@ class Server:
         model.part = self.part
         model.wants = self.wants
         self.todo = 0
+        # What a client changes is saved before it hears of it (handed in). Something is changed
+        # and not saved yet; whose answer waits for that, its length, the end of its request.
+        self.keeps = False
+        self.unsaved = False
+        self.held = None
+        self.held_n = self.held_end = 0
         self.wants_transfer = None  # the association that has to have a Transfer, see gbt.py
         self.gbt_len = limits[4]
         make = Association
@@ -276,7 +283,29 @@ class Server:
             if not self.todo & _REFUSE:
                 return -1
             self.todo &= ~_REFUSE
+            self.held = None
             return exceptions.failed(channel) if confirmed & 1 else 0
+        if self.held is not None:
+            if self.held is not channel:
+                self.todo |= _SAVE
+                return -1
+            self.held = None
+            if self.held_end == end:
+                return self.held_n
+        edits = self.model.edits
+        n = self._request(channel, client_sap, server_sap, buf, pos, end, confirmed)
+        if self.model.edits != edits and self.keeps:
+            self.unsaved = True
+        if n > 0 and self.unsaved:
+            # The answer is there, and waits for what it acknowledges.
+            self.todo |= _SAVE
+            self.held = channel
+            self.held_n = n
+            self.held_end = end
+            return -1
+        return n
+
+    def _request(self, channel, client_sap, server_sap, buf, pos, end, confirmed):
         a = None
         try:
             a = channel.last
@@ -390,6 +419,10 @@ class Server:
 
     def work(self):
         """Do what requests are waiting for, if todo. It may allocate, and save the state."""
+        if self.todo & _SAVE:
+            self._save()
+            self.todo &= ~_SAVE
+        edits = self.model.edits
         if self.todo & _LOAD:
             self.todo &= ~_LOAD
             self.load(self.wanted)
@@ -399,6 +432,16 @@ class Server:
             self.wants_transfer.make_transfer()
         if self.secured is not None:
             self.secured.work()
+        if self.model.edits != edits and self.keeps:
+            self.unsaved = True
+
+    def _save(self):
+        """Store what has been changed; what cannot be stored is not acknowledged."""
+        if not self.unsaved:
+            self.held = None  # its answer is not asked for any more
+        elif not self.model.save() and self.held is not None:
+            self.held_n = exceptions.failed(self.held)
+        self.unsaved = False
 
     def refuse(self, e):
         """There is no room for what is wanted, again and again: who asks next hears so."""

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""What must survive is acknowledged after it is stored; what cannot be stored is not.
+
+The reference meter over files and over flash, and its management client (test_power_cuts.py).
+"""
+
+import pytest
+import test_program
+from device.nor import NOR
+from test_power_cuts import GET, MESSAGE, START, Files, Flash, Life, Memory, set_message
+
+from firmware.store import RAMStorage
+
+residential = test_program.residential  # a fixture
+SET = "C10141 %s 02 00 0905" % MESSAGE + "68656C6C6F"  # "hello"
+SUCCESS, TEMPORARY_FAILURE, IMPOSSIBLE = "C5014100", "C5014102", "!D80101"
+MEMORY_ERROR = 14
+
+
+def life_on(definition, back_end):
+    life = Life(definition, back_end, Memory())
+    set_message(b"")(life)  # what a SET loads is there
+    return life
+
+
+@pytest.fixture(params=[Files, Flash])
+def life(request, residential):
+    return life_on(residential, request.param())
+
+
+def request(life, apdu):
+    talk = life.client.talk
+    return life.server.request(talk.channel, 1, 1, apdu, 0, len(apdu))
+
+
+def test_a_set_is_stored_before_it_is_acknowledged(residential, life):
+    sealed = life.client.protect(bytes.fromhex(SET))
+    apdu = bytearray(sealed)  # deciphered in place
+    before = life.back_end.count()
+    assert request(life, apdu) == -1 and life.server.todo
+    assert life.back_end.count() == before
+    assert message(residential, life) == b""
+    life.server.work()
+    assert life.back_end.count() > before
+    n = request(life, apdu)
+    assert n > 0 and not life.server.todo
+    # The same octets, now another request, are a replay: nothing is left of the answer.
+    assert (
+        request(life, bytearray(sealed)) > 0
+        and life.client.talk.channel.tx[64:67] == b"\xd8\x01\x06"
+    )
+    assert message(residential, life) == b"hello"
+
+
+def message(residential, life):
+    memory = Memory()
+    memory.ic = 1000
+    return Life(residential, life.back_end.again(), memory, START + 99).state()["message"]
+
+
+def test_what_only_reads_is_not_held_up(life):
+    for _ in range(3):
+        life.ask(GET % MESSAGE)
+    before = life.back_end.count()
+    for _ in range(20):
+        assert life.ask(GET % MESSAGE) == "C40141000900"
+    life.public.open(None)
+    assert life.back_end.count() == before
+
+
+def test_others_wait_and_a_link_that_is_gone_takes_its_answer_with_it(life):
+    apdu = bytearray(life.client.protect(bytes.fromhex(SET)))
+    assert request(life, apdu) == -1
+    aarq = bytearray.fromhex("601DA109060760857405080101BE10040E01000000065F1F040000101D0400")
+    other = life.public.channel
+    assert life.server.request(other, 16, 1, aarq, 0, len(aarq)) == -1
+    life.client.talk.channel.release()
+    life.server.work()
+    n = life.server.request(other, 16, 1, aarq, 0, len(aarq))
+    while n < 0:
+        life.server.work()
+        n = life.server.request(other, 16, 1, aarq, 0, len(aarq))
+    assert other.tx[other.tx_pos] == 0x61
+
+
+def test_an_answer_that_nobody_fetches_keeps_nobody_waiting(life):
+    apdu = bytearray(life.client.protect(bytes.fromhex(SET)))
+    assert request(life, apdu) == -1
+    life.server.work()
+    assert life.public.open(None).startswith("61")
+
+
+def test_ram_has_nothing_to_wait_for(residential):
+    back_end = Files()
+    back_end.storage = RAMStorage
+    life = life_on(residential, back_end)
+    apdu = bytearray(life.client.protect(bytes.fromhex(SET)))
+    assert request(life, apdu) > 0
+
+
+# --- A store that is full, or worn out ----------------------------------------------------------
+
+
+def wear_out(life, worn):
+    device = life.back_end.device
+    if isinstance(device, NOR):
+        device.ignores = worn
+    else:
+        device.full = worn
+
+
+def test_a_full_store_is_an_event_and_a_refusal(life):
+    set_message(b"before")(life)
+    rows = len(life.rows("0007 0100630100FF"))
+    wear_out(life, True)
+    # What could not be stored is not acknowledged; after that nothing is changed any more.
+    assert life.ask(SET) == IMPOSSIBLE
+    assert life.ask(GET % MESSAGE) == "C40141000905" + b"hello".hex().upper()
+    for _ in range(3):
+        assert life.ask(SET.replace("68656C", "69656C")) == TEMPORARY_FAILURE
+    assert life.ask(GET % MESSAGE) == "C40141000905" + b"hello".hex().upper()
+    program = life.meter.program
+    program.step(3600)
+    error = program.events.error_row
+    assert life.meter.model.get_int(error, 2) & 1 << 10
+    assert program.unsaved and life.meter.storage.failed
+    assert len(life.rows("0007 0100630100FF")) == rows
+    # It goes on as soon as there is room, and says what had happened.
+    wear_out(life, False)
+    program.step(3600)
+    assert not program.unsaved and len(life.rows("0007 0100630100FF")) == rows + 4
+    assert MEMORY_ERROR in events(life)
+    assert life.ask(SET) == SUCCESS
+
+
+def events(life):
+    return [row[15] for row in life.rows("0007 0000636200FF")]
