@@ -726,7 +726,7 @@ class Services(RuleBasedStateMachine):
 
 
 class TestServices(Services.TestCase):
-    settings = settings(max_examples=170, stateful_step_count=60, deadline=None)
+    settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
 
     def runTest(self):
         Services.operations = 0
