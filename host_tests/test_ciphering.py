@@ -308,6 +308,23 @@ def test_power_failures_between_any_two_messages():
             assert c.talk.say(request.hex()).startswith("D80106")
 
 
+def test_a_dedicated_key_of_a_client_that_goes_at_once():
+    """Its link is gone before a Key is made of it: nothing is, and nothing of it stays."""
+    meter = Meter()
+    dedicated = bytes(range(0x60, 0x70))
+    c = Client(meter.talk(40, 17), kind="ded", dedicated=dedicated)
+    aarq = bytearray(c.aarq())
+    server, channel = meter.server, c.talk.channel
+    while server.request(channel, 40, 17, bytearray(aarq), 0, len(aarq)) < 0:
+        server.work()
+    (a,) = (a for a in server.associations if a.channel is channel)
+    assert a.n_dedicated == 16 and server.todo
+    channel.release()
+    server.work()
+    assert a.dedicated is None and not a.n_dedicated and not server.todo
+    assert dedicated not in bytes(a.work)
+
+
 # --- On MicroPython, with the heap locked ---------------------------------------------------
 
 

@@ -97,6 +97,8 @@ class SecuredAssociation(Association):
         if self.state == _IDLE:
             self.certificate = b""
             self.layer = self.dedicated = None
+            # A key that is not made yet never is.
+            fill(self.work, _DEDICATED_KEY, self.n_dedicated, 0)
             self.n_dedicated = 0
 
     def opened(self, context, by_hls, aarq, request, buf):
