@@ -244,6 +244,35 @@ def test_while_a_client_on_it_is_answered(m, listener):
         m.until(lambda: m.notifier.done == 2)
 
 
+def test_it_ends_while_a_client_on_it_is_answered(m, listener):
+    """What had not begun to go out is lost with the connection; the next attempt opens another."""
+    m.start(address(listener))
+    with accepted(m, listener) as s:
+        received(m, s)
+        m.until(lambda: m.notifier.done)
+        profile = m.paths._place.profile
+        took, profile.notify = profile.notify, lambda *_: False
+        m.start(address(listener))
+        m.turn(5)
+        assert m.state(V2) == SENDING
+    m.until(lambda: m.state(V2) == REPEATING)
+    profile.notify = took
+    m.pass_(10)
+    with accepted(m, listener) as s:
+        assert body(wpdu(received(m, s))[2]) == [b"42"]
+
+
+def test_a_datagram_leaves_the_connection_alone(m, listener, endpoint):
+    m.start(address(listener))
+    with accepted(m, listener) as s:
+        received(m, s)
+        m.until(lambda: m.notifier.done)
+        m.start(address(endpoint), UDP)
+        m.until(lambda: m.notifier.done == 2)
+        m.start(address(listener))
+        assert body(wpdu(received(m, s))[2]) == [b"42"]
+
+
 def test_no_place_is_waited_for(m, listener):
     """All four are taken by clients: no attempt is made, and none is counted."""
     clients = []

@@ -132,6 +132,7 @@ class Paths:
             n = self._unacknowledged()
             if not n or n < 0 and not broken:
                 self._end = _GONE
+        self._waiting = None
         self._place.on_end = None
         self._place = None
 
@@ -172,8 +173,9 @@ class Paths:
             return self._by_hdlc(client_sap, server_sap, buf, pos, n)
         self._waiting = service, client_sap, server_sap, buf, pos, n
         if service == _UDP or destination != self._destination or self._place is None:
-            self._close()
-            self._destination = destination
+            if service == _TCP:
+                self._close()
+                self._destination = destination
             self._host, self._number = split(destination)
             if is_name(self._host):
                 try:
