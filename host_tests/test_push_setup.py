@@ -837,6 +837,49 @@ def test_one_that_does_not_fit_at_all(m):
     assert m.notifier.lost == 1 and m.state(V2) == IDLE and m.paths.sent == []
 
 
+LONG = ["1.0.1.8.%d.255" % (k % 10) for k in range(12)]
+
+
+@pytest.mark.parametrize("limit,kept", [(55, True), (300, False)])
+def test_nothing_older_goes_for_what_never_fits(m, limit, kept):
+    """60 octets of values: an outbox of 55 has no room for them; one of 300 if another goes."""
+    m.notifier.outbox.limit = limit
+    m.paths.there = False
+    for _ in range(1 if kept else 5):
+        m.push(V0)
+        m.second()
+    n = m.notifier.outbox.n
+    ready(m, objects=LONG)
+    m.push(V2)
+    m.second()
+    box = m.notifier.outbox
+    if kept:
+        assert (box.n, m.notifier.lost, m.state(V2)) == (n, 1, IDLE)
+    else:
+        assert box.find(0, m.row(V2)) >= 0 and 0 < m.notifier.lost < n
+
+
+def test_a_buffer_that_never_fits(m):
+    """It is not written to the end to find that out."""
+    profile = m.row("1.0.99.1.0.255", 7)
+    for _ in range(10):
+        assert m.model.act(profile, 2, b"\x0f\x00", 0, 2) == 0
+    m.notifier.outbox.limit = 200
+    m.paths.there = False
+    m.push(V0)
+    m.second()
+    ready(m)
+    m.put(V2, 2, array(element(7, "1.0.99.1.0.255", version=2)))
+    m.push(V2)
+    m.second()
+    assert (m.notifier.outbox.n, m.notifier.lost) == (1, 1)
+    # Its newest three rows do.
+    m.put(V2, 2, array(element(7, "1.0.99.1.0.255", data_index=0xF003, version=2)))
+    m.push(V2)
+    m.second()
+    assert (m.notifier.outbox.n, m.notifier.lost) == (2, 1)
+
+
 def test_a_state_whose_notification_had_to_make_room(m):
     """Others have taken it out of the outbox: the object is idle again."""
     m.paths.there = False

@@ -22,8 +22,7 @@ first that was done, the next of the same object are READY at once.
 No path (no such link, all its places taken, nobody on the line) is not a failure: it waits.
 Refused, closed before all was sent, not taken within 20 s: a failure, repeated number_of_retries
 times; then it is given up and counted. So is what no path can carry, and what cannot be protected.
-With push_operation_method 1 what the layer below does not confirm is a failure, too; what that is
-for each path stands in firmware/links/push.py.
+With push_operation_method 1 so is what the layer below does not confirm (links/push.py).
 
 Project-defined: a repetition is a new APDU with the same long-invoke-id.
 """
@@ -270,8 +269,10 @@ class Notifier:
             end = self.put(row, box.buf, at, box.limit, number, confirmed)
             if end >= 0:
                 break
-            made_room = box.make_room()
-            self.lost += box.lost
+            # Nothing that is older goes for what never fits.
+            never = self.values.exceeds(row, box.limit)
+            made_room = not never and box.make_room()
+            self.lost += box.lost + never
             box.lost = 0
             if not made_room:
                 return

@@ -13,7 +13,8 @@ selective access to a buffer by range of the clock 0.0.1.0.0.255, or by entry; c
 a buffer that are sent, in the order of capture_objects.
 
 Project-defined: null-data stands for what is not there, may not be read by the client, cannot be
-restricted as it says, or has another data_index. Nothing is allocated but by PushList().
+restricted as it says, or has another data_index. Nothing is allocated but by PushList() and
+exceeds().
 """
 
 from cosem import profile_selection, slots
@@ -51,6 +52,7 @@ _ALL_COLUMNS = b"\x12\x00\x01\x12\x00\x00"
 _SELECTION_AT = const(10)  # of the descriptor
 _LONGEST_TIME = const(14)
 _DESCRIPTOR_LEN = const(62)
+_WINDOW_LEN = const(64)
 
 _FIRST_RELATIVE = const(0x1000)
 _NEWEST_ROWS = const(0xF000)
@@ -93,11 +95,7 @@ class PushList:
         a = self.a
         d = self.descriptor
         while n:
-            copy(d, 0, src, at + _CLASS_AT, 2)
-            copy(d, 2, src, at + _NAME_AT, 6)
-            d[8] = src[at + _ATTRIBUTE_AT]
-            d[9] = 0
-            index = src[at + _DATA_INDEX_AT] << 8 | src[at + _DATA_INDEX_AT + 1]
+            index = self._describe(src, at)
             after = _plain_end(src, at)
             # The short way for what is there most often, a whole stored value.
             behind = quick(a, d, 0, 0, buf, pos, end) if after and not index else -1
@@ -109,6 +107,35 @@ class PushList:
             at = after or skip(src, at, len(src))
             n -= 1
         return pos
+
+    def exceeds(self, row, most):
+        """Does put() write more than this many octets at least? Of an element that data_index
+        names nothing is counted."""
+        src = slots.source(self.model, row, _PUSH_OBJECT_LIST)
+        at = slots.offset(self.model, row, _PUSH_OBJECT_LIST)
+        n = length(src, at + 1, len(src))
+        at += 1 + length_size(src, at + 1)
+        window = bytearray(_WINDOW_LEN)
+        s = self.a.stream
+        while n and most >= 0:
+            index = self._describe(src, at)
+            if 0 < index < _FIRST_RELATIVE or self._open(s, src, at, index):
+                most -= 1
+            else:
+                while s.result < 0 and most >= 0:
+                    most -= s.fill(window, 0, _WINDOW_LEN) or 1
+            at = skip(src, at, len(src))
+            n -= 1
+        return most < 0
+
+    def _describe(self, src, at):
+        """Make a descriptor of the element src[at:]; its data_index."""
+        d = self.descriptor
+        copy(d, 0, src, at + _CLASS_AT, 2)
+        copy(d, 2, src, at + _NAME_AT, 6)
+        d[8] = src[at + _ATTRIBUTE_AT]
+        d[9] = 0
+        return src[at + _DATA_INDEX_AT] << 8 | src[at + _DATA_INDEX_AT + 1]
 
     def _put_one(self, src, at, index, buf, pos, end):
         start = pos
