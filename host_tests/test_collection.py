@@ -6,11 +6,12 @@ import struct
 from fractions import Fraction
 
 import pytest
-from fakes import array, i16, octets, u32
+from fakes import array, enum, i16, octets, u32
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from payment import (
     BESIDE,
+    CHARGE,
     CREDIT_MODE,
     ENERGY,
     LEAST,
@@ -24,11 +25,12 @@ from payment import (
     charge,
     credit,
     entry,
+    names,
     pair,
     unit_charge,
 )
 
-PAIRS, MAX_PROVISION = 11, 18
+CHARGES, PAIRS, MAX_PROVISION = 10, 11, 18
 ACTIVE_UNIT_CHARGE, PASSIVE, PERIOD, LAST_TIME, LAST_AMOUNT, REMAINING = 5, 6, 8, 10, 11, 12
 DAY = 86400
 
@@ -185,6 +187,39 @@ def test_new_scales_take_the_remainder_along():
     m.run(1)
     m.consume(1)
     assert (m.paid(), ledger(m)[0]) == (1, 9 * 10**9)
+
+
+def test_another_commodity_begins_where_it_stands():
+    m = one()
+    m.consume(700)
+    other = unit_charge(entry(b"", 1), commodity=(3, OTHER, 2))
+    assert m.set(m.charge(), PASSIVE, other) == 0
+    assert m.act(m.charge(), 2) == 0
+    m.run(2)
+    assert m.paid() == 700
+    at = m.model.slot(m.row(3, OTHER), 2) + 1
+    m.model.image[at : at + 2] = struct.pack(">h", 3)
+    m.run(1)
+    assert m.paid() == 730
+
+
+def test_what_is_consumed_while_nobody_charges_it_is_free():
+    m = one()
+    assert m.set(m.charge(), 3, enum(TIME)) == 0
+    m.consume(50)
+    assert m.set(m.charge(), 3, enum(0)) == 0
+    m.run(1)
+    m.consume(1)
+    assert m.paid() == 1
+    assert m.set(m.account, CHARGES, array()) == 0
+    m.consume(50)
+    assert m.set(m.account, CHARGES, names(CHARGE, 0)) == 0
+    m.run(1)
+    m.consume(1)
+    assert m.paid() == 2
+    again = m.restart()
+    again.consume(1)
+    assert again.paid() == 3
 
 
 # --- Time ------------------------------------------------------------------------------------

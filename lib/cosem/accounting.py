@@ -5,8 +5,9 @@ It runs in ticks and may allocate. In the order of a tick: what time brings (act
 new prices, amounts that begin anew), what charges are due (collection.py), the states of the
 credits (credit.py), the sums of the account, and the supply.
 
-Sums, in the attributes of the account:
-    current_credit_in_use            place in credit_reference_list from 0; uncertain: 255 for none
+Sums, in the attributes of the account (uncertain: public texts have the names, and what one
+implementation makes of them):
+    current_credit_in_use            place in credit_reference_list from 0, 255: there is none
     available_credit                 the positive amounts that are selected or in use
     amount_to_clear                  0 or less: the amounts below 0 that are exhausted, what has to
                                      be paid back, and, out of credit, clearance_threshold

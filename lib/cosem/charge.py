@@ -72,7 +72,9 @@ _NAME_AT = const(15)
 _INDEX_AT = const(22)
 _TABLE_AT = const(23)
 
+_NUMBER = const(24)
 _FLAGS = const(28)
+_KNOWN = const(1)
 _ACTIVATED = const(2)
 _ASKED = const(29)
 _LEDGER_LEN = const(30)
@@ -110,9 +112,11 @@ class Handler(handler.Handler):
         model = self.model
         if attribute == _UNIT_CHARGE_ACTIVATION_TIME:
             model.image[model.state(row, 0) + _FLAGS] &= ~_ACTIVATED
-        elif attribute == _PERIOD or attribute == _CHARGE_TYPE:
-            # The period that runs now is the first that counts.
-            fill(model.image, model.state(row, 0) + 24, 4, 0)
+        elif attribute == _CHARGE_TYPE:
+            # What comes from now on counts.
+            forget(model, row)
+        elif attribute == _PERIOD:
+            fill(model.image, model.state(row, 0) + _NUMBER, 4, 0)
         self._touch()
 
     def _touch(self):
@@ -232,10 +236,21 @@ def activate(model, row):
     n = model.value_len(row, _UNIT_CHARGE_PASSIVE)
     if n > model.capacity(row, _UNIT_CHARGE_ACTIVE):
         return False
+    image = model.image
     at = model.slot(row, _UNIT_CHARGE_ACTIVE)
-    copy(model.image, at, model.image, model.slot(row, _UNIT_CHARGE_PASSIVE), n)
-    slots.set_len(model.image, at, n)
+    passive = model.slot(row, _UNIT_CHARGE_PASSIVE)
+    if compare(image, at + _CLASS_AT, image, passive + _CLASS_AT, _TABLE_AT - _CLASS_AT):
+        forget(model, row)
+    copy(image, at, image, passive, n)
+    slots.set_len(image, at, n)
     return True
+
+
+def forget(model, row):
+    """What the commodity was, and which period ran, is of no use any more: they begin anew."""
+    at = model.state(row, 0)
+    model.image[at + _FLAGS] &= ~_KNOWN
+    fill(model.image, at + _NUMBER, 4, 0)
 
 
 def commodity(model, device, buf, pos):

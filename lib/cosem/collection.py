@@ -14,7 +14,8 @@ collection is not divided: a credit that has less left goes below its limit, and
 taken from the next one.
 
 A register that is unsigned and has fallen has gone round if it grew by less than 1/256 of its
-range in that; else it was set, and what it lost is nobody's.
+range in that; else it was set, and what it lost is nobody's. A charge that is new to its account,
+or has another commodity than before, begins with what is there.
 
 Time: a period is collected when it begins. After a power failure all that began meanwhile are
 collected, after the clock was set forward only the one that runs now; after it was set back none
@@ -99,7 +100,7 @@ class Collection:
     def __init__(self, accounting):
         self.accounting = accounting
         self.model = accounting.model
-        self.charges = []
+        self.charges = None  # until load()
         self._metered = []  # those that have a commodity
         self._hurries = False  # one of them has to be looked at each second
         self._pairs = {}  # (credit, charge) -> collection_configuration
@@ -117,6 +118,10 @@ class Collection:
         rows = account.rows_of(_CHARGE_REFERENCE_LIST, _CHARGE)
         order = [(slots.octet(model, r, _PRIORITY), k, r) for k, r in enumerate(rows)]
         order.sort()
+        before = None if self.charges is None else [c.row for c in self.charges]
+        for _priority, _k, r in order:
+            if before is not None and r not in before:
+                charge.forget(model, r)  # it was nobody's, or another account's
         self.charges = [self._due(r) for _priority, _k, r in order]
         self._metered = [c for c in self.charges if c.at]
         self._hurries = True
@@ -169,8 +174,7 @@ class Collection:
     def begin(self):
         """The account has become active: what was before is nobody's."""
         for c in self.charges:
-            self.model.image[c.ledger + _FLAGS] &= ~_KNOWN
-            put_u32(self.model.image, c.ledger + _NUMBER, 0)
+            charge.forget(self.model, c.row)
             c.minute = -1
 
     def at_minute(self, active):
