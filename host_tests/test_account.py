@@ -6,12 +6,15 @@ import re
 import pytest
 from cosem import account as module
 from fakes import array, date_time, i8, i32, octets, struct_, u8, u16
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from payment import (
     ACCOUNT,
     ACTIVE,
     CHARGE,
     CLOSED,
     CREDIT,
+    GATEWAY,
     IN_USE,
     NEW,
     OTHER_REASON,
@@ -22,10 +25,12 @@ from payment import (
     charge,
     credit,
     emergency,
+    entry,
     names,
     pair,
     proportion,
     text,
+    unit_charge,
 )
 
 MODE_AND_STATUS, IN_USE_CREDIT = 2, 3
@@ -262,3 +267,92 @@ def test_the_place_in_the_list_is_shown_not_the_priority(meter):
     assert meter.set(meter.account, CREDITS, names(CREDIT, 1, 0)) == 0
     meter.run(1)
     assert meter.number(meter.account, IN_USE_CREDIT) == 1
+
+
+# --- Anything at all -------------------------------------------------------------------------
+
+# What clients may send: values that fit (of SET, of methods; by class), mutations of them, and all
+# of them to something else.
+NUMBERS = [i32(n) for n in (0, 5, -5, 400, -(1 << 31), (1 << 31) - 1)]
+PRICES = [array(entry(b"A", 9)), array(entry(b"", 1), entry(b"B", 2))]
+UNIT_CHARGES = [unit_charge(entry(b"", 3)), unit_charge(entry(b"A", 3), commodity_scale=2)]
+TIMES = [octets(UNSPECIFIED), octets(date_time(2026, 6, 1, 12, 0, 0))]
+DUMMY = [i8(0)]
+FITTING = {
+    111: (
+        {
+            k: [row[1] for row in SETS + NEW_SETS if row[0] == k]
+            for k in (7, *range(9, 16), 18, 19)
+        },
+        {1: DUMMY, 2: DUMMY, 3: DUMMY},
+    ),
+    112: (
+        {
+            3: [bytes((0x16, k)) for k in range(6)],
+            4: [u8(1), u8(9)],
+            7: [bytes((4, 5, k << 3)) for k in range(32)],
+            11: [b"\x19" + UNSPECIFIED, b"\x19" + date_time(0xFFFF, 0xFF, 0xFF, 0xFF, 0xFF)],
+            **{k: NUMBERS for k in (5, 6, 9, 10)},
+        },
+        {1: NUMBERS, 2: NUMBERS, 3: DUMMY},
+    ),
+    113: (
+        {
+            3: [bytes((0x16, k)) for k in range(4)],
+            4: [u8(1), u8(9)],
+            6: UNIT_CHARGES,
+            7: TIMES,
+            8: [b"\x06\0\0\0\x00", b"\x06\0\0\0\x05", b"\x06\0\0\0\x3c"],
+            9: [bytes((4, 2, k << 6)) for k in range(4)],
+            13: [u16(500), u16(10000)],
+        },
+        {1: PRICES, 2: DUMMY, 3: DUMMY, 4: NUMBERS, 5: NUMBERS},
+    ),
+    115: ({}, {1: [octets(b"token %d" % k) for k in range(20)]}),
+}
+ALL = [
+    (class_id, sets, index, value)
+    for class_id, tables in FITTING.items()
+    for sets, table in zip((True, False), tables)
+    for index, values in table.items()
+    for value in values
+]
+
+
+@st.composite
+def requests(draw):
+    class_id, sets, index, value = draw(st.sampled_from(ALL))
+    chance = draw(st.integers(0, 9))
+    if chance == 0:
+        value = draw(st.sampled_from(ALL))[3]
+    elif chance == 1:
+        value = bytearray(value)
+        value[draw(st.integers(0, len(value) - 1))] = draw(st.integers(0, 255))
+    elif chance == 2:
+        value = value[:-1]
+    return class_id, sets, index, bytes(value), draw(st.integers(0, 1))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(requests(), min_size=150, max_size=200))
+def test_ten_thousand_requests(many):
+    """What is refused changes nothing, what is taken leaves an account that adds up."""
+    m = one()
+    m.model.tokens = lambda row, octets: (2, 100 * octets[-1], octets[-1], ())
+    rows = {111: [m.account] * 2, 112: [m.credit(0), m.credit(1)],
+            113: [m.charge(0), m.charge(1)], 115: [m.row(115, GATEWAY)] * 2}  # fmt: skip
+    for k, (class_id, sets, index, value, which) in enumerate(many):
+        image = bytes(m.model.image)
+        result = (m.set if sets else m.act)(rows[class_id][which], index, value)
+        assert result in (0, 2, 3, 4, 11, 12, 250)
+        if result:
+            assert m.model.image == image
+        if k % 4 == 0:
+            m.consume(3)
+    m.run(2)
+    listed = m.read(m.account, CREDITS)
+    rows = [m.row(112, ".".join(map(str, name))) for name in listed]
+    used = [k for k, row in enumerate(rows) if m.number(row, 8) == IN_USE]
+    if status(m) == ACTIVE:
+        assert [m.number(m.account, IN_USE_CREDIT)] == (used or [255])
+    assert all(m.status(k) <= 4 for k in (0, 1))
