@@ -289,3 +289,16 @@ def test_where_there_is_no_room_for_it_it_goes_in_blocks_of_get(monkeypatch):
     got = p.unprotect(c.ask(p.protect(GET_LONG), 400))
     assert got[:8] == bytes.fromhex("C402410000000001")
     assert [type(e) for e in faults] == [MemoryError]
+
+
+@pytest.mark.parametrize("signed", [False, True], ids=["wrapped", "signed"])
+def test_blocks_of_get_go_on_without_general_blocks(signed):
+    """The first of them came in general blocks; how it asks for the next is the client's choice."""
+    meter, value = meter_with(2500)
+    c, p = opened(meter, "general-glo" if signed else "wrapped")
+    p.signs = signed
+    first = p.unprotect(c.ask(p.protect(GET_LONG), 400))
+    assert first[:8] == bytes.fromhex("C402410000000001")
+    request = p.protect(bytes.fromhex("C0024100000001"))
+    got = p.unprotect(bytes.fromhex(c.talk.say(request.hex())))
+    assert got[:8] == bytes.fromhex("C402410000000002")

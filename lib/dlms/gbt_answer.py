@@ -84,7 +84,7 @@ class Answer:
         again: it may come again, nothing has been done yet.
         """
         self.n_head = n_head
-        self.source = a.stream
+        source = a.stream
         if a.context is not None:
             if not again or a.form >= _BY_JOB or a.protection & _SIGNED:
                 return 0
@@ -96,17 +96,17 @@ class Answer:
             if code == _NOT_POSSIBLE:
                 return 0
             if code == _SEALED:
-                self.source = made
+                source = made
                 n_head = 0
-        return self._start(a, self.head, 0, n_head)
+        return self._start(a, source, self.head, 0, n_head)
 
     def begins_with(self, a, src, pos, end):
         """src[pos:end] is the beginning of an answer in plain text that a.stream goes on with; its
         first block."""
-        self.source = a.stream
-        return self._start(a, src, pos, end - pos)
+        return self._start(a, a.stream, src, pos, end - pos)
 
-    def _start(self, a, src, pos, n):
+    def _start(self, a, source, src, pos, n):
+        self.source = source
         copy(self.out, 0, src, pos, n)
         self.n_out = n
         self.ended = False
