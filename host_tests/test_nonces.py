@@ -306,7 +306,8 @@ def test_a_client_that_comes_and_goes_has_its_counters_saved_once():
         saves = len(meter.saved)
         meter.server.forget()
         assert len(meter.saved) == saves
-    assert len(meter.saved) <= 20 + 3
+    # Saved is a portion twice, see security_setup.py.
+    assert len(meter.saved) <= 2 * 20
 
 
 def test_requests_of_before_security_was_let_go_of_are_not_taken_again():
