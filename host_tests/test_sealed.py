@@ -293,7 +293,7 @@ def test_where_there_is_no_room_for_it_it_goes_in_blocks_of_get(monkeypatch):
 
 @pytest.mark.parametrize("signed", [False, True], ids=["wrapped", "signed"])
 def test_blocks_of_get_go_on_without_general_blocks(signed):
-    """The first of them came in general blocks; how it asks for the next is the client's choice."""
+    """The first of them came in general blocks; its client may ask for the next by itself."""
     meter, value = meter_with(2500)
     c, p = opened(meter, "general-glo" if signed else "wrapped")
     p.signs = signed
