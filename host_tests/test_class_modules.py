@@ -126,7 +126,7 @@ WAKES = {
     (7, True): (ALL, ALL),
     (9, False): (NOBODY, NOBODY),
     (9, True): (ALL, ALL),
-    (62, False): (ALL, ALL),
+    (62, False): ("compact_data", NOBODY),
     (62, True): (ALL, ALL),
 }
 

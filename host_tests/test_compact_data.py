@@ -682,6 +682,26 @@ def test_selective_access_by_a_client(served):
     assert served.client.say(request) == "C401C101%02X" % SCOPE_VIOLATED
 
 
+def test_a_class_that_sleeps_is_woken_for_what_is_captured(served):
+    """And no other: here that of associated_partners_id, which is made when it is asked for."""
+    served.columns(IMPLIED, v1(15, SECRET, 3), v1(3, ENERGY, 2))
+    awake = served.get(served.client, BUFFER, IMPLIED)
+    assert awake == "C401C100" + "0907" + "100001" + "0001E240"
+    names = [n for n in served.meter.model.handler_names if n]
+    served.meter.model.sleep()
+    sleeping = [n for n in names if served.meter.model.handler(n) is None]
+    assert {"association_ln", "compact_data", "register"} <= set(sleeping)
+    assert served.get(served.client, BUFFER, IMPLIED) == awake
+    sleeping = [n for n in names if served.meter.model.handler(n) is None]
+    assert "register" in sleeping and "association_ln" not in sleeping
+    # By a method, which needs all; and the meter itself.
+    served.meter.model.sleep()
+    assert served.act(served.client, CAPTURE, IMPLIED) == "C701C10000"
+    assert "register" not in [n for n in names if served.meter.model.handler(n) is None]
+    served.meter.model.sleep()
+    assert served.meter.act(served.meter.implied, CAPTURE) == 0
+
+
 def long_value(served):
     meter = served.meter
     assert meter.set(meter.row(1, TEXT), 2, b"\x0a\x82\x01\x2c" + bytes(range(150)) * 2) == 0

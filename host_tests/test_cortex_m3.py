@@ -159,6 +159,25 @@ def test_a_peer_uses_access(meter, peers, expected):
         peer.end()
 
 
+@pytest.mark.parametrize("association", [READING, MANAGEMENT], ids=shown)
+def test_a_peer_with_general_blocks(meter, peers, expected, association):
+    """In windows of four, plain and ciphered: what is long is one APDU, made as it goes out. Then
+    the snapshot of Compact data, and room for what comes next."""
+    options = ("--gbt", "4", "--max-pdu", "200")
+    for _ in range(2):
+        secret = expected.secret(association)
+        peer = Peer(peers, "gurux_client.py", meter, "hdlc", association, secret, options)
+        peer.ask("open")
+        assert len(peer.get(15, "0.0.40.0.0.255", 2)["raw"]) > 2 * 5000
+        assert len(peer.get(7, "0.0.98.1.0.255", 3)["raw"]) == 2 * 524
+        snapshot = bytes.fromhex(peer.get(62, "0.0.66.0.1.255", 2)["raw"])
+        # template_id, the time with its length, four energies
+        assert snapshot[:4] == bytes((9, 30, 1, 12)) and len(snapshot) == 32
+        peer.ask("release")
+        peer.ask("close")
+        peer.end()
+
+
 def test_no_figure_is_worse_than_in_the_budget_file(elf):
     figures = bench.measure_chip(images.DEFINITION)
     assert not bench.over_chip(figures, BUDGET)

@@ -62,7 +62,7 @@ def test_there_are_two_logical_devices(packed):
         (17, b"PMT1000000000002"),
     ]
     assert 170 <= packed.devices[0][2] <= 230
-    assert packed.limits == (5, 560, 1024, 512, 1024, 1024, 0, 1)
+    assert packed.limits == (5, 560, 1024, 512, 512, 1024, 0, 1)
 
 
 def test_it_is_small(packed):

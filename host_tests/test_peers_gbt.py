@@ -45,8 +45,8 @@ def definition(tmp_path_factory):
         text = f.read()
     blocks = 'conformance = ["general-block-transfer", "'
     text = text.replace('conformance = ["', blocks)
-    text = text.replace("max_receive_pdu = 512", "max_receive_pdu = 512\ngbt_len = 4096")
-    assert text.count(blocks) >= 8 and "gbt_len" in text
+    text = text.replace("gbt_len = 512", "gbt_len = 4096")
+    assert text.count(blocks) >= 8 and "gbt_len = 4096" in text
     path = folder / "residential.toml"
     path.write_text(text)
     return str(path)

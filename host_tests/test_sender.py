@@ -14,7 +14,7 @@ from pushing import (
     listening,  # noqa: F401  a fixture
     received, wpdu, wrapped,
 )  # fmt: skip
-from running import AARQ, DEFAULT_DEFINITION
+from running import AARQ, DEFAULT_DEFINITION, aarq_with
 from tables import show
 from test_store import MemoryFiles, PowerCut
 
@@ -329,18 +329,18 @@ def test_an_alarm_in_an_association(meter):
     whole = meter()
     with socket.create_connection(("127.0.0.1", whole.links[0].number)) as s:
         s.setblocking(False)
-        s.sendall(wrapped(16, 1, AARQ))
+        s.sendall(wrapped(2, 1, aarq_with(b"demo-reading")))
         assert wpdu(received(whole, s))[2][0] == 0x61
-        (a,) = (a for a in whole.meter.server.associations if a.state)
-        whole.meter.program.event("fraud", FRAUD)
-        whole.pass_(2)
-        assert whole.meter.sender is None
-        a.conformance |= EVENT_NOTIFICATION
-        at = whole.model.slot(whole.row(1, "0.0.97.98.20.255"), 2)
-        whole.model.image[at + 1 : at + 5] = bytes(4)
         whole.meter.program.event("fraud", FRAUD)
         apdu = wpdu(received(whole, s))[2]
         assert apdu[:3] == b"\xc2\x01\x0c"
-        # The public client may not read it.
-        assert apdu[15:] == bytes.fromhex("0001 0000616214FF 02 00")
+        assert apdu[15:] == bytes.fromhex("0001 0000616214FF 02 06") + ALARM_BIT.to_bytes(4, "big")
+        (a,) = (a for a in whole.meter.server.associations if a.state)
+        at = whole.model.slot(whole.row(1, "0.0.97.98.20.255"), 2)
+        whole.model.image[at + 1 : at + 5] = bytes(4)
+        whole.pass_(2)
+        a.conformance &= ~EVENT_NOTIFICATION
+        whole.meter.program.event("fraud", FRAUD)
+        whole.pass_(2)
+        assert whole.meter.sender is None
     assert whole.number("0.0.96.15.4.255") == 1

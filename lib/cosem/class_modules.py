@@ -14,7 +14,7 @@ from micropython import const
 _ROW_SHIFT = const(4)
 _ROW_HANDLER = const(9)
 
-# Modules whose methods read or run other objects; of this one, attributes do, too.
+# Modules whose methods read or run other objects.
 _READERS = (
     "arbitrator",
     "array_manager",
@@ -23,7 +23,6 @@ _READERS = (
     "register_table",
     "script_table",
 )
-_READER = "compact_data"
 
 _SUCCESS = const(0)
 _TEMPORARY_FAILURE = const(2)
@@ -70,10 +69,10 @@ class ClassModules:
 
     def wakes(self, row, method=False):
         """Does a request for an attribute, or method, of an object have to wait until the module
-        of its class is woken, or all are, for what reads or runs others? wants() is told."""
+        of its class is woken, or all are, for methods that read or run others? wants() is told."""
         i = self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]
         name = self.handler_names[i]
-        if name == _READER or method and name in _READERS:
+        if method and name in _READERS:
             if not self.asleep:
                 return False
             name = ""

@@ -15,6 +15,9 @@ _CAPTURE_OBJECTS = const(3)
 _SUCCESS = const(0)
 _SCOPE_VIOLATED = const(13)
 _OTHER_REASON = const(250)
+_ASLEEP = const(254)  # of stream.py: a class module has to be loaded first
+
+_COMPUTED = const(0)  # kind of the attribute table, see cosem/model.py
 
 _STRUCTURE = const(0x02)
 _OCTET_STRING = const(0x09)
@@ -110,6 +113,9 @@ class Capture:
             result = a.may_read(row, attribute)
         if result:
             return result
+        if a is not None and model.asleep and model.kind(row, attribute) == _COMPUTED:
+            if model.wakes(row):
+                return _ASLEEP
         s = self.stream
         selector = 0
         if objects[at + 1] > 4:

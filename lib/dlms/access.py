@@ -239,7 +239,8 @@ def _wakes(a, buf, at, n):
             or not 0 < attribute <= model.n_attributes(row)
             or model.kind(row, attribute) == _COMPUTED
         ):
-            if model.wakes(row, buf[at] == _ACTION):
+            # What reads others finds all of them.
+            if model.wakes(row, True):
                 return True
         at = _after(buf, at, len(buf))
         n -= 1

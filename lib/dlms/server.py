@@ -225,6 +225,9 @@ class Server:
             for a in self.associations:
                 if a.stream.variables is not None:
                     a.stream.variables = None
+                # Without a transfer, its buffers can be made again.
+                if a.gbt is not None and a.gbt.state == _IDLE:
+                    a.gbt = None
         else:
             self.parts.pop(_OPENING, None)
         if not used or ended and self.model.asleep:
