@@ -328,6 +328,27 @@ def test_noise_on_the_uart(elf):
         assert chip.said() == ""
 
 
+def test_clients_that_cipher_come_and_go(elf):
+    """What each brings finds room again, between others."""
+    with qemu.Chip(elf, live=True) as chip:
+        ChipMeter(chip)
+        counter = 0
+        for _ in range(8):
+            s, plain = hdlc(chip)
+            with s:
+                assert plain.connect() == UA
+                assert plain.ask(AARQ)[0] == 0x61
+                plain.disconnect()
+            s, link = hdlc(chip, MANAGEMENT[0])
+            with s:
+                assert link.connect() == UA
+                secured = running.Secured(link, MANAGEMENT[0], counter).open()
+                assert secured.ask(GET_NAME)[:4] == bytes.fromhex("C401C100")
+                counter = secured.client.ic
+                link.disconnect()
+        assert chip.said() == ""
+
+
 # --- Who it is ---------------------------------------------------------------------------------
 
 RUN = "from firmware import board_main\nboard_main.run(locked=True)\n"
