@@ -205,6 +205,27 @@ def test_what_was_missed_is_made_up_for_within_its_validity_window(meter, how, b
     assert meter.said() == []
 
 
+@pytest.mark.parametrize(
+    "back, marks", [("06-15 11:50:00", [2]), ("06-14 12:30:00", [2]), ("06-14 11:50:00", [1, 2])]
+)
+def test_a_clock_that_starts_earlier_than_it_stopped(meter, back, marks):
+    """Up to a day nothing comes twice."""
+    meter.has(entry(1, "12:00:00"), entry(2, "12:02:00"))
+    meter.run(60)
+    again = meter.off("2026-" + back)
+    again.run(86400 + 900, step=30)
+    assert [m for _, m in again.said()][: len(marks)] == marks
+
+
+def test_a_clock_that_does_not_know_the_time_executes_nothing(meter):
+    meter.has(entry(1, "12:02:00"))
+    again = meter.off("2001-01-01 00:00:00", flags=1)
+    again.run(86400, step=60)
+    assert again.said() == []
+    again.set_clock("2026-06-15 13:00:00")
+    assert again.said() == [("06-15 13:00:00", 1)]
+
+
 def test_the_start_of_the_first_day_is_no_power_failure():
     meter = Talk("2026-06-15 12:00:00").has(entry(1, "11:00:00"))
     meter.run(60)

@@ -30,7 +30,7 @@ def when(text, status=0xFF):
 class Timed(small.Meter):
     WATCHED = 1, "0.0.96.50.0", 2  # what scripts write
 
-    def __init__(self, now="2026-06-15 12:00:00", image=None, status=0xFF, storage=None):
+    def __init__(self, now="2026-06-15 12:00:00", image=None, status=0xFF, storage=None, flags=0):
         self.storage = storage or Storage()
         small.Meter.__init__(self, DEFINITION, None, image, self.storage)
         self.clock = self.model.handler("clock")
@@ -41,6 +41,7 @@ class Timed(small.Meter):
         self.watched = self.row(*self.WATCHED[:2]), self.WATCHED[2]
         minute = self.clock.minute_of(when(now, status), 0)
         self.clock.set_utc(minute, self.clock.last_second)
+        self.clock.set_flags(flags)  # 1: it does not know the time
         self.client = self.management()
         self.tick()
 
@@ -48,9 +49,9 @@ class Timed(small.Meter):
         if self.watched == (row, attribute):
             self.marks.append((self.now(), self.read(row, attribute)))
 
-    def off(self, now, status=0xFF):
+    def off(self, now, status=0xFF, flags=0):
         """The same meter after a power failure, at another time. Its state was saved just now."""
-        return type(self)(now, bytes(self.model.image), status, self.storage)
+        return type(self)(now, bytes(self.model.image), status, self.storage, flags)
 
     # --- Time -------------------------------------------------------------------------------
 

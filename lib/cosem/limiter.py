@@ -160,7 +160,7 @@ class Handler(handler.Handler):
             model.event(_LIMIT_EXCEEDED if above else _LIMIT_KEPT)
         buf = slots.source(model, row, _ACTIONS)
         at = slots.offset(model, row, _ACTIONS) + (_OVER_AT if above else _UNDER_AT)
-        result = script_table.run_local(model, slots.device_of(model, row), buf, at)
+        result = script_table.run(model, slots.device_of(model, row), buf, at, True)
         model.edited(row, 0)
         if self.on_executed is not None:
             self.on_executed(row, result)

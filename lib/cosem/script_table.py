@@ -39,7 +39,7 @@ class Handler(handler.Handler):
     def __init__(self, model):
         handler.Handler.__init__(self, model)
         self._depth = 0
-        self.local = False  # see run_local()
+        self.local = False  # see run()
 
     def check(self, row, attribute, buf, pos, end):
         if attribute == _SCRIPTS and self._depth:
@@ -102,25 +102,18 @@ class Handler(handler.Handler):
         return _SUCCESS
 
 
-def run(model, device, buf, at):
+def run(model, device, buf, at, local=False):
     """Execute the script that a structure names, 02 02 09 06 script_logical_name 12
-    script_selector, at buf[at:]; action_result."""
+    script_selector, at buf[at:]; action_result. local: for a function of the meter that supervises
+    a value; what its script asks of a Disconnect control is local."""
     copy(_KEY, 2, buf, at + 4, 6)
     table = model.find(device, _KEY, 0)
     if table < 0:
         return _OTHER_REASON
-    return model.act(table, _EXECUTE, buf, at + 10, at + 13)
-
-
-def run_local(model, device, buf, at):
-    """As run(), for a function of the meter that supervises a value: what its script asks of a
-    Disconnect control is local."""
-    scripts = model.handler("script_table")
-    if scripts is None:
-        return _OTHER_REASON
+    scripts = model.handler_of(table)
     before = scripts.local
-    scripts.local = True
+    scripts.local = before or local
     try:
-        return run(model, device, buf, at)
+        return model.act(table, _EXECUTE, buf, at + 10, at + 13)
     finally:
         scripts.local = before

@@ -71,7 +71,7 @@ class Supply:
         script = bytearray(_SCRIPT)
         script[_SCRIPT_B_AT] = self._b
         script.append(selector)
-        return script_table.run_local(self.model, self._device, script, 0)
+        return script_table.run(self.model, self._device, script, 0, True)
 
 
 def _find(model, device, key, b):

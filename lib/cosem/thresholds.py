@@ -147,7 +147,7 @@ class Thresholds:
         if k < buf[at + 1]:
             device = slots.device_of(model, self.row)
             at += 2 + k * _ACTIONS_LEN + which
-            result = script_table.run_local(model, device, buf, at)
+            result = script_table.run(model, device, buf, at, True)
             if done is not None:
                 done(self.row, result)
 

@@ -9,6 +9,7 @@ happens at its end.
     the clock                            Schedule                        Activity calendar
     goes on                              what is due                     what is due
     starts (power failure)               missed, within validity_window  the last action, if missed
+      earlier than it stopped            nothing comes twice             nothing comes twice
     is set forward                       missed, within validity_window  the last action, if missed
     is set back                          comes again                     action of the new time
     is set by a minute or less, forward  missed, whatever the window     the last action, if missed
@@ -18,7 +19,8 @@ happens at its end.
     attributes are set                   from now on                     action of the new calendar
 
 (uncertain: public texts say so much, not how long a time is that is set to synchronize; a minute
-is project-defined. That the action of an earlier time is taken again is, too.)
+is project-defined. That the action of an earlier time is taken again is, too; and that a clock
+which starts more than a day earlier, and knows the time, has been set back.)
 
 The hidden slot `last` is the time of the last look (u32, 1 + minute in UTC; second). A tick at
 which nothing is due compares a few numbers. One at which something is may allocate.
@@ -36,6 +38,7 @@ _ANEW = const(2)  # set back, or another object: what was before does not count
 _SECOND_AT = const(4)
 _SYNCHRONIZED_S = const(60)
 _DAY = const(1440)
+_INVALID = const(0x01)  # clock status
 _FAR = const(0x1FFFFFFF)
 
 
@@ -125,19 +128,21 @@ class Timetable(handler.Handler):
         at = self.model.state(row, 0)
         since = slots.unsigned32(image, at) - 1
         since_s = image[at + _SECOND_AT]
+        if how == _LATE and since - minute > _DAY and not clock.flags & _INVALID:
+            how = _ANEW
         if since < 0 or how == _ANEW:
             how = _ANEW
             since = minute if second else minute - 1
             since_s = second - 1 if second else 59
         elif since > minute or (since == minute and since_s > second):
-            # The clock was set back a little: all that has had its turn.
+            # It is earlier than it was: all that has had its turn.
             minute = since
             second = since_s
         # Before anything is done: it must not come twice.
         put_u32(image, at, minute + 1)
         image[at + _SECOND_AT] = second
         local = reached(clock, minute)
-        if local != minute - clock.deviation:
+        if local != minute - clock.deviation_at(minute):
             second = 59
         before = reached(clock, since)
         if before != since - clock.deviation_at(since):
