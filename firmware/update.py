@@ -114,10 +114,13 @@ class Images:
         self._image = self._files.open(self._folder + "/image")
         self._map = self._files.open(self._folder + "/map")
         self._map.seek(0)
-        for octet in self._map.read(self.n_blocks + 7 >> 3):
-            while octet:
-                self.missing -= octet & 1
-                octet >>= 1
+        piece = self._map.read(_MAP_PIECE)
+        while piece:
+            for octet in piece:
+                while octet:
+                    self.missing -= octet & 1
+                    octet >>= 1
+            piece = self._map.read(_MAP_PIECE)
         self._find_first()
         if self.status == _VERIFIED:
             self._signature = Image(self._image, self.size).signature
@@ -205,9 +208,15 @@ class Images:
     def _find_first(self):
         """Go on to the first block that has not come."""
         k = self.first
-        while k < self.n_blocks and self._has(k):
-            k += 1
-        self.first = k
+        while k < self.n_blocks:
+            octet = self._octet(k)
+            if octet == 0xFF and k & 7 == 0:
+                k += 8
+            elif octet & 0x80 >> (k & 7):
+                k += 1
+            else:
+                break
+        self.first = min(k, self.n_blocks)
 
     def bits(self, buf, pos, k):
         n = min((self.n_blocks + 7 >> 3) - k * _MAP_PIECE, _MAP_PIECE)
@@ -333,11 +342,14 @@ class Images:
                 return
             except StopIteration:
                 pass
-            except (OSError, MemoryError):
+            except Exception as e:
                 # It cannot be read or written, and this may be the last that is known of it.
-                self.status = _NOT_ACTIVATED if self.status == _ACTIVATING else _NOT_VERIFIED
+                installs = self.status >= _ACTIVATING
+                self.status = _NOT_ACTIVATED if installs else _NOT_VERIFIED
                 self._journal.status = self.status
                 self._model.event(_MEMORY_ERROR)
+                if not isinstance(e, OSError):
+                    meter.server.fault = e
             self._job = None
             self._since_ms = -1
         j = self._journal

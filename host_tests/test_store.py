@@ -55,7 +55,7 @@ def append(ring, *numbers):
 # --- A file system in memory ------------------------------------------------------------------
 
 
-class PowerCut(Exception):
+class PowerCut(BaseException):
     pass
 
 

@@ -229,6 +229,14 @@ def test_the_disk_is_full_when_it_is_installed(files, meter):
     assert starts(files) == "" and not Meter(files).images.wants_restart
 
 
+def test_what_fails_otherwise_is_no_end_of_the_meter(files, meter, monkeypatch):
+    meter.transfer(image())
+    monkeypatch.setattr(update.Image, "verify", lambda *what: None.nothing)
+    meter.images.start(0)
+    meter.work()
+    assert meter.images.status == NOT_VERIFIED and isinstance(meter.fault, AttributeError)
+
+
 # --- What is refused ------------------------------------------------------------------------
 
 
