@@ -305,7 +305,8 @@ def test_a_firmware_that_hangs_is_ended(updated, monkeypatch):
     m.client()
     assert m.activate() == NOT_ACTIVATED and m.version() == "1"
     m.stop()
-    assert m.said.count("has not confirmed itself within 1 s") == 3
+    # Or more: on a busy machine a start may end before it was counted.
+    assert m.said.count("has not confirmed itself within 1 s") >= 3
 
 
 def joined(path):
