@@ -46,6 +46,8 @@ _GROUP_ID_LEN = const(3)
 _OVER_AT = const(2)
 _UNDER_AT = const(15)
 
+_FAR = const(0x3FFFFFFF)
+
 # Events, see firmware/meter/events.py.
 _LIMIT_EXCEEDED = const(65)
 _LIMIT_KEPT = const(66)
@@ -63,9 +65,10 @@ class Limit:
         self._shifts = self._minute = self._second = 0
         self.is_new = True  # attributes were set
         self.is_emergency = False
-        # The emergency profile, UTC; start -1: it is not to be.
+        # The emergency profile, UTC; start -1: it is not to be; at: when it may begin or end next.
         self.start = -1
         self.end = self.start_s = self.end_s = 0
+        self.at = _FAR
 
     def pass_time(self, clock):
         """Count the seconds since the last tick; one, if the clock was set."""
@@ -88,6 +91,7 @@ class Handler(handler.Handler):
         self._limits = []
         self.clock = None
         self.on_executed = None
+        self._shifts = -1
 
     def start(self, row):
         self._limits.append(Limit(self.model, row))
@@ -98,16 +102,26 @@ class Handler(handler.Handler):
 
     def tick(self, now):
         # As short as can be: MicroPython takes heap for the frame of a longer function.
+        if self.clock is None:
+            return
+        if self.clock.shifts != self._shifts:
+            self._renew()
         for limit in self._limits:
-            if limit.value.is_new() or limit.elapsed >= 0 or limit.is_new or limit.start >= 0:
+            if limit.value.is_new() or limit.elapsed >= 0 or limit.is_new or limit.at <= now:
                 self._look(limit)
 
+    def _renew(self):
+        """The clock was set: is it the time of an emergency profile?"""
+        self._shifts = self.clock.shifts
+        for limit in self._limits:
+            limit.at = 0
+
     def _look(self, limit):
-        if self.clock is None or self.model.is_off(limit.row):
+        if self.model.is_off(limit.row):
             limit.is_new = True  # for when it is on
             limit.elapsed = -1
             return
-        if limit.is_new or limit.start >= 0:
+        if limit.is_new or limit.at <= self.clock.minute:
             self._choose(limit)
         limit.is_new = False
         if limit.value.is_there():
@@ -120,6 +134,10 @@ class Handler(handler.Handler):
         if limit.is_new:
             self._load(limit)
         emergency = self._is_emergency(limit)
+        minute = self.clock.minute
+        limit.at = limit.start if minute <= limit.start else limit.end
+        if minute > limit.end or limit.start < 0:
+            limit.at = _FAR
         if emergency == limit.is_emergency and not limit.is_new:
             return
         limit.is_new = True
