@@ -18,13 +18,13 @@ from test_store import MemoryFiles, PowerCut
 
 PREPAYMENT = os.path.join(ROOT, "firmware", "definitions", "prepayment.toml")
 TITLE = b"PMT" + (1000000000003).to_bytes(5, "big")
-ACCOUNT, CREDIT, EMERGENCY, GATEWAY = "0.0.19.0.0", "0.0.19.10.0", "0.0.19.10.1", "0.0.19.40.0"
+CREDIT, EMERGENCY, GATEWAY = "0.0.19.10.0", "0.0.19.10.1", "0.0.19.40.0"
 ENERGY, STANDING, DEBT = ("0.0.19.20.%d" % k for k in range(3))
 DISCONNECTOR, PROFILE, LOG = "0.0.96.3.10", "1.0.99.1.0", "0.0.99.98.2"
 
-# Cents a Wh, by tariff; a day; of a payment.
+# Cents a Wh, by tariff; a day.
 PRICES = {1: Fraction(3125, 100000), 2: Fraction(2150, 100000)}
-A_DAY, PART = 48, Fraction(1000, 10000)
+A_DAY = 48
 EXECUTED, INVALID, RECEIVED = 3, 6, 8
 DISCONNECTED_LOCALLY, CONNECTED_LOCALLY = 64, 69
 

@@ -112,9 +112,13 @@ class Handler(handler.Handler):
         elif attribute == _CHARGE_REFERENCE_LIST:
             good = self._are_there(row, attribute, _CHARGE, buf, pos)
         elif attribute == _CREDIT_CHARGE_CONFIGURATION:
-            good = self._are_pairs(row, buf, pos)
+            good = self._are_known(row, buf, pos, _COLLECTION_LEN, 2)
         elif attribute == _TOKEN_GATEWAY_CONFIGURATION:
-            good = self._are_proportions(row, buf, pos)
+            good = self._are_known(row, buf, pos, _PROPORTION_LEN, 1)
+            total = 0
+            for at in range(pos + 2 + _PROPORTION_LEN, end + 1, _PROPORTION_LEN):
+                total += buf[at - 1]
+            good = good and total <= 100
         elif attribute == _CURRENCY:
             # 02 03 0C n name 0F scale 16 unit
             status = self._status(row)
@@ -145,35 +149,21 @@ class Handler(handler.Handler):
                     return False
         return True
 
-    def _are_pairs(self, row, buf, pos):
-        n = buf[pos + 1]
-        if n > 0x7F:
+    def _are_known(self, row, buf, pos, size, n):
+        """Do the elements buf[pos:], of so many octets, begin with n references, to credits (and
+        charges) of the lists, and no two with the same?"""
+        if buf[pos + 1] > 0x7F:
             return False
-        for k in range(n):
-            at = pos + 2 + k * _COLLECTION_LEN + 2
+        for k in range(buf[pos + 1]):
+            at = pos + 4 + k * size
             if not self._names(row, _CREDIT_REFERENCE_LIST, buf, at + 2):
                 return False
-            if not self._names(row, _CHARGE_REFERENCE_LIST, buf, at + _REFERENCE_LEN + 2):
+            if n == 2 and not self._names(row, _CHARGE_REFERENCE_LIST, buf, at + 10):
                 return False
             for j in range(k):
-                if compare(buf, pos + 4 + j * _COLLECTION_LEN, buf, at, 2 * _REFERENCE_LEN) == 0:
+                if compare(buf, pos + 4 + j * size, buf, at, n * _REFERENCE_LEN) == 0:
                     return False
         return True
-
-    def _are_proportions(self, row, buf, pos):
-        n = buf[pos + 1]
-        if n > _MOST:
-            return False
-        total = 0
-        for k in range(n):
-            at = pos + 2 + k * _PROPORTION_LEN + 2
-            if not self._names(row, _CREDIT_REFERENCE_LIST, buf, at + 2):
-                return False
-            for j in range(k):
-                if compare(buf, pos + 4 + j * _PROPORTION_LEN, buf, at, _REFERENCE_LEN) == 0:
-                    return False
-            total += buf[at + _REFERENCE_LEN + 1]
-        return total <= 100
 
     def _names(self, row, attribute, buf, pos):
         """Is the logical name buf[pos:] in this reference list?"""
@@ -208,9 +198,7 @@ class Handler(handler.Handler):
         if method == _RESET_ACCOUNT:
             self._reset(row)
         else:
-            times = (
-                _ACCOUNT_ACTIVATION_TIME if method == _ACTIVATE_ACCOUNT else _ACCOUNT_CLOSURE_TIME
-            )
+            times = _ACCOUNT_ACTIVATION_TIME + method - _ACTIVATE_ACCOUNT
             slots.put_now(model, row, times, model.handler("clock"))
         model.image[model.slot(row, _MODE_AND_STATUS) + _STATUS_AT] = status
         self.touch()
@@ -232,10 +220,7 @@ class Handler(handler.Handler):
                     else:
                         charge.clear(model, target)
         for attribute in (_ACCOUNT_ACTIVATION_TIME, _ACCOUNT_CLOSURE_TIME):
-            at = model.slot(row, attribute) + 2
-            fill(model.image, at, 12, 0xFF)
-            model.image[at + 9] = 0x80
-            model.image[at + 10] = 0
+            charge.put_unspecified(model.image, model.slot(row, attribute) + 2)
         at = model.state(row, 0)
         # That the supply was disconnected is not forgotten: the next active account connects it.
         disconnected = model.image[at] & 4

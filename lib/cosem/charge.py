@@ -231,6 +231,13 @@ def is_time(buf, pos):
     )
 
 
+def put_unspecified(image, at):
+    """Write a date-time that says nothing at all."""
+    fill(image, at, 12, 0xFF)
+    image[at + 9] = 0x80
+    image[at + 10] = 0
+
+
 def activate(model, row):
     """unit_charge_passive becomes unit_charge_active; False: there is no room for it."""
     n = model.value_len(row, _UNIT_CHARGE_PASSIVE)
@@ -314,10 +321,7 @@ def clear(model, row):
     """A new account begins. Nothing is allocated."""
     for attribute in (_TOTAL_AMOUNT_PAID, _LAST_COLLECTION_AMOUNT, _TOTAL_AMOUNT_REMAINING):
         slots.clear_value(model, row, attribute)
-    at = model.slot(row, _LAST_COLLECTION_TIME) + 1
-    fill(model.image, at, 12, 0xFF)
-    model.image[at + 9] = 0x80
-    model.image[at + 10] = 0
+    put_unspecified(model.image, model.slot(row, _LAST_COLLECTION_TIME) + 1)
     activated = model.image[model.state(row, 0) + _FLAGS] & _ACTIVATED
     fill(model.image, model.state(row, 0), _LEDGER_LEN, 0)
     model.image[model.state(row, 0) + _FLAGS] = activated

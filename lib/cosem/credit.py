@@ -60,14 +60,8 @@ _SELECTABLE = const(1)
 _SELECTED = const(2)
 _IN_USE = const(3)
 
-# Of credit_configuration, whose first bit is the highest.
-_CONFIRM = const(0x40)
-
-# Conditions, and the table: from, to, the conditions that matter, and how they have to be.
-_SPENT = const(1)
-_TURN = const(2)
-_NEAR = const(4)
-_ASKS = const(8)
+# The table: from, to, the conditions that matter, and how they have to be. Conditions are 1 spent,
+# 2 turn, 4 near, 8 to be confirmed.
 _TRANSITIONS = (
     b"\x03\x04\x01\x01"  # D
     b"\x03\x00\x02\x00"  # H
