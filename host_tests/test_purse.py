@@ -101,3 +101,36 @@ def test_a_slow_loop_sees_a_minute_that_has_gone_by():
     m = monthly()
     m.run(5000, step=5000)
     assert m.amount() == 300
+
+
+@pytest.mark.parametrize(
+    "period, days, amount",
+    [
+        ("*-*-01 00:30:00", 0, 7),
+        ("*-*-01 00:30:00", 1, 300),
+        ("*-*-01 00:30:00", 40, 300),
+        ("*-*-01 00:30:00", 62, 300),
+        ("*-*-02 00:30:00", 1, 7),
+        ("*-*-* *:30:00", 1, 300),
+        ("*-*-01 *:*:00", 1, 300),
+        ("*-*-last 23:57:00", 1, 7),
+        ("2026-08-05 12:00:00", 30, 7),
+        ("2026-08-05 12:00:00", 37, 300),
+        ("2026-07-01 12:00:00", 70, 7),  # too long ago
+    ],
+)
+def test_a_period_that_begins_without_power(period, days, amount):
+    m = monthly(period=period)
+    assert m.local() == "2026-06-30 23:58:01"
+    m.clock.minute += days * 1440  # time goes on while there is no meter
+    assert m.restart().amount() == amount
+
+
+def test_a_clock_that_is_set_back_gives_nothing():
+    m = monthly()
+    m.run(40 * 60)
+    assert m.amount() == 300
+    m.put(0, 5)
+    m.set_local("2026-06-30 23:00:00")
+    m.run(7200)
+    assert m.amount() == 5

@@ -21,7 +21,8 @@ are per cent, together at most 100; the currency can be set while the account is
 scale is -6 to 6; max_provision_period is not negative. All else: other-reason.
 
 Hidden state `ledger`: 0 flags: 1 was active at the last look, 2 out of credit, 4 has disconnected
-the supply; 1 spare; 2-5 the period of max_provision (u32, 0: none); 6-13 provided in it.
+the supply; 1 spare; 2-5 the period of max_provision (u32, 0: none); 6-13 provided in it; 14-17 the
+minute (UTC, u32) of the last look at the time, 0: none.
 """
 
 from cosem import charge, credit, handler, slots
@@ -59,7 +60,7 @@ _REFERENCE_LEN = const(8)  # 09 06 logical_name
 _COLLECTION_LEN = const(21)  # 02 03, two references, 04 03 bits
 _PROPORTION_LEN = const(12)  # 02 02, reference, 11 proportion
 _MOST = const(16)
-_LEDGER_LEN = const(14)
+_LEDGER_LEN = const(18)
 
 _MOST_SCALE = const(6)
 _LAST_UNIT = const(2)

@@ -29,6 +29,7 @@ from cosem import amounts, slots
 from cosem.collection import Collection
 from cosem.purse import Purse
 from cosem.supply import Supply
+from dlms.axdr import get_u32, put_u32
 from micropython import const
 
 # Attributes of Account.
@@ -76,7 +77,8 @@ _DISCONNECTED = const(4)
 _CREDIT = b"\x00\x70"
 _LEAST = const(-0x80000000)
 _MOST = const(0x7FFFFFFF)
-_DAY = const(1440)
+_LOOKED = const(14)  # in the ledger
+_MOST_MISSED = const(89280)  # minutes: 62 days
 
 
 class Accounting:
@@ -184,10 +186,14 @@ class Accounting:
     def _at_minute(self):
         clock = self._clock
         # What began between two minutes is seen a minute late; and what is set, at once.
-        missed = clock.minute - self._minute
-        first = clock.minute if self._minute < 0 or not 0 < missed <= _DAY else self._minute + 1
+        image = self.model.image
+        last = get_u32(image, self._ledger + _LOOKED)
+        first = clock.minute
+        if 0 < last < first:
+            first = max(last + 1, first - _MOST_MISSED)
+        put_u32(image, self._ledger + _LOOKED, clock.minute)
         self._minute = clock.minute
-        status = self.model.image[self._mode + _STATUS_AT]
+        status = image[self._mode + _STATUS_AT]
         if status == _NEW and self.has_come(self.row, _ACCOUNT_ACTIVATION_TIME):
             self._change(_ACTIVATE_ACCOUNT)
         elif status == _ACTIVE and self.has_come(self.row, _ACCOUNT_CLOSURE_TIME):

@@ -30,7 +30,7 @@ Uncertain, and so project-defined:
     first time since the account was reset is raised to it. What is missing of it after that has to
     be paid back where bit 2 of credit_configuration says so, and is never given a second time.
   - period: at such a minute the amount of a credit that is resettable (bit 3) becomes the preset
-    amount. Nothing specified: never. Minutes without power are not made up for.
+    amount. Nothing specified: never. Minutes without power, up to 62 days, are made up for.
   - invoke_credit in states 2 and 3 succeeds and does nothing; in 0 and 4 it is other-reason.
   - update_amount: a sum that is no double-long is other-reason.
 Bits 0 (visual indication) and the type are for those who show them. Nothing is allocated.

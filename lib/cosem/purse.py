@@ -104,32 +104,40 @@ class Purse:
 
     def begin_anew(self, clock, first, date):
         """Make the amount the preset one, if a minute from the first one until now is one of its
-        period; True: it was. date: room for a date-time."""
+        period; True: it was. date: room for a date."""
         if not self._begins:
             return False
-        for minute in range(first, clock.minute + 1):
-            if self._is_due(clock, minute, date):
-                self.put(self.preset)
-                self.model.edited(self.row, 0)
-                return True
-        return False
-
-    def _is_due(self, clock, minute, date):
         model = self.model
-        clock.local_of(minute, 0, date, 0)
-        buf = slots.source(model, self.row, _PERIOD)
-        at = slots.offset(model, self.row, _PERIOD) + 1
-        for k in (5, 6):
-            if buf[at + k] != 0xFF and buf[at + k] != date[k]:
-                return False
-        year = date[0] << 8 | date[1]
-        days = clock.dst_day(False, year), clock.dst_day(True, year)
-        if not calendar.matches(buf, at, date, 0, *days):
-            return False
-        local = minute - clock.deviation_at(minute)
+        at = self._last_due(clock, first - clock.deviation, date)
         ledger = model.state(self.row, 0) + _LAST_RESET
         last = slots.unsigned32(model.image, ledger) - 1
-        if last >= local and last - local <= _DAY:
+        if at < 0 or (last >= at and last - at <= _DAY):
             return False
-        put_u32(model.image, ledger, local + 1)
+        put_u32(model.image, ledger, at + 1)
+        self.put(self.preset)
+        model.edited(self.row, 0)
         return True
+
+    def _last_due(self, clock, low, date):
+        """The last minute of its period from low until now, of local time; -1: there is none."""
+        buf = slots.source(self.model, self.row, _PERIOD)
+        pos = slots.offset(self.model, self.row, _PERIOD) + 1
+        hour = buf[pos + 5]
+        minute = buf[pos + 6]
+        high = clock.minute - clock.deviation
+        while low <= high:
+            midnight = high - high % _DAY
+            at = high
+            while at >= low and at >= midnight:
+                if (hour == 0xFF or hour == at % _DAY // 60) and (
+                    minute == 0xFF or minute == at % 60
+                ):
+                    calendar.put_date(at // _DAY, date, 0)
+                    year = date[0] << 8 | date[1]
+                    begin = clock.dst_day(False, year)
+                    if calendar.matches(buf, pos, date, 0, begin, clock.dst_day(True, year)):
+                        return at
+                    break
+                at -= 1
+            high = midnight - 1
+        return -1
