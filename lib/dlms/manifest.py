@@ -46,6 +46,7 @@ package(
         "notification.py",
         "opening.py",
         "outbox.py",
+        "parts.py",
         "places.py",
         "prim.py",
         "read.py",
