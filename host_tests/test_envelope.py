@@ -71,11 +71,11 @@ def test_a_repetition_has_its_own_counter(m):
 def test_counters_are_saved_before_they_are_used(m):
     m.push(V2)
     m.second()
-    assert m.saved == 1
+    assert m.saved == 2  # each portion twice, see security_setup.py
     for _ in range(62):
         m.push(V2)
         m.second()
-    assert m.saved == 2
+    assert m.saved == 4
 
 
 def test_what_waits_takes_the_key_of_when_it_leaves(m):
