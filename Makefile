@@ -6,7 +6,7 @@ VENV := build/venv/bin/python
 # Options of tools/meter.py run, tools/bench.py, tools/sizes.py and pytest: make run ARGS="--speed 60"
 ARGS ?=
 
-.PHONY: help run test demo bench sizes sheet lint clean firmware deploy provision test-cortex-m3 \
+.PHONY: help run test test-long demo bench sizes sheet lint clean firmware deploy provision test-cortex-m3 \
     test-rp2040
 
 help: ## list the targets
@@ -27,6 +27,10 @@ test: ## ruff, codespell, and all tests on CPython and MicroPython
 	@$(PYTHON) tools/bootstrap.py test
 	@$(MAKE) --no-print-directory lint
 	@$(VENV) -m pytest $(ARGS)
+
+test-long: ## what make test tries a sample of: a power cut at every write of a day, a whole year
+	@$(PYTHON) tools/bootstrap.py test
+	@PICOMETER_ALL=1 $(VENV) -m pytest host_tests/test_power_cuts.py host_tests/test_ahead.py $(ARGS)
 
 lint: ## ruff and codespell only (after make test has installed them)
 	@$(VENV) -m ruff check --quiet .

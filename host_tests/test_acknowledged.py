@@ -93,6 +93,7 @@ def test_an_answer_that_nobody_fetches_keeps_nobody_waiting(life):
 def test_ram_has_nothing_to_wait_for(residential):
     back_end = Files()
     back_end.storage = RAMStorage
+    back_end.takes_images = False
     life = life_on(residential, back_end)
     apdu = bytearray(life.client.protect(bytes.fromhex(SET)))
     assert request(life, apdu) > 0

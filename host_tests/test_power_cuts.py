@@ -48,6 +48,8 @@ KEK = b"DEMO KEKCLIENT01"
 GET = "C00141 %s 02 00"
 MESSAGE = "0001 0000600D00FF"
 LOAD, BILLING = "0007 0100630100FF", "0007 0000620100FF"
+# What test_update.py goes on with: the installation, and the start of the other firmware.
+IMAGE, IMAGE_LEN, BLOCK_LEN = "0012 00002C0000FF", 1000, 384
 COUNTER = "0001 00002B0101FF"
 Cut = (FileCut, FlashCut)
 
@@ -60,7 +62,7 @@ class Files:
 
     keeps_rows = True
     parts = (0, 3, 8)  # eighths of a write that are done
-    used = None
+    takes_images = True  # firmware/update.py keeps them in files
 
     def __init__(self):
         self.device = MemoryFiles()
@@ -88,6 +90,7 @@ class Files:
 
 
 class Flash(Files):
+    takes_images = False
     parts = (0, 40, -1)  # octets
 
     def __init__(self, cells=None):
@@ -137,6 +140,7 @@ class ByteArray:
 
 
 class NVM(Files):
+    takes_images = False
     keeps_rows = False
 
     def __init__(self, octets=None):
@@ -169,7 +173,10 @@ class Life:
     def __init__(self, definition, back_end, memory, minute=START):
         self.back_end = back_end
         self.memory = memory
-        self.meter = app.build(definition, back_end.storage(), port, 7, minute, 0, 0)
+        update = "state/.update" if back_end.takes_images else None
+        self.meter = app.build(
+            definition, back_end.storage(), port, 7, minute, 0, 0, update=update
+        )
         self.server = self.meter.server
         self.public = Talk(self, self.server.channel(), 16, 1)
         self.client = None
@@ -225,6 +232,7 @@ class Life:
         assert energies[0] == sum(energies[1:]), "tariffs do not add up"
         assert model.handler("clock").minute >= START
         return {
+            "image": [self.ask("C00141 %s %02X 00" % (IMAGE, k))[8:] for k in (3, 4, 6)],
             "keys": keys,
             "message": message,
             "load": self.rows(LOAD),
@@ -299,6 +307,23 @@ def end_billing(life):
     assert life.ask("C30141 0009 00000A0001FF 01 01 120001") == "C701410000"
 
 
+def begin_image(life):
+    if life.back_end.takes_images:
+        image = "0202 0905%s 06%08X" % (b"image".hex(), IMAGE_LEN)
+        assert life.ask("C30141 %s 01 01 %s" % (IMAGE, image)) == "C701410000"
+
+
+def send_block(number):
+    def step(life):
+        if life.back_end.takes_images:
+            data = bytes([number]) * min(BLOCK_LEN, IMAGE_LEN - number * BLOCK_LEN)
+            size = "82%04X" if len(data) > 255 else "81%02X"
+            block = "0202 06%08X 09" % number + size % len(data) + data.hex()
+            assert life.ask("C30141 %s 02 01 %s" % (IMAGE, block)) == "C701410000"
+
+    return step
+
+
 def orderly_end(life):
     assert life.meter.program.power_down()
 
@@ -312,7 +337,9 @@ DAY = [
     set_message(b"second, and a longer one"),
     set_key(0, b"another guek key"),
     time_passes(70),  # midnight, and the end of the month
-    # An image that is transferred, activated: one more step here.
+    begin_image,
+    send_block(0),
+    send_block(2),
     set_message(b""),
     orderly_end,
 ]
@@ -354,7 +381,7 @@ def check(definition, back_end, memory, done, whole):
     found = life.state()
     before = whole.states[max(done, 0)]
     after = whole.states[min(done + 1, len(DAY))]
-    for what in ("keys", "message"):
+    for what in ("keys", "message", "image"):
         assert found[what] in (before[what], after[what]), (what, done)
     assert before["energy"] - 200 <= found["energy"] <= after["energy"]
     if back_end.keeps_rows:
@@ -411,6 +438,7 @@ def test_ram_starts_as_the_definition_says(residential):
         memory = Memory()
         back_end = Files()
         back_end.storage = RAMStorage
+        back_end.takes_images = False
         life = Life(residential, back_end, memory)
         for step in DAY[:k]:
             step(life)

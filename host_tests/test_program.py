@@ -491,6 +491,39 @@ def test_no_energy_is_lost_when_the_clock_is_set(residential):
     assert total == meter.program.metrology.total[0]
 
 
+FAR = ["2099-12-31T22:50", "2000-01-31T22:50", "2026-12-31T22:50", "2026-06-30T21:50"]
+
+
+@pytest.mark.parametrize("first", range(len(FAR)))
+def test_a_clock_that_is_set_far_away(residential, first):
+    """Forward and back over many years, each time to ten minutes before a month ends: rows are
+    those of the time that has passed, the billing period that ends is one, nothing is made up for
+    or left out, and the meter starts again with it."""
+    files = MemoryFiles()
+    source = Constant(a_plus=3600)
+    meter = Meter(residential, "2026-06-01T10:05", source, stored(files))
+    meter.program.step(3600)
+    for k in range(len(FAR)):
+        target = FAR[(first + k) % len(FAR)]
+        before = {name: len(meter.rows(name)) for name in (LOAD, DAILY, BILLING)}
+        meter.clock.adjust(utc(target), 0)
+        meter.program.step(3600)
+        new = {name: meter.rows(name)[n:] for name, n in before.items()}
+        # A boundary at which the clock is set, then quarters of an hour; midnight is one of them.
+        assert len(new[LOAD]) in (4, 5) and len(new[DAILY]) in (1, 2), target
+        assert len(new[BILLING]) == 1, target
+        midnight = local(meter.clock.local)[:10] + " 00:00:00"
+        assert local(new[BILLING][0][0]) == local(new[DAILY][-1][0]) == midnight
+        assert new[LOAD][0][1] & 0x20 and not new[LOAD][-1][1] & 0x20
+        assert meter.energy("1.0.1.8.0") == 3600 * (k + 2)
+        codes = [code for _, code in meter.log(STANDARD)]
+        assert codes.count(4) == codes.count(5) == k + 1
+        assert [r[2] for r in meter.rows(LOAD)] == sorted(r[2] for r in meter.rows(LOAD))
+    again = Meter(residential, meter.clock.minute, Constant(), stored(files))
+    assert again.rows(BILLING) == meter.rows(BILLING)
+    assert again.number(1, "0.0.0.1.0") == len(FAR)
+
+
 def test_configuration_changes_are_counted_and_noted(residential):
     meter = Meter(residential, "2026-06-01T10:05")
     meter.set(1, "0.0.96.13.0", 2, b"\x09\x05hello")
