@@ -3,11 +3,13 @@
 Server.channel(), at boot; nothing is allocated after that.
 """
 
+from dlms import exceptions
 from micropython import const
 
 # Room in tx before the body of a reply: APDU headers, ciphering, frame header.
 _HEADROOM = const(64)
 _ABORTED = const(6)  # event of association.py
+_SAVE = const(32768)  # todo, of server.py
 
 
 class Channel:
@@ -21,6 +23,7 @@ class Channel:
     """
 
     full = False
+    held_n = held_end = 0  # of the answer that waits, and its request
 
     def __init__(self, server, max_pdu, max_receive_pdu, tx=None):
         self.server = server
@@ -51,7 +54,43 @@ class Channel:
             if a.channel is self:
                 a.event(_ABORTED)
 
+    def hold(self, n, end, heard):
+        """A request with its end at `end` has changed something: that is saved before its answer
+        of n octets leaves. -1: it does not leave yet; n."""
+        server = self.server
+        if not server.keeps:
+            return n
+        server.unsaved = True
+        if n <= 0 or not heard:
+            return n
+        server.todo |= _SAVE
+        server.held = self
+        self.held_n = n
+        self.held_end = end
+        return -1
+
+    def fetch(self, end):
+        """A request comes while an answer is held: the length of that if it is its own, -1 if it
+        has to wait for another's, else 0."""
+        server = self.server
+        if server.held is not self:
+            server.todo |= _SAVE
+            return -1
+        server.held = None
+        return self.held_n if self.held_end == end else 0
+
     def reply(self, start, end):
         """tx[start:end] is the reply; returns its length."""
         self.tx_pos = start
         return end - start
+
+
+def save(server):
+    """Store what was changed; what cannot be stored is not acknowledged. Allocates."""
+    channel = server.held
+    if not server.unsaved:
+        server.held = None  # its answer is not asked for any more
+    elif not server.model.save() and channel is not None:
+        channel.held_n = exceptions.failed(channel)
+    server.unsaved = False
+    server.todo &= ~_SAVE

@@ -17,7 +17,7 @@ allocate, or to be saved first, is done by work(). In front of tx_pos are 32 oct
 from dlms import exceptions
 from dlms.association import Association
 from dlms.axdr import get_small_u32
-from dlms.channel import Channel
+from dlms.channel import Channel, save
 from dlms.get import request as _get
 from dlms.guard import Guard
 from dlms.parts import Parts, is_secure
@@ -88,12 +88,9 @@ class Server(Parts):
         model.part = self.part
         model.wants = self.wants
         self.todo = 0
-        # What a client changes is saved before it hears of it (handed in). Something is changed
-        # and not saved yet; whose answer waits for that, its length, the end of its request.
-        self.keeps = False
-        self.unsaved = False
-        self.held = None
-        self.held_n = self.held_end = 0
+        self.keeps = False  # handed in: what clients change is saved before they hear of it
+        self.unsaved = False  # something is changed
+        self.held = None  # the channel whose answer waits for that
         self.wants_transfer = None  # the association that has to have a Transfer, see gbt.py
         self.gbt_len = limits[4]
         make = Association
@@ -167,26 +164,9 @@ class Server(Parts):
             self.held = None
             return exceptions.failed(channel) if confirmed & 1 else 0
         if self.held is not None:
-            if self.held is not channel:
-                self.todo |= _SAVE
-                return -1
-            self.held = None
-            if self.held_end == end:
-                return self.held_n
-        edits = self.model.edits
-        n = self._request(channel, client_sap, server_sap, buf, pos, end, confirmed)
-        if self.model.edits != edits and self.keeps:
-            self.unsaved = True
-        if n > 0 and self.unsaved:
-            # The answer is there, and waits for what it acknowledges.
-            self.todo |= _SAVE
-            self.held = channel
-            self.held_n = n
-            self.held_end = end
-            return -1
-        return n
-
-    def _request(self, channel, client_sap, server_sap, buf, pos, end, confirmed):
+            n = channel.fetch(end)
+            if n:
+                return n
         a = None
         try:
             a = channel.last
@@ -201,25 +181,27 @@ class Server(Parts):
                 )
             if a is not None and a.gbt is not None and tag != _GENERAL_BLOCK_TRANSFER:
                 a.gbt.end(a)
-            if tag >= _GET_REQUEST and a is not None and a.state == _OPEN:
-                if a.context is not None:
-                    n = self.secured.request(channel, a, buf, pos, end)
-                elif tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
+            opened = a is not None and a.state == _OPEN
+            if tag >= _GET_REQUEST and opened:
+                if a.context is None and tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
                     n = _get(a, buf, pos, end)
                 else:
-                    n = self.service(channel, a, buf, pos, end)
+                    edits = self.model.edits
+                    if a.context is not None:
+                        n = self.secured.request(channel, a, buf, pos, end)
+                    else:
+                        n = self.service(channel, a, buf, pos, end)
+                    if self.unsaved or self.model.edits != edits:
+                        n = channel.hold(n, end, confirmed & 1 and a.confirmed)
                 return n if confirmed & 1 and a.confirmed else a.unheard(n, confirmed)
-            if (
-                tag < _AARQ
-                and a is not None
-                and a.own_name
-                and a.state == _OPEN
-                and a.context is None
-            ):
+            edits = self.model.edits
+            if tag < _AARQ and opened and a.own_name and a.context is None:
                 if self.short is None:
                     n = self.service(channel, a, buf, pos, end)
                 else:
                     n = self.short.request(a, buf, pos, end)
+                if self.unsaved or self.model.edits != edits:
+                    n = channel.hold(n, end, confirmed & 1 and a.confirmed)
                 return n if confirmed & 1 and a.confirmed else a.unheard(n, confirmed)
             # Security takes more room: it is loaded first.
             if tag == _AARQ and self.lacks_security(self.config(client_sap, server_sap)):
@@ -228,8 +210,13 @@ class Server(Parts):
                 return -1
             if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
                 n = self.secured.request(channel, a, buf, pos, end)
+                # Who proves itself changes nothing.
+                if opened and (self.unsaved or self.model.edits != edits):
+                    n = channel.hold(n, end, confirmed & 1 and a.confirmed)
                 return n if confirmed & 1 and a.confirmed else a.unheard(n, confirmed)
             n = self._without(channel, a, client_sap, server_sap, buf, pos, end, confirmed)
+            if self.model.edits != edits:
+                n = channel.hold(n, end, confirmed & 1)
             if n < 0 and not confirmed:
                 a = self._lookup(channel, client_sap, server_sap)
                 if a is not None:
@@ -301,8 +288,7 @@ class Server(Parts):
     def work(self):
         """Do what requests are waiting for, if todo. It may allocate, and save the state."""
         if self.todo & _SAVE:
-            self._save()
-            self.todo &= ~_SAVE
+            save(self)
         edits = self.model.edits
         if self.todo & _LOAD:
             self.todo &= ~_LOAD
@@ -313,16 +299,8 @@ class Server(Parts):
             self.wants_transfer.make_transfer()
         if self.secured is not None:
             self.secured.work()
-        if self.model.edits != edits and self.keeps:
-            self.unsaved = True
-
-    def _save(self):
-        """Store what has been changed; what cannot be stored is not acknowledged."""
-        if not self.unsaved:
-            self.held = None  # its answer is not asked for any more
-        elif not self.model.save() and self.held is not None:
-            self.held_n = exceptions.failed(self.held)
-        self.unsaved = False
+        if self.model.edits != edits:
+            self.unsaved = self.keeps
 
     def refuse(self, e):
         """There is no room for what is wanted, again and again: who asks next hears so."""
