@@ -23,7 +23,6 @@ class Channel:
     """
 
     full = False
-    held_n = held_end = 0  # of the answer that waits, and its request
 
     def __init__(self, server, max_pdu, max_receive_pdu, tx=None):
         self.server = server
@@ -34,6 +33,7 @@ class Channel:
         self.last = None
         self.more = None  # the association whose next reply follows without a request
         self.gate = server.guard.anywhere
+        self.held_n = self.held_end = 0  # of an answer that waits, and its request
 
     def in_use(self):
         """Has a client an association here?"""
