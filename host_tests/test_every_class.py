@@ -29,8 +29,9 @@ WITHOUT = {
 UNCONFIGURED = {
     (5, "period"), (5, "number_of_periods"), (15, "LLS_secret"), (15, "secret"),
     (21, "monitored_value"), (23, "device_address"), (40, "push_client_SAP"),
-    (41, "TCP-UDP_port"), (41, "MSS"), (41, "nb_of_sim_conn"),
-    (64, "client_system_title"),
+    (41, "TCP-UDP_port"), (41, "MSS"), (41, "nb_of_sim_conn"), (64, "client_system_title"),
+    (67, "processed_value"), (71, "monitored_value"), (71, "threshold_normal"),
+    (71, "threshold_emergency"),
 }  # fmt: skip
 
 
