@@ -6,8 +6,12 @@ Expected times are worked out by hand from the rules in the docstrings of schedu
 timetable.py.
 """
 
+from datetime import datetime, timedelta
+
 import pytest
 from fakes import array, boolean, octets, obis, struct_, u8, u16
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tables.notation import length
 from timed import EXCEPTION, OTHER_REASON, TYPE_UNMATCHED, UNDEFINED, Timed, refuses
 
@@ -333,6 +337,80 @@ def test_set_back_into_the_first_of_the_two_hours_they_are_repeated():
     meter.set_clock("2026-10-25 02:20:00", status=0x80)
     meter.run(3600, step=10)
     assert meter.said() == [("10-25 02:30:00", 2)]
+
+
+# --- Against a simple model --------------------------------------------------------------------
+
+UTC_HOURS = {  # the start, local and UTC
+    "2026-06-15 12:00:00": 2, "2026-03-28 20:00:00": 1, "2026-10-24 20:00:00": 2,
+    "2026-12-31 18:00:00": 1, "2028-02-28 23:00:00": 1,
+}  # fmt: skip
+SWITCHES = ((datetime(2026, 3, 29, 1), 1), (datetime(2026, 10, 25, 1), -1))
+
+
+def local_of(start, minutes):
+    """The latest local time so many minutes after the start: it only goes forward."""
+    begin = datetime.fromisoformat(start)
+    utc = begin - timedelta(hours=UTC_HOURS[start])
+    offset, latest = UTC_HOURS[start], begin
+    for when, hours in SWITCHES:
+        if utc < when <= utc + timedelta(minutes=minutes):
+            if hours < 0:
+                latest = when + timedelta(hours=offset, minutes=-1)
+            offset += hours
+    return max(latest, utc + timedelta(minutes=minutes, hours=offset))
+
+
+def expected(entries, start, legs):
+    """Indexes in the order in which the entries are executed; of what lies between two looks each
+    entry counts once, at its last time."""
+    marks, past, before = [], 0, datetime.fromisoformat(start)
+    for minutes, is_on in legs:
+        for _ in range(minutes if is_on else 1):
+            past += 1 if is_on else minutes
+            now, found = local_of(start, past), {}
+            while before < now:
+                before += timedelta(minutes=1)
+                for index, (h, m, days) in entries.items():
+                    if h in ("**", "%02d" % before.hour) and m in ("**", "%02d" % before.minute):
+                        if days[before.weekday()] == "1":
+                            found[index] = before
+            marks += [k for _, k in sorted((t, k) for k, t in found.items())]
+    return marks
+
+
+ENTRY = st.tuples(
+    st.sampled_from(["**", "00", "01", "02", "03", "12", "23"]),
+    st.sampled_from(["**", "00", "01", "30", "59"]),
+    st.sampled_from(["1111111", "1000001", "0000010", "0111110"]),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    start=st.sampled_from(sorted(UTC_HOURS)),
+    entries=st.lists(ENTRY, min_size=1, max_size=5),
+    legs=st.lists(st.tuples(st.integers(1, 400), st.booleans()), min_size=1, max_size=5),
+)
+def test_any_entries_at_any_time_with_power_and_without(start, entries, legs):
+    named = {k + 1: e for k, e in enumerate(entries)}
+    meter = Talk(start)
+    meter.has(*(entry(k, "%s:%s:00" % e[:2], days=e[2]) for k, e in named.items()))
+    meter.said()  # what is due this very second
+    marks, utc = [], meter.clock.minute
+    for minutes, is_on in legs:
+        utc += minutes
+        if is_on:
+            meter.run(minutes * 60, step=60)
+        else:
+            kept = meter
+            out = bytearray(12)
+            meter.clock.local_of(utc, 0, out, 0)
+            now = "%04d-%02d-%02d %02d:%02d:00" % (out[0] << 8 | out[1], *out[2:4], *out[5:7])
+            meter = kept.off(now, status=out[11])
+        assert meter.clock.minute == utc
+        marks += [m for _, m in meter.said()]
+    assert marks == expected(named, start, legs)
 
 
 # --- Ranges of entries ------------------------------------------------------------------------
