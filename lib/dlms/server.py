@@ -164,18 +164,9 @@ class Server(Parts):
             self.held = None
             return exceptions.failed(channel) if confirmed & 1 else 0
         if self.held is not None:
-<<<<<<< Updated upstream
             n = channel.fetch(end)
             if n:
                 return n
-=======
-            if self.held is not channel:
-                self.todo |= _SAVE
-                return -1
-            self.held = None
-            if self.held_end == end:
-                return self.held_n
->>>>>>> Stashed changes
         a = None
         try:
             a = channel.last
@@ -184,7 +175,6 @@ class Server(Parts):
             tag = buf[pos]
             if channel.gate.status and not channel.gate.admits(a, tag):
                 return 0
-<<<<<<< Updated upstream
             if tag == _GATEWAY_REQUEST and self.gateway is not None:
                 return self.gateway.request(
                     channel, client_sap, server_sap, buf, pos, end, confirmed & 1
@@ -234,73 +224,9 @@ class Server(Parts):
             return n if n < 0 or confirmed & 1 else 0
         except Exception as e:
             self.fault = e
-=======
-            if (
-                tag == _GET_REQUEST
-                and a is not None
-                and a.state == _OPEN
-                and a.conformance & _CONFORMANCE_GET
-                and a.context is None
-                and a.gbt is None
-                and confirmed & 1
-                and a.confirmed
-            ):
-                # The usual case, and it is to be short. Nothing is changed by it.
-                return _get(a, buf, pos, end)
-            edits = self.model.edits
-            n = self._serve(channel, a, client_sap, server_sap, buf, pos, end, confirmed)
-            if self.model.edits != edits and self.keeps:
-                self.unsaved = True
-        except Exception as e:
-            self.fault = e
             if a is not None:
                 a.drop()
-            n = exceptions.failed(channel) if confirmed & 1 else 0
-        if n > 0 and self.unsaved:
-            # The answer is there, and waits for what it acknowledges.
-            self.todo |= _SAVE
-            self.held = channel
-            self.held_n = n
-            self.held_end = end
-            return -1
-        return n
-
-    def _serve(self, channel, a, client_sap, server_sap, buf, pos, end, confirmed):
-        """The reply of whoever has to do with this request; a: the association that it is of."""
-        tag = buf[pos]
-        if tag == _GATEWAY_REQUEST and self.gateway is not None:
-            return self.gateway.request(
-                channel, client_sap, server_sap, buf, pos, end, confirmed & 1
-            )
-        if a is not None and a.gbt is not None and tag != _GENERAL_BLOCK_TRANSFER:
-            a.gbt.end(a)
-        if tag >= _GET_REQUEST and a is not None and a.state == _OPEN:
-            if a.context is not None:
-                n = self.secured.request(channel, a, buf, pos, end)
-            else:
-                n = self.service(channel, a, buf, pos, end)
-            return n if confirmed & 1 and a.confirmed else a.unheard(n, confirmed)
-        if tag < _AARQ and a is not None and a.own_name and a.state == _OPEN and a.context is None:
-            if self.short is None:
-                n = self.service(channel, a, buf, pos, end)
-            else:
-                n = self.short.request(a, buf, pos, end)
-            return n if confirmed & 1 and a.confirmed else a.unheard(n, confirmed)
-        # Security takes more room: it is loaded first.
-        if tag == _AARQ and self.lacks_security(self.config(client_sap, server_sap)):
-            return -1
-        if (tag == _AARQ or tag == _RLRQ) and self.part(_OPENING) is None:
-            return -1
-        if a is not None and (a.context is not None or a.state == _PENDING) and tag != _AARQ:
-            n = self.secured.request(channel, a, buf, pos, end)
-            return n if confirmed & 1 and a.confirmed else a.unheard(n, confirmed)
-        n = self._without(channel, a, client_sap, server_sap, buf, pos, end, confirmed)
-        if n < 0 and not confirmed:
-            a = self._lookup(channel, client_sap, server_sap)
->>>>>>> Stashed changes
-            if a is not None:
-                a.drop()
-        return n if n < 0 or confirmed & 1 else 0
+            return exceptions.failed(channel) if confirmed & 1 else 0
 
     def service(self, channel, a, buf, pos, end):
         """A request of an open association, in plain text."""
