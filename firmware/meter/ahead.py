@@ -14,7 +14,7 @@ from firmware.meter.registers import add
 from micropython import const
 
 # Classes whose tick() has something to do only after something else has happened in that minute.
-_QUIET = ("push_setup", "register_activation", "security_setup")
+_QUIET = ("parameter_monitor", "push_setup", "register_activation", "security_setup")
 # And those that know when they have: see cosem/timetable.py; in which minutes of an hour.
 _TIMETABLES = ("schedule", "activity_calendar")
 _SCHEDULE = "single_action_schedule"
