@@ -147,3 +147,10 @@ def test_thresholds_are_numbers(meter):
     assert meter.set(meter.monitor, THRESHOLDS, array(text)) == TYPE_UNMATCHED
     assert meter.set(meter.monitor, THRESHOLDS, i32(1)) == TYPE_UNMATCHED
     assert meter.read(meter.monitor, THRESHOLDS) == [100]
+
+
+def test_a_definition_may_have_what_is_no_number():
+    """It is passed over, and what is behind it."""
+    text = '{type = "visible-string", value = "x"}, {type = "double-long", value = 100}'
+    meter = Talk(OBJECTS.replace('{type = "double-long", value = 100}', text))
+    assert meter.come(0, 200, 0) == [0, 0, 0]

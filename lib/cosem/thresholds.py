@@ -129,6 +129,8 @@ class Thresholds:
             states = self.states = bytearray(n)
         at += 2
         for k in range(n):
+            if not is_number(buf[at]):
+                return  # of a definition
             if buf[at] == value.buf[value.pos]:
                 state = _ABOVE if is_above(value.buf, value.pos, buf, at) else _NOT_ABOVE
                 before = states[k]
