@@ -24,7 +24,6 @@ _PORTION = const(1024)
 _PORTION_SHIFT = const(6)
 gc.threshold(max(_PORTION, gc.mem_free() >> _PORTION_SHIFT))
 
-from firmware.links.settings import apply  # noqa: E402
 from firmware.meter.running import forget  # noqa: E402
 from firmware.ports import board as port  # noqa: E402
 
@@ -57,6 +56,7 @@ _JOBS = (
     "cosem.image_transfer",
     "cosem.link_setup",
     "cosem.profile_range",
+    "cosem.values",
     "cosem.access_rights",
     "cosem.compact_capture",
     "cosem.compact_data",
@@ -181,7 +181,10 @@ class Board:
             self.rest()
         if meter.setup_changed:
             meter.setup_changed = False
+            from firmware.links.settings import apply
+
             apply(meter.model, self.links)
+            forget(("firmware.links.settings",))
         meter.tick(now_ms)
         if meter.rests:
             meter.rests = False
@@ -285,7 +288,7 @@ def start(**options):
     if not provisioned:
         port.out(trouble)
     del sys.modules["wiring"]
-    forget(("firmware.links.make",))
+    forget(("firmware.links.make", "firmware.links.settings"))
     gc.threshold(-1)
     gc.collect()
     port.out("ready" if provisioned else "ready to be provisioned")

@@ -104,6 +104,9 @@ class Events:
         # Which event the voltage of each phase has brought last; rows of the objects with its
         # limits (sag, swell, missing), FF: there is none. In one piece, for it takes no more room.
         self.voltage = bytearray([_VOLTAGE_NORMAL] * 3 + [_NONE] * 6)
+        # Those limits, and the state of the model that they are of.
+        self._limits = ()
+        self._edits = -1
 
     def is_log(self, row):
         """Is this profile an event log?"""
@@ -125,15 +128,11 @@ class Events:
         if self.objects[_POWER_QUALITY] < 0:
             return
         state = self.voltage
-        low = _LOW
-        high = _HIGH
-        missing = _MISSING
-        if state[3] != _NONE:
-            low = self.model.get_int(state[3] << 8 | state[4], _VALUE)
-        if state[5] != _NONE:
-            high = self.model.get_int(state[5] << 8 | state[6], _VALUE)
-        if state[7] != _NONE:
-            missing = self.model.get_int(state[7] << 8 | state[8], _VALUE)
+        if self._edits != self.model.edits:
+            # A client may have set them; reading them each second would take longer than all else.
+            self._edits = self.model.edits
+            self._limits = (self._limit(3, _LOW), self._limit(5, _HIGH), self._limit(7, _MISSING))
+        low, high, missing = self._limits
         for k in range(3):
             u = values[k]
             code = _VOLTAGE_NORMAL
@@ -146,6 +145,12 @@ class Events:
             if code != state[k]:
                 state[k] = code
                 self.later(code + k)
+
+    def _limit(self, k, otherwise):
+        state = self.voltage
+        if state[k] == _NONE:
+            return otherwise
+        return self.model.get_int(state[k] << 8 | state[k + 1], _VALUE)
 
     def flush(self):
         """Note what later() has kept."""

@@ -83,6 +83,7 @@ package(
         "token_gateway.py",
         "users.py",
         "utility_tables.py",
+        "values.py",
         "windows.py",
     ),
     base_path="..",

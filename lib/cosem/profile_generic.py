@@ -26,7 +26,7 @@ buffer gives an empty array; a column that is not captured, entry 0, or from abo
 access-violated; a descriptor of another form: type-unmatched.
 """
 
-from cosem import handler, profile_columns, profile_order, slots
+from cosem import handler, profile_columns, slots
 from cosem import profile_selection as selection
 from dlms.axdr import get_u16, put_length, put_u16, put_u32
 from dlms.prim import copy, fill
@@ -149,7 +149,9 @@ class Handler(handler.Handler):
         profile_columns.load(self.model, p)
         self._load_numbers(p)
         if p.sort > _LIFO or (model.slot(row, _SORT_METHOD) >= 0 and ring.capacity <= 64):
-            self._orders[row] = profile_order.Order(self, p)
+            from cosem.profile_order import Order
+
+            self._orders[row] = Order(self, p)
             self._orders[row].rebuild()
         if ring.n > 1 and p.clock_column >= 0:
             # A power cut may have come between the last row and what is known about it.

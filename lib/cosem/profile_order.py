@@ -7,7 +7,8 @@ row is made the oldest, by appending the rows before it once more, and is then o
 Allocates at boot only: the order.
 """
 
-from cosem.profile_selection import column, compare
+from cosem.profile_selection import column
+from cosem.values import compare
 from dlms.axdr import get_u16, put_u16
 from dlms.prim import fill
 from micropython import const

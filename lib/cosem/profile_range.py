@@ -10,13 +10,8 @@ A time is compared as a point in time, whatever deviation it is given in. Fields
 ends of the range widen it: a from_value without seconds begins at :00, a to_value ends at :59.
 """
 
-from cosem.profile_selection import (
-    column,
-    compare,
-    is_definition,
-    is_string,
-    number_len,
-)
+from cosem.profile_selection import column, is_definition
+from cosem.values import compare, is_string, number_len
 from dlms.axdr import get_u16, length, length_size, skip
 from micropython import const
 
