@@ -59,7 +59,7 @@ class Handler(handler.Handler):
         self._due = None
         self.waits = False
         self.minutes = bytearray(8)
-        self._edits = -1  # of when they were gathered
+        self._stale = True  # they are to be gathered
         self.clock = None
         self.on_executed = None
         self.minute = -1
@@ -99,8 +99,7 @@ class Handler(handler.Handler):
     def _look(self, minute):
         """Which schedules are due in this minute (UTC)?"""
         clock = self.clock
-        if self._edits != self.model.edits:
-            self._edits = self.model.edits
+        if self._stale:
             self._gather()
         # Most minutes are nobody's.
         local = (minute - clock.deviation_at(minute)) % 60
@@ -112,6 +111,7 @@ class Handler(handler.Handler):
 
     def _gather(self):
         """In which minutes of an hour may one of the schedules be due?"""
+        self._stale = False
         minutes = self.minutes
         fill(minutes, 0, len(minutes), 0)
         for row in self.rows:
@@ -193,6 +193,9 @@ class Handler(handler.Handler):
         return script_table.run(model, slots.device_of(model, row), buf, at)
 
     # --- Attributes -------------------------------------------------------------------------
+
+    def changed(self, row, attribute):
+        self._stale = True
 
     def check(self, row, attribute, buf, pos, end):
         if attribute == _TYPE:
