@@ -104,6 +104,8 @@ class Images:
         self._job = None
         self.wants_restart = False
         self._since_ms = -1
+        if not j.trial:
+            self._clear()
         if j.size:
             self._reopen()
 
@@ -124,6 +126,17 @@ class Images:
         self._find_first()
         if self.status == _VERIFIED:
             self._signature = Image(self._image, self.size).signature
+
+    def _spare(self):
+        """Folder of the slot that does not run."""
+        return self._folder + SLOTS[2 if self._journal.active == 1 else 1]
+
+    def _clear(self):
+        """What has been left in that slot takes room that others need."""
+        try:
+            self._files.clear(self._spare())
+        except OSError:
+            self._model.event(_MEMORY_ERROR)
 
     def _take(self, size, block_size):
         self.size = size
@@ -266,8 +279,8 @@ class Images:
         image = Image(self._image, self.size)
         j = self._journal
         number = 2 if j.active == 1 else 1
-        folder = self._folder + SLOTS[number]
-        self._files.clear(folder)
+        folder = self._spare()
+        self._clear()
         yield
         at = image.at
         chunk = memoryview(bytearray(CHUNK))
@@ -323,6 +336,7 @@ class Images:
             f.close()
 
     def _fail(self, code):
+        self._clear()
         self._keep(_NOT_ACTIVATED)
         self._model.event(code)
 
@@ -345,6 +359,8 @@ class Images:
             except Exception as e:
                 # It cannot be read or written, and this may be the last that is known of it.
                 installs = self.status >= _ACTIVATING
+                if installs:
+                    self._clear()
                 self.status = _NOT_ACTIVATED if installs else _NOT_VERIFIED
                 self._journal.status = self.status
                 self._model.event(_MEMORY_ERROR)
@@ -373,6 +389,7 @@ class Images:
         j.trial = j.left = 0
         if _is_well(meter):
             j.status = self.status = _ACTIVATED
+            self._clear()
             self._model.event(_FIRMWARE_ACTIVATED)
         else:
             j.go_back()

@@ -9,6 +9,8 @@ import datetime
 import random
 import socket
 import struct
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from peer_sessions import (
     PUBLIC,
     SEED,
     STANDS_AT,
+    UPDATE,
     Peer,
     Twin,
     minute_of,
@@ -34,6 +37,11 @@ from peer_sessions import (
     shown,
 )
 
+from firmware import journal
+from firmware.container import Image
+from firmware.files import Files
+
+TOOL = str(Path(__file__).parent.parent / "tools" / "image.py")
 DOUBTFUL = 0x02  # clock status
 
 START = """
@@ -119,6 +127,67 @@ def test_a_peer_reads_everything(standing, peers, expected, fresh_twin, associat
     peer.ask("release")
     peer.ask("close")
     peer.end()
+
+
+# --- A new firmware ---------------------------------------------------------------------------
+
+TRANSFER = (18, "0.0.44.0.0.255")
+VERSION = (1, "0.0.0.2.1.255", 2)
+IMAGE_STATUS = 6
+ACTIVATING, ACTIVATED = 5, 6
+RUNTIME = "rp2 mpy6.3 armv6m"
+CONFIRMS_S = 300
+
+
+@pytest.fixture
+def with_slot(image, micropython, tmp_path):
+    """File of the flash of a board that has installed version 2, and starts it for the first time.
+
+    An image and the slot that it makes do not fit into this flash together: what the update has
+    done so far, over every power cut, is in test_update.py.
+    """
+    made = tmp_path / "image"
+    options = ("make", "--version", "2", "--for", RUNTIME, "-o", str(made))
+    subprocess.run([sys.executable, TOOL, *options], check=True)
+    store = tmp_path / "files" / "meter" / ".update"
+    with open(made, "rb") as f:
+        new = Image(f, made.stat().st_size)
+        at = new.at
+        while at < made.stat().st_size:
+            name, at, n = new.file(at)
+            path = store / "a" / name.decode()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            f.seek(at)
+            path.write_bytes(f.read(n))
+            at += n
+    j = journal.Journal(Files(), str(store / "journal"))
+    j.active, j.trial, j.left, j.version, j.status = 1, 1, journal.STARTS, 2, ACTIVATING
+    j.save()
+    blocks = (rp2040.FLASH_LEN - rp2040.STORAGE) // 4096
+    script = Path(__file__).parent / "device" / "littlefs.py"
+    args = [micropython, "-X", "heapsize=32m", script, blocks, tmp_path / "files", tmp_path / "fs"]
+    subprocess.run([str(a) for a in args], check=True)
+    path = tmp_path / "flash.bin"
+    path.write_bytes(rp2040.flashed(image, (tmp_path / "fs").read_bytes()))
+    return path
+
+
+def test_a_new_firmware_runs_from_its_slot(with_slot, peers, expected):
+    """From littlefs and RAM, in front of what is frozen; it confirms itself."""
+    with rp2040.Chip(with_slot, live=True, patience_s=CONFIRMS_S) as chip:
+        assert chip.wait_for("ready") == ["hdlc-uart UART0 9600"]
+        peer = Peer(peers, "gurux_client.py", ChipMeter(chip), "hdlc", UPDATE,
+                    expected.secret(UPDATE), ("--timeout", "60"))  # fmt: skip
+        peer.ask("open")
+        limit = time.monotonic() + CONFIRMS_S
+        status = ACTIVATING
+        while status == ACTIVATING:
+            assert time.monotonic() < limit
+            assert bytes.fromhex(peer.get(*VERSION)["value"]) == b"2"
+            status = peer.get(*TRANSFER, IMAGE_STATUS)["value"]
+        assert status == ACTIVATED
+        assert chip.said() == ""
+        peer.end()
 
 
 # --- Power cuts -------------------------------------------------------------------------------

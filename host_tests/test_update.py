@@ -225,6 +225,7 @@ def test_the_disk_is_full_when_it_is_installed(files, meter):
     meter.images.start(1)
     meter.work()
     assert meter.images.status == NOT_ACTIVATED and meter.events[-1] == MEMORY_ERROR
+    assert slot_of(files, FOLDER + "/a") == {}, "what has been left takes room that others need"
     files.full = False
     assert starts(files) == "" and not Meter(files).images.wants_restart
 

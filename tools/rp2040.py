@@ -27,10 +27,11 @@ import bootstrap
 import emulated
 import images
 from bootstrap import BUILD, Trouble, command, as_command, say, stamp, stamped, step
+from ports import rp2
 
 BOARD = "RPI_PICO"
 FLASH_LEN = 2 << 20
-STORAGE = 0xA0000  # where the image ends at the latest and littlefs begins
+STORAGE = rp2.STORAGE  # where the image ends at the latest and littlefs begins
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rp2040")
 EMULATOR = os.path.join(BUILD, "rp2040")

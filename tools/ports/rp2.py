@@ -5,8 +5,11 @@ Beside it stands firmware.bin, the same for tools/rp2040.py.
 """
 
 import os
+import re
 import shutil
 import struct
+
+from bootstrap import Trouble
 
 PACKAGES = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
@@ -25,6 +28,10 @@ _FLAG_FAMILY = 0x2000
 _MAGIC = (0x0A324655, 0x9E5D5157, 0x0AB16F30)
 _PAYLOAD = 256
 FLASH_BASE = 0x10000000
+# Where littlefs begins, of 2 MiB; MicroPython's own boards leave less to what is frozen.
+STORAGE = 0xC0000
+_FLASH_LEN = 2 << 20
+_STORAGE_BYTES = re.compile(r"(?<=MICROPY_HW_FLASH_STORAGE_BYTES)\s+\(.*?\)$", re.M)
 
 
 def refused(board):
@@ -48,6 +55,7 @@ def build(order, path, source, make):
             "-S", os.path.join(order.micropython, "ports", "rp2"),
             "-B", order.work,
             "-DMICROPY_BOARD=" + order.board,
+            "-DMICROPY_BOARD_DIR=" + board_folder(order),
             "-DMICROPY_FROZEN_MANIFEST=" + os.path.join(order.folder, "manifest.py"),
             "-DMICROPY_MANIFEST_DEFINITION=" + order.definition,
             "-DPICO_NO_PICOTOOL=1",
@@ -61,9 +69,29 @@ def build(order, path, source, make):
     make(["-C", order.work], why)
     with open(os.path.join(order.work, "firmware.bin"), "rb") as f:
         octets = f.read()
+    if len(octets) > STORAGE:
+        raise Trouble(
+            "The firmware of %s has %d octets; its file system begins at %d."
+            % (order.board, len(octets), STORAGE)
+        )
     shutil.copyfile(os.path.join(order.work, "firmware.bin"), path[: -len("uf2")] + "bin")
     with open(path, "wb") as f:
         f.write(uf2(octets))
+
+
+def board_folder(order):
+    """MicroPython's own folder of the board, with the flash divided as above."""
+    folder = os.path.join(order.work, "board")
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(os.path.join(order.micropython, "ports", "rp2", "boards", order.board), folder)
+    path = os.path.join(folder, "mpconfigboard.h")
+    with open(path) as f:
+        text, n = _STORAGE_BYTES.subn(" (%d)" % (_FLASH_LEN - STORAGE), f.read())
+    if n != 1:
+        raise Trouble("%s does not say how the flash of %s is divided." % (path, order.board))
+    with open(path, "w") as f:
+        f.write(text)
+    return folder
 
 
 def place(link, folder):
