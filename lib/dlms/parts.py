@@ -137,6 +137,8 @@ class Parts:
             self.secured.rekey()
         if handler is not None and not handler.end():
             return False
+        for a in self.associations:
+            a.dedicated = None
         self.secured = model.later = None
         if model.on_security is not None:
             model.on_security(False)

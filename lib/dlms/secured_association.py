@@ -96,8 +96,8 @@ class SecuredAssociation(Association):
         self.drop()
         if self.state == _IDLE:
             self.certificate = b""
-            self.layer = self.dedicated = None
-            # A key that is not made yet never is.
+            self.layer = None
+            # A dedicated key still protects the last answer; one that is not made yet never is.
             fill(self.work, _DEDICATED_KEY, self.n_dedicated, 0)
             self.n_dedicated = 0
 
