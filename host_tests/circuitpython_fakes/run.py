@@ -29,6 +29,7 @@ import os
 import random
 import re
 import select
+import signal
 import socket
 import struct
 import sys
@@ -668,6 +669,8 @@ def main():
         sys.stdin.read()
         _thread.interrupt_main()
 
+    # Whoever runs this in the background may have it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     board = Board(options)
     threading.Thread(target=end, daemon=True).start()
     return board.run()
