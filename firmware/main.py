@@ -32,10 +32,15 @@ another start. As a program (python -m firmware.main) it reads the options as a 
 import gc
 import sys
 
-from firmware import app, ports
-from firmware.launch import RESTART
-from firmware.links.make import make_links
-from firmware.links.settings import apply
+if hasattr(gc, "threshold"):
+    # While the meter is put together much is allocated and dropped: collected in portions, it
+    # leaves room where large things can go, see board_main.py.
+    gc.threshold(16384)
+
+from firmware import app, ports  # noqa: E402
+from firmware.launch import RESTART  # noqa: E402
+from firmware.links.make import make_links  # noqa: E402
+from firmware.links.settings import apply  # noqa: E402
 
 _PUSH_SETUP = 40
 _DESTINATION = 3
@@ -193,6 +198,8 @@ def run(options):
         watch = Stdin()
         if options.get("watch_stdin"):
             poller.add(sys.stdin, watch)
+        if hasattr(gc, "threshold"):
+            gc.threshold(-1)
         if options.get("until"):
             if not go_ahead(meter, poller, port, watch, options) or options.get("report"):
                 return 0
