@@ -392,7 +392,7 @@ def test_power_fails_at_every_save(kind):
         octets = c.protect(bytes.fromhex(GET), **how)
         assert say(c, octets) == VALUE
         said.append((octets, len(meter.saved)))
-    assert len(meter.saved) < 10, "saved ahead, not each time"
+    assert len(meter.saved) < 20, "a portion ahead, twice, and not each time"
     for n in range(1, len(meter.saved) + 1):
         other = SuitesMeter()
         other.model.image[:] = meter.saved[n - 1]
