@@ -57,6 +57,7 @@ _JOBS = (
     "cosem.link_setup",
     "cosem.profile_range",
     "cosem.values",
+    "cosem.elements",
     "cosem.access_rights",
     "cosem.compact_capture",
     "cosem.compact_data",

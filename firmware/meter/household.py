@@ -62,7 +62,7 @@ _Q_PLUS = const(18)
 _S_TOTAL = const(20)
 _PF_TOTAL = const(21)
 _PF = const(22)
-_FREQ = const(25)
+_FREQUENCY = const(25)
 _ANGLE_U = const(26)
 _ANGLE_I = const(29)
 
@@ -331,4 +331,4 @@ class Household(Metrology):
         s = root(p_all * p_all + q_all * q_all)
         v[_S_TOTAL] = s
         v[_PF_TOTAL] = power_factor(p_all, s)
-        v[_FREQ] = 4997 + mix(self.seed, self._minute * 6 + at // 10, 13) % 7
+        v[_FREQUENCY] = 4997 + mix(self.seed, self._minute * 6 + at // 10, 13) % 7

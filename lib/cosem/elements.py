@@ -70,6 +70,14 @@ def append(model, row, attribute, buf, pos, end):
     slots.set_len(image, at, n + end - pos)
 
 
+def add(model, row, attribute, buf, pos, end):
+    """Put buf[pos:end] behind the elements of an array, if there is room; data_access_result."""
+    result = may_append(model, row, attribute, end - pos, 0, 0)
+    if not result:
+        append(model, row, attribute, buf, pos, end)
+    return result
+
+
 def may_append(model, row, attribute, size, n_gone, gone):
     """Is there room for an element of so many octets, where n_gone elements, which take `gone`
     octets, go? data_access_result; with success the array is in the image now."""

@@ -21,7 +21,7 @@ object that is not there: object-undefined; a Function control among the objects
 could enable again: read-write-denied. Only start() allocates.
 """
 
-from cosem import handler, slots
+from cosem import elements, handler, slots
 from dlms.axdr import get_u16, length, length_size, put_length, skip
 from dlms.prim import compare, copy, fill
 from micropython import const
@@ -262,22 +262,12 @@ class Handler(handler.Handler):
         at = model.slot(row, _FUNCTION_LIST)
         if at < 0:
             return _READ_WRITE_DENIED
-        image = model.image
         result = self._judge(row, buf, pos)
         if result:
             return result
-        n = model.value_len(row, _FUNCTION_LIST)
-        after = n + end - pos
-        if (
-            image[at + 1] >= _MOST
-            or after > model.capacity(row, _FUNCTION_LIST)
-            or _find(image, at, image[at + 1], buf, pos + _NAME_AT) >= 0
-        ):
+        if _find(model.image, at, model.image[at + 1], buf, pos + _NAME_AT) >= 0:
             return _OTHER_REASON
-        copy(image, at + n, buf, pos, end - pos)
-        image[at + 1] += 1
-        slots.set_len(image, at, after)
-        return _SUCCESS
+        return elements.add(model, row, _FUNCTION_LIST, buf, pos, end)
 
     def _remove(self, row, buf, pos):
         model = self.model
@@ -290,11 +280,7 @@ class Handler(handler.Handler):
         found = _find(image, at, image[at + 1], buf, pos + 1)
         if found < 0:
             return _OTHER_REASON
-        end = at + model.value_len(row, _FUNCTION_LIST)
-        behind = skip(image, found, end)
-        copy(image, found, image, behind, end - behind)
-        image[at + 1] -= 1
-        slots.set_len(image, at, end - at - (behind - found))
+        elements.remove(model, row, _FUNCTION_LIST, found)
         self._forget(row)
         return _SUCCESS
 

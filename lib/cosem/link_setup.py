@@ -12,9 +12,9 @@ meter or its gateway is 0.0.0.0 (none) or a unicast address, a subnet mask ones 
 multicast address 224 to 239, each once in the list. Nothing is allocated.
 """
 
-from cosem import handler, slots
+from cosem import elements, handler, slots
 from dlms.axdr import get_u16, put_u16
-from dlms.prim import compare, copy
+from dlms.prim import compare
 from micropython import const
 
 _HDLC_SETUP = const(23)
@@ -124,23 +124,17 @@ class Handler(handler.Handler):
             return _TYPE_UNMATCHED
         if model.slot(row, _MULTICAST_IP_ADDRESS) < 0:
             return _READ_WRITE_DENIED
-        size = model.value_len(row, _MULTICAST_IP_ADDRESS)
         found = _find(src, at, n, buf, pos)
         if method == _ADD_MC_IP_ADDRESS:
-            if found >= 0 or not _is_multicast(buf[pos + 1]) or n >= 127:
+            if found >= 0 or not _is_multicast(buf[pos + 1]):
                 return _OTHER_REASON
-            if size + _ADDRESS_LEN > model.capacity(row, _MULTICAST_IP_ADDRESS):
-                return _OTHER_REASON
-            copy(src, at + size, buf, pos, _ADDRESS_LEN)
-            src[at + 1] = n + 1
-            size += _ADDRESS_LEN
+            result = elements.add(model, row, _MULTICAST_IP_ADDRESS, buf, pos, end)
+            if result:
+                return result
         else:
             if found < 0:
                 return _OTHER_REASON
-            copy(src, found, src, found + _ADDRESS_LEN, at + size - found - _ADDRESS_LEN)
-            src[at + 1] = n - 1
-            size -= _ADDRESS_LEN
-        slots.set_len(src, at, size)
+            elements.remove(model, row, _MULTICAST_IP_ADDRESS, found)
         self.changed(row, _MULTICAST_IP_ADDRESS)
         return _SUCCESS
 

@@ -74,19 +74,13 @@ class Handler(handler.Handler):
         elif method == _ADD_AUTHENTICATION_KEY:
             if not buf[pos + _KEY_LEN_AT] or self.key(row, buf, pos + _KEY_ID_AT) >= 0:
                 return _OTHER_REASON
-            result = self._add(row, buf, pos, end)
+            result = elements.add(self.model, row, _AUTHENTICATION_KEYS, buf, pos, end)
         elif method == _DELETE_AUTHENTICATION_KEY:
             result = self._delete(row, buf, pos + 1)
         else:
             return _OBJECT_UNDEFINED
         if not result:
             self.changed(row, 0)
-        return result
-
-    def _add(self, row, buf, pos, end):
-        result = elements.may_append(self.model, row, _AUTHENTICATION_KEYS, end - pos, 0, 0)
-        if not result:
-            elements.append(self.model, row, _AUTHENTICATION_KEYS, buf, pos, end)
         return result
 
     def _delete(self, row, buf, pos):

@@ -15,7 +15,7 @@ no room in changed_parameter is null-data there. Refused with other-reason are o
 parameter twice, more than 127 of them, to delete what is not there. Requests allocate nothing.
 """
 
-from cosem import handler, slots, thresholds
+from cosem import elements, handler, slots, thresholds
 from dlms.prim import compare, copy, crc16
 from micropython import const
 
@@ -288,19 +288,11 @@ class Handler(handler.Handler):
         model = self.model
         if thresholds.target(model, row, buf, pos) < 0:
             return _OTHER_REASON
-        at = model.slot(row, _PARAMETER_LIST)
-        if at < 0:
-            return _READ_WRITE_DENIED
-        image = model.image
-        n = model.value_len(row, _PARAMETER_LIST)
-        if image[at + 1] == _MAX or n + _PARAMETER_LEN > model.capacity(row, _PARAMETER_LIST):
+        src = slots.source(model, row, _PARAMETER_LIST)
+        at = slots.offset(model, row, _PARAMETER_LIST)
+        if _find(src, at + 2, at + model.value_len(row, _PARAMETER_LIST), buf, pos) >= 0:
             return _OTHER_REASON
-        if _find(image, at + 2, at + n, buf, pos) >= 0:
-            return _OTHER_REASON
-        copy(image, at + n, buf, pos, _PARAMETER_LEN)
-        image[at + 1] += 1
-        slots.set_len(image, at, n + _PARAMETER_LEN)
-        return _SUCCESS
+        return elements.add(model, row, _PARAMETER_LIST, buf, pos, pos + _PARAMETER_LEN)
 
     def _delete(self, row, buf, pos):
         model = self.model
@@ -312,10 +304,7 @@ class Handler(handler.Handler):
         old = _find(image, at + 2, end, buf, pos)
         if old < 0:
             return _OTHER_REASON
-        after = old + _PARAMETER_LEN
-        copy(image, old, image, after, end - after)
-        image[at + 1] -= 1
-        slots.set_len(image, at, end - at - _PARAMETER_LEN)
+        elements.remove(model, row, _PARAMETER_LIST, old)
         return _SUCCESS
 
 

@@ -7,8 +7,9 @@ removed has to be there with the same name, else the result is object-undefined.
 allocated.
 """
 
+from cosem import elements
 from dlms.axdr import length_size, skip
-from dlms.prim import compare, copy
+from dlms.prim import compare
 from micropython import const
 
 _SUCCESS = const(0)
@@ -32,18 +33,9 @@ def add(model, row, attribute, buf, pos, end):
     if at < 0:
         return -1 - at
     image = model.image
-    n = model.value_len(row, attribute)
-    more = end - pos
-    if (
-        image[at + 1] >= _MOST
-        or n + more > model.capacity(row, attribute)
-        or _find(image, at, at + n, buf[pos + 3]) >= 0
-    ):
+    if _find(image, at, at + model.value_len(row, attribute), buf[pos + 3]) >= 0:
         return _OTHER_REASON
-    copy(image, at + n, buf, pos, more)
-    image[at + 1] += 1
-    _put_len(image, at, n + more)
-    return _SUCCESS
+    return elements.add(model, row, attribute, buf, pos, end)
 
 
 def remove(model, row, attribute, buf, pos, end):
@@ -62,12 +54,5 @@ def remove(model, row, attribute, buf, pos, end):
         or image[at + 1] > _MOST
     ):
         return _OBJECT_UNDEFINED
-    copy(image, found, image, found + less, at + n - found - less)
-    image[at + 1] -= 1
-    _put_len(image, at, n - less)
+    elements.remove(model, row, attribute, found)
     return _SUCCESS
-
-
-def _put_len(image, at, n):
-    image[at - 2] = n >> 8
-    image[at - 1] = n & 0xFF
