@@ -6,8 +6,8 @@
     8 octets   the first of HMAC-SHA-256 over system title, identifier, amount, under a key that
                everybody knows: it is below
 
-A definition asks for it: source = "token.demo" of a Token gateway (tools/demo_token.py makes them).
-Anything that takes a real scheme's place is a function like Scheme.check(), see
+A definition asks for it: source = "token.demo" of a Token gateway; tools/demo_token.py makes
+tokens. Anything that takes a real scheme's place is a function like Scheme.check(), see
 lib/cosem/token_gateway.py. It allocates.
 """
 
