@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := build/venv/bin/python
 # Options of tools/meter.py run, tools/bench.py, tools/sizes.py and pytest: make run ARGS="--speed 60"
 ARGS ?=
+# A file of tests is run by one process, and there is a process for each core, up to four.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help run test test-long demo bench sizes sheet lint clean firmware deploy provision test-cortex-m3 \
     test-rp2040
@@ -26,7 +28,7 @@ demo: ## start a meter, read it with an independent client, print what was read
 test: ## ruff, codespell, and all tests on CPython and MicroPython
 	@$(PYTHON) tools/bootstrap.py test
 	@$(MAKE) --no-print-directory lint
-	@$(VENV) -m pytest $(ARGS)
+	@$(VENV) -m pytest $(PARALLEL) $(ARGS)
 
 test-long: ## what make test tries a sample of: a power cut at every write of a day, a whole year
 	@$(PYTHON) tools/bootstrap.py test
