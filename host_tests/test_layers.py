@@ -173,6 +173,8 @@ STANDARD = {
     "_GET_REQUEST", "_GET_RESPONSE", "_SET_REQUEST",
     "_SET_RESPONSE", "_ACTION_REQUEST", "_ACTION_RESPONSE", "_EXCEPTION_RESPONSE",
     "_CONFIRMED_SERVICE_ERROR", "_INITIATE_REQUEST", "_INITIATE_RESPONSE",
+    # events of a modem (lib/profiles/modems/__init__.py)
+    "_MODEM_UP", "_MODEM_DOWN", "_MODEM_DATA", "_MODEM_CONFIRM", "_MODEM_FAULT",
     # the project's own
     "_TICKS_MASK", "_ROW_SHIFT", "_ENTRY_SHIFT", "_KIND", "_COMPUTED", "_ROM", "_RAM",
     "_LOGICAL_NAME",

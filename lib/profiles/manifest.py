@@ -18,6 +18,7 @@ package(
         "hdlc_client.py",
         "hdlc_frame.py",
         "hdlc_link.py",
+        "modems/__init__.py",
         "sntp.py",
         "wrapper.py",
         "wrapper_client.py",
