@@ -278,7 +278,11 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize("profile, what, happens, stays", RULES, ids=lambda x: "" if callable(x) else str(x)[:30])
+def name(x):
+    return "" if callable(x) else str(x)[:30]
+
+
+@pytest.mark.parametrize("profile, what, happens, stays", RULES, ids=name)
 def test_release(meter, profile, what, happens, stays):  # noqa: F811
     c = PROFILES[profile](meter)
     assert "a203020100" in c.ask(aarq(SECRET).hex())
