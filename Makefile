@@ -21,9 +21,9 @@ run: ## start the reference meter (on MicroPython if there is one), Ctrl-C ends 
 sheet: ## print what a client needs to know to read the meter
 	@$(PYTHON) tools/meter.py sheet $(ARGS)
 
-demo: ## start a meter, read it with an independent client, print what was read
+demo: ## start a meter, read it with an independent client; PROFILE=optical: a conversation of a profile
 	@$(PYTHON) tools/bootstrap.py demo
-	@$(PYTHON) tools/demo.py $(ARGS)
+	@$(PYTHON) tools/demo.py $(if $(PROFILE),--profile $(PROFILE)) $(ARGS)
 
 test: ## ruff, codespell, and all tests on CPython and MicroPython
 	@$(PYTHON) tools/bootstrap.py test

@@ -3,6 +3,8 @@
 """Starts a meter, lets some hours pass in it, reads it with the Gurux client, and prints a table.
 
     python3 tools/demo.py [--hours 8] [--rows 12] [--link wrapper|hdlc] [--runtime ...] [--json]
+    python3 tools/demo.py --profile NAME [--runtime ...] [--json]     a conversation of a profile:
+                                             who sends what, decoded line by line (see demos/)
 
 make demo gets what is needed first. The client is a program of its own in its own environment,
 host_tests/peers/gurux_client.py: nothing of the meter is in it, and it learns the meter's objects
@@ -19,6 +21,7 @@ if sys.version_info < (3, 11):
 import argparse
 import contextlib
 import datetime
+import importlib
 import json
 import os
 import re
@@ -32,6 +35,7 @@ import tomllib
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from bootstrap import ROOT, Trouble, as_command, say, step
+from demos import PROFILES, Show
 
 METER = os.path.join(ROOT, "tools", "meter.py")
 CLIENT = os.path.join(ROOT, "host_tests", "peers", "gurux_client.py")
@@ -63,6 +67,11 @@ IDENTIFICATION = [
 
 def main(args):
     options = parser().parse_args(args)
+    if options.profile:
+        show_profile = Show(options.json)
+        importlib.import_module("demos." + options.profile).run(show_profile, options)
+        show_profile.end()
+        return 0
     now = datetime.datetime.now(datetime.timezone.utc)
     options.start = now - datetime.timedelta(hours=options.hours)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -85,6 +94,9 @@ def main(args):
 
 def parser():
     p = argparse.ArgumentParser(description="Start a meter, read it with an independent client.")
+    names = sorted(PROFILES)
+    p.add_argument("--profile", choices=names, metavar="NAME", help="; ".join(
+        "%s: %s" % (name, PROFILES[name]) for name in names))  # fmt: skip
     p.add_argument("--hours", type=hours, default=8, help="that pass before it is read (8)")
     p.add_argument("--rows", type=int, default=12, help="of the load profile to show (12)")
     p.add_argument("--link", choices=("wrapper", "hdlc"), default="wrapper")
