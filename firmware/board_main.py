@@ -37,6 +37,7 @@ _INFO_LEN = const(128)
 # security import (lib/dlms/secured.py), and what sends unasked; then, security itself.
 _JOBS = (
     "dlms.set",
+    "dlms.undo",
     "dlms.action",
     "dlms.access",
     "dlms.short_names",

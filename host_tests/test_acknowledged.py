@@ -114,12 +114,12 @@ def test_a_full_store_is_an_event_and_a_refusal(life):
     set_message(b"before")(life)
     rows = len(life.rows("0007 0100630100FF"))
     wear_out(life, True)
-    # What could not be stored is not acknowledged; after that nothing is changed any more.
+    # What could not be stored is not acknowledged, and has not been; nothing is changed any more.
     assert life.ask(SET) == IMPOSSIBLE
-    assert life.ask(GET % MESSAGE) == "C40141000905" + b"hello".hex().upper()
+    assert life.ask(GET % MESSAGE) == "C40141000906" + b"before".hex().upper()
     for _ in range(3):
         assert life.ask(SET.replace("68656C", "69656C")) == TEMPORARY_FAILURE
-    assert life.ask(GET % MESSAGE) == "C40141000905" + b"hello".hex().upper()
+    assert life.ask(GET % MESSAGE) == "C40141000906" + b"before".hex().upper()
     program = life.meter.program
     program.step(3600)
     error = program.events.error_row

@@ -269,6 +269,18 @@ class Association:
         """data_access_result of the right to write an attribute."""
         return self._may(row, attribute, 2) or (_TEMPORARY_FAILURE if self.model.full else 0)
 
+    def take(self, row, attribute, buf, pos, end):
+        """Model.write() for a client: the old value comes back if the new one cannot be saved."""
+        dar = self.model.accepts(row, attribute, buf, pos, end)
+        return dar or self.put(row, attribute, buf, pos, end)
+
+    def put(self, row, attribute, buf, pos, end):
+        """Model.store() likewise."""
+        undo = self.server.undo
+        if undo is not None and not undo.keep(row, attribute, end - pos):
+            return _OTHER_REASON
+        return self.model.store(row, attribute, buf, pos, end)
+
     def _may(self, row, attribute, right):
         at = self._rights(row)
         if at < 0 or attribute > self.model.objects[(row << 4) + 10] or attribute < 1:

@@ -62,6 +62,8 @@ class Channel:
             return n
         server.unsaved = True
         if n <= 0 or not heard:
+            if server.undo is not None:
+                server.undo.end = 0  # nobody hears that it could not be saved
             return n
         server.todo |= _SAVE
         server.held = self
@@ -86,11 +88,19 @@ class Channel:
 
 
 def save(server):
-    """Store what was changed; what cannot be stored is not acknowledged. Allocates."""
+    """Store what was changed; what cannot be stored is not acknowledged, and a value that was set
+    is as before. Allocates."""
     channel = server.held
+    undo = server.undo
     if not server.unsaved:
         server.held = None  # its answer is not asked for any more
-    elif not server.model.save() and channel is not None:
-        channel.held_n = exceptions.failed(channel)
+    elif server.model.save():
+        if undo is not None:
+            undo.end = 0
+    else:
+        if undo is not None:
+            undo.restore(0)
+        if channel is not None:
+            channel.held_n = exceptions.failed(channel)
     server.unsaved = False
     server.todo &= ~_SAVE

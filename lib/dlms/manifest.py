@@ -60,6 +60,7 @@ package(
         "short_names.py",
         "stream.py",
         "types.py",
+        "undo.py",
         "variables.py",
         "write.py",
     ),

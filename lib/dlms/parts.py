@@ -8,6 +8,8 @@ from micropython import const
 
 _OPENING = "dlms.opening"
 _SHORT_NAMES = "dlms.short_names"
+_SET = "dlms.set"
+_UNDO = "dlms.undo"
 _ASSOCIATION_SN = "association_sn"
 _CLASSES = "cosem"  # no part: what sleeps of the model
 _SECURED = "dlms.secured"
@@ -25,6 +27,9 @@ _LOAD = const(8192)  # todo: a part is wanted
 
 class Parts:
     """The half of a Server that knows what is there."""
+
+    keeps = False  # handed in: what clients change is saved before they hear of it
+    undo = None  # what a request has set, as it was before: where it has to be saved
 
     def part(self, name):
         """A module of the stack that is loaded when a request wants it, as "dlms.set". None: it
@@ -56,6 +61,8 @@ class Parts:
                 self.model.later = self.secured.later
             self.secured.context_of(self._client)
             return
+        if self.keeps and self.undo is None and (name == _SET or name == _SHORT_NAMES):
+            self.undo = self.model.load(_UNDO).Undo(self.model)
         self.parts[name] = part
         if name == _SHORT_NAMES:
             self.short = part
@@ -109,6 +116,8 @@ class Parts:
         if ended or all_parts or not used:
             self.parts.clear()
             self.short = None
+            if self.held is None:
+                self.undo = None
             for a in self.associations:
                 if a.stream.variables is not None:
                     a.stream.variables = None

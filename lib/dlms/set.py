@@ -123,7 +123,7 @@ def assign(a, row, attribute, buf, pos, end):
     dar = a.may_write(row, attribute)
     if dar:
         return dar
-    return a.model.write(row, attribute, buf, pos, end)
+    return a.take(row, attribute, buf, pos, end)
 
 
 def _write_all(a, row, buf, pos, end):
@@ -135,6 +135,8 @@ def _write_all(a, row, buf, pos, end):
     n = a.model.n_attributes(row)
     if buf[pos] != _STRUCTURE or buf[pos + 1] != n:
         return _TYPE_UNMATCHED
+    undo = a.server.undo
+    mark = 0 if undo is None else undo.end
     for store in range(2):
         at = pos + 2
         attribute = 1
@@ -144,12 +146,14 @@ def _write_all(a, row, buf, pos, end):
                 return _TYPE_UNMATCHED
             if buf[at] != _NULL_DATA:
                 if store:
-                    dar = a.model.store(row, attribute, buf, at, after)
+                    dar = a.put(row, attribute, buf, at, after)
                 else:
                     dar = a.may_write(row, attribute)
                     if not dar:
                         dar = a.model.accepts(row, attribute, buf, at, after)
                 if dar:
+                    if undo is not None:
+                        undo.restore(mark)
                     return dar
             at = after
             attribute += 1

@@ -137,7 +137,7 @@ def _write(a, buf, at, pos, end, out):
             pos = end
         return a.server.part(_ACTION).run(a, row, found & 0x7F, buf, pos, end, out)
     dar = a.may_write(row, found & 0xFF)
-    return dar or a.model.write(row, found & 0xFF, buf, pos, end)
+    return dar or a.take(row, found & 0xFF, buf, pos, end)
 
 
 # --- Blocks -----------------------------------------------------------------------------------

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""What a request has set, as it was before: it comes back if the new values cannot be saved.
+
+    undo.keep(row, attribute, n) -> bool    a value is about to be replaced by one of n octets;
+                                            False: there is no room to remember it, and it is not
+    undo.end                                0: nothing is remembered; also a mark
+    undo.restore(mark)                      what is remembered since is there again
+
+The slot of a longer value has the end of it after the new one has come: only octets that are
+written over are kept. A record: those; row u16, attribute, length of the old value u16, number of
+kept octets u16. One buffer a server, as long as its longest request; made with the service SET,
+and let go of with it.
+"""
+
+from dlms.axdr import get_u16
+from dlms.prim import copy
+from micropython import const
+
+_TAIL_LEN = const(7)
+_SLACK = const(64)  # a record may be longer than what a request needs to change a value
+
+
+class Undo:
+    def __init__(self, model):
+        self._model = model
+        limits = model.limits
+        self._log = bytearray(max(limits[1], limits[3], limits[4]) + _SLACK)
+        self.end = 0
+
+    def keep(self, row, attribute, n):
+        model = self._model
+        at = model.slot(row, attribute)
+        if at < 0:
+            return True  # computed, or still as in ROM
+        was = model.value_len(row, attribute)
+        log = self._log
+        end = self.end
+        while end:
+            tail = end - _TAIL_LEN
+            kept = get_u16(log, tail + 5)
+            if get_u16(log, tail) == row and log[tail + 2] == attribute:
+                # Once more in this request: all that counts is the first one, whose end is still
+                # in the slot and has to stay there.
+                return n <= kept or get_u16(log, tail + 3) == kept
+            end = tail - kept
+        kept = was if was < n else n
+        end = self.end
+        tail = end + kept
+        if tail + _TAIL_LEN > len(log):
+            return False
+        copy(log, end, model.image, at, kept)
+        log[tail] = row >> 8
+        log[tail + 1] = row & 0xFF
+        log[tail + 2] = attribute
+        log[tail + 3] = was >> 8
+        log[tail + 4] = was & 0xFF
+        log[tail + 5] = kept >> 8
+        log[tail + 6] = kept & 0xFF
+        self.end = tail + _TAIL_LEN
+        return True
+
+    def restore(self, mark):
+        model = self._model
+        log = self._log
+        while self.end > mark:
+            tail = self.end - _TAIL_LEN
+            row = get_u16(log, tail)
+            attribute = log[tail + 2]
+            kept = get_u16(log, tail + 5)
+            self.end = tail - kept
+            at = model.slot(row, attribute)
+            copy(model.image, at, log, self.end, kept)
+            model.store(row, attribute, model.image, at, at + get_u16(log, tail + 3))
