@@ -727,6 +727,77 @@ def test_an_error_elsewhere_names_its_line(classes, old, new, expected, at):
     assert e.value.line == line_of(text, at)
 
 
+# --- A definition that includes another one -------------------------------------------------
+
+
+@pytest.fixture
+def included(tmp_path):
+    """Write inner.toml and outer.toml, which includes it; the path of the outer one."""
+
+    def write(outer, inner=None):
+        (tmp_path / "inner.toml").write_text(minimal("") if inner is None else inner)
+        (tmp_path / "outer.toml").write_text(outer)
+        return tmp_path / "outer.toml"
+
+    return write
+
+
+MORE = """include = "inner.toml"
+name = "outer"
+[limits]
+associations = 3
+[access]
+more = {everybody = "r w"}
+[[objects]]
+device = "one"
+access = "more"
+list = [
+    {class = "Data", obis = "0.0.96.1.9", data_type = "unsigned"},
+]
+"""
+
+
+def test_what_is_included_comes_first_and_both_count(classes, included):
+    alone = tables.load_definition(included("", minimal("")).with_name("inner.toml"), classes)
+    both = tables.load_definition(included(MORE), classes)
+    assert both.name == "outer" != alone.name
+    assert both.limits == (3, *alone.limits[1:])
+    texts = [o.text for o in both.objects]
+    assert sorted(texts) == sorted([*(o.text for o in alone.objects), "Data 0.0.96.1.9.255"])
+
+
+@pytest.mark.parametrize(
+    "old, new, expected, file, at",
+    [
+        ("unsigned", "unsignde", "unsignde", "outer.toml", "0.0.96.1.9"),
+        ('access = "more"', 'access = "no"', "'no' is unknown", "outer.toml", 'access = "no"'),
+        ("0.0.96.1.9", "0.0.42.0.0", "again; expected it once (line", "outer.toml", "0.0.42.0.0"),
+        ("inner.toml", "outer.toml", "includes itself", "outer.toml", "include"),
+        ("inner.toml", "other.toml", "there is no file", "outer.toml", "include"),
+        ('"inner.toml"', "5", "expected the name of a file", "outer.toml", "include"),
+        ("{everybody", "{everybody = 5, x", "expected", "outer.toml", "more ="),
+    ],
+)
+def test_an_error_of_an_included_definition_names_file_and_line(
+    classes, included, old, new, expected, file, at
+):
+    path = included(MORE.replace(old, new, 1))
+    with pytest.raises(TableError) as e:
+        tables.compile(path)
+    assert expected in str(e.value)
+    assert os.path.basename(e.value.file) == file
+    assert e.value.line == line_of(path.read_text(), at)
+
+
+def test_an_error_in_what_is_included_is_there(included):
+    inner = minimal("").replace("[[objects]]", "[[objects]]\nunit = 5", 1)
+    path = included(MORE, inner)
+    with pytest.raises(TableError) as e:
+        tables.compile(path)
+    assert os.path.basename(e.value.file) == "inner.toml"
+    assert e.value.line == line_of(inner, "unit = 5")
+
+
 CLASS = """class_id = 9999
 name = "Test"
 cardinality = "0..n"
@@ -780,7 +851,7 @@ def test_any_text_in_a_line_is_read_or_refused(text):
     except TableError as e:
         assert "expected" in str(e)
     else:
-        assert document.lines["objects", 0, "list", 2, "note"] == 25
+        assert document.place(["objects", 0, "list", 2, "note"])[1] == 25
 
 
 TOKEN = re.compile(r'(?<=[=,:] )("[^"\n]*"|-?[0-9]+)|(?<=\[)("[^"\n]*"|-?[0-9]+)')
@@ -830,7 +901,7 @@ n = "\\"]"
 [[j.o]]
 p = 1
 '''.replace("[\n    2]},", "[ 2]},\n")
-    lines = Document(text, "x").lines
+    lines = {path: n for path, (_file, n) in Document(text, "x").places.items()}
     expected = {("a",): 1, ("b c", "d"): 2, ("e", "f"): 4, ("e", "f", "g"): 5,
                 ("e", "f", "g", 0): 5, ("e", "f", "g", 1, "h"): 6, ("e", "f", "g", 1, "i", 0): 6,
                 ("j", 0, "k"): 10, ("j", 1): 11, ("j", 1, "l", "m"): 13, ("j", 1, "l", "n"): 14,

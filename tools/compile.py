@@ -19,6 +19,7 @@ import sys
 import time
 
 import bootstrap
+import tables
 import tables.certificates
 from bootstrap import BUILD, ROOT, Trouble
 
@@ -48,11 +49,16 @@ def definition(toml):
     """Folder with the module `definition` that tools/tables.py makes of a TOML file."""
     if not os.path.isfile(toml):
         raise Trouble("There is no definition file %s." % toml)
-    sources = [toml]
+    try:
+        parts = tables.source.read(toml).files
+    except tables.TableError:
+        parts = [toml]  # it is said below
+    sources = list(parts)
     for pattern in ("lib/cosem/classes/*.toml", "tools/tables.py", "tools/tables/*.py"):
         sources += sorted(glob.glob(os.path.join(ROOT, pattern)))
     # Its certificates lie beside it, or beside ours, or in a folder there.
-    for folder in (os.path.dirname(os.path.abspath(toml)), tables.certificates.FOLDER):
+    folders = {os.path.dirname(os.path.abspath(part)): None for part in parts}
+    for folder in (*folders, tables.certificates.FOLDER):
         for pattern in ("*.pem", os.path.join("*", "*.pem")):
             sources += sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
     stem = os.path.splitext(os.path.basename(toml))[0]

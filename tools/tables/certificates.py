@@ -25,10 +25,13 @@ _PRIVATE = re.compile(rb"\x02\x01\x01\x04(?:\x20(.{32})|\x30(.{48}))", re.S)
 _KINDS = {0x80: 0, 0x08: 1, 0x88: 2}  # sign, agree, TLS
 
 
-def find(name, file):
-    """Path of a certificate of the definition in `file`."""
-    beside = os.path.join(os.path.dirname(file), name)
-    return beside if os.path.exists(beside) else os.path.join(FOLDER, name)
+def find(name, files):
+    """Path of a certificate of the definition in these files."""
+    for file in files:
+        beside = os.path.join(os.path.dirname(file), name)
+        if os.path.exists(beside):
+            return beside
+    return os.path.join(FOLDER, name)
 
 
 def describe(der):

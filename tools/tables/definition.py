@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Reads a meter definition: one TOML file that says what a meter is.
 
+    include = "..."                    another definition that all this comes behind, see source.py
     name = "..."                       of the definition
     [limits]                           associations, work_len, max_send_pdu, max_receive_pdu,
                                        gbt_len (buffers of a general block transfer: the longest
@@ -517,9 +518,10 @@ class Loader:
         self.rights(o)
         for other in device.objects:
             if other.key == o.key:
-                line = self.document.line(other.path)
+                file, line = self.document.place(other.path)
+                where = "" if file == self.document.place(o.path)[0] else " of " + file
                 raise self.error(
-                    at_obis(o), "%s again; expected it once (line %d)" % (o.text, line)
+                    at_obis(o), "%s again; expected it once (line %d%s)" % (o.text, line, where)
                 )
         device.objects.append(o)
 

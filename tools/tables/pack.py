@@ -489,7 +489,7 @@ class Packer:
         found = []
         for o in self.definition.objects:
             for name in o.certificates:
-                path = certificates.find(name, self.definition.file)
+                path = certificates.find(name, self.definition.document.files)
                 suite = o.cell("security_suite").value
                 try:
                     found.append((o.row, *certificates.read(path, suite, t.system_title)))

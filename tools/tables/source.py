@@ -2,8 +2,14 @@
 """Reads TOML and remembers on which line each value stands, so that an error can say where.
 
 tomllib checks the syntax; the scanner below only finds lines, in text that is known to be right.
+
+    include = "residential.toml"
+
+of a definition stands for all that is in that file, beside it: what this one has comes behind it.
+Lists are joined, tables too, key by key; anything else that both say is as this file says it.
 """
 
+import os
 import re
 import tomllib
 
@@ -20,10 +26,11 @@ class TableError(Exception):
 
 class Document:
     """One TOML file: `data` as tomllib gives it; `error(path, text)` makes the TableError for a
-    path of keys and indexes, taking the line of its longest known part."""
+    path of keys and indexes, taking the line of its longest known part. files: what it is of."""
 
     def __init__(self, text, file):
         self.file = file
+        self.files = [file]
         try:
             self.data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as e:
@@ -31,20 +38,58 @@ class Document:
             line = int(found.group(1)) if found else text.count("\n") + 1
             what = re.sub(r" \(at .*\)$", "", str(e))
             raise TableError(file, line, "not TOML: %s; expected TOML 1.0" % what) from None
-        self.lines = Scanner(text).scan()
+        self.places = {path: (file, n) for path, n in Scanner(text).scan().items()}
 
-    def line(self, path):
+    def place(self, path):
+        """(file, line) of a path, or of its longest known part."""
         path = tuple(path)
-        while path and path not in self.lines:
+        while path and path not in self.places:
             path = path[:-1]
-        return self.lines.get(path, 1)
+        return self.places.get(path, (self.file, 1))
 
     def error(self, path, message):
-        return TableError(self.file, self.line(path), message)
+        return TableError(*self.place(path), message)
+
+    def include(self, other):
+        """Put all of another document in front."""
+        self.files += other.files
+        moved = {}
+        for path, place in self.places.items():
+            if len(path) > 1 and isinstance(path[1], int):
+                path = (path[0], path[1] + len(other.data.get(path[0], ())), *path[2:])
+            moved[path] = place
+        self.places = {**other.places, **moved}
+        data = dict(other.data)
+        for key, value in self.data.items():
+            old = data.get(key)
+            if isinstance(value, list) and isinstance(old, list):
+                value = old + value
+            elif isinstance(value, dict) and isinstance(old, dict):
+                value = {**old, **value}
+            data[key] = value
+        self.data = data
 
 
-def read(file):
-    """Document of a file; a file that cannot be read is a TableError too."""
+def read(file, outer=()):
+    """Document of a file with what it includes; a file that cannot be read is a TableError too.
+    outer: files that this one is included by."""
+    document = _read(file)
+    name = document.data.pop("include", None)
+    if name is None:
+        return document
+    if not isinstance(name, str):
+        raise document.error(("include",), "include is %r; expected the name of a file" % (name,))
+    outer = (*outer, os.path.realpath(file))
+    inner = os.path.join(os.path.dirname(str(file)), name)
+    if os.path.realpath(inner) in outer:
+        raise document.error(("include",), "%s includes itself; expected another file" % name)
+    if not os.path.isfile(inner):
+        raise document.error(("include",), "there is no file %s; expected a definition" % name)
+    document.include(read(inner, outer))
+    return document
+
+
+def _read(file):
     try:
         with open(file, encoding="utf-8") as f:
             return Document(f.read(), str(file))
