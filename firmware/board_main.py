@@ -86,6 +86,7 @@ _JOBS = (
     "cosem.security_certificates",
     "cosem.security_methods",
     "cosem.users",
+    "cosem.visible_objects",
     "cosem.certificate_fields",
     "crypto.certificate",
     "crypto.certificate_request",

@@ -58,6 +58,7 @@ ENTRIES = (
     "dlms.certificates",
     "cosem.security_methods",
     "cosem.users",
+    "cosem.visible_objects",
     "crypto.ec",
     # And what is sent unasked.
     "cosem.notifier",

@@ -3,7 +3,8 @@
 
 object_list is written from the object table and the access rights of the association, one object
 an item. The current association, 0.0.40.0.0.255, stands for the object of the association that
-asks: it shows that object's version and rights under its own logical name. Nothing is allocated.
+asks: it shows that object's version and rights under its own logical name. add_object and
+remove_object are cosem/visible_objects.py's. Nothing but start() allocates.
 """
 
 from cosem import access_rights
@@ -26,6 +27,8 @@ _CURRENT_USER = const(11)
 
 # Methods.
 _CHANGE_HLS_SECRET = const(2)
+_ADD_OBJECT = const(3)
+_REMOVE_OBJECT = const(4)
 _ADD_USER = const(5)
 
 # Access selectors of object_list. What selector 4 returns for its one object is not settled in
@@ -64,6 +67,8 @@ _CONFORMANCE = const(4)
 _MAX_PDU = const(5)
 _ACCESS = const(6)
 _CONTEXT = const(7)
+_CHANGES = const(11)
+_HIDDEN = const(0xFFFF)  # of _ACCESS
 
 _CONTEXT_ARC = const(1)
 _MECHANISM_ARC = const(2)
@@ -102,6 +107,11 @@ class Handler(Base):
                 return i
             i += 1
         return -1
+
+    def start(self, row):
+        i = self._config(row)
+        if i >= 0 and self.model.configs[i][_CHANGES]:
+            self.model.load("cosem.visible_objects").prepare(self.model, row)
 
     def open(self, s):
         i = self._config(s.row)
@@ -163,8 +173,12 @@ class Handler(Base):
             return self._change_secret(s, buf, pos, end)
         if method >= _ADD_USER:
             return self.change_user(s.row, method == _ADD_USER, buf, pos, end)
-        # reply_to_HLS_authentication has its place in an HLS association only; which objects an
-        # association sees, and how, is in ROM.
+        if method == _ADD_OBJECT or method == _REMOVE_OBJECT:
+            objects = self.model.part("cosem.visible_objects")
+            if objects is None:
+                return _LATER
+            return objects.change(self.model, s.row, method == _ADD_OBJECT, buf, pos, end)
+        # reply_to_HLS_authentication has its place in an HLS association only.
         return _READ_WRITE_DENIED
 
     def _change_secret(self, s, buf, pos, end):
@@ -297,7 +311,7 @@ class Handler(Base):
     def _selected(self, s, config, at):
         """Is object at of the device visible to the association, and asked for?"""
         access = config[_ACCESS]
-        if access[2 * at] == 0xFF and access[2 * at + 1] == 0xFF:
+        if get_u16(access, 2 * at) == _HIDDEN:
             return False
         if s.selector < _BY_CLASS:
             return True
@@ -330,6 +344,8 @@ class Handler(Base):
             s.b += 1
             while not self._selected(s, config, s.b):
                 s.b += 1
+                if s.b == self.model.devices[config[_DEVICE]][2]:
+                    return -1  # an object was removed meanwhile
         model = self.model
         named = model.devices[config[_DEVICE]][1] + s.b
         row = named
@@ -338,6 +354,9 @@ class Handler(Base):
             # The current association: the object of this association under its other name.
             row = config[_ROW]
             at = row - model.devices[config[_DEVICE]][1]
+        rights = get_u16(config[_ACCESS], 2 * at)
+        if rights == _HIDDEN:
+            return -1  # removed meanwhile, half written
         buf[pos] = _STRUCTURE
         buf[pos + 1] = 3 if s.selector == _WITHOUT_RIGHTS else 4
         buf[pos + 2] = _LONG_UNSIGNED
@@ -350,7 +369,6 @@ class Handler(Base):
         pos += 15
         if s.selector == _WITHOUT_RIGHTS:
             return pos
-        rights = get_u16(config[_ACCESS], 2 * at)
         return access_rights.put(model, row, rights, model.version(s.row), buf, pos)
 
 

@@ -84,6 +84,7 @@ package(
         "users.py",
         "utility_tables.py",
         "values.py",
+        "visible_objects.py",
         "windows.py",
     ),
     base_path="..",

@@ -8,6 +8,7 @@ rights that are the same, or part of another, are stored once.
 """
 
 import os
+import re
 
 from . import certificates, compact
 from .classes import load_classes, one_of
@@ -25,6 +26,9 @@ _LENGTH_LEN = 2  # a row ends with the length of its columns
 # The ring of a vault (firmware/vault.py): a head, the longest private key and certificate; more
 # rows than there are records.
 _SECURITY_SETUP = 64
+_ASSOCIATION_LN, _OBJECT_LIST = 15, 2
+_CHANGE_HEAD_LEN = 3  # see lib/cosem/visible_objects.py
+_ANY_RESPONSE = 7
 _SHORT_HANDLER = "association_sn"
 _VAULT_ROW_LEN = 19 + 48 + 768
 _VAULT_ROWS = 24
@@ -294,9 +298,34 @@ class Packer:
 
     def state(self, o):
         """Names and sizes of the hidden states of an object."""
+        if o.version.class_id == _ASSOCIATION_LN:
+            room = self.changes(o)
+            return [(name, room or size) for name, size in o.version.state if room or size]
         if o.version.class_id != compact.COMPACT_DATA:
             return [(name, o.room.get(name, size)) for name, size in o.version.state]
         return [(name, compact.room(self, o, name, column_len)) for name, _ in o.version.state]
+
+    def changes(self, o):
+        """Octets for what clients change of the objects that an association sees."""
+        asked = o.asked.get(_OBJECT_LIST, 0)
+        path = o.origin.get("capacity", o.path)
+        if isinstance(asked, str) and re.fullmatch(r"\d+ octets", asked):
+            n = int(asked.split()[0])
+        elif isinstance(asked, int) and not isinstance(asked, bool):
+            sizes = [
+                max(x.version.attributes) + max(x.version.methods, default=0)
+                for x in o.device.objects
+            ]
+            n = asked * (_CHANGE_HEAD_LEN + max(sizes))
+        else:
+            n = -1
+        # An integer of a tuple in ROM is small, see show.py.
+        if not 0 <= n < 0x1000:
+            message = 'object_list %r; expected a number of objects, or "n octets" below 4096'
+            raise self.error((*path, "object_list"), message % (asked,))
+        if n:
+            o.state["object_list"] = b""
+        return n
 
     def slots(self, t):
         """RAM: persistent slots first, each in the order of rows, and behind them room for late
@@ -419,9 +448,15 @@ class Packer:
         pool = Pool(octets for o in d.objects for octets in o.access.values())
         t.access = pool.data
         t.associations = []
+        rights = len(t.access)
         for a in d.associations:
             table = b""
             responses = 0
+            changes = 0 if a.short else self.changes(a.object)
+            rights += changes
+            if rights > 0xFFFF:
+                message = "rights have %d octets, with room for changes; expected at most 65535"
+                raise self.error(a.path, message % rights)
             for o in a.device.objects:
                 for mode in o.access.get(a.role, b""):
                     responses |= mode >> 5
@@ -438,7 +473,8 @@ class Packer:
                     a.application_context,
                     a.security.row if a.security else -1,
                     int(a.pre_established),
-                    responses,
+                    _ANY_RESPONSE if changes else responses,
+                    changes,
                 )
             )
 

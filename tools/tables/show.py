@@ -59,7 +59,8 @@ def module(tables):
     text += (
         "# (client_sap, device, row, mechanism, conformance (4 octets), max_pdu, access offsets,\n"
         "# application context, row of Security setup or -1, 1: pre-established,\n"
-        "# most that rights ask of a response: 1 authenticated, 2 encrypted, 4 signed)\n"
+        "# most that rights ask of a response: 1 authenticated, 2 encrypted, 4 signed,\n"
+        "# octets for what clients change of its objects, 0: nothing)\n"
     )
     # All of it literals: such a tuple stays in ROM where it is frozen. Integers there are small
     # up to 13 bits; to count with others would allocate.
@@ -67,7 +68,7 @@ def module(tables):
     for a in tables.associations:
         text += "    (\n        %d, %d, %d, %d, %r, %d,\n" % a[:6]
         text += "        %s,\n" % octets(a[6], 8)
-        text += "        %d, %d, %d, %d,\n    ),\n" % a[7:]
+        text += "        %d, %d, %d, %d, %d,\n    ),\n" % a[7:]
     text += ")\n\nHANDLERS = %r\n" % (tuple(tables.handlers),)
     text += "# of these, the one that only clients with short names see, or -1\n"
     text += "SHORT_HANDLER = %d\n\n" % tables.short_handler
