@@ -154,7 +154,13 @@ def build(
         from firmware.update import Images
 
         maker = getattr(definition, "MAKER", b"") if record is None else record.maker()
-        model.images = Images(model, rows[0], storage.files, update, maker)
+        files = getattr(storage, "files", None)
+        if files is None:
+            # The state is somewhere else: images are in files all the same.
+            from firmware.files import Files
+
+            files = Files()
+        model.images = Images(model, rows[0], files, update, maker)
     # What is needed of it later the model has.
     model.definition = None
     meter = Meter(model, server, program, storage, port.ticks_ms(), speed)

@@ -117,8 +117,13 @@ class Images:
         self._map = self._files.open(self._folder + "/map")
         self._map.seek(0)
         piece = self._map.read(_MAP_PIECE)
+        left = self.n_blocks
         while piece:
             for octet in piece:
+                if left < 8:
+                    # Bits of blocks that there are not may have been damaged.
+                    octet &= 0xFF00 >> max(left, 0)
+                left -= 8
                 while octet:
                     self.missing -= octet & 1
                     octet >>= 1

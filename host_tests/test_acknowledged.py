@@ -6,10 +6,8 @@ The reference meter over files and over flash, and its management client (test_p
 
 import pytest
 import test_program
-from device.nor import NOR
-from test_power_cuts import GET, MESSAGE, START, Files, Flash, Life, Memory, set_message
-
-from firmware.store import RAMStorage
+from back_ends import RAM, Flash, Files
+from test_power_cuts import GET, MESSAGE, START, Life, Memory, set_message
 
 residential = test_program.residential  # a fixture
 SET = "C10141 %s 02 00 0905" % MESSAGE + "68656C6C6F"  # "hello"
@@ -91,10 +89,7 @@ def test_an_answer_that_nobody_fetches_keeps_nobody_waiting(life):
 
 
 def test_ram_has_nothing_to_wait_for(residential):
-    back_end = Files()
-    back_end.storage = RAMStorage
-    back_end.takes_images = False
-    life = life_on(residential, back_end)
+    life = life_on(residential, RAM())
     apdu = bytearray(life.client.protect(bytes.fromhex(SET)))
     assert request(life, apdu) > 0
 
@@ -102,18 +97,10 @@ def test_ram_has_nothing_to_wait_for(residential):
 # --- A store that is full, or worn out ----------------------------------------------------------
 
 
-def wear_out(life, worn):
-    device = life.back_end.device
-    if isinstance(device, NOR):
-        device.ignores = worn
-    else:
-        device.full = worn
-
-
 def test_a_full_store_is_an_event_and_a_refusal(life):
     set_message(b"before")(life)
     rows = len(life.rows("0007 0100630100FF"))
-    wear_out(life, True)
+    life.back_end.wear(True)
     # What could not be stored is not acknowledged, and has not been; nothing is changed any more.
     assert life.ask(SET) == IMPOSSIBLE
     assert life.ask(GET % MESSAGE) == "C40141000906" + b"before".hex().upper()
@@ -127,7 +114,7 @@ def test_a_full_store_is_an_event_and_a_refusal(life):
     assert program.unsaved and life.meter.storage.failed
     assert len(life.rows("0007 0100630100FF")) == rows
     # It goes on as soon as there is room, and says what had happened.
-    wear_out(life, False)
+    life.back_end.wear(False)
     program.step(3600)
     assert not program.unsaved and len(life.rows("0007 0100630100FF")) == rows + 4
     assert MEMORY_ERROR in events(life)

@@ -516,13 +516,14 @@ def test_nvm_with_two_halves_survives_a_torn_write(definition, cut):
     assert loaded and again[5] in (1, 2)
 
 
-def test_nvm_that_is_damaged_is_said(definition):
+@pytest.mark.parametrize("where", [0, 3, 4, 8, 11, 12, 13, 14, 17, 20])
+def test_nvm_that_is_damaged_is_said(definition, where):
     nvm = NVM(4096)
     storage, image, _ = opened(nvm, definition)
     image[5] ^= 1
     storage.save(image)
     at = nvm.octets.find(b"PMN1")
-    nvm.octets[at + 20] ^= 1
+    nvm.octets[at + where] ^= 1
     storage, _, loaded = opened(nvm, definition)
     assert not loaded and storage.damaged and "nvm are damaged" in storage.message
 

@@ -9,9 +9,12 @@ never change:
     pieces of (offset u16, n u16, n octets): first the firmware's own octets, at offset FFFF, then
     those of the image
 
-Where nvm has room for two snapshots they take turns, and power may fail at any write. In one
-sector of flash a write erases both: power that fails in those milliseconds loses the values, and
-the next start says so. So a snapshot that says the same as the last two is not written again.
+Where nvm has room for two snapshots they take turns, and power may fail at any write. Where it has
+not, or is one sector of flash, of which a write erases all (RP2040), power that fails in those
+milliseconds loses the values: the next start says so, notes it, and has those of the definition,
+with counters that begin anew, so keys should then be changed. A snapshot that says the same as the
+last two is not written again, and one that is too long is not saved: who has set something hears
+so.
 Interface as in store.py; may allocate.
 """
 
@@ -65,17 +68,16 @@ class NVMStorage(SmallStorage):
     def _check(self, at, size):
         """(sequence, pieces) of the snapshot at this place; 0: there is none, -1: damaged."""
         head = self._nvm[at : at + _HEAD]
-        if head[0:4] != b"PMN1":
-            return 0, None
+        magic = head[0:4] == b"PMN1"
         n = get_u16(head, 12)
-        if get_u32(head, 8) != self._fingerprint:
-            return 0, None
-        if n > size - _HEAD:
-            return -1, None
-        pieces = self._nvm[at + _HEAD : at + _HEAD + n]
-        if get_u32(head, 14) != crc32(pieces, crc32(head[0:14])) & 0xFFFFFFFF:
-            return -1, None
-        return get_u32(head, 4), pieces
+        pieces = self._nvm[at + _HEAD : at + _HEAD + n] if n <= size - _HEAD else b""
+        if magic and get_u32(head, 14) == crc32(pieces, crc32(head[0:14])) & 0xFFFFFFFF:
+            return (get_u32(head, 4), pieces) if self._is_ours(head) else (0, None)
+        # One of the two marks may be what is damaged.
+        return -1 if magic or self._is_ours(head) else 0, None
+
+    def _is_ours(self, head):
+        return get_u32(head, 8) == self._fingerprint
 
     def load(self, image):
         newest = None

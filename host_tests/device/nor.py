@@ -9,6 +9,7 @@ cut_at   operation (program or erase, from 0) in which power fails: PowerCut, an
          next one; of an erase, `part` says which octets have been reached.
 fails    set of blocks that are worn: programming them does nothing, erasing them fails
 ignores  True: nothing is written any more, and nothing is said
+strict   False: programming what is not erased leaves the bits that both have
 """
 
 
@@ -30,8 +31,10 @@ class NOR:
         self.off = False
         self.fails = ()
         self.ignores = False
+        self.strict = True
 
-    def _cut(self):
+    def strikes(self):
+        """Another operation: is it the one in which power fails?"""
         if self.off:
             raise PowerCut
         self.n += 1
@@ -58,10 +61,10 @@ class NOR:
         cells = self.cells
         if self.ignores:
             return 0
-        for k in range(n) if min(cells[at : at + n]) != 0xFF else ():
+        for k in range(n) if self.strict and min(cells[at : at + n]) != 0xFF else ():
             if buf[k] != 0xFF and buf[k] & ~cells[at + k]:
                 raise ValueError("programming octet %d of block %d again" % (offset + k, block))
-        cut = self._cut()
+        cut = self.strikes()
         if block in self.fails:
             return -5
         self.programmed += n
@@ -83,7 +86,7 @@ class NOR:
         if op != 6:
             return 0
         at = arg * self.block_len
-        if self._cut():
+        if self.strikes():
             # Some octets are erased, some half, some not: which, that differs.
             for k in range(self.block_len):
                 if self.part < 0 or (k * 7 + (k >> 5)) % 8 < self.part:
