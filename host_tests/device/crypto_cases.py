@@ -27,9 +27,9 @@ def octets(text):
 
 def use_loops():
     """Let the modules use the forms without viper."""
-    from crypto import _gcm_loop, gcm, keywrap
+    from crypto import _gcm_loop, ccm, cmac, gcm, keywrap
 
-    for module in (gcm, keywrap):
+    for module in (gcm, keywrap, cmac, ccm):
         for name in (
             "copy",
             "counters",
@@ -263,6 +263,82 @@ def keywrap_case(v, port):
     return None
 
 
+# --- CMAC and CCM
+
+
+def cmac_case(v, port):
+    """In portions of any length, somewhere in a buffer."""
+    from crypto import cmac
+
+    text = octets("eeeeee" + v["text"])
+    out = octets(v["out"])
+    c = cmac.CMAC(port.aes(bytes(octets(v["key"]))))
+    got = bytearray(18)
+    sizes = (1, 15, 16, 17, len(text))
+    heap_lock()
+    try:
+        for size in sizes:
+            c.start()
+            pos = 3
+            while pos < len(text):
+                after = pos + size if pos + size < len(text) else len(text)
+                c.update(text, pos, after)
+                pos = after
+            if size & 1:
+                c.tag(got, 1, 16)
+            elif not c.matches(out, 0, 16):
+                break
+    finally:
+        heap_unlock()
+    if got != b"\0" + out + b"\0":
+        return "got %s" % binascii.hexlify(got)
+    for i in range(16):
+        out[i] ^= 1 << (i & 7)
+        c.update(text, 3, len(text))
+        if c.matches(out, 0, 16):
+            return "octet %d of the tag is wrong, and it matched" % i
+        out[i] ^= 1 << (i & 7)
+    return None
+
+
+def ccm_case(v, port):
+    from crypto import ccm
+
+    nonce = octets(v["iv"])
+    aad = octets("ee" + v["aad"])
+    n = len(v["text"]) // 2
+    text = octets("eeee" + v["text"]) + bytearray(len(v["out"]) // 2 - n) + b"\xee"
+    sealed = octets("eeee" + v["out"] + "ee")
+    tag_at = 2 + n
+    c = ccm.CCM(port.aes(bytes(octets(v["key"]))), len(nonce), len(sealed) - 3 - n)
+    c.nonce[:] = nonce
+    buf = bytearray(text)
+    heap_lock()
+    try:
+        c.encrypt(aad, 1, len(aad), buf, 2, tag_at, buf, tag_at)
+    finally:
+        heap_unlock()
+    if buf != sealed:
+        return "encrypted to %s" % binascii.hexlify(buf)
+    heap_lock()
+    try:
+        good = c.decrypt(aad, 1, len(aad), buf, 2, tag_at, buf, tag_at)
+    finally:
+        heap_unlock()
+    if not good or buf[:tag_at] != text[:tag_at]:
+        return "decrypted to %s" % binascii.hexlify(buf)
+    for part, first in ((aad, 1), (sealed, 2), (c.nonce, 0)):
+        for i in range(first, len(part) - (part is sealed)):
+            part[i] ^= 0x80 >> (i & 7)
+            buf[:] = sealed
+            if c.decrypt(aad, 1, len(aad), buf, 2, tag_at, buf, tag_at):
+                return "a wrong bit was accepted"
+            if buf != sealed:
+                return "decrypted in spite of a wrong tag"
+            part[i] ^= 0x80 >> (i & 7)
+    return None
+
+
 # --- Hashes
 
 
@@ -401,6 +477,8 @@ KINDS = {
     "gmac-text": gmac_case,
     "ctr": ctr_case,
     "keywrap": keywrap_case,
+    "cmac": cmac_case,
+    "ccm": ccm_case,
     "ecdh": ecdh_case,
     "ecdsa": ecdsa_case,
     "verify": verify_case,
