@@ -17,10 +17,19 @@ for _path in ("tools", "firmware/ports/shim", "", "lib"):
 
 import bootstrap
 
+pytest.register_assert_rewrite("peer_sessions")
+
+# Files that take minutes: where several processes share the files, these have to be begun first.
+_LONG = ("test_rp2040.py", "test_counters.py", "test_update_running.py", "test_cortex_m3.py")
+
 if not os.environ.get("MICROPYTHON"):
     _found = bootstrap.micropython()
     if _found:
         os.environ["MICROPYTHON"] = _found[0]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in _LONG)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,6 @@ import sizes
 from bootstrap import Trouble
 from running import AARQ, GET_NAME, HDLC, aarq_with
 
-pytest.register_assert_rewrite("peer_sessions")
 pytest_plugins = ["peer_sessions"]
 
 from peer_sessions import (

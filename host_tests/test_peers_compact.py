@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("peer_sessions")
 pytest_plugins = ["peer_sessions"]
 
 from peer_sessions import (

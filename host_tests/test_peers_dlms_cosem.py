@@ -7,7 +7,6 @@ It has no SET or ACTION in blocks, no lists of them, and cannot decode bit-strin
 
 import pytest
 
-pytest.register_assert_rewrite("peer_sessions")
 pytest_plugins = ["peer_sessions"]
 
 from peer_sessions import (

@@ -6,7 +6,6 @@ says; what Gurux's own class makes of it (`understood`) fails only where DIFFERE
 
 import pytest
 
-pytest.register_assert_rewrite("peer_sessions")
 pytest_plugins = ["peer_sessions"]
 
 from every_class import CLASSES, VERSIONS, name_of, path

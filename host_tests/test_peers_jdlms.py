@@ -14,7 +14,6 @@ import shutil
 
 import pytest
 
-pytest.register_assert_rewrite("peer_sessions")
 pytest_plugins = ["peer_sessions"]
 
 from peer_sessions import (

@@ -11,7 +11,6 @@ import time
 import pytest
 from running import MANAGEMENT, Running, Secured, Wrapper, sheet
 
-pytest.register_assert_rewrite("peer_sessions")
 pytest_plugins = ["peer_sessions"]
 
 from peer_sessions import PEERS, lines

@@ -9,7 +9,6 @@ import itertools
 
 import pytest
 
-pytest.register_assert_rewrite("peer_sessions")
 pytest_plugins = ["peer_sessions"]
 
 from peer_sessions import (

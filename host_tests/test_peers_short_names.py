@@ -9,7 +9,6 @@ it reckons all attributes to be 8 apart, and does not know where most classes ha
 
 import pytest
 
-pytest.register_assert_rewrite("peer_sessions")
 pytest_plugins = ["peer_sessions"]
 
 from peer_sessions import (

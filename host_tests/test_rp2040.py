@@ -18,7 +18,6 @@ import pytest
 import rp2040
 from bootstrap import Trouble
 
-pytest.register_assert_rewrite("peer_sessions")
 pytest_plugins = ["peer_sessions"]
 
 from peer_sessions import (

@@ -17,7 +17,6 @@ import time
 import image as tool
 import pytest
 
-pytest.register_assert_rewrite("peer_sessions")
 pytest_plugins = ["peer_sessions"]
 
 from peer_sessions import MANAGEMENT, ROOT, UPDATE, Peer, Refusal, RunningMeter
