@@ -45,7 +45,7 @@ Keys of an object beside the names of its attributes (which give their initial v
                      when something happens; of a Token gateway: which tokens it takes; see
                      sources.py of the firmware
     capacity         {attribute = n}: room for n characters, or n elements; "n octets" of encoding.
-                     Of Compact data for the octets of compact_buffer and template_description, too;
+                     Of Compact data for octets of compact_buffer and template_description, too;
                      of Association LN object_list: how many objects add_object and remove_object
                      may change
     volatile         true: not saved; ram = [attribute]: the meter program patches it
