@@ -10,3 +10,12 @@ poll() returns one of these; modules have copies as private constants:
     4  _MODEM_CONFIRM  what send() has taken was sent (status 0) or not
     5  _MODEM_FAULT    the modem or the line to it has failed; it recovers by itself
 """
+
+from micropython import const
+
+_COUNT_MAX = const(0x3FFFFFF)
+
+
+def more(n):
+    """The counter n and one more; the highest stays."""
+    return n + 1 if n < _COUNT_MAX else n

@@ -27,13 +27,13 @@ Uncertain, each in one place below:
 
 from dlms.prim import compare, copy
 from micropython import const
+from profiles.modems import more
 from profiles.modems.local_modem import LocalModem
-from profiles.modems.stx import more
 
-_UP = const(1)
-_DOWN = const(2)
-_DATA = const(3)
-_CONFIRM = const(4)
+_MODEM_UP = const(1)
+_MODEM_DOWN = const(2)
+_MODEM_DATA = const(3)
+_MODEM_CONFIRM = const(4)
 
 _SYNCHRO_IND = const(0x10)
 _DESYNC_REQ = const(0x11)
@@ -283,7 +283,7 @@ class Modem(LocalModem):
         else:
             self.status = _NOT_SENT
         self._waiting = False
-        return _CONFIRM
+        return _MODEM_CONFIRM
 
     def _frame(self, command, pos, end, now_ms):
         buf = self.buf
@@ -295,7 +295,7 @@ class Modem(LocalModem):
             self.pos = pos + _FRAME_HEAD_LEN
             self.end = end
             self.n_ok = more(self.n_ok)
-            return _DATA
+            return _MODEM_DATA
         if command == _BAD_CRC_IND:
             self.n_bad = more(self.n_bad)
         elif command == _SYNCHRO_IND and n and self._phase == _RUN:
@@ -304,7 +304,7 @@ class Modem(LocalModem):
                     self.initiator = buf[pos + 1] << 4 | buf[pos + 2] >> 4
                 if not self.is_up:
                     self.is_up = True
-                    return _UP
+                    return _MODEM_UP
             elif buf[pos] == _LOST:
                 self.status = buf[pos + 1] if n > 1 else _ASKED_FOR
                 if self.is_up:
@@ -312,11 +312,11 @@ class Modem(LocalModem):
                     if self._waiting and self._asked != _DATA_REQ:
                         # What has not been handed over will not be.
                         self._waiting = False
-                        self._later = _DOWN
+                        self._later = _MODEM_DOWN
                         self._later_status = self.status
                         self.status = _NOT_SENT
-                        return _CONFIRM
-                    return _DOWN
+                        return _MODEM_CONFIRM
+                    return _MODEM_DOWN
         elif command == _DATA_CNF:
             self.n_late = more(self.n_late)
         elif command != _SYNCHRO_IND:

@@ -10,10 +10,11 @@ how it is each 10 s. A driver says what is to be sent (_setup, _next_request) an
 """
 
 from micropython import const
-from profiles.modems.stx import Exchange, more
+from profiles.modems import more
+from profiles.modems.stx import Exchange
 
-_CONFIRM = const(4)
-_FAULT = const(5)
+_MODEM_CONFIRM = const(4)
+_MODEM_FAULT = const(5)
 _NO_ANSWER = const(4)
 
 _OFF = const(0)
@@ -88,10 +89,10 @@ class LocalModem(Exchange):
         self.open(now_ms)
         self.status = _NO_ANSWER
         if not waiting:
-            return _FAULT
-        self._later = _FAULT
+            return _MODEM_FAULT
+        self._later = _MODEM_FAULT
         self._later_status = _NO_ANSWER
-        return _CONFIRM
+        return _MODEM_CONFIRM
 
     def _runs(self, now_ms):
         """It has been set up."""

@@ -21,12 +21,12 @@ nothing was sent.
 
 from dlms.prim import copy
 from micropython import const
+from profiles.modems import more
 from profiles.modems.local_modem import LocalModem
-from profiles.modems.stx import more
 
-_UP = const(1)
-_DATA = const(3)
-_CONFIRM = const(4)
+_MODEM_UP = const(1)
+_MODEM_DATA = const(3)
+_MODEM_CONFIRM = const(4)
 
 _MIB_WRITE = const(0x08)
 _MIB_CNF = const(0x09)
@@ -141,7 +141,7 @@ class Modem(LocalModem):
             else:
                 self.status = _REFUSED if command == _SYNTAX_ERROR else _NOT_SENT
             self._waiting = False
-            return _CONFIRM
+            return _MODEM_CONFIRM
         if result or asked == _MIB_WRITE and command != _MIB_CNF:
             return self._fault(now_ms)
         if asked == _MIB_WRITE:
@@ -150,7 +150,7 @@ class Modem(LocalModem):
                 return 0
             self._runs(now_ms)
             self.is_up = True
-            return _UP
+            return _MODEM_UP
         return 0
 
     def _frame(self, command, pos, end, now_ms):
@@ -159,7 +159,7 @@ class Modem(LocalModem):
             self.pos = pos + _SIGNAL_LEN
             self.end = end
             self.n_ok = more(self.n_ok)
-            return _DATA
+            return _MODEM_DATA
         if command == _RESET_IND:
             if self._phase >= _SETUP:
                 return self._fault(now_ms)

@@ -28,6 +28,7 @@ late by _GAP_MS, not by the 10 ms of the data sheets. Allocates three buffers at
 
 from dlms.prim import copy
 from micropython import const
+from profiles.modems import more
 
 _STX = const(0x02)
 _STX_AGAIN = const(0x03)
@@ -40,7 +41,6 @@ _SUM_LEN = const(2)
 _CHUNK_LEN = const(64)
 _ROUNDS = const(4)  # chunks that one poll reads at most
 _TICKS_MASK = const(0x3FFFFFFF)
-_COUNT_MAX = const(0x3FFFFFF)
 
 _ACK_MS = const(100)  # data sheets: 40
 _GAP_MS = const(150)
@@ -382,7 +382,3 @@ class Exchange:
         self.n_garbled = more(self.n_garbled)
         self._reply[0] = _NAK
         self._flush(now_ms)
-
-
-def more(n):
-    return n + 1 if n < _COUNT_MAX else n
