@@ -73,6 +73,7 @@ package(
         "security_methods.py",
         "security_setup.py",
         "sensor_manager.py",
+        "sfsk_setup.py",
         "single_action_schedule.py",
         "slots.py",
         "special_days.py",

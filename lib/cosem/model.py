@@ -77,6 +77,7 @@ class Model(ClassModules):
     elliptic = None  # (name of a curve) -> new work of crypto/ec.py
     counter = None  # the meter's invocation counter, see security_setup.py
     images = None  # the store of cosem/image_transfer.py
+    plc = None  # {profile: its station} of links over a power line, for the classes of PLC
 
     def __init__(self, definition):
         # For the start; whoever has made the meter may let go of it (None) after that.

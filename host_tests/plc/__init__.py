@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+"""A network on a power line, simulated: discrete events, a virtual clock, and chance from a seed.
+
+    network.py    the clock, nodes, links that lose frames in bursts; what a medium is
+    sfsk.py       the rules of S-FSK's medium: slots, credits, repetitions; its modem
+    initiator.py  a concentrator: finds meters, registers them, asks them
+    meters.py     meters around the real server and the real profile
+
+Rules of a medium, nodes, and profiles know nothing of each other: another profile brings its
+medium and its modem.
+"""
