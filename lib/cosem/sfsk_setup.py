@@ -8,10 +8,10 @@ modem and the profile. What happens on the line is computed from the station of 
 (lib/profiles/sfsk.py), which the firmware puts into model.plc under "sfsk"; without one the meter
 is NEW, not synchronized, and has counted nothing.
 
-Project-defined: at most five group addresses, as modems have; counters of 30 bits; frames of 64
-octets at least. Uncertain: the L_SAP_selector of the active initiator (01, its management);
-reply_status_list has what waits to be sent unasked, by the L-SAP that sends it; after
-reset_NEW_not_synchronized with address 0 any initiator is heard, else this one alone.
+Project-defined: at most five group addresses, as modems have; counters of 30 bits. Uncertain: the
+L_SAP_selector of the active initiator (01, its management); reply_status_list has what waits to be
+sent unasked, by the L-SAP that sends it; after reset_NEW_not_synchronized with address 0 any
+initiator is heard, else this one alone.
 
 Nothing is allocated.
 """
@@ -25,7 +25,6 @@ _PHY_MAC_SETUP = const(50)
 _ACTIVE_INITIATOR = const(51)
 _MAC_COUNTERS = const(53)
 _LLC_SETUP = const(55)
-_REPORTING_SYSTEM_LIST = const(56)
 
 # Phy&MAC setup
 _INITIATOR_ELECTRICAL_PHASE = const(2)
@@ -45,8 +44,6 @@ _BROADCAST_FRAMES_COUNTER = const(4)
 _REPETITIONS_COUNTER = const(5)
 _TRANSMISSIONS_COUNTER = const(6)
 _CRC_OK_FRAMES_COUNTER = const(7)
-
-_MAX_FRAME_LENGTH = const(2)
 
 _ARRAY = const(0x01)
 _STRUCTURE = const(0x02)
@@ -81,25 +78,21 @@ class Handler(handler.Handler):
         return None if plc is None else plc.get("sfsk")
 
     def check(self, row, attribute, buf, pos, end):
-        class_id = self.model.class_id(row)
+        # Of Phy&MAC setup.
         good = True
-        if class_id == _PHY_MAC_SETUP:
-            if attribute == _INITIATOR_ELECTRICAL_PHASE:
-                good = buf[pos + 1] <= _LAST_PHASE
-            elif attribute == _MAC_GROUP_ADDRESSES:
-                good = buf[pos + 1] <= _MAX_GROUPS
-                at = pos + 2
-                while good and at < end:
-                    address = get_u16(buf, at + 1)
-                    good = _LAST_INITIATOR < address and address <= _LAST_GROUP
-                    at += 3
-            elif attribute == _REPEATER:
-                good = buf[pos + 1] <= _DYNAMIC_REPEATER
-            elif attribute == _TRANSMISSION_SPEED:
-                good = buf[pos + 1] <= _LAST_SPEED
-        elif class_id == _LLC_SETUP:
-            n = buf[pos + 1] if end - pos == 2 else get_u16(buf, pos + 1)
-            good = n >= _SHORTEST_FRAME
+        if attribute == _INITIATOR_ELECTRICAL_PHASE:
+            good = buf[pos + 1] <= _LAST_PHASE
+        elif attribute == _MAC_GROUP_ADDRESSES:
+            good = buf[pos + 1] <= _MAX_GROUPS
+            at = pos + 2
+            while good and at < end:
+                address = get_u16(buf, at + 1)
+                good = _LAST_INITIATOR < address and address <= _LAST_GROUP
+                at += 3
+        elif attribute == _REPEATER:
+            good = buf[pos + 1] <= _DYNAMIC_REPEATER
+        elif attribute == _TRANSMISSION_SPEED:
+            good = buf[pos + 1] <= _LAST_SPEED
         return _SUCCESS if good else _OTHER_REASON
 
     def changed(self, row, attribute):

@@ -20,6 +20,7 @@ from micropython import const
 
 _DL_DATA = const(0x90)
 _HEADER_LEN = const(3)
+_SHORTEST = const(64)
 _NO_STATION = const(0x00)
 _ALL_STATION = const(0xFF)
 _CIASE = const(0xFD)
@@ -76,8 +77,8 @@ class LLC432:
 
     def configure(self, max_frame_length):
         """The longest L_PDU to send: max_frame_length of IEC 61334-4-32 LLC setup (class_id 55).
-        It counts from the next association on."""
-        longest = min(max_frame_length, self.max_data)
+        It counts from the next association on; less than 64 octets counts as 64."""
+        longest = min(max(max_frame_length, _SHORTEST), self.max_data)
         self.capacity = longest - _HEADER_LEN
         self.channel.max_pdu = min(self.capacity, self.longest)
 
