@@ -240,7 +240,7 @@ def test_faults(name):
         double.hear(1, 0x10, b"\x01" * 100)
         bench.run(300)
         double.uart.held = False
-    bench.run(30000)
+    bench.run(40000)
     for _ in range(200):
         if modem.is_up:
             break

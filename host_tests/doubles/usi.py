@@ -105,7 +105,7 @@ class USIDouble:
 
     def confirm(self, data, after_ms=100):
         if self.fault("late_confirm"):
-            after_ms = 25000
+            after_ms = 35000
         self.say(data, after_ms)
         if self.fault("confirm_twice"):
             self.say(data, after_ms + 30)

@@ -23,6 +23,7 @@ package(
         "llc_hdlc.py",
         "modems/__init__.py",
         "modems/amis49587.py",
+        "modems/g3_adp.py",
         "modems/local_modem.py",
         "modems/prime_node.py",
         "modems/st7580.py",

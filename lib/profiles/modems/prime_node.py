@@ -30,7 +30,7 @@ Uncertain: the header of the LLC (control 90, LSAPs) is made by the firmware; th
 FFFF in 34 means that it was refused; PIB attributes are those of PRIME 1.3.6.
 """
 
-from dlms.prim import copy
+from dlms.prim import compare, copy
 from micropython import const
 from profiles.modems import more
 from profiles.modems.usi_modem import USIModem
@@ -170,6 +170,10 @@ class Modem(USIModem):
         self._request(_SET_REQ, end, _SET_CFM, _ANSWER_MS, _TRIES, now_ms)
 
     # --- What is answered -----------------------------------------------------------------------
+
+    def _answers(self, asked, pos, end):
+        # A confirm names the addresses of what was sent.
+        return asked != _DATA_REQ or compare(self.buf, pos, self._data, 0, 4) == 0
 
     def _done(self, asked, result, pos, end, now_ms):
         if asked == _DATA_REQ:

@@ -81,6 +81,11 @@ class USIModem:
         """No request is under way: begin one, if there is one; returns an event."""
         return 0
 
+    def _answers(self, asked, pos, end):
+        """Is the message of the right command, with buf[pos:end], the answer to what was asked, and
+        not to something before?"""
+        return True
+
     def _came(self, command, pos, end, now_ms):
         """A message that answers nothing, with buf[pos:end] behind its command; event."""
         return 0
@@ -146,7 +151,7 @@ class USIModem:
         while left and usi.poll():
             left -= 1
             command = self.buf[2]
-            if command == self._answer:
+            if command == self._answer and self._answers(self._asked, 3, usi.end):
                 asked = self._asked
                 self._asked = self._answer = -1
                 event = self._done(asked, _OK, 3, usi.end, now_ms)
