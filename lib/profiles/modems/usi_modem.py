@@ -82,7 +82,7 @@ class USIModem:
         return 0
 
     def _answers(self, asked, pos, end):
-        """Is the message of the right command, with buf[pos:end], the answer to what was asked, and
+        """Is the message, with buf[pos:end] behind its command, the answer to what was asked, and
         not to something before?"""
         return True
 
