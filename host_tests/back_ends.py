@@ -281,7 +281,7 @@ class ByteArray:
             new = bytearray(self.octets)
             new[index] = data
             first = 0 if self.erases else index.start
-            n = (len(new) if self.erases else len(data)) * self.part // 8
+            n = (len(new) if self.erases else len(data)) * max(self.part, 0) // 8
             if self.erases and self.part:
                 self.octets[:] = b"\xff" * len(new)
             self.octets[first : first + n] = new[first : first + n]
@@ -333,7 +333,7 @@ class NVM(Files):
 
 class Sector(NVM):
     may_lose = True
-    parts = (0, 3, 7)
+    parts = (0, -1, 5)  # -1: erased, and nothing written
     size = 4096
     erases = True
 

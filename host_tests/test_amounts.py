@@ -45,3 +45,10 @@ def test_get_and_put(n):
     amounts.put(buf, 1, 8, n)
     assert buf == b"\0" + struct.pack(">q", n) + b"\0"
     assert amounts.get(buf, 1, 8) == n
+
+
+@given(st.integers(-(1 << 90), 1 << 90))
+def test_what_does_not_fit_stays_at_the_limits(n):
+    buf = bytearray(4)
+    amounts.put(buf, 0, 4, n)
+    assert amounts.get(buf, 0, 4) == min(max(n, LEAST), MOST)

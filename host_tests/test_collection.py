@@ -413,6 +413,19 @@ def test_what_does_not_fit_waits():
     assert (n.amount(), n.paid(), ledger(n)) == (MOST, -5, (0, -3))
 
 
+def test_no_consumption_is_so_large_that_it_becomes_a_gain():
+    wide = BESIDE.replace('data_type = "double-long-unsigned"', 'data_type = "long64-unsigned"', 1)
+    m = Talk(account(1, 1), credit(0, current_credit_amount=1000), charge(0, 30000), beside=wide)
+    at = m.model.slot(m.energy, 2) + 1
+    before = 1000
+    for value in (10, 1 << 62, (1 << 63) + (1 << 62)):
+        m.model.image[at : at + 8] = struct.pack(">Q", value)
+        m.run(1)
+        assert m.amount() < before or m.amount() == LEAST
+        before = m.amount()
+    assert ledger(m)[1] > 0  # what waits
+
+
 def test_a_price_may_be_negative():
     m = one(price=-3)
     m.consume(10)

@@ -260,7 +260,7 @@ def check(definition, back_end, memory, done, whole):
     """What a client finds after the cut; then the meter does its work. True: the values were lost,
     where that may be."""
     life = Life(definition, back_end, memory, START + 600)
-    lost = not back_end.keeps or back_end.may_lose and life.meter.storage.damaged
+    lost = not back_end.keeps or (back_end.may_lose and life.meter.program.saved_minute < 0)
     before = whole.states[max(done, 0)]
     after = whole.states[min(done + 1, len(DAY))]
     if lost:
@@ -315,7 +315,7 @@ def test_power_cut_at_every_write_of_a_day(residential, capsys, name):
         assert back_end.off(), "power was not cut"
         lost += check(residential, back_end.again(), memory, done, whole)
         started += done >= 0
-    found = "nothing lost" if not lost else "%d times the values of the definition, as said" % lost
+    found = "nothing lost" if not lost else "%d times the values of the definition" % lost
     if not whole.back_end.keeps:
         found = "the values of the definition"
     with capsys.disabled():

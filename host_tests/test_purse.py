@@ -3,7 +3,7 @@
 test_accounting.py."""
 
 import pytest
-from cosem.purse import Purse
+from cosem.purse import Purse, _latest
 from payment import MOST, Talk, account, emergency
 from payment import credit as token
 
@@ -134,3 +134,16 @@ def test_a_clock_that_is_set_back_gives_nothing():
     m.set_local("2026-06-30 23:00:00")
     m.run(7200)
     assert m.amount() == 5
+
+
+@pytest.mark.parametrize("hour", [0, 13, 23, 0xFF])
+@pytest.mark.parametrize("minute", [0, 17, 59, 0xFF])
+def test_the_latest_minute_of_a_day(hour, minute):
+    for top in [*range(0, 1440, 97), *range(770, 800), 1438, 1439]:
+        fits = [
+            m
+            for m in range(top + 1)
+            if hour in (m // 60, 0xFF) and minute in (m % 60, 0xFF)
+        ]  # fmt: skip
+        found = _latest(top, hour, minute)
+        assert found == fits[-1] if fits else found < 0

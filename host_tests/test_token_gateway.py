@@ -121,6 +121,19 @@ def test_results(meter, octets, status):
     assert result(meter, token(1, 1))[0] == (INVALID if status == PAID else PAID)
 
 
+@pytest.mark.parametrize("n", [1, 127, 128, 255, 256, 300])
+def test_the_scheme_has_the_octets_of_the_token_and_no_more(n):
+    lines = credit(0), charge(0), account(1, 1)
+    m = Talk(*lines, beside=BESIDE.replace("token = 20", "token = 400"))
+    tokens = []
+    m.model.tokens = lambda row, octets: tokens.append(octets) or (INVALID, 0, 0, ())
+    sent = bytes(k & 0xFF for k in range(n))
+    size = bytes((n,)) if n < 128 else b"\x81%c" % n if n < 256 else b"\x82" + n.to_bytes(2, "big")
+    assert m.act(m.row(115, GATEWAY), 1, b"\x09" + size + sent) == 0
+    m.run(1)
+    assert tokens == [sent]
+
+
 def test_a_token_that_finds_no_room_may_come_again(meter):
     meter.put(0, MOST)
     assert result(meter, token(1, 5)) == (NOT_EXECUTED, MOST)

@@ -11,10 +11,10 @@ never change:
 
 Where nvm has room for two snapshots they take turns, and power may fail at any write. Where it has
 not, or is one sector of flash, of which a write erases all (RP2040), power that fails in those
-milliseconds loses the values: the next start says so, notes it, and has those of the definition,
-with counters that begin anew, so keys should then be changed. A snapshot that says the same as the
-last two is not written again, and one that is too long is not saved: who has set something hears
-so.
+milliseconds may lose the values. Then the meter has those of the definition, and counters that
+begin anew, so keys should be changed; it notes that, unless all is erased, as on a board that
+never had any. A snapshot that says the same as the last two is not written again, and one that is
+too long is not saved: who has set something hears so.
 Interface as in store.py; may allocate.
 """
 

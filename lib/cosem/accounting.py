@@ -76,7 +76,6 @@ _DISCONNECTED = const(4)
 
 _CREDIT = b"\x00\x70"
 _LEAST = const(-0x80000000)
-_MOST = const(0x7FFFFFFF)
 _LOOKED = const(14)  # in the ledger
 _MOST_MISSED = const(89280)  # minutes: 62 days
 
@@ -277,7 +276,6 @@ class Accounting:
         self._put(_NEXT_CREDIT_AVAILABLE_THRESHOLD, following.threshold if following else _LEAST)
 
     def _put(self, attribute, value):
-        value = max(_LEAST, min(_MOST, value))
         amounts.put(self.model.image, self.model.slot(self.row, attribute) + 1, 4, value)
 
     # --- Payments ---------------------------------------------------------------------------

@@ -41,4 +41,7 @@ def get(buf, pos, n):
 
 
 def put(buf, pos, n, value):
+    """What does not fit stays at the limits."""
+    top = 1 << 8 * n - 1
+    value = max(-top, min(top - 1, value))
     buf[pos : pos + n] = (value & (1 << 8 * n) - 1).to_bytes(n, "big")

@@ -127,17 +127,23 @@ class Purse:
         high = clock.minute - clock.deviation
         while low <= high:
             midnight = high - high % _DAY
-            at = high
-            while at >= low and at >= midnight:
-                if (hour == 0xFF or hour == at % _DAY // 60) and (
-                    minute == 0xFF or minute == at % 60
-                ):
-                    calendar.put_date(at // _DAY, date, 0)
-                    year = date[0] << 8 | date[1]
-                    begin = clock.dst_day(False, year)
-                    if calendar.matches(buf, pos, date, 0, begin, clock.dst_day(True, year)):
-                        return at
-                    break
-                at -= 1
+            at = midnight + _latest(high - midnight, hour, minute)
+            if at < low:
+                return -1
+            if at >= midnight:
+                calendar.put_date(at // _DAY, date, 0)
+                year = date[0] << 8 | date[1]
+                begin = clock.dst_day(False, year)
+                if calendar.matches(buf, pos, date, 0, begin, clock.dst_day(True, year)):
+                    return at
             high = midnight - 1
         return -1
+
+
+def _latest(top, hour, minute):
+    """The last minute of a day up to `top`, in this hour and minute (0xFF: any); < 0: none."""
+    if hour != 0xFF:
+        top = min(top, 60 * hour + 59)
+    if minute != 0xFF:
+        top -= (top - minute) % 60
+    return top if hour == 0xFF or top >= 60 * hour else -1

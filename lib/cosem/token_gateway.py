@@ -35,6 +35,7 @@ identifiers; 3.. 8 octets each, in no order.
 
 from cosem import amounts, handler, slots
 from cosem.slots import set_len
+from dlms.axdr import length_size
 from dlms.prim import copy
 from micropython import const
 
@@ -144,7 +145,7 @@ class Handler(handler.Handler):
         model = self.model
         at = model.slot(row, _TOKEN)
         octets = bytes(model.image[at : at + model.value_len(row, _TOKEN)])
-        octets = octets[2 if octets[1] < 0x80 else 3 :]
+        octets = octets[1 + length_size(octets, 1) :]
         code, amount, identifier, description = model.tokens(row, octets)
         self._describe(row, description)
         if code == _VALIDATED:
