@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: MIT
+"""DLMS/COSEM over ISO/IEC 14908 networks, the server's side, over a modem as
+lib/profiles/modems/README.md has them, which takes LPDUs without their CRC.
+
+    application layer | adaptation (here) | messages (lon_node.py) | frames (lon_frame.py) | modem
+
+Project-defined, not IEC 62056-8-8: the text of that standard's adaptation layer is not public. A
+message is
+
+    code        u8: an application message of ISO/IEC 14908-1, 2D if not configured otherwise
+    control     version 4 bits (1), more 1, protected 1, numbered 1, pull 1
+    client SAP  u8
+    server SAP  u8
+    segment     u8, if numbered: 0 to 255
+    octets of an APDU
+
+A client's message is a request (SPDU) and gets a response. An APDU that is longer than a message
+comes in numbered segments, all but the last with `more`, and each but the last hears its own
+header, without `more`, as its response. The response to the last, or only, one is the answer, or
+its segment 0, or a header alone where there is nothing to say; the client pulls the others by
+number, in order; it may pull the last one again. What is out of order hears a header with
+`protected`: begin anew. So does what is protected by other means than DLMS has: those of
+IEC 62056-8-8, annex D, are not known here.
+
+What is for many (broadcast, group) or unconfirmed hears nothing. What the meter sends unasked is
+repeated, unconfirmed, in numbered segments if it has to be.
+
+    poll(now_ms)  takes an event of the modem, serves, sends; True: there may be more at once
+
+Allocates at construction a buffer for a request and one for a message, nothing later.
+"""
+
+from dlms.prim import copy
+from micropython import const
+from profiles.lon_frame import BROADCAST
+from profiles.lon_node import BODY, Node
+
+# Events of a modem.
+_MODEM_DATA = const(3)
+_MODEM_CONFIRM = const(4)
+_MODEM_DOWN = const(2)
+_MODEM_FAULT = const(5)
+
+_VERSION = const(0x10)
+_VERSION_MASK = const(0xF0)
+_MORE = const(0x08)
+_PROTECTED = const(0x04)
+_NUMBERED = const(0x02)
+_PULL = const(0x01)
+
+_CODE = const(0x2D)
+_LAST_APPLICATION_CODE = const(0x3E)
+_HEADER_LEN = const(4)
+_LONGEST_HEADER = const(5)
+_N_SEGMENTS = const(256)
+
+# Network messages that a meter answers, or that concern it: see annex E.
+_PROXY = const(0x4D)
+_PROXY_FAILED = const(0x4C)
+_PROXY_COUNT = const(0x0F)
+
+_ALL_STATION = const(0xFF)
+_NO_STATION = const(0x00)
+
+# Flags of server.request
+_CONFIRMED = const(1)
+_UNCONFIRMED = const(4)
+
+_TICKS_MASK = const(0x3FFFFFFF)
+_COUNT_MASK = const(0x3FFFFFFF)
+_FULL = const(0xFFFF)
+
+
+class LON:
+    """One meter on one modem.
+
+    node       its addresses, see lon_node.py
+    capacity   octets of the longest APDU that is sent unasked
+    code       of application messages
+    n_messages, n_valid    messages that came for the adaptation layer, and those that were good
+    n_failed   frames that the modem did not send
+    n_no_data, n_overrun   messages that had nothing in them, or more than fits
+    """
+
+    closed = False
+
+    def __init__(self, channel, modem, max_data=102, saps=None):
+        """max_data: octets of the longest message; 102 pass repeaters. saps: the logical devices,
+        None: all."""
+        server = channel.server
+        if saps is None:
+            saps = tuple(d[0] for d in server.model.devices)
+        self.server = server
+        self.channel = channel
+        self.modem = modem
+        self.saps = saps
+        self.node = Node(min(max_data, modem.max_data - BODY))
+        self.code = _CODE
+        self._room = self.node.max_data - _LONGEST_HEADER
+        self.capacity = self._room * _N_SEGMENTS
+        longest = channel.max_receive_pdu
+        # A request for several logical devices is copied for each but the last.
+        self.rx = bytearray(longest if len(saps) == 1 else 2 * longest)
+        self._longest = longest
+        self.muted = False  # the port is locked, see dlms/guard.py
+        self.inactivity_min = 0  # of LON protocol setup (class_id 131); 0: never
+        self._last_ms = 0
+        self._quiet_min = 0
+        self.n_messages = self.n_valid = self.n_failed = self.n_no_data = self.n_overrun = 0
+        # The request rx[:_n]: whose, for whom, is it whole, has the server to work first?
+        self._n = 0
+        self._client = self._sap = self._next = 0
+        self._flags = 0
+        self._again = False
+        self._told = len(saps)
+        # The answer tx[_pos:_pos + _len], and the segment that comes next; _len 0: there is none.
+        self._pos = self._len = self._segment = 0
+        self._note = None
+        self._note_pos = self._note_n = self._note_segment = 0
+        self._note_client = self._note_sap = 0
+        self._note_to = bytearray(3)  # form, subnet, node or group
+        self._under_way = False
+
+    def open(self, now_ms):
+        self._under_way = False
+        self._last_ms = now_ms
+        self.modem.open(now_ms)
+
+    def reset(self):
+        """The link goes: what was on its way is forgotten."""
+        self._under_way = False
+        self._note = None
+        self._release()
+
+    def _release(self):
+        self._n = self._len = 0
+        self._again = False
+        self._told = len(self.saps)
+        self.channel.release()
+
+    def is_busy(self):
+        """Is there something that waits for the modem, or for the server?"""
+        return self._again or self._under_way or self.node.is_sending()
+
+    # --- Time and frames ------------------------------------------------------------------------
+
+    def poll(self, now_ms):
+        modem = self.modem
+        node = self.node
+        event = modem.poll(now_ms)
+        if event == _MODEM_DATA:
+            if node.receive(modem.buf, modem.pos, modem.end, now_ms):
+                self._message(modem.buf, node.came.at, node.came.end, now_ms)
+        elif event == _MODEM_CONFIRM:
+            self._under_way = False
+            if modem.status:
+                self.n_failed += self.n_failed < _FULL
+        elif event == _MODEM_DOWN or event == _MODEM_FAULT:
+            self._under_way = False
+        if self._again:
+            self._ask()
+        if self._note is not None:
+            self._send_note(now_ms)
+        if not self._under_way and node.poll(now_ms) and modem.is_up:
+            taken = modem.send(node.out, node.out_pos, node.out_pos + node.out_n, 0, 0)
+            if taken:
+                node.sent()
+                self._under_way = taken > 0
+        if now_ms - self._last_ms & _TICKS_MASK >= 60000:
+            self._minute()
+        return event != 0
+
+    def _minute(self):
+        self._last_ms = self._last_ms + 60000 & _TICKS_MASK
+        self._quiet_min += self._quiet_min < _FULL
+        if self.inactivity_min and self._quiet_min == self.inactivity_min:
+            self._release()
+
+    # --- Messages -------------------------------------------------------------------------------
+
+    def _message(self, buf, pos, end, now_ms):
+        code = buf[pos] if pos < end else 0
+        if code != self.code:
+            self._foreign(buf, pos, end, code)
+            return
+        self.n_messages = self.n_messages + 1 & _COUNT_MASK
+        control = buf[pos + 1] if pos + 1 < end else 0
+        head = pos + (_LONGEST_HEADER if control & _NUMBERED else _HEADER_LEN)
+        if head > end or control & _VERSION_MASK != _VERSION or self.muted:
+            self.node.ignore()
+            return
+        self._quiet_min = 0
+        self._last_ms = now_ms
+        client = buf[pos + 2]
+        sap = buf[pos + 3]
+        number = buf[pos + 4] if control & _NUMBERED else 0
+        wants = self.node.wants
+        if control & _PROTECTED or client == _NO_STATION or not self._is_here(sap):
+            self._refuse(client, sap)
+        elif control & _PULL:
+            self._pull(client, sap, number)
+        elif head == end:
+            self.n_no_data += self.n_no_data < _FULL
+            self._refuse(client, sap)
+        elif self._gather(buf, head, end, number, client, sap):
+            self.n_valid = self.n_valid + 1 & _COUNT_MASK
+            self._flags = _CONFIRMED if wants and sap != _ALL_STATION else _UNCONFIRMED
+            if control & _MORE:
+                if wants:
+                    self._put(_NUMBERED, number, client, sap, buf, 0, 0)
+            else:
+                self._next = 0
+                self._again = True
+                if sap == _ALL_STATION:
+                    self._told = 0
+                    if wants:
+                        self._put(0, 0, client, sap, buf, 0, 0)
+        else:
+            self._refuse(client, sap)
+
+    def _is_here(self, sap):
+        return sap in self.saps or sap == _ALL_STATION
+
+    def _foreign(self, buf, pos, end, code):
+        """Messages of the network: a meter is what repeaters reach, and no repeater itself."""
+        if code == _PROXY and self.node.wants and end - pos > 1:
+            out = self.node.out
+            out[BODY] = _PROXY_FAILED
+            # uncertain: how many hops were left, where it failed.
+            out[BODY + 1] = buf[pos + 1] & _PROXY_COUNT
+            self.node.respond(2)
+        else:
+            self.node.ignore()
+            self.node.n_missed += self.node.n_missed < _FULL
+
+    def _gather(self, buf, pos, end, number, client, sap):
+        """Put a segment where it belongs; 0: it is not the next one."""
+        if number == 0:
+            self._n = self._len = 0
+            self._client = client
+            self._sap = sap
+        elif number != self._next or client != self._client or sap != self._sap:
+            self._next = 0
+            return 0
+        n = end - pos
+        if self._n + n > self._longest:
+            self.n_overrun += self.n_overrun < _FULL
+            self._next = 0
+            return 0
+        copy(self.rx, self._n, buf, pos, n)
+        self._n += n
+        self._next = number + 1
+        return 1
+
+    def _refuse(self, client, sap):
+        if self.node.wants:
+            self._put(_PROTECTED, 0, client, sap, self.rx, 0, 0)
+
+    def _put(self, flags, number, client, sap, buf, pos, n):
+        """Make the response of a header and buf[pos:pos + n]."""
+        n = self._write(flags, number, client, sap, buf, pos, n)
+        self.node.respond(n)
+
+    def _write(self, flags, number, client, sap, buf, pos, n):
+        out = self.node.out
+        at = BODY
+        out[at] = self.code
+        out[at + 1] = _VERSION | flags
+        out[at + 2] = client
+        out[at + 3] = sap
+        at += _HEADER_LEN
+        if flags & _NUMBERED:
+            out[at] = number
+            at += 1
+        copy(out, at, buf, pos, n)
+        return at - BODY + n
+
+    # --- Requests -------------------------------------------------------------------------------
+
+    def _ask(self):
+        """Hand the request in rx to the server."""
+        self._again = False
+        if self._sap == _ALL_STATION:
+            self._tell()
+            return
+        n = self.server.request(
+            self.channel, self._client, self._sap, self.rx, 0, self._n, self._flags
+        )
+        if n < 0:
+            self._again = True
+        elif self._flags == _CONFIRMED:
+            self._answer(n)
+
+    def _answer(self, n):
+        """Respond with the reply of the server; 0 octets: it says nothing."""
+        self._pos = self.channel.tx_pos
+        self._len = n
+        self._segment = 0
+        self._respond()
+
+    def _tell(self):
+        """For all logical devices: a ciphered request is deciphered in place, so that all but the
+        last get a copy."""
+        last = len(self.saps) - 1
+        while self._told <= last:
+            at = 0
+            if self._told < last:
+                at = self._n
+                copy(self.rx, at, self.rx, 0, self._n)
+            n = self.server.request(
+                self.channel, self._client, self.saps[self._told], self.rx, at, at + self._n,
+                _UNCONFIRMED,
+            )  # fmt: skip
+            if n < 0:
+                self._again = True
+                return
+            self._told += 1
+
+    def _respond(self):
+        """Make segment _segment of the answer a response."""
+        at = self._segment * self._room
+        n = self._len - at
+        more = n > self._room
+        if more:
+            n = self._room
+        flags = (_MORE if more else 0) | (_NUMBERED if self._len > self._room else 0)
+        tx = self.channel.tx
+        self._put(flags, self._segment, self._client, self._sap, tx, self._pos + at, n)
+
+    def _pull(self, client, sap, number):
+        """The client wants the next segment of the answer, or the last one again."""
+        mine = self._len and client == self._client and sap == self._sap
+        if (
+            mine
+            and number in (self._segment, self._segment + 1)
+            and number * self._room < self._len
+        ):
+            self._segment = number
+            self._respond()
+            return
+        a = self.channel.more
+        if number == 0 and a is not None and a.client_sap == client and a.server_sap == sap:
+            n = self.server.more(self.channel)
+            if n > 0:
+                self._client = client
+                self._sap = sap
+                self._answer(n)
+                return
+        self._refuse(client, sap)
+
+    # --- Unasked --------------------------------------------------------------------------------
+
+    def can_notify(self):
+        return self._note is None
+
+    def notify(self, client_sap, server_sap, buf, pos, n, form=BROADCAST, subnet=0, place=0):
+        """Send the APDU buf[pos:pos + n] to a node, a group, a subnet or all of the domain; False:
+        not now, or too long. buf must stay as it is until is_notifying() is over."""
+        if self._note is not None or not 0 < n <= self.capacity:
+            return False
+        to = self._note_to
+        to[0] = form
+        to[1] = subnet
+        to[2] = place
+        self._note_client = client_sap
+        self._note_sap = server_sap
+        self._note_pos = pos
+        self._note_n = n
+        self._note_segment = 0
+        self._note = buf
+        return True
+
+    def is_notifying(self):
+        return self._note is not None
+
+    def _send_note(self, now_ms):
+        node = self.node
+        if node.is_sending() or self._again:
+            return
+        at = self._note_segment * self._room
+        n = self._note_n - at
+        if n <= 0:
+            self._note = None
+            return
+        more = n > self._room
+        flags = (_MORE if more else 0) | (_NUMBERED if self._note_n > self._room else 0)
+        to = self._note_to
+        n = self._write(
+            flags, self._note_segment, self._note_client, self._note_sap,
+            self._note, self._note_pos + at, self._room if more else n,
+        )  # fmt: skip
+        if node.send(to[0], to[1], to[2], n, now_ms):
+            self._note_segment += 1
