@@ -174,6 +174,8 @@ def build(
         meter.outputs = fittings.outputs
     if hasattr(definition, "GATEWAYS"):
         meter.gateways = definition.GATEWAYS
+    if hasattr(definition, "MBUS"):
+        meter.mbus = definition.MBUS
     if record is not None and not record.good:
         model.event(_MEMORY_ERROR)
     return meter

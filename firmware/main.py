@@ -14,6 +14,7 @@ Keys of the options (those with a default may be missing):
     provisioning  file of the record that says who the meter is; None: who the definition says
     associations  how many at a time; None: as many as the definition says
     terminals   {path: descriptor} of the serial lines to meters behind this one
+    mbus        ["tcp", host, number]: the M-Bus, instead of where the definition has it
     update      folder of images of the firmware, and slots that it runs from, see update.py
     push        "host:port": where Push setup objects without a destination push to
     display     terminal: the display list of the definition, as lines that begin with that word;
@@ -180,6 +181,8 @@ def run(options):
                 options.get("update"),
             )
             meter.terminals = options.get("terminals", meter.terminals)
+            if options.get("mbus"):
+                meter.mbus = tuple(options["mbus"])
             links = make_links(options["links"], meter, port, options.get("trace", False))
         except OSError as e:
             raise Fault("The stored state cannot be used: %s" % text_of(e))

@@ -169,6 +169,8 @@ def _value(data, pos):
         n, pos = _length(data, pos)
         end = pos + (n + 7 >> 3)
         return "".join("{:08b}".format(octet) for octet in data[pos:end])[:n], end
+    if tag == 0x19:
+        return data[pos : pos + 12], pos + 12
     size = struct.calcsize(">" + _FORMATS[tag])
     return struct.unpack_from(">" + _FORMATS[tag], data, pos)[0], pos + size
 

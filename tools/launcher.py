@@ -283,11 +283,13 @@ class Pty:
 
 
 class Terminal:
-    """A serial port that the meter is to use: raw, at a baud rate (0: as it is set)."""
+    """A serial port that the meter is to use: raw, at a baud rate (0: as it is set); with even
+    parity, or none."""
 
-    def __init__(self, path, baud):
+    def __init__(self, path, baud, even=False):
         self.path = path
         self.baud = baud
+        self.even = even
         self.fd = -1
 
     def __enter__(self):
@@ -297,6 +299,8 @@ class Terminal:
             if self.baud:
                 settings = termios.tcgetattr(self.fd)
                 settings[4] = settings[5] = getattr(termios, "B%d" % self.baud)
+                if self.even:
+                    settings[2] |= termios.PARENB
                 termios.tcsetattr(self.fd, termios.TCSANOW, settings)
         except AttributeError:
             raise Trouble(

@@ -69,6 +69,7 @@ def parser():
     r.add_argument(
         "--push", metavar="HOST:PORT", help="push to it by TCP, where no destination is set"
     )
+    r.add_argument("--mbus", type=endpoint, metavar="HOST:PORT", help="where its M-Bus is, by TCP")
     r.add_argument("--speed", type=speed, default=1, metavar="N", help="N times faster than time")
     r.add_argument("--start", type=start_time, metavar="DATE", help="set its clock to it, UTC")
     r.add_argument(
@@ -106,6 +107,14 @@ def speed(text):
     if not re.fullmatch("[0-9]{1,6}", text) or int(text) > 100000:
         raise argparse.ArgumentTypeError("%r is no speed (0..100000)" % text)
     return int(text)
+
+
+def endpoint(text):
+    """["tcp", host, number]"""
+    host, colon, number = text.rpartition(":")
+    if not host or not colon:
+        raise argparse.ArgumentTypeError("%r is no HOST:PORT" % text)
+    return ["tcp", host.strip("[]"), port_number(number)]
 
 
 def start_time(text):
@@ -176,6 +185,9 @@ def run(options):
             for want in getattr(module, "GATEWAYS", ())
             if want[1] == "hdlc-tty"
         }
+        mbus = getattr(module, "MBUS", None)
+        if mbus and mbus[0] == "tty" and not options.mbus:
+            terminals[mbus[1]] = stack.enter_context(Terminal(mbus[1], mbus[2], even=True)).fd
         firmware = {
             "definition": "definition",
             "links": links,
@@ -185,6 +197,7 @@ def run(options):
             "provisioning": record_path,
             "update": update and update.folder,
             "push": options.push,
+            "mbus": options.mbus,
             "speed": options.speed,
             "seed": options.seed,
             "start": options.start,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What the setup objects of the definition say goes to the links and their profiles, when they
 have been made and when a client has changed one of them: IEC HDLC setup (class_id 23), TCP-UDP
-setup (class_id 41), IPv4 setup (class_id 42) and NTP setup (class_id 100). All links of a kind
-follow the first object of that class. Buffers keep the size that they got at boot, and port
-numbers are those of the options.
+setup (class_id 41), IPv4 setup (class_id 42), M-Bus master port setup (class_id 74) and NTP setup
+(class_id 100). All links of a kind follow the first object of that class. Buffers keep the size
+that they got at boot, and port numbers are those of the options.
 """
 
 from micropython import const
@@ -65,7 +65,7 @@ def apply(model, links):
                     places = len(link.profiles())
                     link.limit = n if 0 < n < places else places
     for link in links:
-        if link.name == "ntp":
+        if link.name == "ntp" or link.name == "mbus":
             link.configure()
 
 

@@ -28,6 +28,7 @@ class Meter:
     """model, server, program, storage; tick() makes the meter's time pass."""
 
     gateways = ()  # see links/outward.py; of the class: few have some
+    mbus = None  # see links/mbus.py; likewise
     outputs = ()  # pulses and a display, see fittings.py; of the class: few have some
     sender = None  # while something is sent unasked, see sender.py
     rests = False  # what that has loaded is not needed any more

@@ -27,7 +27,8 @@ Each port is a module of this package with one interface (positions and lengths 
     unacknowledged(stream) -> n      TCP: octets written that the other side has not acknowledged;
                                      -1: nobody can say
     open_fd(fd) -> stream            a descriptor that the launcher opened, non-blocking
-    uart(number, baud) -> stream     boards only: a UART, by its number in wiring.py
+    uart(number, baud, even) -> stream  boards only: a UART, by its number in wiring.py; even: with
+                                     even parity, which may be left out for none
     readinto(stream, buf) -> n       0: nothing now, -1: the other side is gone, -2: by a reset
     write(stream, buf, pos, n) -> n  octets taken, 0: none now, -1: gone
     close(stream)

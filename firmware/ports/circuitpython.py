@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """CircuitPython boards. See ports/__init__.py for the interface; beyond it there are
 
-    uart(number, baud) -> stream     a UART by its number in wiring.UARTS; ValueError: none such
+    uart(number, baud, even) -> stream  a UART by its number in wiring.UARTS; ValueError: none such
     usb() -> stream | None           the second USB serial port, if boot.py has enabled it
     network(ssid, password) -> str   join a Wi-Fi network; our address there. OSError: it failed
 
@@ -178,7 +178,7 @@ def close(stream: "_UART | _USB | _Socket"):
 # --- Serial lines ---------------------------------------------------------------------------
 
 
-def uart(number: "int", baud: "int"):
+def uart(number: "int", baud: "int", even: "bool" = False):
     import board
     import busio
     import wiring
@@ -189,6 +189,7 @@ def uart(number: "int", baud: "int"):
                 getattr(board, entry[1]),
                 getattr(board, entry[2]),
                 baudrate=baud,
+                parity=busio.UART.Parity.EVEN if even else None,
                 rs485_dir=getattr(board, entry[3]) if entry[3] else None,
                 timeout=0,
                 # Wide enough for what arrives while flash is written or rubbish is collected.

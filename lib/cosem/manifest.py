@@ -45,6 +45,8 @@ package(
         "key_transfer.py",
         "limiter.py",
         "link_setup.py",
+        "mbus_client.py",
+        "mbus_diagnostic.py",
         "model.py",
         "notifier.py",
         "ntp_setup.py",

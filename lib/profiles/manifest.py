@@ -24,6 +24,8 @@ package(
         "lon.py",
         "lon_frame.py",
         "lon_node.py",
+        "mbus.py",
+        "mbus_records.py",
         "modems/__init__.py",
         "modems/amis49587.py",
         "modems/g3_adp.py",

@@ -27,6 +27,9 @@
                                        physical_device_address ("0x...", the only one that is
                                        there; any if left out), time_out (seconds that an answer
                                        may take, 10)
+    [mbus]                             the M-Bus, see firmware/links/mbus.py: link (["tcp", host,
+                                       port], ["tty", path, bauds], on a board ["uart", number,
+                                       bauds])
     [metrology], [[pulse]], [display]  of the board around the meter, see fittings.py
     [update]                           maker_key ("0x...", 64 octets: the public key of P-256 whose
                                        images of firmware a meter of this definition takes, if no
@@ -80,7 +83,7 @@ from .notation import INTEGERS, Typed, logical_name, obis, parse_type
 _TOP = {"name": (str, True), "limits": (dict, True), "device": (list, True),
         "access": (dict, True), "association": (list, True), "objects": (list, True),
         "gateway": (list, False), "metrology": (dict, False), "pulse": (list, False),
-        "display": (dict, False), "update": (dict, False)}  # fmt: skip
+        "display": (dict, False), "update": (dict, False), "mbus": (dict, False)}  # fmt: skip
 _LIMITS = {"associations": (int, True), "work_len": (int, True), "max_send_pdu": (int, True),
            "max_receive_pdu": (int, True), "gbt_len": (int, False),
            "outbox_len": (int, False), "outbox_keep": (str, False),
@@ -95,6 +98,8 @@ _ASSOCIATION = {"device": (str, True), "client_sap": (int, True), "object": (str
 _GATEWAY = {"network_id": (int, True), "link": (list, True), "time_out": (int, False),
             "physical_device_address": (str, False), "note": (str, False)}  # fmt: skip
 _UPDATE = {"maker_key": (str, True)}
+_MBUS = {"link": (list, True)}
+_MBUS_LINKS = {"tcp": (str, int), "tty": (str, int), "uart": (int, int)}
 _LINKS = {"wrapper-tcp": (str, int), "hdlc-tty": (str, int), "hdlc-uart": (int, int)}
 _TIME_OUT_S, _LONGEST_TIME_OUT_S = 10, 600
 _LONGEST_ADDRESS = 16
@@ -236,6 +241,7 @@ class Loader:
             d.devices.append(device)
         self.associations()
         d.gateways = [self.gateway(n, g) for n, g in enumerate(self.data.get("gateway", []))]
+        d.mbus = self.mbus(self.data.get("mbus"))
         d.maker = self.maker(self.data.get("update"))
         for g, group in enumerate(self.data["objects"]):
             self.group(("objects", g), group)
@@ -317,6 +323,18 @@ class Loader:
                 ("update", "maker_key"), "maker_key is none; expected 0x and 64 octets, x and y"
             )
         return bytes.fromhex(table["maker_key"][2:])
+
+    def mbus(self, table):
+        """(kind, where, number) of the M-Bus, None if there is none."""
+        if table is None:
+            return None
+        keys(self.document, ("mbus",), table, _MBUS)
+        kind, *rest = table["link"] or [None]
+        if kind not in _MBUS_LINKS or tuple(type(x) for x in rest) != _MBUS_LINKS[kind]:
+            expected = " or ".join('["%s", ...]' % name for name in _MBUS_LINKS)
+            message = "link %r; expected %s" % (table["link"], expected)
+            raise self.error(("mbus", "link"), message)
+        return tuple(table["link"])
 
     def gateway(self, n, table):
         """(network_id, kind, where, number, physical_device_address, time_out) of a line."""

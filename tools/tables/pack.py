@@ -127,6 +127,7 @@ class Packer:
         t.compression = [(o.row, self.compression(o)) for o in d.objects if o.compression]
         t.certificates = self.certificates(t)
         t.gateways = tuple(d.gateways)
+        t.mbus = d.mbus
         t.fittings = Fittings(d)
         t.maker = d.maker
         t.limits = d.limits
@@ -179,6 +180,11 @@ class Packer:
                 message = "port_reference names %s; expected an object of device %s, or zeros"
                 path = o.origin.get("port_reference", o.path)
                 raise self.error(path, message % (obis(name), o.device.name))
+        elif version.class_id == 72:
+            name = o.cell("mbus_port_reference").value
+            if any(name):
+                path = o.origin.get("mbus_port_reference", o.path)
+                self.target(o, (74, name), path, "mbus_port_reference")
         elif version.class_id == 111:
             for k, class_id in ((9, 112), (10, 113)):
                 what = version.attributes[k].name

@@ -94,6 +94,8 @@ def module(tables):
         text += "# (network_id, kind of link, where, number, physical_device_address, time_out)\n"
         text += "GATEWAYS = (\n" + "".join("    %r,\n" % (row,) for row in tables.gateways)
         text += ")\n\n"
+    if tables.mbus:
+        text += "# (kind of line, where, number)\nMBUS = %r\n\n" % (tables.mbus,)
     text += fittings(tables.fittings)
     if tables.maker:
         text += "# public key of whose firmware is taken\nMAKER = (\n"

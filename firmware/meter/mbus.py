@@ -1,0 +1,532 @@
+# SPDX-License-Identifier: MIT
+"""What M-Bus clients (class 72) say to their slaves, and what comes of it: their attributes, and
+the Extended registers 0.b.24.2.e that they capture to.
+
+    bus = Bus(model, master, aes)      master: profiles/mbus.py; aes(key) gives an AES object
+    bus.begin(row, method, octets)     a Task, with `result` < 0 until it is done
+    bus.later(row, method)             as begin(), for whom nobody waits; once at a time
+    bus.turn()                         goes on with the first of them, between two frames
+
+What is said is written as generators, one method of class 72 each. They run between two requests
+and allocate.
+
+    slave_install       SND_NKE to address 0, SND_UD 01 7A address, then as capture without values
+    slave_deinstall     SND_UD 01 7A 00
+    capture             SND_NKE (or the selection of a slave), REQ_UD2 until no more follows, then
+                        REQ_UD1, whose answer is the alarm; who says nothing to it has none
+    reset_alarm         SND_UD 01 FD 17 00 (error flags): uncertain, public sources name no record
+    synchronize_clock   SND_UD 04 6D time
+    data_send           SND_UD with its records
+    transfer_key        SND_UD 0D FD 19 10 key: uncertain, likewise
+
+A value comes to its Extended register if its blocks are those of the element, octet by octet.
+With it go the status of the answer's header, the time, and scaler and unit of the VIB if
+scaler_unit is in RAM. If not, the value is brought to the scaler there, and not taken if its unit
+is another; nor is one that does not fit. An octet-string of twelve octets takes times, strings
+take texts. Answers with a key are believed in mode 5 (AES-128, CBC) alone, from the first one on
+that was; others are refused if they are ciphered in another mode. What is sent is never ciphered.
+"""
+
+import struct
+
+from cosem import slots
+from micropython import const
+from profiles import mbus, mbus_records
+
+_CAPTURE_DEFINITION = const(3)
+_PORT_REFERENCE = const(2)
+_PRIMARY_ADDRESS = const(5)
+_IDENTIFICATION_NUMBER = const(6)
+_MANUFACTURER_ID = const(7)
+_VERSION = const(8)
+_DEVICE_TYPE = const(9)
+_ACCESS_NUMBER = const(10)
+_STATUS = const(11)
+_ALARM = const(12)
+_CONFIGURATION = const(13)
+
+# Of an Extended register.
+_EXTENDED_REGISTER = const(4)
+_VALUE = const(2)
+_SCALER_UNIT = const(3)
+_VALUE_STATUS = const(4)
+_CAPTURE_TIME = const(5)
+
+# Methods of class 72.
+_SLAVE_INSTALL = const(1)
+_SLAVE_DEINSTALL = const(2)
+_CAPTURE = const(3)
+_RESET_ALARM = const(4)
+_SYNCHRONIZE_CLOCK = const(5)
+_DATA_SEND = const(6)
+
+_SUCCESS = const(0)
+_HARDWARE_FAULT = const(1)
+_TEMPORARY_FAILURE = const(2)
+_OTHER_REASON = const(250)
+
+# Of the link layer, see profiles/mbus.py.
+_SND_NKE = const(0x40)
+_SND_UD = const(0x53)
+_REQ_UD1 = const(0x5A)
+_REQ_UD2 = const(0x7B)
+_FCB = const(0x20)
+_SELECTED = const(0xFD)
+_LAST_ADDRESS = const(250)
+_ACKNOWLEDGED = const(1)
+_ANSWER = const(2)
+_GOOD = const(0)
+_NO_DATA = const(3)
+_DATA = const(7)
+_DATA_MAX = const(250)
+
+# Control information.
+_SEND = const(0x51)
+_SELECT = const(0x52)
+_ALARM_STATUS = const(0x71)
+_LONG_HEADER = const(0x72)
+_SHORT_HEADER = const(0x7A)
+_NO_HEADER = const(0x78)
+_MODE = const(0x1F)
+_AES_CBC = const(5)
+
+_MORE_FOLLOWS = const(0x1F)
+_MOST_ANSWERS = const(16)
+
+# Tags of A-XDR.
+_OCTET_STRING = const(0x09)
+_VISIBLE_STRING = const(0x0A)
+_FLOAT32 = const(0x17)
+_SIGNED = (0x05, 0x0F, 0x10, 0x14)
+_UNSIGNED = (0x06, 0x11, 0x12, 0x15, 0x16)
+
+
+class Task:
+    def __init__(self, row, method, steps):
+        self.row = row
+        self.method = method
+        self.steps = steps
+        self.result = -1
+
+
+class Bus:
+    def __init__(self, model, master, aes):
+        self.model = model
+        self.master = master
+        self.aes = aes
+        self.client = model.handler("mbus_client")
+        self.fault = None  # what has ended a task that should not have
+        self.port_row = -1  # of the M-Bus master port setup that this is
+        self.tasks = []
+        self._record = mbus_records.Record()
+
+    def is_of(self, row):
+        """Is this the port of a client? All of them, where the meter has no object for it."""
+        model = self.model
+        if self.port_row < 0:
+            return True
+        at = slots.offset(model, row, _PORT_REFERENCE) + 2
+        src = slots.source(model, row, _PORT_REFERENCE)
+        name = (self.port_row << 4) + 2
+        return bytes(src[at : at + 6]) == bytes(model.objects[name : name + 6])
+
+    def begin(self, row, method, octets):
+        task = Task(row, method, self._steps(row, method, octets))
+        self.tasks.append(task)
+        return task
+
+    def later(self, row, method):
+        for task in self.tasks:
+            if task.row == row and task.method == method:
+                return True
+        self.begin(row, method, b"")
+        return True
+
+    def turn(self):
+        """Go on, unless the line is busy."""
+        while self.tasks and self.master.result >= 0:
+            task = self.tasks[0]
+            try:
+                next(task.steps)
+            except StopIteration as e:
+                self.tasks.pop(0)
+                task.result = e.value
+                if task.result == _SUCCESS:
+                    self.model.edited(task.row, 0)
+            except Exception as e:
+                self.tasks.pop(0)
+                task.result = _OTHER_REASON
+                self.fault = e
+
+    def fail(self):
+        """There is no line now: nothing of it can be done."""
+        for task in self.tasks:
+            task.result = _HARDWARE_FAULT
+        self.tasks.clear()
+
+    def _steps(self, row, method, octets):
+        if method == _SLAVE_INSTALL:
+            return self._install(row, octets[1])
+        if method == _SLAVE_DEINSTALL:
+            return self._deinstall(row)
+        if method == _CAPTURE:
+            return self._capture(row)
+        return self._send(row, method, octets)
+
+    # --- Frames -----------------------------------------------------------------------------
+
+    def _short(self, c, address, want):
+        self.master.short(c, address, want)
+        while self.master.result < 0:
+            yield
+        return self.master.result
+
+    def _long(self, address, ci, end, want=_ACKNOWLEDGED):
+        self.master.long(_SND_UD, address, ci, end - _DATA, want)
+        while self.master.result < 0:
+            yield
+        return self.master.result
+
+    def _reach(self, row):
+        """The address of a slave that is there and ready, -1 if it is not."""
+        address = slots.octet(self.model, row, _PRIMARY_ADDRESS)
+        self.master.short(_SND_NKE, address, _ACKNOWLEDGED)
+        if address == _SELECTED:
+            self.master.once()  # to who was selected before, who is not any more: if there is one
+        while self.master.result < 0:
+            yield
+        if address != _SELECTED:
+            return address if self.master.result == _GOOD else -1
+        out = self.master.out
+        at = self._attribute(row, _IDENTIFICATION_NUMBER)
+        end = mbus.secondary(out, _DATA, at, *self._who(row))
+        result = yield from self._long(_SELECTED, _SELECT, end)
+        return _SELECTED if result == _GOOD else -1
+
+    def _attribute(self, row, attribute):
+        """Content of a number, as octets."""
+        model = self.model
+        at = slots.offset(model, row, attribute)
+        return bytes(
+            slots.source(model, row, attribute)[at + 1 : at + model.value_len(row, attribute)]
+        )
+
+    def _who(self, row):
+        model = self.model
+        return (
+            slots.long_unsigned(model, row, _MANUFACTURER_ID),
+            slots.octet(model, row, _VERSION),
+            slots.octet(model, row, _DEVICE_TYPE),
+        )
+
+    # --- Methods ----------------------------------------------------------------------------
+
+    def _install(self, row, address):
+        if not address:
+            for address in range(1, _LAST_ADDRESS + 1):
+                if self.client.is_free(row, address):
+                    break
+        result = yield from self._short(_SND_NKE, 0, _ACKNOWLEDGED)
+        if result != _GOOD:
+            return _TEMPORARY_FAILURE
+        end = mbus.put(self.master.out, _DATA, bytes((0x01, 0x7A, address)))
+        result = yield from self._long(0, _SEND, end)
+        if result != _GOOD:
+            return _TEMPORARY_FAILURE
+        self._put(row, _PRIMARY_ADDRESS, address)
+        result = yield from self._read(row, False)
+        if result != _SUCCESS:
+            # It has that address, but has not said who it is: it is not installed.
+            self._put(row, _PRIMARY_ADDRESS, 0)
+        return result
+
+    def _deinstall(self, row):
+        address = yield from self._reach(row)
+        if address >= 0 and address != _SELECTED:
+            end = mbus.put(self.master.out, _DATA, b"\x01\x7a\x00")
+            yield from self._long(address, _SEND, end)
+        for attribute in range(_PRIMARY_ADDRESS, min(self.model.n_attributes(row), 13) + 1):
+            self._put(row, attribute, 0)
+        self.client.key_is(row, gone=True)
+        return _SUCCESS
+
+    def _capture(self, row):
+        result = yield from self._read(row, True)
+        if result != _SUCCESS:
+            return result
+        address = slots.octet(self.model, row, _PRIMARY_ADDRESS)
+        self.master.short(_REQ_UD1, address, _ANSWER)
+        self.master.once()
+        while self.master.result < 0:
+            yield
+        rx = self.master.rx
+        if self.master.result == _NO_DATA:
+            self._put(row, _ALARM, 0)
+        elif self.master.result == _GOOD and rx[6] == _ALARM_STATUS and self.master.n == 10:
+            self._put(row, _ALARM, rx[_DATA])
+        return _SUCCESS
+
+    def _send(self, row, method, octets):
+        out = self.master.out
+        address = yield from self._reach(row)
+        if address < 0:
+            return _TEMPORARY_FAILURE
+        if method == _SYNCHRONIZE_CLOCK:
+            end = mbus_records.put_time(out, _DATA, self.model.handler("clock").local)
+        elif method == _RESET_ALARM:
+            end = mbus.put(out, _DATA, b"\x01\xfd\x17\x00")
+        elif method == _DATA_SEND:
+            end = self._put_records(octets)
+            if end < 0:
+                return _OTHER_REASON
+        else:
+            end = mbus.put(out, _DATA, b"\x0d\xfd\x19\x10" + octets[2:])
+        result = yield from self._long(address, _SEND, end)
+        if result != _GOOD:
+            return _TEMPORARY_FAILURE
+        if method == _RESET_ALARM:
+            self._put(row, _ALARM, 0)
+        elif method > _DATA_SEND:
+            self.client.key_is(row, transferred=True)
+        return _SUCCESS
+
+    def _put_records(self, octets):
+        """Write the elements of data_send to the frame; their end, -1 if that cannot be."""
+        out = self.master.out
+        end = _DATA
+        pos = 2
+        for _ in range(octets[1]):
+            pos += 2
+            block = octets[pos + 2 : pos + 2 + octets[pos + 1]]
+            dib = len(block)
+            pos += 2 + dib
+            block += octets[pos + 2 : pos + 2 + octets[pos + 1]]
+            pos += 2 + octets[pos + 1]
+            good = 0 < dib == mbus_records.block_end(block, 0, dib)
+            if not good or mbus_records.vib_end(block, dib, len(block)) != len(block):
+                return -1
+            coding = block[0] & 0x0F
+            tag = octets[pos]
+            if end + len(block) + 10 > _DATA + _DATA_MAX:
+                return -1
+            end = mbus.put(out, end, block)
+            if tag == _OCTET_STRING or tag == _VISIBLE_STRING:
+                n = octets[pos + 1]
+                if coding != 0x0D or n >= 0x80 or end + 1 + n > _DATA + _DATA_MAX:
+                    return -1
+                out[end] = n
+                text = octets[pos + 2 : pos + 2 + n]
+                end = mbus.put(out, end + 1, bytes(reversed(text)))
+                pos += 2 + n
+            else:
+                n = _width(tag)
+                value = _integer(octets, pos + 1, n, tag in _SIGNED)
+                end = mbus_records.put_number(out, end, coding, value) if n else -1
+                if end < 0:
+                    return -1
+                pos += 1 + n
+        return end
+
+    # --- Answers ----------------------------------------------------------------------------
+
+    def _read(self, row, capture):
+        """Have all that a slave has to say; action_result."""
+        address = yield from self._reach(row)
+        if address < 0:
+            return _TEMPORARY_FAILURE
+        c = _REQ_UD2
+        for _ in range(_MOST_ANSWERS):
+            result = yield from self._short(c, address, _ANSWER)
+            if result == _NO_DATA:
+                return _SUCCESS
+            more = self._take(row, capture) if result == _GOOD else -1
+            if more < 0:
+                return _TEMPORARY_FAILURE
+            if not more:
+                break
+            c ^= _FCB
+        return _SUCCESS
+
+    def _take(self, row, capture):
+        """Take an answer. 1: another one follows; 0: that is all; -1: it cannot be used."""
+        rx = self.master.rx
+        pos = _DATA
+        end = self.master.n - 2
+        ci = rx[6]
+        if ci == _LONG_HEADER and end - pos >= 12:
+            if not self._is_from(row, rx, not capture):
+                return -1
+            pos += 8
+        elif ci == _NO_HEADER and not self.client.is_key_used(row):
+            return self._records(row, rx, pos, end) if capture else 0
+        elif ci != _SHORT_HEADER or end - pos < 4:
+            return -1
+        access_number, status = rx[pos], rx[pos + 1]
+        configuration = rx[pos + 2] | rx[pos + 3] << 8
+        pos += 4
+        mode = configuration >> 8 & _MODE
+        key = self.client.key(row)
+        if mode:
+            if mode != _AES_CBC or not key:
+                # Who it is can be seen all the same.
+                return -1 if capture else 0
+            address = bytearray(8)
+            identification = self._attribute(row, _IDENTIFICATION_NUMBER)
+            mbus.secondary(address, 0, identification, *self._who(row))
+            # In front of an initial value comes the manufacturer.
+            address = address[4:6] + address[:4] + address[6:]
+            n_blocks = configuration >> 4 & 0x0F
+            if not mbus_records.decipher(
+                self.aes(key), rx, pos, end, n_blocks, address, access_number
+            ):
+                return -1
+            self.client.key_is(row)
+        elif self.client.is_key_used(row):
+            return -1
+        self._put(row, _ACCESS_NUMBER, access_number)
+        self._put(row, _STATUS, status)
+        if self.model.n_attributes(row) >= _CONFIGURATION:
+            self._put(row, _CONFIGURATION, configuration)
+        return self._records(row, rx, pos, end) if capture else 0
+
+    def _is_from(self, row, rx, new):
+        """Is it the header of this client's slave? What a new one says is who it is."""
+        model = self.model
+        at = _DATA
+        identification = bytes((rx[at + 3], rx[at + 2], rx[at + 1], rx[at]))
+        who = (rx[at + 4] | rx[at + 5] << 8, rx[at + 6], rx[at + 7])
+        known = self._attribute(row, _IDENTIFICATION_NUMBER)
+        selected = slots.octet(model, row, _PRIMARY_ADDRESS) == _SELECTED
+        if new or not selected and not any(known) and not any(self._who(row)):
+            place = model.slot(row, _IDENTIFICATION_NUMBER)
+            if place >= 0:
+                model.image[place + 1 : place + 5] = identification
+            for attribute, value in zip((_MANUFACTURER_ID, _VERSION, _DEVICE_TYPE), who):
+                self._put(row, attribute, value)
+            return True
+        # A client that selects may have said any.
+        return selected or known == identification and self._who(row) == who
+
+    def _records(self, row, rx, pos, end):
+        record = self._record
+        model = self.model
+        status = slots.octet(model, row, _STATUS)
+        while True:
+            pos = mbus_records.following(record, rx, pos, end)
+            if pos < 0:
+                break
+            for e, (dib, vib) in enumerate(self._definition(row), 1):
+                if (
+                    bytes(rx[record.start : record.vib]) == dib
+                    and bytes(rx[record.vib : record.data]) == vib
+                ):
+                    target = self._value_row(row, e)
+                    if target >= 0:
+                        self._capture_value(target, record, rx, status)
+        if record.coding == _MORE_FOLLOWS:
+            return 1
+        return 0 if not record.coding else -1
+
+    def _definition(self, row):
+        """(DIB, VIB) of each element of capture_definition."""
+        src = slots.source(self.model, row, _CAPTURE_DEFINITION)
+        at = slots.offset(self.model, row, _CAPTURE_DEFINITION)
+        n = src[at + 1]
+        at += 2
+        for _ in range(n):
+            at += 2
+            pair = []
+            for _ in range(2):
+                pair.append(bytes(src[at + 2 : at + 2 + src[at + 1]]))
+                at += 2 + src[at + 1]
+            yield pair
+
+    def _value_row(self, row, e):
+        """Row of Extended register 0.b.24.2.e, -1 if there is none."""
+        model = self.model
+        b = model.objects[(row << 4) + 3]
+        key = bytes((0, _EXTENDED_REGISTER, 0, b, 24, 2, e, 255))
+        return model.find(slots.device_of(model, row), key, 0)
+
+    def _capture_value(self, row, record, rx, status):
+        model = self.model
+        at = model.slot(row, _VALUE)
+        if at < 0:
+            return
+        image = model.image
+        tag = image[at]
+        if tag == _OCTET_STRING or tag == _VISIBLE_STRING:
+            n = model.value_len(row, _VALUE) - 2
+            found = mbus_records.date_time(record, rx)
+            if found is None or tag != _OCTET_STRING or n != len(found):
+                found = mbus_records.text(record, rx)
+            if found is None or not model.put_bytes(row, _VALUE, found):
+                return
+        else:
+            value = mbus_records.number(record, rx)
+            if value is None:
+                return
+            scaler, unit = mbus_records.scaler_unit(rx, record.vib, record.data)
+            place = model.slot(row, _SCALER_UNIT)
+            if place >= 0:
+                there = scaler
+            else:
+                src = slots.source(model, row, _SCALER_UNIT)
+                place = slots.offset(model, row, _SCALER_UNIT)
+                there = src[place + 3] - (src[place + 3] >> 7 << 8)
+                if src[place + 5] != unit:
+                    return
+            value = _scaled(value, scaler - there, tag == _FLOAT32)
+            if not _store(image, at, tag, value):
+                return
+            if model.slot(row, _SCALER_UNIT) >= 0:
+                image[place + 3] = scaler & 0xFF
+                image[place + 5] = unit
+        if model.slot(row, _VALUE_STATUS) >= 0 and model.value_len(row, _VALUE_STATUS) == 2:
+            self._put(row, _VALUE_STATUS, status)
+        slots.put_now(model, row, _CAPTURE_TIME, model.handler("clock"))
+        model.edited(row, 0)
+
+    def _put(self, row, attribute, value):
+        if self.model.slot(row, attribute) >= 0:
+            self.model.put_int(row, attribute, value)
+
+
+def _width(tag):
+    """Octets of an integer, 0 if it is none."""
+    for n, tags in ((1, b"\x0f\x11\x16"), (2, b"\x10\x12"), (4, b"\x05\x06"), (8, b"\x14\x15")):
+        if tag in tags:
+            return n
+    return 0
+
+
+def _integer(buf, pos, n, signed):
+    value = 0
+    for octet in buf[pos : pos + n]:
+        value = value << 8 | octet
+    return value - (1 << 8 * n) if signed and value >> 8 * n - 1 else value
+
+
+def _scaled(value, exponent, keep):
+    """value * 10**exponent; an integer, rounded down, unless a float is to stay one."""
+    if exponent > 0:
+        value *= 10**exponent
+    elif exponent < 0 and isinstance(value, float):
+        value /= 10**-exponent
+    elif exponent < 0:
+        value //= 10**-exponent
+    return value if keep else int(value)
+
+
+def _store(image, at, tag, value):
+    """Put a number where one of its type is; False if it does not fit."""
+    if tag == _FLOAT32:
+        image[at + 1 : at + 5] = struct.pack(">f", value)
+        return True
+    n = _width(tag)
+    low = -(1 << 8 * n - 1) if tag in _SIGNED else 0
+    if not n or not low <= value < (1 << 8 * n) + low:
+        return False
+    for k in range(n):
+        image[at + n - k] = value >> 8 * k & 0xFF
+    return True
