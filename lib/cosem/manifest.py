@@ -45,6 +45,7 @@ package(
         "key_transfer.py",
         "limiter.py",
         "link_setup.py",
+        "lon_setup.py",
         "mbus_client.py",
         "mbus_diagnostic.py",
         "model.py",

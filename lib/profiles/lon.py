@@ -80,6 +80,8 @@ class LON:
     n_messages, n_valid    messages that came for the adaptation layer, and those that were good
     n_failed   frames that the modem did not send
     n_no_data, n_overrun   messages that had nothing in them, or more than fits
+    message_status    of the last one: 1 good, 2 not; 0: none has come
+    quality    of the last frame, -1: not known
     """
 
     closed = False
@@ -107,6 +109,8 @@ class LON:
         self._last_ms = 0
         self._quiet_min = 0
         self.n_messages = self.n_valid = self.n_failed = self.n_no_data = self.n_overrun = 0
+        self.message_status = 0
+        self.quality = -1
         # The request rx[:_n]: whose, for whom, is it whole, has the server to work first?
         self._n = 0
         self._client = self._sap = self._next = 0
@@ -133,7 +137,7 @@ class LON:
         self._release()
 
     def _release(self):
-        self._n = self._len = 0
+        self._n = self._len = self._next = 0
         self._again = False
         self._told = len(self.saps)
         self.channel.release()
@@ -142,6 +146,54 @@ class LON:
         """Is there something that waits for the modem, or for the server?"""
         return self._again or self._under_way or self.node.is_sending()
 
+    # --- What objects of class_id 130 to 133 say -------------------------------------------------
+
+    def configure(self, node, subnet, inactivity_min):
+        """node 0 or subnet 0: it has no address."""
+        n = self.node
+        n.node = node if subnet else 0
+        n.subnet = subnet if node else 0
+        self.inactivity_min = inactivity_min
+
+    def status(self, attribute):
+        """Of Protocol status (class_id 132)."""
+        node = self.node
+        modem = self.modem
+        if attribute == 2:
+            return modem.n_bad_crc
+        if attribute == 3:
+            return self.n_failed
+        if attribute == 4:
+            return node.n_again
+        if attribute == 5:
+            return node.n_full
+        if attribute == 6:
+            return node.n_lost
+        if attribute == 7:
+            return node.n_missed
+        if attribute == 8:
+            return modem.n_ok
+        if attribute == 9:
+            return node.n_received
+        return self.n_messages if attribute == 10 else self.n_valid
+
+    def clear_status(self):
+        node = self.node
+        self.modem.n_bad_crc = self.modem.n_ok = 0
+        node.n_again = node.n_full = node.n_lost = node.n_missed = node.n_received = 0
+        self.n_failed = self.n_messages = self.n_valid = 0
+
+    def diagnostic(self, attribute):
+        """Of Diagnostic (class_id 133)."""
+        if attribute == 5:
+            return self.n_overrun
+        if attribute == 6:
+            return self.n_no_data
+        return self.node.n_late if attribute == 8 else 0
+
+    def clear_diagnostic(self):
+        self.n_overrun = self.n_no_data = self.node.n_late = 0
+
     # --- Time and frames ------------------------------------------------------------------------
 
     def poll(self, now_ms):
@@ -149,6 +201,7 @@ class LON:
         node = self.node
         event = modem.poll(now_ms)
         if event == _MODEM_DATA:
+            self.quality = modem.quality
             if node.receive(modem.buf, modem.pos, modem.end, now_ms):
                 self._message(modem.buf, node.came.at, node.came.end, now_ms)
         elif event == _MODEM_CONFIRM:
@@ -184,6 +237,7 @@ class LON:
             self._foreign(buf, pos, end, code)
             return
         self.n_messages = self.n_messages + 1 & _COUNT_MASK
+        self.message_status = 2
         control = buf[pos + 1] if pos + 1 < end else 0
         head = pos + (_LONGEST_HEADER if control & _NUMBERED else _HEADER_LEN)
         if head > end or control & _VERSION_MASK != _VERSION or self.muted:
@@ -198,12 +252,13 @@ class LON:
         if control & _PROTECTED or client == _NO_STATION or not self._is_here(sap):
             self._refuse(client, sap)
         elif control & _PULL:
+            self._valid()
             self._pull(client, sap, number)
         elif head == end:
             self.n_no_data += self.n_no_data < _FULL
             self._refuse(client, sap)
         elif self._gather(buf, head, end, number, client, sap):
-            self.n_valid = self.n_valid + 1 & _COUNT_MASK
+            self._valid()
             self._flags = _CONFIRMED if wants and sap != _ALL_STATION else _UNCONFIRMED
             if control & _MORE:
                 if wants:
@@ -217,6 +272,10 @@ class LON:
                         self._put(0, 0, client, sap, buf, 0, 0)
         else:
             self._refuse(client, sap)
+
+    def _valid(self):
+        self.n_valid = self.n_valid + 1 & _COUNT_MASK
+        self.message_status = 1
 
     def _is_here(self, sap):
         return sap in self.saps or sap == _ALL_STATION

@@ -91,9 +91,10 @@ class Node:
         self._left = 0  # repetitions of what is sent unasked
         self._next_ms = 0
         self._rows = bytearray(_N_ROWS * _ROW_LEN)
-        # layer3_received, lost_messages, missed_messages, receive_tx_full, late_ack of classes 132
-        # and 133.
-        self.n_received = self.n_lost = self.n_missed = self.n_full = self.n_late = 0
+        # layer3_received, lost_messages, missed_messages, receive_tx_full, transmit_tx_retries,
+        # late_ack of classes 132 and 133.
+        self.n_received = self.n_lost = self.n_missed = self.n_full = self.n_again = 0
+        self.n_late = 0
 
     # --- Is it for this node? ------------------------------------------------------------------
 
@@ -191,6 +192,7 @@ class Node:
         if row < 0:
             row = ~row
             if confirmed and row == self._answered:
+                self.n_again += self.n_again < _FULL
                 self.out_n = self._last
             elif confirmed and f.kind == TPDU:
                 self._acknowledge(row)
@@ -290,6 +292,7 @@ class Node:
     def poll(self, now_ms):
         if not self.out_n and self._left and now_ms - self._next_ms & _TICKS_MASK < _SOON:
             self._left -= 1
+            self.n_again += self.n_again < _FULL
             self._next_ms = now_ms + self.repeat_ms & _TICKS_MASK
             self.out_n = self._last
         return self.out_n != 0

@@ -30,6 +30,7 @@ package(
         "modems/amis49587.py",
         "modems/g3_adp.py",
         "modems/local_modem.py",
+        "modems/mip_u61.py",
         "modems/prime_node.py",
         "modems/st7580.py",
         "modems/stx.py",
