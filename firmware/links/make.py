@@ -33,6 +33,11 @@ def make_links(wanted, meter, port, trace=False, info_len=_INFO_LEN):
         for i, want in enumerate(wanted):
             if want[0] == kind:
                 made[i] = _MAKERS[kind](want, meter, port, trace, info_len)
+    for i, want in enumerate(wanted):
+        if want[0][:4] == "plc-":
+            from firmware.links import plc
+
+            made[i] = plc.make(want, meter, port)
     links = [made[i] for i in range(len(wanted))]
     for link in links:
         _guard(link, meter)
@@ -55,7 +60,10 @@ def make_links(wanted, meter, port, trace=False, info_len=_INFO_LEN):
 def _guard(link, meter):
     """Make a link a communication port, as dlms/guard.py has them."""
     hdlc = link.name[:4] == "hdlc"
-    gate = meter.server.guard.gate(first(meter.model, _HDLC_SETUP if hdlc else _TCP_UDP_SETUP))
+    setup = _HDLC_SETUP if hdlc else _TCP_UDP_SETUP
+    if link.name[:4] == "plc-":
+        setup = link.setup_class
+    gate = meter.server.guard.gate(first(meter.model, setup))
     link.gate = gate
     for profile in link.profiles():
         for channel in [x.channel for x in profile.links] if hdlc else [profile.channel]:

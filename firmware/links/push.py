@@ -8,7 +8,9 @@ link that is open already.
     UDP    the socket of the wrapper-udp link; nobody says whether it arrives
     HDLC   a UI frame on the first hdlc link where somebody can listen, when the line is free; an
            APDU that is longer than an information field goes there in general blocks, a frame
-           each, if its client may have them, else not at all
+           each, if its client may have them, else not at all. In its place a power line, while its
+           network has an initiator that has registered the meter (project-defined: PLC has no
+           transport_service)
     to an association    through the profile that it is open on
 
 What a destination does, and what the notifier hears of it (tested from this table):
@@ -36,6 +38,9 @@ has; tested from this table, too:
          is -1)                                 in order before that; broken if it resets
     UDP  the socket has taken the datagram      gone
     HDLC the frame was written                  gone
+    PLC  the modem has sent it                  gone
+         it has not, or there is no initiator   broken
+         any more
 
 Uncertain, from memory alone: that TCP confirms what the other side has acknowledged, and that UDP
 and the UI frames of HDLC confirm what they have sent, so that for them 1 is as 0. Project-defined:
@@ -102,6 +107,7 @@ class Paths:
         self._acknowledged = False  # the layer below is to confirm
         self._written = False  # all octets have been
         self._hdlc = None  # the stream on which begin() has put frames
+        self._plc = None  # the station that has taken what begin() was given
         self._waits = False  # tell() has been asked
 
     def _link(self, name):
@@ -148,7 +154,7 @@ class Paths:
         return (self.now_ms - self._since_ms) & _TICKS_MASK >= ms
 
     def is_idle(self):
-        return self._place is None and self._hdlc is None
+        return self._place is None and self._hdlc is None and self._plc is None
 
     # --- Push ---------------------------------------------------------------------------------
 
@@ -160,7 +166,7 @@ class Paths:
         if service == _UDP:
             link = self._link("wrapper-udp")
             return link is not None and link.free() is not None
-        return self._line() is not None
+        return self._station() is not None or self._line() is not None
 
     def begin(self, service, destination, acknowledged, client_sap, server_sap, buf, pos, n):
         """Send the APDU buf[pos:pos + n]; what becomes of it, busy: outcome() will say.
@@ -216,6 +222,14 @@ class Paths:
         return _BUSY
 
     def _by_hdlc(self, client_sap, server_sap, buf, pos, n):
+        station = self._station()
+        if station is not None:
+            if n > station.capacity:
+                return _NEVER
+            if not station.notify(client_sap, server_sap, buf, pos, n):
+                return _BROKEN
+            self._plc = station
+            return _BUSY
         stream = self._line() if self._hdlc is None else self._hdlc
         if stream is None or stream.stream is None:
             return _BROKEN
@@ -229,7 +243,8 @@ class Paths:
 
     def room(self):
         """Octets that an APDU has at most for the path that has just said never."""
-        return self._line().profile.capacity - _LLC_LEN
+        station = self._station()
+        return self._line().profile.capacity - _LLC_LEN if station is None else station.capacity
 
     def outcome(self):
         """What has become of the one that begin() took."""
@@ -240,6 +255,9 @@ class Paths:
                 return _BROKEN
             if code != _BUSY:
                 return code
+        elif self._plc is not None:
+            if not self._plc.is_notifying():
+                return _GONE if self._plc.llc.note_good else _BROKEN
         elif self._hdlc is not None:
             if self._hdlc.stream is None:
                 return _BROKEN
@@ -267,6 +285,9 @@ class Paths:
         if self._hdlc is not None:
             self._hdlc.profile.note_buf = None
             self._hdlc = None
+        if self._plc is not None:
+            self._plc.llc.forget_note()
+            self._plc = None
         if self._held and not done:
             self._close()
         self._held = False
@@ -300,6 +321,8 @@ class Paths:
                 if link.name[:4] != "hdlc":
                     if profile.channel is not a.channel:
                         continue
+                    if link.name[:4] == "plc-" and n > profile.capacity:
+                        return _NEVER
                     took = profile.notify(a.client_sap, a.server_sap, buf, pos, n)
                 elif all(x.channel is not a.channel for x in profile.links):
                     continue
@@ -310,6 +333,13 @@ class Paths:
                 stream.ready = True
                 return _GONE if took else _NOT_NOW
         return _BROKEN
+
+    def _station(self):
+        """The first power line with an initiator that hears what is sent unasked."""
+        for link in self.links:
+            if link.name[:4] == "plc-" and link.profile.can_notify():
+                return link.profile
+        return None
 
     def _line(self):
         """The first serial line, or connection in its place, where a frame can go."""

@@ -2,8 +2,9 @@
 """What the setup objects of the definition say goes to the links and their profiles, when they
 have been made and when a client has changed one of them: IEC HDLC setup (class_id 23), TCP-UDP
 setup (class_id 41), IPv4 setup (class_id 42), M-Bus master port setup (class_id 74) and NTP setup
-(class_id 100). All links of a kind follow the first object of that class. Buffers keep the size
-that they got at boot, and port numbers are those of the options.
+(class_id 100); of links over a power line, what plc.py has for the profile. All links of a kind
+follow the first object of that class. Buffers keep the size that they got at boot, and port
+numbers are those of the options.
 """
 
 from micropython import const
@@ -67,6 +68,8 @@ def apply(model, links):
     for link in links:
         if link.name == "ntp" or link.name == "mbus":
             link.configure()
+        elif link.name[:4] == "plc-":
+            link.configure(model)
 
 
 def _multicast(model, row):

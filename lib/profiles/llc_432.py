@@ -12,7 +12,7 @@ Allocates at construction a buffer for a request, nothing later.
 
     receive(buf, pos, end, to_all, now_ms)  an L_PDU has come; is_busy: it is dropped
     transmit(now_ms) -> n                   the next L_PDU is out[out_pos:out_pos + n]; 0: none
-    sent()                                  it has left, or never will
+    sent(good)                              it has left; or (False) never will
 """
 
 from dlms.prim import compare, copy
@@ -73,6 +73,7 @@ class LLC432:
         self._note_pos = self._note_n = 0
         self._note_leaves = False
         self.note_sap = 0
+        self.note_good = False  # what notify() took has left
         self.configure(max_data)
 
     def configure(self, max_frame_length):
@@ -198,10 +199,11 @@ class LLC432:
             return self._note_n
         return 0
 
-    def sent(self):
+    def sent(self, good):
         if self._note_leaves:
             self._note_leaves = False
             self._note = None
+            self.note_good = good
         else:
             self.is_busy = False
 
@@ -221,6 +223,7 @@ class LLC432:
         buf[pos + 1] = client_sap
         buf[pos + 2] = server_sap
         self.note_sap = server_sap
+        self.note_good = False
         self._note_pos = pos
         self._note_n = n + _HEADER_LEN
         self._note = buf

@@ -43,6 +43,7 @@ class LLCHDLC:
         self.out_pos = 0
         self.dropped = 0
         self.note_sap = 0
+        self.note_good = False
         self._note_n = 0
         self._leaves = self._note_leaves = False
 
@@ -72,7 +73,9 @@ class LLCHDLC:
         self.out_pos = self.hdlc.out_pos
         return n
 
-    def sent(self):
+    def sent(self, good):
+        if self._note_leaves:
+            self.note_good = good
         self._leaves = self._note_leaves = False
 
     def tick(self, now_ms):
@@ -82,6 +85,7 @@ class LLCHDLC:
 
     def notify(self, client_sap, server_sap, buf, pos, n):
         self.note_sap = server_sap
+        self.note_good = False
         self._note_n = n + _LLC_LEN
         return self.hdlc.notify(client_sap, server_sap, buf, pos, n, True)
 

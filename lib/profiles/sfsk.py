@@ -164,6 +164,7 @@ class SFSK:
         """There is an address; same: it and the initiator are what they were."""
         if not same:
             self.llc.release()
+            self.llc.forget_note()
             if self._kind == _L_PDU and not self._under_way:
                 self._kind = _NOTHING
         self.mac.put(_ADDRESS, self.ciase.address, self.ciase.initiator)
@@ -289,7 +290,7 @@ class SFSK:
         if kind == _CI_PDU:
             self.ciase.reported()
         elif kind == _L_PDU:
-            self.llc.sent()
+            self.llc.sent(not status)
 
     def _send(self, now_ms):
         """Hand the modem what is to be sent next."""
@@ -335,6 +336,9 @@ class SFSK:
     def can_notify(self):
         """Is there an initiator that hears what is sent unasked, and nothing that waits?"""
         return self.ciase.state == _REGISTERED and not self.llc.is_notifying()
+
+    def is_notifying(self):
+        return self.llc.is_notifying()
 
     def notify(self, client_sap, server_sap, buf, pos, n):
         """Send the APDU buf[pos:pos + n] to the initiator; False: not now, or too long."""

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""A link over a power line: a modem behind a UART, a profile on it, one client's network.
+
+The station of a profile (lib/profiles/sfsk.py) has poll(now_ms), open(now_ms), reset(), a modem, a
+channel, and notify() for what is sent unasked. A profile is a row of PROFILES, which says what it
+is made of; what its setup objects say goes to it by configure(model).
+
+Buffers are allocated when the link is made; serving allocates nothing.
+"""
+
+from cosem import slots
+from firmware.links.settings import first
+from micropython import const
+
+_POLL_MS = const(10)  # a modem has time-outs of 20 ms and more
+_ROUNDS = const(16)  # turns for one link before the others have theirs
+
+_SFSK_PHY_MAC_SETUP = const(50)
+_SFSK_TIMEOUTS = const(52)
+_SFSK_LLC_SETUP = const(55)
+
+_GROUPS = const(9)
+_N_GROUPS = const(5)
+_SPEED = const(15)
+
+
+class Octets:
+    """The UART of a modem's driver: a stream of a port, which never waits."""
+
+    def __init__(self, port, stream):
+        self.port = port
+        self.stream = stream
+
+    def readinto(self, buf):
+        n = self.port.readinto(self.stream, buf)
+        return n if n > 0 else 0
+
+    def write(self, buf, pos, n):
+        n = self.port.write(self.stream, buf, pos, n)
+        return n if n > 0 else 0
+
+
+class PowerLine:
+    gate = None
+
+    def __init__(self, port, name, address, stream, station, configure, setup_class):
+        """configure(model, station): hands on what the setup objects say. setup_class: of the
+        object that says who may come by it, see dlms/guard.py."""
+        self.port = port
+        self.name = name
+        self.address = address
+        self.profile = station
+        self.ready = False
+        self.setup_class = setup_class
+        self._stream = stream
+        self._poller = None
+        self._configure = configure
+
+    def open(self, poller):
+        self._poller = poller
+        poller.add(self._stream, self)
+        self.profile.open(self.port.ticks_ms())
+
+    def profiles(self):
+        return [self.profile]
+
+    def configure(self, model):
+        self._configure(model, self.profile)
+
+    def wait_ms(self):
+        return 0 if self.ready else _POLL_MS
+
+    def poll(self, now_ms):
+        self.ready = False
+        station = self.profile
+        station.muted = self.gate is not None and self.gate.shut()
+        rounds = _ROUNDS
+        while rounds and station.poll(now_ms):
+            rounds -= 1
+        if not rounds:
+            self.ready = True
+
+    def close(self):
+        if self._poller is not None:
+            self._poller.remove(self._stream)
+            self._poller = None
+        self.port.close(self._stream)
+        self.profile.reset()
+
+
+# --- S-FSK ------------------------------------------------------------------------------------
+
+
+def _sfsk(meter, port, octets, hdlc=False):
+    """A station with an AMIS-49587 or one of its family. PLC_T_REQ, and PLC_RESET if there is one,
+    are pins in the wiring."""
+    from firmware.meter.fittings import pins_of
+    from profiles.modems.amis49587 import Modem
+
+    pins = pins_of()
+    if pins is None:
+        raise ValueError("a modem needs pins, and there are none here")
+    try:
+        reset = pins.output("PLC_RESET").set
+    except ValueError:
+        reset = None
+    return sfsk(meter, Modem(octets, pins.output("PLC_T_REQ").set, reset), hdlc)
+
+
+def _sfsk_hdlc(meter, port, octets):
+    return _sfsk(meter, port, octets, True)
+
+
+def sfsk(meter, modem, hdlc=False):
+    """A station of S-FSK on a modem that is there.
+
+    uncertain: which six octets of a system title of eight CIASE has with the LLC of 61334-4-32;
+    the manufacturer's letters are left out but the last, so that serial numbers stay apart.
+    """
+    from profiles.sfsk import SFSK
+
+    model = meter.model
+    channel = meter.server.channel()
+    if hdlc:
+        from profiles.llc_hdlc import LLCHDLC as LLC
+    else:
+        from profiles.llc_432 import LLC432 as LLC
+    title = bytes(model.system_title)
+    llc = LLC(meter.server, channel, modem.max_data)
+    station = SFSK(channel, modem, llc, title if hdlc else title[-6:], model.random)
+    if model.plc is None:
+        model.plc = {}
+    model.plc["sfsk"] = station
+    configure_sfsk(model, station)
+    return station
+
+
+def configure_sfsk(model, station):
+    row = first(model, _SFSK_PHY_MAC_SETUP)
+    if row >= 0:
+        frequencies = slots.source(model, row, 7)
+        # 02 02 06 mark_frequency 06 space_frequency
+        at = slots.offset(model, row, 7) + 3
+        station.configure_phy(
+            slots.octet(model, row, 4),
+            slots.octet(model, row, 5),
+            slots.octet(model, row, 6),
+            slots.unsigned32(frequencies, at),
+            slots.unsigned32(frequencies, at + 5),
+            slots.octet(model, row, 10),
+            slots.octet(model, row, _SPEED) if model.version(row) else -1,
+        )
+        groups = slots.source(model, row, _GROUPS)
+        at = slots.offset(model, row, _GROUPS)
+        n = groups[at + 1]
+        for k in range(_N_GROUPS):
+            at += 3
+            station.configure_group(k, groups[at] << 8 | groups[at + 1] if k < n else 0)
+    row = first(model, _SFSK_TIMEOUTS)
+    if row >= 0:
+        times = [slots.long_unsigned(model, row, k) for k in (2, 3, 4, 5)]
+        station.configure_timeouts(*times)
+    row = first(model, _SFSK_LLC_SETUP)
+    if row >= 0:
+        station.llc.configure(model.get_int(row, 2))
+
+
+# Profile: what makes its station of (meter, port, the modem's octets); what hands on its setup
+# objects; the class of the first of them.
+PROFILES = {
+    "sfsk": (_sfsk, configure_sfsk, _SFSK_PHY_MAC_SETUP),
+    "sfsk_hdlc": (_sfsk_hdlc, configure_sfsk, _SFSK_PHY_MAC_SETUP),
+}
+
+
+def make(want, meter, port):
+    """The link of ["plc-" and the profile, number of the UART, baud rate]."""
+    station_of, configure, setup_class = PROFILES[want[0][4:]]
+    stream = port.uart(want[1], want[2])
+    station = station_of(meter, port, Octets(port, stream))
+    name = "UART%d %d" % (want[1], want[2])
+    return PowerLine(port, want[0], name, stream, station, configure, setup_class)
