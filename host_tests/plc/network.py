@@ -35,15 +35,13 @@ class Clock:
 
     def run(self, until_ms=None, done=None):
         """Run events up to a time, or until done() is true; whether it became so."""
-        while self._queue:
-            if done is not None and done():
-                return True
-            if until_ms is not None and self._queue[0][0] > until_ms:
-                break
+        while done is None or not done():
+            if not self._queue or until_ms is not None and self._queue[0][0] > until_ms:
+                if until_ms is not None:
+                    self.now_ms = max(self.now_ms, until_ms)
+                return False
             self.step()
-        if until_ms is not None:
-            self.now_ms = max(self.now_ms, until_ms)
-        return done is not None and done()
+        return True
 
 
 class Link:
