@@ -275,6 +275,7 @@ MODULES = {
     "register_monitor",
     "register_table",
     "sap_assignment",
+    "sfsk_setup",
     "script_table",
     "single_action_schedule",
     "token_gateway",

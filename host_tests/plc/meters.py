@@ -8,6 +8,7 @@ import small
 from profiles.llc_432 import LLC432
 from profiles.sfsk import SFSK
 
+from firmware.links import plc
 from plc.sfsk import MASK, Modem
 
 DEFINITION = small.HERE / "definitions/sfsk.toml"
@@ -36,24 +37,47 @@ class NoServer:
 class Meter:
     """A station on a line.
 
+    made       small.Meter, None: nothing is behind it
     offset_ms  its ticks at the start: the clock of a real one wraps
     """
 
-    def __init__(self, line, title, server=None, llc=LLC432, seed=None, offset_ms=0):
+    def __init__(self, line, title, made=None, hdlc=False, seed=None, offset_ms=0):
         self.line = line
         self.clock = line.clock
         self.title = title
-        self.server = server or NoServer()
-        self.channel = self.server.channel()
+        self.made = made
+        self.hdlc = hdlc
+        self.server = made.server if made else NoServer()
+        self.model = made.model if made else None
         self.modem = Modem(line)
         self.modem.host = self
         self.offset_ms = offset_ms
         self.random = random.Random(title if seed is None else seed)
-        self.llc = llc(self.server, self.channel, self.modem.max_data)
-        self.station = SFSK(self.channel, self.modem, self.llc, title, self.random.randrange)
+        if made:
+            made.model.random = self.random.randrange
+            made.model.on_setup = lambda row: plc.configure_sfsk(self.model, self.station)
+        self.power_on()
+
+    def power_on(self):
+        """The firmware starts: nothing is kept of its registration."""
+        if self.made:
+            self.station = plc.sfsk(self.made, self.modem, self.hdlc)
+            self.station.ciase.title = self.title
+        else:
+            channel = self.server.channel()
+            llc = LLC432(self.server, channel, self.modem.max_data)
+            self.station = SFSK(channel, self.modem, llc, self.title, self.random.randrange)
         self.on = True
         self.station.open(self.ticks_ms())
         self.poll()
+
+    @property
+    def llc(self):
+        return self.station.llc
+
+    @property
+    def channel(self):
+        return self.station.channel
 
     def ticks_ms(self):
         return self.clock.now_ms + self.offset_ms & MASK
@@ -85,20 +109,7 @@ class Meter:
         self.modem.settings = {}
         self.modem.is_up = False
 
-    def power_on(self):
-        """A meter that starts: nothing is kept of its registration."""
-        self.modem.reset_chip()
-        self.llc = type(self.llc)(self.server, self.server.channel(), self.modem.max_data)
-        self.channel = self.llc.channel
-        self.station = SFSK(self.channel, self.modem, self.llc, self.title, self.random.randrange)
-        self.on = True
-        self.station.open(self.ticks_ms())
-        self.poll()
-
 
 def full(line, title, definition=DEFINITION, **options):
-    """A meter with a server, and the model of a definition."""
-    made = small.Meter(definition, handlers=None)
-    meter = Meter(line, title, made.server, **options)
-    meter.model = made.model
-    return meter
+    """A meter with a server, the model of a definition, and its setup objects at work."""
+    return Meter(line, title, small.Meter(definition, handlers=None), **options)

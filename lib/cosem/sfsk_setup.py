@@ -27,11 +27,8 @@ _MAC_COUNTERS = const(53)
 _LLC_SETUP = const(55)
 
 # Phy&MAC setup
-_INITIATOR_ELECTRICAL_PHASE = const(2)
 _DELTA_ELECTRICAL_PHASE = const(3)
 _MAC_ADDRESS = const(8)
-_MAC_GROUP_ADDRESSES = const(9)
-_REPEATER = const(10)
 _REPEATER_STATUS = const(11)
 _MIN_DELTA_CREDIT = const(12)
 _INITIATOR_MAC_ADDRESS = const(13)
@@ -62,8 +59,6 @@ _NEW = const(0xFFE)
 _LAST_INITIATOR = const(0xDFF)
 _LAST_GROUP = const(0xFFB)
 _MAX_GROUPS = const(5)
-_LAST_PHASE = const(3)
-_DYNAMIC_REPEATER = const(2)
 _LAST_SPEED = const(5)
 _SHORTEST_FRAME = const(64)
 _MANAGEMENT = const(1)
@@ -78,21 +73,16 @@ class Handler(handler.Handler):
         return None if plc is None else plc.get("sfsk")
 
     def check(self, row, attribute, buf, pos, end):
-        # Of Phy&MAC setup.
-        good = True
-        if attribute == _INITIATOR_ELECTRICAL_PHASE:
-            good = buf[pos + 1] <= _LAST_PHASE
-        elif attribute == _MAC_GROUP_ADDRESSES:
+        # Of Phy&MAC setup: transmission_speed, mac_group_addresses.
+        if attribute == _TRANSMISSION_SPEED:
+            good = buf[pos + 1] <= _LAST_SPEED
+        else:
             good = buf[pos + 1] <= _MAX_GROUPS
             at = pos + 2
             while good and at < end:
                 address = get_u16(buf, at + 1)
                 good = _LAST_INITIATOR < address and address <= _LAST_GROUP
                 at += 3
-        elif attribute == _REPEATER:
-            good = buf[pos + 1] <= _DYNAMIC_REPEATER
-        elif attribute == _TRANSMISSION_SPEED:
-            good = buf[pos + 1] <= _LAST_SPEED
         return _SUCCESS if good else _OTHER_REASON
 
     def changed(self, row, attribute):
