@@ -187,7 +187,7 @@ def value(modem, bench):
 def test_attributes_of_both_layers():
     modem, double, bench = up()
     assert modem.read(0x0F) == 1 and value(modem, bench) == b"\x08"
-    assert modem.read(0x10000101) == 1 and value(modem, bench) == bytes.fromhex("00010203")
+    assert modem.read(0x8101) == 1 and value(modem, bench) == bytes.fromhex("00010203")
     assert double.messages[-1] == bytes.fromhex("17 00000101 0000")
     assert modem.read(0x0C, 1) == 1 and value(modem, bench) is None
     assert modem.write(0x0F, 0, b"\x09", 0, 1) == 1 and value(modem, bench) == b"\x09"

@@ -16,11 +16,27 @@ class Double(USIDouble):
         self.networks = [(0x781D, 40, 0x0000, 0x0010)]  # PAN, LQI, LBA, cost
         self.short_address = 0x0005
         self.key = None  # that the coordinator wants; None: any
-        self.adp = {(0x0F, 0): b"\x08", (0x0C, 0): bytes(9), (0x20, 0): b"\x00\x14"}
-        self.mac = {
-            (0x101, 0): bytes.fromhex("00010203"), (0x109, 0): bytes.fromhex("FFFFFFFF"),
-            (0x53, 0): b"\xff\xff", (0x50, 0): b"\x78\x1d",
-        }  # fmt: skip
+        self.adp = {(k, 0): b"\x00" for k in (
+            0x00, 0x03, 0x09, 0x0A, 0x0D, 0x10, 0x11, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19,
+            0x1A, 0x1B, 0x21, 0x22, 0x24, 0xF0)}  # fmt: skip
+        self.adp.update({(k, 0): b"\x00\x00" for k in (0x02, 0x08, 0x12, 0x1F, 0x20)})
+        self.adp[0x0F, 0] = b"\x08"
+        self.adp[0x0E, 0] = b"\x80\x01"
+        # Routes: to 0000 by 0003, cost 16, 2 hops of which 1 is weak, 300 s.
+        self.adp[0x0C, 0] = bytes.fromhex("000000030010 21 012C")
+        self.adp[0x0C, 1] = bytes.fromhex("000300030008 10 0100")
+        self.mac = {(0x100 + k, 0): bytes(4) for k in range(1, 10)}
+        self.mac.update({(k, 0): b"\x00" for k in (
+            0x47, 0x4E, 0x4F, 0x59, 0x100, 0x10C, 0x10D, 0x10E, 0x111, 0x112, 0x113, 0x114, 0x115,
+            0x116, 0x11E, 0x11F)})  # fmt: skip
+        self.mac[0x101, 0] = bytes.fromhex("00010203")
+        self.mac[0x109, 0] = bytes.fromhex("FFFFFFFF")
+        self.mac[0x53, 0] = b"\xff\xff"
+        self.mac[0x50, 0] = b"\x78\x1d"
+        self.mac[0x10F, 0] = b"\x00\x10"
+        self.mac[0x77, 0] = bytes.fromhex("00000123")
+        self.mac[0x110, 0] = bytes(9)
+        self.mac[0x120, 0] = bytes.fromhex("0003 5A 00FF")
         self.sent = []
         self.other = None  # who else is in the network
         super().__init__()

@@ -16,10 +16,15 @@ class Double(USIDouble):
         self.network = True
         self.identifiers = {b"PRIME0000000001": 0x123}
         self.pib = {
+            0x0010: b"\x18", 0x0011: b"\x02", 0x0012: b"\x05", 0x0013: b"\x05", 0x0014: b"\x05",
+            0x0015: b"\x0f", 0x0018: b"\x03",
             0x0020: b"\x00\x07", 0x0021: b"\x05", 0x0022: b"\x02", 0x0023: SNA, 0x0024: b"\x01",
+            0x0025: b"\x00\x64", 0x0026: b"\x01", 0x0027: b"\x05", 0x0028: b"\x00",
+            0x0029: b"\x01", 0x002A: b"\x02", 0x002B: b"\x03", 0x002C: b"\x00\xc7",
             0x0040: bytes.fromhex("00010203"), 0x0041: bytes.fromhex("FFFFFFFE"),
-            0x00A0: b"\x00\x11", 0x0014: b"\x05", 0x0075: b"S14.03", 0x0076: b"\x00\x1c",
-            0x0077: b"\x00\x02",
+            0x0042: bytes(4), 0x0043: bytes(4), 0x0044: bytes(4), 0x0045: bytes(4),
+            0x00A0: b"\x00\x11", 0x00A1: b"\x00\x12", 0x00A2: b"\x00\x13", 0x00A3: b"\x00\x14",
+            0x0075: b"S14.03", 0x0076: b"\x00\x1c", 0x0077: b"\x00\x02",
         }  # fmt: skip
         self.lists = {}
         self.released = False
@@ -48,6 +53,9 @@ class Double(USIDouble):
                 self.say(b"\x2e\x03" + data + b"\x00")
             else:
                 self.say(b"\x2e\x00" + data + bytes((len(value),)) + value)
+        elif command == 0x1B:
+            value = self.pib[struct.unpack(">H", data[:2])[0]]
+            self.say(b"\x1c\x00" + data[:2] + bytes((len(value),)) + value + data[2:])
         elif command == 0x2F:
             value = self.lists.get(struct.unpack(">H", data)[0], b"")
             self.say(b"\x30\x00" + data + struct.pack(">H", len(value)) + value)

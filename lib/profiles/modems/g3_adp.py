@@ -67,7 +67,7 @@ _OTHER_INDS = b"\x31\x32\x33"  # path request, values to keep, route not found
 
 _G3_ADP = const(0x25)
 # Attributes.
-_MAC = const(0x10000000)  # added by read() and write() to what the MAC has
+_MAC = const(0x8000)  # added by read() and write() to what the MAC has
 _EXTENDED_ADDRESS = const(0x08000001)
 _PRESHARED_KEY = const(0x080000C2)
 _MAC_SHORT_ADDRESS = const(0x53)
@@ -113,7 +113,7 @@ _TICKS_MASK = const(0x3FFFFFFF)
 class Modem(USIModem):
     """As README.md says: source and destination are -1 (they are in the IPv6 packet), options of
     send() 1 for high priority. status after DOWN: 1. read() and write() take attributes of the
-    ADP, and 10000000 + those of the MAC."""
+    ADP, and 8000 + those of the MAC."""
 
     max_data = _MAX_DATA
     boot_ms = 1000
@@ -215,7 +215,8 @@ class Modem(USIModem):
 
     def _name(self, attribute, index):
         tx = self.usi.tx
-        tx[3] = attribute >> 24 & 0x0F
+        attribute &= ~_MAC
+        tx[3] = attribute >> 24
         tx[4] = attribute >> 16 & 0xFF
         tx[5] = attribute >> 8 & 0xFF
         tx[6] = attribute & 0xFF

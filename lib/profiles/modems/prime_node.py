@@ -5,6 +5,7 @@ PRIME API: a PlcModem. It does PHY and MAC of PRIME, and the 4-32 convergence su
 Sources: Microchip's USI guide and the public code of the modem application. Numbers have the high
 octet first; a message is a command, then
 
+    1B get of the PHY   attribute (2), channel (2)     1C  as 2E, and channel
     21 has registered   SNA (6), SID
     24 is unregistered  -
     2B reset            -                              2C  result
@@ -39,6 +40,8 @@ _MODEM_UP = const(1)
 _MODEM_DOWN = const(2)
 _MODEM_DATA = const(3)
 
+_PHY_GET_REQ = const(0x1B)
+_PHY_GET_CFM = const(0x1C)
 _REGISTER_IND = const(0x21)
 _UNREGISTER_IND = const(0x24)
 _RESET_REQ = const(0x2B)
@@ -56,10 +59,14 @@ _DATA_REQ = const(0x37)
 _DATA_IND = const(0x38)
 _DATA_CFM = const(0x39)
 
+_CFMS = b"\x1c\x2c\x2e\x30\x32\x34\x39"  # that answer requests of this driver
+
 _PRIME_API = const(0x30)
 _MAC_STATE = const(0x0024)
 _FIRST_LIST = const(0x0050)  # attributes from here to LAST are lists
 _LAST_LIST = const(0x0059)
+_FIRST_PHY = const(0x00A0)
+_LAST_PHY = const(0x00BF)
 _DISCONNECTED = const(0)
 _NOBODY = const(0xFFFF)
 
@@ -162,6 +169,9 @@ class Modem(USIModem):
         if self._watching or not self._value_writes:
             if _FIRST_LIST <= attribute and attribute <= _LAST_LIST:
                 self._request(_LIST_GET_REQ, 5, _LIST_GET_CFM, _ANSWER_MS, _TRIES, now_ms)
+            elif _FIRST_PHY <= attribute and attribute <= _LAST_PHY:
+                tx[5] = tx[6] = 0
+                self._request(_PHY_GET_REQ, 7, _PHY_GET_CFM, _ANSWER_MS, _TRIES, now_ms)
             else:
                 self._request(_GET_REQ, 5, _GET_CFM, _ANSWER_MS, _TRIES, now_ms)
             return
@@ -202,13 +212,13 @@ class Modem(USIModem):
         if asked == _SET_REQ:
             self._value_came(0, 0 if good else -1)
             return 0
-        at = pos + (4 if asked == _GET_REQ else 5)
+        at = pos + (5 if asked == _LIST_GET_REQ else 4)
         if not good or at > end:
             n = -1
-        elif asked == _GET_REQ:
-            n = buf[at - 1]
-        else:
+        elif asked == _LIST_GET_REQ:
             n = buf[at - 2] << 8 | buf[at - 1]
+        else:
+            n = buf[at - 1]
         if n > end - at:
             n = -1
         if not self._watching:
@@ -310,7 +320,7 @@ class Modem(USIModem):
             event = self._down(_BUSY)
             self._found(now_ms)
             return event
-        if command in (_DATA_CFM, _ESTABLISH_CFM, _GET_CFM, _LIST_GET_CFM, _SET_CFM, _RESET_CFM):
+        if command in _CFMS:
             self.n_late = more(self.n_late)
         else:
             self.n_stray = more(self.n_stray)
