@@ -189,7 +189,7 @@ def test_attributes_of_both_layers():
     assert modem.read(0x0F) == 1 and value(modem, bench) == b"\x08"
     assert modem.read(0x8101) == 1 and value(modem, bench) == bytes.fromhex("00010203")
     assert double.messages[-1] == bytes.fromhex("17 00000101 0000")
-    assert modem.read(0x0C, 1) == 1 and value(modem, bench) is None
+    assert modem.read(0x0C, 5) == 1 and value(modem, bench) is None
     assert modem.write(0x0F, 0, b"\x09", 0, 1) == 1 and value(modem, bench) == b"\x09"
     assert double.adp[0x0F, 0] == b"\x09"
     assert modem.write(0x0F, 0, b"\x09\x09", 0, 2) == 1 and value(modem, bench) is None
