@@ -44,6 +44,11 @@ class Bench:
     def ask(self, apdu, **kwargs):
         return self.head_end.ask(METER, apdu, **kwargs)
 
+    def patient(self):
+        """Ask often; so long are transactions remembered."""
+        self.head_end.tries = 30
+        self.lon.node.receive_ms = 60000
+
     def say(self, message):
         """The response to a message, octet for octet."""
         return self.head_end.request(METER, message)
@@ -82,7 +87,7 @@ def test_frames_are_lost(loss):
     n_sent = 0
     for seed in range(5):
         bench = Bench(loss, seed)
-        bench.head_end.tries = 30
+        bench.patient()
         bench.ask(AARQ_SECRET, **MANAGEMENT)
         assert bench.ask(SET_LONG, **MANAGEMENT).hex() == "c501c100"
         assert bench.ask(GET_LONG, **MANAGEMENT) == GOT_LONG

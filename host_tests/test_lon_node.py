@@ -205,13 +205,14 @@ def test_what_is_dropped_is_counted(talk, what, octets, counter):
     assert getattr(talk.node, counter) == 1 and talk.goes() == ""
 
 
-def test_more_transactions_than_there_are_rows(talk):
-    for number in range(8):
-        assert talk.say("00 01 0185 00 51 1%X 2DAA" % number) == "2DAA"
-    assert talk.say("00 01 0185 00 51 19 2DAA") is None
+def test_more_sources_than_there_are_rows(talk):
+    for node in range(8):
+        assert talk.say("00 01 01 9%X 00 51 11 2DAA" % node) == "2DAA"
+    assert talk.say("00 01 01 99 00 51 11 2DAA") is None
     assert talk.node.n_full == 1
+    assert talk.say("00 01 01 93 00 51 12 2DAA") == "2DAA", "it has its row"
     talk.wait(talk.node.receive_ms + 32)
-    assert talk.say("00 01 0185 00 51 19 2DAA") == "2DAA"
+    assert talk.say("00 01 01 99 00 51 11 2DAA") == "2DAA"
 
 
 def test_what_nobody_has_asked_for_goes_out_several_times(talk):

@@ -94,7 +94,7 @@ class Modem:
 
     def hears(self, content):
         self.n_ok += 1
-        self._events.append((DATA, content))
+        self._events.append((DATA, bytearray(content)))
         self.wake()
 
     def wake(self):

@@ -19,8 +19,9 @@ comes in numbered segments, all but the last with `more`, and each but the last 
 header, without `more`, as its response. The response to the last, or only, one is the answer, or
 its segment 0, or a header alone where there is nothing to say; the client pulls the others by
 number, in order; it may pull the last one again. What is out of order hears a header with
-`protected`: begin anew. So does what is protected by other means than DLMS has: those of
-IEC 62056-8-8, annex D, are not known here.
+`protected` and nothing behind it: begin anew. `protected` messages are those of `secure`, an
+object such as lon_secure.py has, or refused where there is none; where it is there, `only` it may
+be let through.
 
 What is for many (broadcast, group) or unconfirmed hears nothing. What the meter sends unasked is
 repeated, unconfirmed, in numbered segments if it has to be.
@@ -33,7 +34,8 @@ Allocates at construction a buffer for a request and one for a message, nothing 
 from dlms.prim import copy
 from micropython import const
 from profiles.lon_frame import BROADCAST
-from profiles.lon_node import BODY, Node
+from profiles.lon_messages import Messages
+from profiles.lon_node import BODY
 
 # Events of a modem.
 _MODEM_DATA = const(3)
@@ -48,11 +50,10 @@ _PROTECTED = const(0x04)
 _NUMBERED = const(0x02)
 _PULL = const(0x01)
 
-_CODE = const(0x2D)
-_LAST_APPLICATION_CODE = const(0x3E)
 _HEADER_LEN = const(4)
 _LONGEST_HEADER = const(5)
 _N_SEGMENTS = const(256)
+_COUNTER_LEN = const(4)  # of what secure opens and seals
 
 # Network messages that a meter answers, or that concern it: see annex E.
 _PROXY = const(0x4D)
@@ -71,17 +72,10 @@ _COUNT_MASK = const(0x3FFFFFFF)
 _FULL = const(0xFFFF)
 
 
-class LON:
+class LON(Messages):
     """One meter on one modem.
 
-    node       its addresses, see lon_node.py
     capacity   octets of the longest APDU that is sent unasked
-    code       of application messages
-    n_messages, n_valid    messages that came for the adaptation layer, and those that were good
-    n_failed   frames that the modem did not send
-    n_no_data, n_overrun   messages that had nothing in them, or more than fits
-    message_status    of the last one: 1 good, 2 not; 0: none has come
-    quality    of the last frame, -1: not known
     """
 
     closed = False
@@ -89,16 +83,13 @@ class LON:
     def __init__(self, channel, modem, max_data=102, saps=None):
         """max_data: octets of the longest message; 102 pass repeaters. saps: the logical devices,
         None: all."""
+        Messages.__init__(self, modem, max_data)
         server = channel.server
         if saps is None:
             saps = tuple(d[0] for d in server.model.devices)
         self.server = server
         self.channel = channel
-        self.modem = modem
         self.saps = saps
-        self.node = Node(min(max_data, modem.max_data - BODY))
-        self.code = _CODE
-        self._room = self.node.max_data - _LONGEST_HEADER
         self.capacity = self._room * _N_SEGMENTS
         longest = channel.max_receive_pdu
         # A request for several logical devices is copied for each but the last.
@@ -108,9 +99,6 @@ class LON:
         self.inactivity_min = 0  # of LON protocol setup (class_id 131); 0: never
         self._last_ms = 0
         self._quiet_min = 0
-        self.n_messages = self.n_valid = self.n_failed = self.n_no_data = self.n_overrun = 0
-        self.message_status = 0
-        self.quality = -1
         # The request rx[:_n]: whose, for whom, is it whole, has the server to work first?
         self._n = 0
         self._client = self._sap = self._next = 0
@@ -155,45 +143,6 @@ class LON:
         n.subnet = subnet if node else 0
         self.inactivity_min = inactivity_min
 
-    def status(self, attribute):
-        """Of Protocol status (class_id 132)."""
-        node = self.node
-        modem = self.modem
-        if attribute == 2:
-            return modem.n_bad_crc
-        if attribute == 3:
-            return self.n_failed
-        if attribute == 4:
-            return node.n_again
-        if attribute == 5:
-            return node.n_full
-        if attribute == 6:
-            return node.n_lost
-        if attribute == 7:
-            return node.n_missed
-        if attribute == 8:
-            return modem.n_ok
-        if attribute == 9:
-            return node.n_received
-        return self.n_messages if attribute == 10 else self.n_valid
-
-    def clear_status(self):
-        node = self.node
-        self.modem.n_bad_crc = self.modem.n_ok = 0
-        node.n_again = node.n_full = node.n_lost = node.n_missed = node.n_received = 0
-        self.n_failed = self.n_messages = self.n_valid = 0
-
-    def diagnostic(self, attribute):
-        """Of Diagnostic (class_id 133)."""
-        if attribute == 5:
-            return self.n_overrun
-        if attribute == 6:
-            return self.n_no_data
-        return self.node.n_late if attribute == 8 else 0
-
-    def clear_diagnostic(self):
-        self.n_overrun = self.n_no_data = self.node.n_late = 0
-
     # --- Time and frames ------------------------------------------------------------------------
 
     def poll(self, now_ms):
@@ -210,6 +159,8 @@ class LON:
                 self.n_failed += self.n_failed < _FULL
         elif event == _MODEM_DOWN or event == _MODEM_FAULT:
             self._under_way = False
+        if self._greets:
+            self._begin()
         if self._again:
             self._ask()
         if self._note is not None:
@@ -249,7 +200,16 @@ class LON:
         sap = buf[pos + 3]
         number = buf[pos + 4] if control & _NUMBERED else 0
         wants = self.node.wants
-        if control & _PROTECTED or client == _NO_STATION or not self._is_here(sap):
+        self._sealed = control & _PROTECTED
+        if control & _PROTECTED and control & _PULL and not control & _NUMBERED:
+            self._greet(buf, head, end, client, sap)
+            return
+        if control & _PROTECTED and self.secure is not None:
+            end = self.secure.open(buf, pos, head, end)
+            head += _COUNTER_LEN
+        elif control & _PROTECTED or self.only:
+            end = 0
+        if not end or client == _NO_STATION or not self._is_here(sap):
             self._refuse(client, sap)
         elif control & _PULL:
             self._valid()
@@ -272,10 +232,6 @@ class LON:
                         self._put(0, 0, client, sap, buf, 0, 0)
         else:
             self._refuse(client, sap)
-
-    def _valid(self):
-        self.n_valid = self.n_valid + 1 & _COUNT_MASK
-        self.message_status = 1
 
     def _is_here(self, sap):
         return sap in self.saps or sap == _ALL_STATION
@@ -310,29 +266,6 @@ class LON:
         self._n += n
         self._next = number + 1
         return 1
-
-    def _refuse(self, client, sap):
-        if self.node.wants:
-            self._put(_PROTECTED, 0, client, sap, self.rx, 0, 0)
-
-    def _put(self, flags, number, client, sap, buf, pos, n):
-        """Make the response of a header and buf[pos:pos + n]."""
-        n = self._write(flags, number, client, sap, buf, pos, n)
-        self.node.respond(n)
-
-    def _write(self, flags, number, client, sap, buf, pos, n):
-        out = self.node.out
-        at = BODY
-        out[at] = self.code
-        out[at + 1] = _VERSION | flags
-        out[at + 2] = client
-        out[at + 3] = sap
-        at += _HEADER_LEN
-        if flags & _NUMBERED:
-            out[at] = number
-            at += 1
-        copy(out, at, buf, pos, n)
-        return at - BODY + n
 
     # --- Requests -------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ from profiles.lon_frame import (
 BODY = LONGEST_HEAD
 
 _N_GROUPS = const(15)
-# Rows of transactions: source subnet, source node, kind << 4 | form, group, number, state, time.
+# Rows of sources: subnet, node, kind << 4 | form, group, number of the transaction, state, time.
 _N_ROWS = const(8)
 _ROW_LEN = const(8)
 _STATE = const(5)
@@ -114,8 +114,8 @@ class Node:
     # --- What has come already ------------------------------------------------------------------
 
     def _row(self, f, now):
-        """The row of the transaction of f, made if there is none; ~row: it has come before; a
-        number beyond all rows: there is no room for it."""
+        """The row of the source of f, for its transaction; ~row: that has come before; a number
+        beyond all rows: there is no room for it."""
         rows = self._rows
         kind = f.kind << 4 | f.form
         free = _N_ROWS
@@ -128,9 +128,14 @@ class Node:
                 and rows[at + 1] == f.source_node
                 and rows[at + 2] == kind
                 and rows[at + 3] == f.group
-                and rows[at + 4] == f.number
             ):
-                return ~row
+                if rows[at + 4] == f.number:
+                    return ~row
+                # One at a time: a new number is the end of the transaction before.
+                free = row
+                if self._answered == row:
+                    self._answered = -1
+                break
         if free < _N_ROWS:
             at = free * _ROW_LEN
             rows[at] = f.source_subnet

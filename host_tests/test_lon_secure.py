@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: MIT
+"""lib/profiles/lon_secure.py: a client that has its own code (`cryptography`) over the simulated
+network of test_lon.py."""
+
+import os
+
+import pytest
+from cryptography.hazmat.primitives.ciphers import algorithms
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM
+from cryptography.hazmat.primitives.cmac import CMAC
+from firmware.ports import ciphers
+from profiles.lon_secure import Secure
+from test_lon import (
+    AARQ,
+    AARQ_SECRET,
+    GET_LONG,
+    GET_NAME,
+    GOT_LONG,
+    METER,
+    NAME,
+    REFUSED,
+    SET_LONG,
+    UNIQUE,
+    Bench,
+    head,
+)
+
+KEY = bytes(range(16))
+MORE, PROTECTED, NUMBERED, PULL = 8, 4, 2, 1
+
+
+def random_fill(buf):
+    buf[:] = os.urandom(len(buf))
+
+
+class Client:
+    """The client's side of protected messages."""
+
+    def __init__(self, bench, key=KEY):
+        self.bench = bench
+        self.master = key
+        self.key = None
+        self.counter = 0
+        self.heard = 0
+
+    def greet(self):
+        chance = os.urandom(8)
+        response = self.bench.say(head(PROTECTED | PULL) + chance)
+        assert response[:4] == head(PROTECTED | PULL) and len(response) == 12
+        c = CMAC(algorithms.AES(self.master))
+        c.update(b"PMT LON\x01" + chance + response[4:] + UNIQUE)
+        self.key = c.finalize()
+        self.counter = self.heard = 0
+
+    def sealed(self, header, apdu, counter=None):
+        if counter is None:
+            self.counter += 1
+            counter = self.counter
+        octets = counter.to_bytes(4, "big")
+        nonce = UNIQUE + b"\0" + octets
+        text = AESCCM(self.key, 8).encrypt(nonce, apdu, header + octets)
+        return header + octets + text
+
+    def opened(self, response):
+        """Header and octets of a response."""
+        n = 5 if response[1] & NUMBERED else 4
+        counter = response[n : n + 4]
+        assert response[1] & PROTECTED and int.from_bytes(counter, "big") > self.heard
+        self.heard = int.from_bytes(counter, "big")
+        nonce = UNIQUE + b"\1" + counter
+        return response[:n], AESCCM(self.key, 8).decrypt(
+            nonce, response[n + 4 :], response[: n + 4]
+        )
+
+    def ask(self, apdu, client=16):
+        room = 80
+        pieces = [apdu[i : i + room] for i in range(0, len(apdu), room)]
+        for k, piece in enumerate(pieces):
+            if len(pieces) == 1:
+                header = head(PROTECTED, client)
+            else:
+                more = MORE if k < len(pieces) - 1 else 0
+                header = head(PROTECTED | NUMBERED | more, client, number=k)
+            response = self.bench.say(self.sealed(header, piece))
+        answer = b""
+        while True:
+            header, octets = self.opened(response)
+            answer += octets
+            if not header[1] & MORE:
+                return answer
+            pull = head(PROTECTED | NUMBERED | PULL, client, number=header[4] + 1)
+            response = self.bench.say(self.sealed(pull, b""))
+
+
+@pytest.fixture
+def bench():
+    bench = Bench()
+    bench.lon.secure = Secure(ciphers.aes, KEY, UNIQUE, random_fill)
+    return bench
+
+
+@pytest.fixture
+def client(bench):
+    c = Client(bench)
+    c.greet()
+    return c
+
+
+def test_a_session(bench, client):
+    assert client.ask(AARQ)[:1] == b"\x61"
+    assert client.ask(GET_NAME) == NAME
+
+
+def test_segments(bench, client):
+    client.ask(AARQ_SECRET, 1)
+    assert client.ask(SET_LONG, 1).hex() == "c501c100"
+    assert client.ask(GET_LONG, 1) == GOT_LONG
+
+
+def test_with_frames_lost():
+    bench = Bench(0.3, 4)
+    bench.patient()
+    bench.lon.secure = Secure(ciphers.aes, KEY, UNIQUE, random_fill)
+    c = Client(bench)
+    c.greet()
+    assert c.ask(AARQ)[:1] == b"\x61" and c.ask(GET_NAME) == NAME
+
+
+def test_what_is_not_protected_is_served_beside_it_unless_it_must_not(bench, client):
+    assert bench.ask(AARQ)[:1] == b"\x61"
+    bench.lon.only = True
+    assert bench.ask(GET_NAME) == "refused"
+    assert client.ask(GET_NAME) == NAME
+
+
+def test_every_wrong_octet_is_refused(bench, client):
+    bench.head_end.tries = 1
+    client.ask(AARQ)
+    good = client.sealed(head(PROTECTED), GET_NAME)
+    refused = bench.lon.secure.n_refused
+    for k in range(2, len(good)):
+        octets = bytearray(good)
+        octets[k] ^= 0x01
+        response = bench.say(bytes(octets))
+        assert response[1] & PROTECTED and len(response) == 4
+    assert bench.lon.secure.n_refused == refused + len(good) - 2
+    assert client.opened(bench.say(good))[1] == NAME
+
+
+def test_what_is_played_again_is_refused(bench, client):
+    client.ask(AARQ)
+    message = client.sealed(head(PROTECTED), GET_NAME)
+    assert client.opened(bench.say(message))[1] == NAME
+    assert bench.say(message) == REFUSED
+    assert bench.say(client.sealed(head(PROTECTED), GET_NAME, counter=1)) == REFUSED
+
+
+def test_a_message_for_another_device_is_refused(bench, client):
+    """The header is authenticated."""
+    message = client.sealed(head(PROTECTED), GET_NAME)
+    assert bench.say(head(PROTECTED, server=16) + message[4:]) == head(PROTECTED, server=16)
+
+
+def test_a_stranger_ends_no_session(bench, client):
+    client.ask(AARQ)
+    stranger = Client(bench, bytes(16))
+    stranger.greet()
+    assert bench.say(stranger.sealed(head(PROTECTED), GET_NAME)) == REFUSED
+    assert client.ask(GET_NAME) == NAME
+    client.greet()
+    assert client.ask(GET_NAME) == NAME, "a new session, the same association"
+
+
+def test_nothing_of_a_session_outlives_another(bench, client):
+    message = client.sealed(head(PROTECTED), AARQ)
+    client.greet()
+    assert client.ask(AARQ)[:1] == b"\x61"
+    assert bench.say(message) == REFUSED
+
+
+@pytest.mark.parametrize(
+    "what, message",
+    [
+        ("no session", head(PROTECTED) + bytes(20)),
+        ("shorter than a tag", head(PROTECTED) + bytes(11)),
+        ("a chance that is too short", head(PROTECTED | PULL) + bytes(7)),
+        ("a chance that is too long", head(PROTECTED | PULL) + bytes(9)),
+    ],
+)
+def test_what_is_refused(bench, what, message):
+    assert bench.say(message) == REFUSED
+
+
+def test_protected_messages_to_all_hear_nothing(bench, client):
+    before = len(bench.head_end.heard)
+    octets = client.sealed(head(PROTECTED), GET_NAME)
+    bench.head_end.put(bench.head_end.lpdu(0, 0, b"\x13", octets))
+    bench.run(2000)
+    assert len(bench.head_end.heard) == before
+    assert bench.head_end.request(METER, head(0) + AARQ) is not None
+
+
+def test_keys_of_another_length():
+    with pytest.raises(ValueError):
+        Secure(ciphers.aes, bytes(15), UNIQUE, random_fill)
