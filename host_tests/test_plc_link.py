@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: MIT
+"""firmware/links/plc.py: the whole meter, put together as it starts, behind the driver of
+AMIS-49587 and a double of that modem, octet by octet; with TCP, UDP and HDLC beside it.
+
+The meter's time is virtual; sockets are those of the loopback address.
+"""
+
+import socket
+import types
+
+import pytest
+import small
+from doubles.amis49587 import Double
+from test_sfsk import AARQ, NAME, RLRQ
+
+from firmware import app, store
+from firmware.links import make
+from firmware.links.settings import apply
+from firmware.meter import fittings
+from firmware.ports import cpython
+
+START = 13675680
+OWN, INITIATOR, NEW, ALL_PHYSICAL = 5, 0xC00, 0xFFE, 0xFFF
+LINKS = [
+    ["wrapper-tcp", "127.0.0.1", 0],
+    ["wrapper-udp", "127.0.0.1", 0],
+    ["hdlc-tcp", "127.0.0.1", 0],
+    ["plc-sfsk", 1, 38400],
+]
+
+
+class Poller:
+    """The real one; the modem's UART is no socket."""
+
+    def __init__(self):
+        self.real = cpython.Poller()
+
+    def add(self, stream, owner):
+        if hasattr(stream, "fileno"):
+            self.real.add(stream, owner)
+
+    def remove(self, stream):
+        if hasattr(stream, "fileno"):
+            self.real.remove(stream)
+
+    def want_write(self, stream, yes):
+        self.real.want_write(stream, yes)
+
+    def wait(self, timeout_ms):
+        self.real.wait(0)
+
+
+class Port:
+    Poller = Poller
+
+    def __init__(self, double):
+        self.double = double
+        self.now_ms = 0x3FFFF000  # ticks wrap soon
+        self.said = []
+
+    def __getattr__(self, name):
+        return getattr(cpython, name)
+
+    def ticks_ms(self):
+        return self.now_ms & 0x3FFFFFFF
+
+    def out(self, text):
+        self.said.append(text)
+
+    def uart(self, number, baud):
+        assert (number, baud) == (1, 38400)
+        return self.double.uart
+
+    def readinto(self, stream, buf):
+        if stream is self.double.uart:
+            return stream.readinto(buf) or 0
+        return cpython.readinto(stream, buf)
+
+    def write(self, stream, buf, pos, n):
+        if stream is self.double.uart:
+            return stream.write(buf, pos, n) or 0
+        return cpython.write(stream, buf, pos, n)
+
+    def close(self, stream):
+        if stream is not self.double.uart:
+            cpython.close(stream)
+
+
+class Pins:
+    def __init__(self, double):
+        self.pins = {"PLC_T_REQ": double.t_req, "PLC_RESET": double.reset}
+
+    def output(self, name):
+        return types.SimpleNamespace(set=self.pins[name])
+
+
+class Running:
+    def __init__(self, double, links=LINKS):
+        self.double = double
+        self.port = Port(self.double)
+        definition = types.SimpleNamespace(**small.packed(small.HERE / "definitions/sfsk.toml"))
+        self.meter = app.build(
+            definition, store.RAMStorage(), self.port, 1, START, 0, 1, n_associations=8
+        )
+        self.links = make.make_links(links, self.meter, self.port)
+        self.poller = self.port.Poller()
+        for link in self.links:
+            link.open(self.poller)
+        self.meter.connect(self.port, self.poller, self.links)
+        self.plc = self.links[-1]
+        self.title = bytes(self.meter.model.system_title[-6:])
+
+    def run(self, ms):
+        for _ in range(0, ms, 5):
+            self.turn()
+
+    def turn(self):
+        """As loop() of main.py, and a modem that lives."""
+        if self.meter.setup_changed:
+            self.meter.setup_changed = False
+            apply(self.meter.model, self.links)
+        self.port.now_ms += 5
+        self.poller.wait(0)
+        self.double.turn(self.port.now_ms)
+        for link in self.links:
+            link.poll(self.port.ticks_ms())
+        if self.meter.server.todo:
+            self.meter.work(self.links, self.port.ticks_ms())
+        self.meter.tick(self.port.ticks_ms())
+        assert self.meter.server.fault is None
+
+    def close(self):
+        for link in self.links:
+            link.close()
+        self.meter.close()
+
+    # What an initiator would do, at the modem's line.
+
+    def sent(self):
+        """M_sdus that the modem was given, with where they go."""
+        found = [
+            (int.from_bytes(f[1:4], "big") >> 12, int.from_bytes(f[1:4], "big") & 0xFFF, f[5:])
+            for f in self.double.sent
+        ]
+        self.double.sent.clear()
+        return found
+
+    def hear(self, data, destination=ALL_PHYSICAL, source=INITIATOR):
+        self.double.hear(source, destination, data)
+        self.run(1500)
+
+    def register(self):
+        self.double.synchronize(INITIATOR, NEW)
+        self.run(500)
+        self.hear(b"\x90\x00\x01\x1d\x64\x00\x01\x00\x00")
+        ((source, destination, report),) = self.sent()
+        assert (source, destination) == (NEW, ALL_PHYSICAL)
+        assert report == b"\x90\x00\xfd\x1e\x01" + self.title + b"\x00"
+        self.hear(b"\x90\x00\x01\x1cCONC01\x01" + self.title + b"\x00\x05")
+
+    def ask(self, apdu, client=1):
+        self.hear(bytes((0x90, 1, client)) + apdu, OWN)
+        ((source, destination, answer),) = self.sent()
+        assert (source, destination) == (OWN, INITIATOR)
+        assert answer[:3] == bytes((0x90, client, 1))
+        return answer[3:]
+
+
+@pytest.fixture
+def running(monkeypatch):
+    made = []
+
+    double = Double()
+    monkeypatch.setattr(fittings, "pins_of", lambda: Pins(double))
+    made = Running(double)
+    yield made
+    made.close()
+
+
+def test_from_reset_to_release(running):
+    running.run(2000)
+    assert running.double.config is not None, "configured"
+    running.register()
+    station = running.plc.profile
+    assert station.ciase.address == OWN
+    assert running.double.data_base[1] == bytes.fromhex("05 00 00 0C"), "own, and its initiator"
+    assert running.ask(AARQ)[:1] == b"\x61"
+    assert running.ask(NAME)[4:] == b"\x09\x10PMT1000000000001"
+    assert running.ask(RLRQ)[:1] == b"\x63"
+
+
+def test_all_links_at_once(running):
+    """TCP, UDP, HDLC and the power line, each with an association of its own, in turns."""
+    running.run(2000)
+    running.register()
+    assert running.ask(AARQ)[:1] == b"\x61"
+
+    def wrapped(apdu):
+        return bytes.fromhex("0001 0010 0001") + len(apdu).to_bytes(2, "big") + apdu
+
+    public = small.aarq(None, "FEFF1F", 400)
+    tcp = socket.create_connection(("127.0.0.1", running.links[0].number))
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.connect(("127.0.0.1", running.links[1].number))
+    hdlc = socket.create_connection(("127.0.0.1", running.links[2].number))
+    hdlc.send(bytes.fromhex("7EA0070321930F017E"))
+
+    def heard(s):
+        s.setblocking(False)
+        for _ in range(400):
+            running.turn()
+            try:
+                return s.recv(1000)
+            except BlockingIOError:
+                pass
+        raise AssertionError("no answer")
+
+    for s in (tcp, udp):
+        s.send(wrapped(public))
+        assert heard(s)[8:9] == b"\x61"
+    assert heard(hdlc)[5] == 0x73, "UA"
+    for _ in range(3):
+        for s in (tcp, udp):
+            s.send(wrapped(NAME))
+            assert heard(s)[-16:] == b"PMT1000000000001"
+        assert running.ask(NAME)[-16:] == b"PMT1000000000001"
+    for s in (tcp, udp, hdlc):
+        s.close()
+
+
+def test_a_push_goes_to_the_initiator(running):
+    """Push setup 0.1.25.9.0: transport_service 5 is the power line here."""
+    running.run(2000)
+    running.register()
+    assert running.ask(AARQ)[:1] == b"\x61"
+    invoke = bytes.fromhex("C301C100280001190900FF01010F00")
+    running.hear(b"\x90\x01\x01" + invoke, OWN)
+    running.run(3000)
+    answer, (source, destination, note) = running.sent()
+    assert answer[2] == bytes.fromhex("900101C701C10000")
+    assert (source, destination) == (OWN, INITIATOR)
+    assert note[:4] == b"\x90\x01\x01\x0f" and note.endswith(b"\x06\x00\x01\xe2\x40")
+
+
+def test_a_client_sets_what_the_modem_has(running):
+    running.run(2000)
+    running.register()
+    running.ask(AARQ)
+    setting = bytes.fromhex("C101C100340000 1A0200FF0500 1200 4D".replace(" ", ""))
+    assert running.ask(setting) == bytes.fromhex("C501C100")
+    running.run(500)
+    assert running.double.data_base[3] == b"\x4d\x00"
+
+
+def test_a_locked_port_hears_nothing(running):
+    running.run(2000)
+    running.register()
+    running.plc.gate.status = 2
+    running.hear(b"\x90\x01\x01" + AARQ, OWN)
+    assert running.sent() == []
+    assert running.plc.profile.n_foreign == 1
+
+
+def test_no_pins_no_modem(monkeypatch):
+    monkeypatch.setattr(fittings, "pins_of", lambda: None)
+    with pytest.raises(ValueError, match="pins"):
+        Running(Double(), [["plc-sfsk", 1, 38400]])
