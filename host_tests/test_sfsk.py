@@ -6,7 +6,7 @@ Time is virtual. What each fault ends in stands in the table of the page, clause
 
 import pytest
 import small
-from plc.initiator import Initiator
+from plc.initiator import Initiator, whole
 from plc.meters import Meter, full
 from plc.network import Clock
 from plc.sfsk import ALL_CONFIGURED, ALL_PHYSICAL, NEW, SLOT_MS, Frame, Line, n_slots, one_way_ms
@@ -104,21 +104,8 @@ def test_too_little_credit_does_not_reach():
 
 
 def octets_of(street, apdu):
-    """The whole of an attribute that is an octet-string, block by block."""
-    answer = street.ask(apdu)
-    if answer[:2] == b"\xc4\x01":
-        return answer[8:]
-    whole = b""
-    number = 0
-    while True:
-        assert answer[:2] == b"\xc4\x02"
-        number += 1
-        assert int.from_bytes(answer[4:8], "big") == number and answer[8] == 0
-        at = 10 if answer[9] < 0x80 else 11
-        whole += answer[at:]
-        if answer[3]:
-            return whole[4:]
-        answer = street.ask(b"\xc0\x02\xc1" + number.to_bytes(4, "big"))
+    """The content of an octet-string of 400 octets, block by block."""
+    return whole(street.ask, apdu)[5:]
 
 
 def test_a_long_value_in_blocks_that_fit_a_frame(street):

@@ -125,3 +125,20 @@ def reports(m_sdus):
                     found.append(data[at : at + 6])
                 at += 7 + bool(data[at + 6])
     return found
+
+
+def whole(ask, apdu):
+    """The result of a GET, 00 and data, block by block; ask(apdu) gives an answer."""
+    answer = ask(apdu)
+    if answer[:2] == b"\xc4\x01":
+        return answer[3:]
+    found = b"\x00"
+    number = 0
+    while True:
+        number += 1
+        assert answer[:2] == b"\xc4\x02" and answer[8] == 0
+        assert int.from_bytes(answer[4:8], "big") == number
+        found += answer[10 + (answer[9] & 0x7F if answer[9] & 0x80 else 0) :]
+        if answer[3]:
+            return found
+        answer = ask(b"\xc0\x02\xc1" + number.to_bytes(4, "big"))
