@@ -27,6 +27,8 @@ _DOUBTFUL = const(0x02)  # clock status, see cosem/clock.py
 _START = (
     "firmware.app",
     "firmware.meter.sources",
+    "firmware.meter.lines",
+    "firmware.meter.power_up",
     "firmware.meter.fittings",
     "firmware.flash_start",
     "firmware.fingerprint",
@@ -69,6 +71,7 @@ def build(
     n_associations=0,
     display=None,
     update=None,
+    script=None,
 ):
     """A meter, ready for links.
 
@@ -84,13 +87,14 @@ def build(
     n_associations  how many at a time; 0: as the definition says
     display       terminal or ssd1306: what shows the display list; None: nothing does
     update        folder where images of the firmware are kept, see update.py; None: it takes none
+    script        what happens to the simulated household, see meter/scripted.py
 
     OSError: the storage cannot be used. ValueError: the definition does not fit this program.
     """
     from cosem.model import Model
     from dlms.server import Server
-    from firmware.meter.household import Household
-    from firmware.meter.program import Program, saved_time
+    from firmware.meter.power_up import saved_time
+    from firmware.meter.program import Program
     from firmware.version import show
 
     storage.prepare(definition)
@@ -138,7 +142,7 @@ def build(
         fittings = Fittings(definition, storage.extra, port)
         metrology = fittings.chip
     if metrology is None:
-        metrology = Household(1 if seed is None else seed)
+        metrology = household(1 if seed is None else seed, script)
     if fittings is not None:
         metrology = fittings.counted(metrology)
     program = Program(model, metrology)
@@ -179,6 +183,16 @@ def build(
     if record is not None and not record.good:
         model.event(_MEMORY_ERROR)
     return meter
+
+
+def household(seed, script):
+    if script:
+        from firmware.meter.scripted import Scripted
+
+        return Scripted(seed, script)
+    from firmware.meter.household import Household
+
+    return Household(seed)
 
 
 def forget():

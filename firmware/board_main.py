@@ -118,6 +118,8 @@ _JOBS = (
     "dlms.outbox",
     "firmware.links.push",
     "firmware.meter.sender",
+    "firmware.meter.power_up",
+    "firmware.meter.steady",
 )
 
 _SECURITY = (
@@ -151,6 +153,7 @@ class Board:
         for link in links:
             link.open(self.poller)
         meter.connect(port, self.poller, links)
+        port.power_fail(meter.power_fails)
 
     def turn(self):
         """Wait for octets or the next second, and do what is due."""
@@ -162,7 +165,7 @@ class Board:
             ms = link.wait_ms()
             if ms < wait_ms:
                 wait_ms = ms
-        self.poller.wait(wait_ms)
+        meter.wait(self.poller, wait_ms)
         now_ms = port.ticks_ms()
         if self.locked:
             heap_lock()

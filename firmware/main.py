@@ -19,6 +19,7 @@ Keys of the options (those with a default may be missing):
     push        "host:port": where Push setup objects without a destination push to
     display     terminal: the display list of the definition, as lines that begin with that word;
                 ssd1306: on that display of a board
+    script      what happens to the simulated household, see meter/scripted.py
     speed       1; seed: None; start: [minute, second] or None; trace: False
     until       [minute, second] in UTC: the meter's time is stepped up to there, then it serves
     report      True: it says what came of that as a line of JSON, and ends instead
@@ -140,7 +141,7 @@ def loop(meter, links, poller, port, watch):
             ms = link.wait_ms()
             if ms < wait_ms:
                 wait_ms = ms
-        poller.wait(wait_ms)
+        meter.wait(poller, wait_ms)
         now_ms = port.ticks_ms()
         for link in links:
             try:
@@ -179,6 +180,7 @@ def run(options):
                 options.get("associations", 0),
                 options.get("display"),
                 options.get("update"),
+                options.get("script"),
             )
             meter.terminals = options.get("terminals", meter.terminals)
             if options.get("mbus"):
@@ -210,6 +212,7 @@ def run(options):
         if options.get("push"):
             push_to(meter.model, options["push"])
         meter.connect(port, poller, links)
+        port.power_fail(meter.power_fails)
         gc.collect()
         port.out("ready" if record is None or record.good else "ready to be provisioned")
         loop(meter, links, poller, port, watch)

@@ -63,6 +63,9 @@ ENTRIES = (
     # And what is sent unasked.
     "cosem.notifier",
     "firmware.meter.sender",
+    # Power was not gone after all; the program was away for more than a second.
+    "firmware.meter.power_up",
+    "firmware.meter.steady",
 )
 RESIDENT = (
     "dlms.server",

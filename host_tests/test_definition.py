@@ -314,7 +314,7 @@ def test_sources(packed):
         r"energy\.((a|r|s)_(plus|minus)|r_q[1-4]|a_(plus|minus)_l[123])|inst\.((u|i|p|q|s|pf)_l[123]"
         r"|i_n|[pq]_(plus|minus)|s_total|pf_total|freq|angle_[ui]_l[123]|unix)"
         r"|(demand|max)\.[ar]_(plus|minus)|status\.(error|alarm|profile[12])"
-        r"|count\.(power_failures|billing_periods|program_changes|events|boots|clock_changes"
+        r"|count\.(power_failures|phase_failures|billing_periods|program_changes|events|boots|clock_changes"
         r"|failed_authentications|notifications|notifications_lost)"
         r"|event\.(standard|fraud|disconnect|power_quality|communication)|push\.(alarm|start)"
     )

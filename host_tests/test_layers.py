@@ -36,7 +36,7 @@ ONLY_HERE = {
     "firmware/board_main.py": {"wiring"},
     "firmware/launch.py": {"wiring"},
     "firmware/ports/board.py": {"wiring"},
-    "firmware/ports/cpython.py": {"fcntl", "termios", "threading"},
+    "firmware/ports/cpython.py": {"fcntl", "signal", "termios", "threading"},
     "firmware/ports/pins.py": {"wiring"},
     # The font of a display, where there is one.
     "firmware/drivers/ssd1306.py": {"framebuf"},
@@ -44,7 +44,7 @@ ONLY_HERE = {
     "firmware/ports/ciphers/circuitpython.py": {"aesio"},
     # CircuitPython's own modules; typing is for type checkers only.
     "firmware/ports/circuitpython.py": {
-        "board", "busio", "socketpool", "supervisor", "typing", "usb_cdc", "wifi",
+        "board", "busio", "digitalio", "socketpool", "supervisor", "typing", "usb_cdc", "wifi",
         "wiring",
     },
     "firmware/circuitpython/": {

@@ -31,6 +31,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bootstrap
 import compile as compiling
 import records
+import scripts
 import sheet as sheets
 from bootstrap import ROOT, Trouble, as_command, say
 from launcher import Launcher, Pty, Scratch, State, Terminal, Update
@@ -77,6 +78,9 @@ def parser():
     )
     r.add_argument(
         "--json", action="store_true", help="after --until: print what came of it as JSON, and end"
+    )
+    r.add_argument(
+        "--script", metavar="FILE", help="what happens to the household: see tools/scripts.py"
     )
     r.add_argument("--trace", action="store_true", help="print every frame, without secrets")
     r.add_argument("--display", action="store_true", help="print what its display shows")
@@ -200,6 +204,7 @@ def run(options):
             "mbus": options.mbus,
             "speed": options.speed,
             "seed": options.seed,
+            "script": options.script and scripts.read(options.script),
             "start": options.start,
             "until": options.until,
             "report": options.json,

@@ -9,6 +9,7 @@ Connect: optical head      GPIO0 to its LED driver, GPIO1 from its phototransist
          pulse LED         GPIO15, through 330 ohm
          display           GPIO3 SCL, GPIO2 SDA: SSD1306 at 0x3C
          button            between GPIO14 and GND
+         power fail        GPIO21, from a comparator at the supply: low when it fails
 """
 
 PORT = "rp2"
@@ -33,6 +34,7 @@ ENERGY_IRQ = 20
 RELAY = 22
 PULSE_LED = 15
 BUTTON = 14
+POWER_FAIL = 21
 
 # (bus, SCL, SDA)
 DISPLAY_I2C = (1, 3, 2)

@@ -11,6 +11,7 @@ from array import array
 
 from cosem import calendar, handler
 from firmware.meter.registers import add
+from firmware.meter.steady import is_calm, steady
 from micropython import const
 
 # Classes whose tick() has something to do only after something else has happened in that minute.
@@ -72,9 +73,12 @@ class Ahead:
             or program._due_shifts != clock.shifts
             or program._output != program._connected
             or program.events._n
+            or not is_calm(program)
         ):
             return 0
         n = min(most, step - 1 - clock.minute % step)
+        if program.supervises:
+            n = min(n, (steady(program) - 1) // 60)
         for timetable in self._timetables:
             n = 0 if timetable.asked else min(n, timetable._due - 1 - clock.minute)
         if n <= 0 or clock.deviation_at(clock.minute + n) != clock.deviation:
@@ -109,6 +113,7 @@ class Ahead:
         if program.registers.unix:
             add(program.model.image, program.registers.unix, 4, 60 * n)
         clock.advance(n * _MINUTE_MS)
+        program._unseen += 60 * n
         # They need not look at these minutes again.
         if self._schedule is not None:
             self._schedule.minute = clock.minute

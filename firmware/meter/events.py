@@ -29,6 +29,8 @@ alarm register is set if the alarm filter (E + 10) has it, and then in the alarm
 later() may be called on the path of a request and allocates nothing; note() captures at once.
 """
 
+from array import array
+
 from micropython import const
 
 _LOGS = "standard fraud disconnect power_quality communication"
@@ -39,6 +41,7 @@ _POWER_QUALITY = const(3)
 _COMMUNICATION = const(4)
 _N_LOGS = const(5)
 
+_ALARMS_CLEARED = const(11)
 _MEMORY_ERROR = const(14)
 _VOLTAGE_LOW = const(76)
 _VOLTAGE_HIGH = const(79)
@@ -46,11 +49,20 @@ _VOLTAGE_MISSING = const(82)
 _VOLTAGE_NORMAL = const(85)
 
 # Limits of the voltage in 0.1 V where the definition has no objects with them (1.0.12.31.0 sag,
-# 1.0.12.35.0 swell, 1.0.12.39.0 missing): ten per cent (EN 50160); missing below half.
+# 1.0.12.35.0 swell, 1.0.12.39.0 missing): ten per cent (EN 50160); missing below half. The times
+# that a voltage has to last for an event (1.0.12.43.0, .44.0, .45.0) are 0 then.
 _LOW = const(2070)
 _HIGH = const(2530)
 _MISSING = const(1150)
+_USUAL = (_LOW, _HIGH, _MISSING, 0, 0, 0)
 _NONE = const(0xFF)
+_NO_ROW = const(0xFFFF)
+_LIMITS_AT = const(6)
+_N_LIMITS = const(6)
+# What supervise() says of a phase.
+_IS_LOW = const(0x001)
+_IS_HIGH = const(0x008)
+_IS_MISSING = const(0x040)
 
 # Events that wait for the next second. More than that within a second are counted, not logged.
 _N_WAITING = const(16)
@@ -58,11 +70,6 @@ _N_WAITING = const(16)
 _VALUE = const(2)
 _CAPTURE = const(2)
 _ZERO = b"\x0f\x00"
-
-# Bits of the error and alarm registers by event code.
-_CODES = b"\x06\x07\x0c\x0d\x0e\x10\x0f"
-_BITS = b"\x00\x01\x08\x09\x0a\x0b\x0c"
-_FRAUD_BIT = const(13)
 
 
 def log_of(code):
@@ -87,33 +94,32 @@ class Events:
     def __init__(self, model):
         self.model = model
         self.on_event = None
-        # Object and log by number of the log, filter and descriptor of the alarm register: rows
-        # that sources.py finds; -1: the definition has none.
+        # Object and log by number of the log: rows that sources.py finds; -1: there is none.
         self.objects = [-1] * _N_LOGS
         self.profiles = [-1] * _N_LOGS
         self._waiting = bytearray(_N_WAITING)
         self._n = 0
-        self.error_row = -1
-        self.alarm_row = -1
-        self.filter = -1
-        self.descriptor = -1
+        # Error and alarm registers: rows of the register, its filter and its descriptor (-1: there
+        # is none), the event when it was cleared, codes, and the bit of each.
+        self.registers = []
         # What a new alarm pushes, and the start.
         self.push_row = self.start_row = -1
         # An event could not be captured.
         self.lost = 0
-        # Which event the voltage of each phase has brought last; rows of the objects with its
-        # limits (sag, swell, missing), FF: there is none. In one piece, for it takes no more room.
-        self.voltage = bytearray([_VOLTAGE_NORMAL] * 3 + [_NONE] * 6)
+        # Phases that the meter has, a bit each.
+        self.phases = 7
+        # Which event the voltage of each phase has brought last; which one waits for its time;
+        # rows of the objects with limits and times (sag, swell, missing), FF: there is none. In
+        # one piece, for it takes no more room.
+        self.voltage = bytearray([_VOLTAGE_NORMAL] * 6 + [_NONE] * 2 * _N_LIMITS)
+        self.seconds = array("i", [0] * 3)  # that it has waited
         # Those limits, and the state of the model that they are of.
-        self._limits = ()
-        self._edits = -1
+        self.limits = ()
+        self.edits = -1
 
     def is_log(self, row):
         """Is this profile an event log?"""
-        for k in range(_N_LOGS):
-            if self.profiles[k] == row:
-                return True
-        return False
+        return row in self.profiles
 
     def later(self, code):
         """Note an event at the next second. Allocates nothing."""
@@ -123,34 +129,58 @@ class Events:
         else:
             self.lost += 1
 
-    def supervise(self, values):
-        """Note when a voltage, one of the first three values, leaves its band or is back in it."""
-        if self.objects[_POWER_QUALITY] < 0:
-            return
+    def supervise(self, values, seconds):
+        """Note when a voltage, one of the first three values, has left its band for long enough,
+        or is back in it. seconds: since the last look. Bits of what is so now, see episodes.py."""
         state = self.voltage
-        if self._edits != self.model.edits:
+        if self.edits != self.model.edits:
             # A client may have set them; reading them each second would take longer than all else.
-            self._edits = self.model.edits
-            self._limits = (self._limit(3, _LOW), self._limit(5, _HIGH), self._limit(7, _MISSING))
-        low, high, missing = self._limits
+            self.edits = self.model.edits
+            self.limits = tuple([self._limit(k) for k in range(_N_LIMITS)])
         for k in range(3):
+            waits = state[3 + k]
+            if waits != state[k]:
+                # It has lasted up to now, whatever comes now.
+                self.seconds[k] += seconds
+                self._reach(k, waits)
+        low = self.limits[0]
+        high = self.limits[1]
+        bits = 0
+        for k in range(3):
+            if not self.phases >> k & 1:
+                continue
             u = values[k]
             code = _VOLTAGE_NORMAL
-            if u < missing:
+            if u < self.limits[2]:
                 code = _VOLTAGE_MISSING
+                bits |= _IS_MISSING << k
             elif u < low:
                 code = _VOLTAGE_LOW
+                bits |= _IS_LOW << k
             elif u > high:
                 code = _VOLTAGE_HIGH
-            if code != state[k]:
-                state[k] = code
-                self.later(code + k)
+                bits |= _IS_HIGH << k
+            if code != state[3 + k]:
+                state[3 + k] = code
+                self.seconds[k] = 0
+                self._reach(k, code)
+        return bits
 
-    def _limit(self, k, otherwise):
-        state = self.voltage
-        if state[k] == _NONE:
-            return otherwise
-        return self.model.get_int(state[k] << 8 | state[k + 1], _VALUE)
+    def _reach(self, k, code):
+        """Note what the voltage of phase k is if it has been that for its time."""
+        if (
+            code == _VOLTAGE_NORMAL
+            or self.seconds[k] >= self.limits[3 + (code - _VOLTAGE_LOW) // 3]
+        ) and code != self.voltage[k]:
+            self.voltage[k] = code
+            self.later(code + k)
+
+    def _limit(self, k):
+        at = _LIMITS_AT + 2 * k
+        row = self.voltage[at] << 8 | self.voltage[at + 1]
+        if row == _NO_ROW:
+            return _USUAL[k]
+        return self.model.get_int(row, _VALUE)
 
     def flush(self):
         """Note what later() has kept."""
@@ -184,24 +214,25 @@ class Events:
         return self.note(code, _LOGS.split().index(log))
 
     def _raise(self, code):
-        """Set the bit of an event in the error and alarm registers."""
-        bit = _CODES.find(bytes((code,)))
-        if bit >= 0:
-            bit = _BITS[bit]
-            self._set(self.error_row, bit)
-        elif code == 49 or (log_of(code) == _FRAUD and code & 1 == 0):
-            bit = _FRAUD_BIT
-        else:
-            return
-        if self.filter < 0 or self._octet(self.filter, bit) & 1 << (bit & 7):
-            row = self.alarm_row if self.descriptor < 0 else self.descriptor
-            new = row >= 0 and not self._octet(row, bit) & 1 << (bit & 7)
-            self._set(self.alarm_row, bit)
-            self._set(self.descriptor, bit)
-            if new and self.push_row >= 0:
-                self.model.handler("push_setup").push(self.push_row)
-            if new and self.on_alarm is not None:
-                self.on_alarm(row)
+        """Set the bits of an event in the error and alarm registers."""
+        for row, filter_, descriptor, cleared, codes, bits in self.registers:
+            k = 0
+            while k < len(codes) and codes[k] != code:
+                k += 1
+            if k == len(codes):
+                continue
+            bit = bits[k]
+            if filter_ >= 0 and not self._octet(filter_, bit) & 1 << (bit & 7):
+                continue
+            said = row if descriptor < 0 else descriptor
+            new = not self._octet(said, bit) & 1 << (bit & 7)
+            self._set(row, bit)
+            self._set(descriptor, bit)
+            if new and cleared == _ALARMS_CLEARED:
+                if self.push_row >= 0:
+                    self.model.handler("push_setup").push(self.push_row)
+                if self.on_alarm is not None:
+                    self.on_alarm(said)
 
     def _octet(self, row, bit):
         """The octet of a value of 32 bits that has this bit."""

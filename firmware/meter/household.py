@@ -26,6 +26,8 @@ from micropython import const
 
 _DAY = const(1440)
 _NEVER = const(9999)
+_SAG_MINUTES = const(20)
+_SWELL_MINUTES = const(16)
 
 # What is switched in a day: capacity of the plan, and its numbers for each: from and to minute,
 # power and reactive power, phase, duty.
@@ -70,6 +72,8 @@ _ANGLE_I = const(29)
 class Household(Metrology):
     """seed: 0..2**30-1, one a house. solar_w: peak of the panels, 0 for none. car: else a boiler;
     None lets the seed decide."""
+
+    bounds = (2190, 2400, 63000, 60, 8000)  # see metrology.py
 
     def __init__(self, seed=1, solar_w=6000, car=None):
         Metrology.__init__(self)
@@ -285,6 +289,17 @@ class Household(Metrology):
             for k in range(_N_ENERGIES):
                 quanta[k] = rate[k] * seconds
 
+    def steady(self):
+        """Too little or too much voltage begins and ends with a minute."""
+        now = self._local % _DAY
+        then = _DAY
+        for start, length in ((self._sag, _SAG_MINUTES), (self._swell, _SWELL_MINUTES)):
+            if start <= now < start + length:
+                start += length
+            if now < start < then:
+                then = start
+        return (then - now) * 60 - self._at
+
     def measure(self):
         v = self.values
         at = self._at
@@ -306,9 +321,9 @@ class Household(Metrology):
             u = 2302 + (u_a & 31) + ((u_b & 31) - (u_a & 31)) * part // 60 - p // 92 + (w >> 2)
             u_a >>= 5
             u_b >>= 5
-            if k == 1 and 0 <= now - self._sag < 20:
+            if k == 1 and 0 <= now - self._sag < _SAG_MINUTES:
                 u -= 340
-            if k == 0 and 0 <= now - self._swell < 16:
+            if k == 0 and 0 <= now - self._swell < _SWELL_MINUTES:
                 u += 270
             i = s * 10000 // u
             v[_U + k] = u

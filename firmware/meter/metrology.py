@@ -12,6 +12,12 @@ measure(), nothing else. The program calls, always between requests and never on
     supply(connected)      the disconnector has opened or closed: for sources that are simulated,
                            and for those that have its relay
     measures               False: values are not of now, and no reason for events
+    steady()               seconds, 1 at least: for so long no voltage changes by much. Only a
+                           source that is simulated, whose time is stepped, has it
+    bounds                 of the same: what values keep to between two such changes: lowest and
+                           highest voltage, highest current, unbalance in 0.1 %, exported power;
+                           None: nobody knows
+    contacts               None, or a function with the state of the case, see contacts.py
 
 Signs and quadrants as in IEC 62053-23: active energy and power count positive when they come from
 the network (import), reactive ones when the current lags (inductive load, import). Quadrant I is
@@ -54,6 +60,8 @@ class Metrology:
     """A source that measures nothing: the defaults, and a place for the numbers."""
 
     measures = True
+    bounds = None
+    contacts = None
 
     def __init__(self):
         self.quanta = array("i", [0] * _N_ENERGIES)

@@ -22,8 +22,6 @@ from firmware.meter import events, registers
 from micropython import const
 
 # Counters, in the order of registers.py.
-_POWER_FAILURES = const(0)
-_BOOTS = const(1)
 _EVENTS = const(2)
 _PROGRAM_CHANGES = const(3)
 _BILLING_PERIODS = const(4)
@@ -54,34 +52,21 @@ _EPOCH = const(946684800)
 _CLOCK_INVALID = const(0x02)
 _DAYLIGHT_SAVING = const(0x08)
 _CLOCK_ADJUSTED = const(0x20)
-_POWER_WAS_DOWN = const(0x80)
 
 # Clock status.
 _INVALID = const(0x01)
 _DST_ACTIVE = const(0x80)
 
-# Codes of events.py.
+# A log, and codes, of events.py.
+_POWER_QUALITY = const(3)
 _POWER_DOWN = const(1)
-_POWER_UP = const(2)
 _DST_CHANGE = const(3)
 _CLOCK_OLD = const(4)
 _CLOCK_NEW = const(5)
-_ERRORS_CLEARED = const(10)
-_ALARMS_CLEARED = const(11)
 _MEMORY_ERROR = const(14)
 _CONFIGURED = const(47)
 _PROFILE_CLEARED = const(254)
 _LOG_CLEARED = const(255)
-
-
-def saved_time(kept):
-    """UTC minute and second of the last save, (-1, 0): there was none. kept: storage.extra."""
-    if not kept[_KEPT_FLAGS] & _WAS_SAVED:
-        return -1, 0
-    minute = 0
-    for k in range(4):
-        minute = minute << 8 | kept[_KEPT_MINUTE + k]
-    return minute, kept[_KEPT_SECOND]
 
 
 class Program:
@@ -93,11 +78,13 @@ class Program:
     saved_minute  UTC minute of the state that was loaded, -1 if there was none
     interval_s    real time: energies and instantaneous values are taken as often as this
     unsaved       attempts to save that failed since the last one that did not
+    supervises    there is something to do with instantaneous values
     in_parts      a tick does one part of what happens at an instant, else all of it
     work          what is left to do of this instant, None if nothing is
     """
 
     def __init__(self, model, metrology):
+        from firmware.meter.power_up import power_up
         from firmware.meter.sources import connect
 
         self.model = model
@@ -108,7 +95,12 @@ class Program:
         self.kept = bytearray(_KEPT_LEN) if model.storage is None else model.storage.extra
         self.events = events.Events(model)
         self.registers = registers.Registers(model, metrology, self.kept)
-        connect(model, model.definition.SOURCES, self.registers, self.events)
+        # What lasts, see episodes.py; seconds since somebody looked.
+        self.episodes = connect(
+            model, model.definition.SOURCES, self.registers, self.events, metrology.contacts
+        )
+        self._unseen = 0
+        self.supervises = self.events.objects[_POWER_QUALITY] >= 0 or self.episodes is not None
         self.saved_minute = -1
         self.unsaved = 0
         self.interval_s = 1
@@ -169,7 +161,7 @@ class Program:
                 self._output = model.get_int(row, _OUTPUT_STATE) != 0
             handler.on_output = self._on_output
         self.events.on_event = self._on_event
-        self._power_up()
+        power_up(self)
 
     # --- Time -------------------------------------------------------------------------------
 
@@ -204,11 +196,16 @@ class Program:
             if clock.shifts != self._shifts or self._output != self._connected:
                 self._resync()
             n = 60 - clock.second
+            if seconds > 1:
+                from firmware.meter.steady import steady
+
+                n = min(n, steady(self))
             part = n * 1000
             if n >= seconds:
                 n = seconds
                 part = ms
             self._pending += n
+            self._unseen += n
             minute = clock.minute
             began = clock.advance(part)
             if began:
@@ -316,13 +313,24 @@ class Program:
             self.registers.count(_PROGRAM_CHANGES, self._changes)
             self._changes = 0
             self.events.note(_CONFIGURED)
-        self.events.flush()
-        if self._dirty:
-            yield
-            self.save()
+        yield
+        self._note()
         if boundary:
             yield
             self.metrology.begin(clock.minute, clock.minute - clock.deviation)
+            # What changes with a minute is seen now, and noted.
+            yield
+            self._measure()
+            yield
+            self._note()
+
+    def _note(self):
+        """Events of this instant into their logs, and what must survive to the storage."""
+        self.events.flush()
+        if self.episodes is not None:
+            self.episodes.flush()
+        if self._dirty:
+            self.save()
 
     def _is_due(self, boundary):
         """May a demand period end or a profile capture now? Asking all of them takes longer."""
@@ -345,8 +353,16 @@ class Program:
     def _measure(self):
         self._fresh = True
         self.registers.measure()
-        if self.metrology.measures:
-            self.events.supervise(self.metrology.values)
+        if not self.supervises or not self.metrology.measures:
+            return
+        values = self.metrology.values
+        seconds = self._unseen
+        self._unseen = 0
+        bits = self.events.supervise(values, seconds)
+        if self.episodes is not None:
+            self.episodes.look(values, bits, seconds)
+            self._dirty |= self.episodes.changed
+            self.episodes.changed = False
 
     # --- Events -----------------------------------------------------------------------------
 
@@ -367,11 +383,11 @@ class Program:
         self._dirty = True
         if self._acting or not attribute:
             return
-        if row == self.events.error_row:
-            self.events.later(_ERRORS_CLEARED)
-        elif row == self.events.alarm_row:
-            self.events.later(_ALARMS_CLEARED)
-        elif self.model.class_id(row) != _CLOCK or attribute != _TIME:
+        for register in self.events.registers:
+            if register[0] == row:
+                self.events.later(register[3])
+                return
+        if self.model.class_id(row) != _CLOCK or attribute != _TIME:
             self._changes += 1
 
     def _on_clear(self, row):
@@ -441,29 +457,6 @@ class Program:
 
     # --- Power and state --------------------------------------------------------------------
 
-    def _power_up(self):
-        kept = self.kept
-        self._acting = True
-        # Nothing is saved before the state of before is understood.
-        self._saved = True
-        self._resync()
-        self._measure()
-        self.saved_minute, second = saved_time(kept)
-        if self.saved_minute >= 0:
-            self.registers.count(_POWER_FAILURES, 1)
-            for k in range(len(self._status_bits)):
-                self._status_bits[k] |= _POWER_WAS_DOWN
-            if not kept[_KEPT_FLAGS] & _WAS_POWERED_DOWN:
-                # Nothing was left to note it with: the last time that is known stands for it.
-                self._note_at(_POWER_DOWN, self.saved_minute, second)
-        self.registers.count(_BOOTS, 1)
-        self._note_damage()
-        self.events.note(_POWER_UP)
-        self._dirty = True
-        # Handlers begin their periods; the first boundary then ends one.
-        self.work = self._instant(False, False)
-        self._finish()
-
     def _note_damage(self):
         """Something stored cannot be read: seen at the start, or when a client read a row."""
         storage = self.model.storage
@@ -472,10 +465,17 @@ class Program:
             self.events.note(_MEMORY_ERROR)
 
     def power_down(self):
-        """The orderly end, or a power-fail signal: note it and save; False if that failed."""
+        """The orderly end: note it and save; False if that failed."""
         self._finish()
-        self._feed()
-        self.event("standard", _POWER_DOWN)
+        return self.power_fails()
+
+    def power_fails(self):
+        """Power will be gone in some milliseconds: energies are taken up to now, it is noted, and
+        all is saved, before anything else that this instant has left to do. False: that failed."""
+        self.registers.take(self._pending)
+        self._pending = 0
+        self.registers.give_demands()
+        self.events.note(_POWER_DOWN)
         security = self.model.handler("security_setup")
         if security is not None:
             security.settle()
@@ -501,6 +501,8 @@ class Program:
         storage = self.model.storage
         if storage is None:
             return True
+        if self.episodes is not None:
+            self.episodes.keep(self._unseen)
         kept = self.kept
         registers.put(kept, _KEPT_MINUTE, 4, 0, self.clock.minute)
         kept[_KEPT_SECOND] = self.clock.second

@@ -80,6 +80,7 @@ class Pulses:
         self.quanta = metrology.quanta
         self.values = metrology.values
         self.measures = metrology.measures
+        self.contacts = metrology.contacts
 
     def begin(self, minute, local):
         self._metrology.begin(minute, local)

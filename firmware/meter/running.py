@@ -17,6 +17,8 @@ _RAM_ERROR = const(13)
 _DECIPHERING_FAILED = const(49)  # and the next one: replayed invocation counter
 _FAILED_AUTHENTICATIONS = const(6)  # counter, see meter/sources.py
 _BUSY_MS = const(10)
+# Who still runs so long after a power-fail signal has power.
+_POWER_IS_BACK_MS = const(1000)
 
 _OPEN = const(2)  # state of an association
 _EVENT_NOTIFICATION = const(0x000002)  # of the conformance
@@ -30,6 +32,8 @@ class Meter:
     gateways = ()  # see links/outward.py; of the class: few have some
     mbus = None  # see links/mbus.py; likewise
     outputs = ()  # pulses and a display, see fittings.py; of the class: few have some
+    # The main loop waits for something to do; power fails; all is stored because of that.
+    _idle = _failing = _stored = False
     sender = None  # while something is sent unasked, see sender.py
     rests = False  # what that has loaded is not needed any more
     _links = None
@@ -66,6 +70,27 @@ class Meter:
         if not self._noted[replayed]:
             self._noted[replayed] = 1
             self.model.event(_DECIPHERING_FAILED + replayed)
+
+    # --- Power fails --------------------------------------------------------------------------
+
+    def power_fails(self, *_):
+        """The port's signal that power will be gone, some 20 ms before. It comes between any two
+        steps of the program: what is at work is ended first."""
+        self._failing = not self._idle
+        if self._idle:
+            self._idle = False  # another signal meanwhile says nothing new
+            if not self._stored:
+                self._stored = True
+                self._stored_ms = self._last_ms
+                self.program.power_fails()
+
+    def wait(self, poller, ms):
+        """Wait for what the poller knows, or so long."""
+        self._idle = True
+        if self._failing:
+            self.power_fails()
+        poller.wait(ms)
+        self._idle = False
 
     # --- Security -----------------------------------------------------------------------------
 
@@ -165,6 +190,11 @@ class Meter:
         """
         self._owed_ms += ((now_ms - self._last_ms) & _TICKS_MASK) * self.speed
         self._last_ms = now_ms
+        if self._stored and now_ms - self._stored_ms & _TICKS_MASK >= _POWER_IS_BACK_MS:
+            self._stored = False
+            from firmware.meter.power_up import is_back
+
+            is_back(self.program)
         step_ms = self._owed_ms
         if step_ms > _STEP_MS:
             step_ms = _STEP_MS

@@ -8,6 +8,9 @@ Each port is a module of this package with one interface (positions and lengths 
     utc() -> (minute, second)        whole minutes since 2000-01-01 00:00 UTC, and 0..59
     time_of_day() -> (h, m, s)       local time of the host, for the trace only
     random_fill(buf)                 octets nobody can guess, all of buf
+    power_fail(handler) -> bool      call it when power will be gone in some milliseconds, between
+                                     two steps of the program: POWER_FAIL of wiring.py falls; the
+                                     signal SIGPWR (CPython). False: nobody says so here
     out(text)                        a line for whoever watches; never raises
     listen(host, number) -> (listener, number)     TCP; number 0: any free port; raises OSError
     accept(listener) -> stream | None

@@ -76,6 +76,19 @@ def _uart(number, baud):
     return UART(number, baud, timeout=0)
 
 
+def power_fail(handler):
+    import wiring
+
+    pin = getattr(wiring, "POWER_FAIL", None)
+    if pin is None:
+        return False
+    from machine import Pin
+
+    # Not a hard interrupt: the handler runs between two steps of the program.
+    Pin(pin, Pin.IN, Pin.PULL_UP).irq(handler, Pin.IRQ_FALLING)
+    return True
+
+
 def readinto(stream, buf):
     global errors
     try:

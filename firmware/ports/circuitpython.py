@@ -47,6 +47,7 @@ _NAP_S = 0.002
 
 
 class _State:
+    fails: "tuple[Any, Any] | None" = None  # (pin, handler) of power_fail()
     last = 0  # what the supervisor said last
     turn = 0  # its turn, odd or even
     pool: "socketpool.SocketPool | None" = None
@@ -80,6 +81,22 @@ def random_fill(buf: "bytearray"):
     data = os.urandom(len(buf))
     for i in range(len(buf)):
         buf[i] = data[i]
+
+
+def power_fail(handler: "Any"):
+    """Only while nothing else is done: there are no interrupts."""
+    import wiring
+
+    name = getattr(wiring, "POWER_FAIL", None)
+    if name is None:
+        return False
+    import board
+    import digitalio
+
+    pin = digitalio.DigitalInOut(getattr(board, name))
+    pin.switch_to_input(digitalio.Pull.UP)
+    _State.fails = pin, handler
+    return True
 
 
 def out(text: "str"):
@@ -366,6 +383,8 @@ class Poller:
     def wait(self, timeout_ms: "int"):
         start_ms = ticks_ms()
         while not self._look():
+            if _State.fails is not None and not _State.fails[0].value:
+                _State.fails[1]()
             if (ticks_ms() - start_ms) & _TICKS_MASK >= timeout_ms:
                 return
             time.sleep(_NAP_S)

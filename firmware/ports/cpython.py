@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import select
+import signal
 import socket
 import sys
 import termios
@@ -32,6 +33,14 @@ def time_of_day():
 
 def random_fill(buf):
     buf[:] = os.urandom(len(buf))
+
+
+def power_fail(handler):
+    try:
+        signal.signal(signal.SIGPWR, handler)
+    except (AttributeError, ValueError):
+        return False  # no such signal here; or this is not the main thread
+    return True
 
 
 def out(text):

@@ -28,6 +28,10 @@ _TRIES = const(64)
 NAME = "MicroPython " + ".".join([str(n) for n in sys.implementation.version[:3]])
 
 
+def power_fail(handler):
+    return False
+
+
 def time_of_day():
     return time.localtime()[3:6]
 

@@ -110,8 +110,11 @@ _KEYS = {"class": (int, str), "version": int, "device": (str, list), "obis": str
          "certificates": list}  # fmt: skip
 # sources of the meter program and the classes that they feed
 _SOURCES = {"energy": (3,), "inst": (1, 3), "demand": (5,), "max": (4,), "count": (1, 3),
-            "event": (1,), "status": (1, 3, 63), "push": (40,), "token": (115,)}  # fmt: skip
+            "event": (1,), "status": (1, 3, 63), "push": (40,), "token": (115,), "kept": (1,),
+            "sag": (1, 3), "swell": (1, 3), "cut": (1, 3), "outage": (1, 3),
+            "long_outage": (1, 3), "contact": (1, 3), "over_current": (1, 3)}  # fmt: skip
 NO_FEEDS = ("push.", "token.")  # sources that say what the program does, and feed nothing
+_STRING_FEEDS = r"\.time_|^kept\."  # that do not feed an integer, but octets
 _LN, _SN, _LN_CIPHERED, _SN_CIPHERED = 1, 2, 3, 4  # application contexts
 _ASSOCIATION_SN, _ASSOCIATION_LN = 12, 15
 # of an association with short names, without what logical names are asked with
@@ -532,6 +535,7 @@ class Loader:
                 cell.type, cell.value = cell.value.type, cell.value.value
         fed = o.cells[_FED]
         feeds = o.source and not o.source.startswith(NO_FEEDS)
+        feeds = feeds and not re.search(_STRING_FEEDS, o.source)
         if feeds and (fed.type.kind != "simple" or fed.type.tag not in INTEGERS):
             message = "source %s feeds an integer, not %s; expected such a data_type"
             raise self.error(o.origin["source"], message % (o.source, fed.type.text))
