@@ -176,6 +176,8 @@ def build(
         if display:
             fittings.show(model, display)
         meter.outputs = fittings.outputs
+    if hasattr(definition, "OPTICAL"):
+        meter.optical = definition.OPTICAL
     if hasattr(definition, "GATEWAYS"):
         meter.gateways = definition.GATEWAYS
     if hasattr(definition, "MBUS"):

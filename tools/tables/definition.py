@@ -31,6 +31,7 @@
                                        port], ["tty", path, bauds], on a board ["uart", number,
                                        bauds])
     [metrology], [[pulse]], [display]  of the board around the meter, see fittings.py
+    [optical]                          the local port of IEC 62056-21, see optical.py
     [update]                           maker_key ("0x...", 64 octets: the public key of P-256 whose
                                        images of firmware a meter of this definition takes, if no
                                        provisioning record says another)
@@ -83,7 +84,7 @@ from .notation import INTEGERS, Typed, logical_name, obis, parse_type
 _TOP = {"name": (str, True), "limits": (dict, True), "device": (list, True),
         "access": (dict, True), "association": (list, True), "objects": (list, True),
         "gateway": (list, False), "metrology": (dict, False), "pulse": (list, False),
-        "display": (dict, False), "update": (dict, False), "mbus": (dict, False)}  # fmt: skip
+        "display": (dict, False), "optical": (dict, False), "update": (dict, False), "mbus": (dict, False)}  # fmt: skip
 _LIMITS = {"associations": (int, True), "work_len": (int, True), "max_send_pdu": (int, True),
            "max_receive_pdu": (int, True), "gbt_len": (int, False),
            "outbox_len": (int, False), "outbox_keep": (str, False),

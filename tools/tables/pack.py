@@ -16,6 +16,7 @@ from .definition import NO_FEEDS, at_obis, load_definition
 from .fittings import Fittings
 from .names import members
 from .notation import obis, plain
+from .optical import optical
 
 COMPUTED, ROM, RAM, NAME, ABSENT, LATE = range(6)
 _KINDS = {"computed": COMPUTED, "rom": ROM, "ram": RAM, "name": NAME, "late": LATE}
@@ -129,6 +130,7 @@ class Packer:
         t.gateways = tuple(d.gateways)
         t.mbus = d.mbus
         t.fittings = Fittings(d)
+        t.optical = optical(d)
         t.maker = d.maker
         t.limits = d.limits
         for name in ("types", "rom", "ram", "attributes", "access", "members"):

@@ -97,6 +97,12 @@ def module(tables):
     if tables.mbus:
         text += "# (kind of line, where, number)\nMBUS = %r\n\n" % (tables.mbus,)
     text += fittings(tables.fittings)
+    if tables.optical:
+        text += (
+            "# (row of IEC local port setup, of the readout or -1, flag, identification, mode,\n"
+        )
+        text += "# 1: by battery, (places in ASSOCIATIONS: anybody, pass_p1, pass_p2, pass_w5))\n"
+        text += "OPTICAL = %r\n\n" % (tables.optical,)
     if tables.maker:
         text += "# public key of whose firmware is taken\nMAKER = (\n"
         text += "    %s\n)\n\n" % octets(tables.maker, 4)
