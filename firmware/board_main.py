@@ -294,7 +294,7 @@ def start(**options):
     if not provisioned:
         port.out(trouble)
     del sys.modules["wiring"]
-    forget(("firmware.links.make", "firmware.links.settings"))
+    forget(("firmware.links.make", "firmware.links.settings", "firmware.links.optical"))
     gc.threshold(-1)
     gc.collect()
     port.out("ready" if provisioned else "ready to be provisioned")

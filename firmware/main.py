@@ -8,6 +8,7 @@ Keys of the options (those with a default may be missing):
     links       [kind, host, number] for wrapper-tcp, wrapper-udp, hdlc-tcp;
                 [hdlc-uart, number, baud rate], [hdlc-usb, name, 0] on boards;
                 [hdlc-pty, name, descriptor of the master side]
+                optical-uart, optical-pty, optical-tty: links/optical.py
     state       folder for storage; None: RAM
     storage     made already (see store.py), instead of state
     sync        True: what was written there survives a power failure, and takes longer

@@ -23,7 +23,7 @@ from dlms.prim import crc16
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEFAULT_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 METER = os.path.join(ROOT, "tools", "meter.py")
-PORTS = ("wrapper-tcp", "wrapper-udp", "hdlc-tcp", "hdlc-pty")
+PORTS = ("wrapper-tcp", "wrapper-udp", "hdlc-tcp", "hdlc-pty", "optical-pty")
 PATIENCE_S = 60  # a machine may be busy; nothing here is measured by it
 
 PUBLIC = 16

@@ -248,8 +248,9 @@ class Pty:
     are. Without a link: nothing.
     """
 
-    def __init__(self, link):
+    def __init__(self, link, option):
         self.link = os.path.abspath(link) if link else None
+        self.option = option
         self.master = -1
         self._slave = -1
 
@@ -260,7 +261,8 @@ class Pty:
             os.remove(self.link)  # left by a meter that was killed
         if os.path.lexists(self.link):
             raise Trouble(
-                "--hdlc-pty: %s exists. Is another meter using it? If not, remove it." % self.link
+                "%s: %s exists. Is another meter using it? If not, remove it."
+                % (self.option, self.link)
             )
         self.master, self._slave = pty.openpty()
         tty.setraw(self._slave)
@@ -270,7 +272,9 @@ class Pty:
         try:
             os.symlink(self._target, self.link)
         except OSError as e:
-            raise Trouble("--hdlc-pty: cannot make %s (%s)." % (self.link, e.strerror)) from None
+            raise Trouble(
+                "%s: cannot make %s (%s)." % (self.option, self.link, e.strerror)
+            ) from None
         return self
 
     def __exit__(self, *_):

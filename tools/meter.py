@@ -68,6 +68,13 @@ def parser():
         r.add_argument("--" + name, type=port_number, metavar="PORT", help="0: any free one")
     r.add_argument("--hdlc-pty", metavar="LINK", help="a serial port: LINK leads to it")
     r.add_argument(
+        "--optical-pty", metavar="LINK", help="an optical port (IEC 62056-21): LINK leads to it"
+    )
+    r.add_argument("--optical-tty", metavar="PATH", help="likewise, on this serial port of the PC")
+    r.add_argument(
+        "--echo", action="store_true", help="the head of the optical port hears what it sends"
+    )
+    r.add_argument(
         "--push", metavar="HOST:PORT", help="push to it by TCP, where no destination is set"
     )
     r.add_argument("--mbus", type=endpoint, metavar="HOST:PORT", help="where its M-Bus is, by TCP")
@@ -158,10 +165,9 @@ def run(options):
         for kind in ("wrapper-tcp", "wrapper-udp", "hdlc-tcp")
         if getattr(options, kind.replace("-", "_")) is not None
     ]
-    if not links and not options.hdlc_pty:
+    if not links and not (options.hdlc_pty or options.optical_pty or options.optical_tty):
         links = [[kind, host, number] for kind, number in DEFAULT_LINKS]
     folder = compiling.definition(options.definition)
-    program = runtime(options, folder)
     module = sheets.load(folder)
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(Scratch())
@@ -170,12 +176,18 @@ def run(options):
         if options.state:
             state = stack.enter_context(State(options.state)).path
             update = Update(state)
-        pty = stack.enter_context(Pty(options.hdlc_pty))
+        pty = stack.enter_context(Pty(options.hdlc_pty, "--hdlc-pty"))
+        ports = optical_ports(options, stack)
+        if ports and not hasattr(module, "OPTICAL"):
+            raise Trouble("This definition has no [optical], which an optical port needs.")
+        program = runtime(options, folder)
         record, record_path = provisioning(options, module, state, scratch.path)
         shown = list(links)
         if pty.link:
             links.append(["hdlc-pty", pty.link, pty.master])
             shown.append(["hdlc-pty", pty.link, 0])
+        links += ports
+        shown += [[kind, name, 0] for kind, name, _fd, *_options in ports]
         if record is None and record_path:
             lines = ["The provisioning record %s is damaged." % record_path]
         elif record is None:
@@ -214,6 +226,7 @@ def run(options):
             "watch_stdin": True,
         }
         fds = [*terminals.values(), *([pty.master] if pty.link else [])]
+        fds += [fd for _kind, _name, fd, *_options in ports]
         code = launcher.run(program, firmware, fds, scratch.drop, update)
         while launcher.again(code, update):
             say("The firmware is started again.")
@@ -222,6 +235,22 @@ def run(options):
                 firmware["provisioning"] = record_path
                 code = launcher.run(program, firmware, fds, scratch.drop, update)
         return code
+
+
+def optical_ports(options, stack):
+    """Links of the optical ports, with descriptors that stay open as long as the stack."""
+    found = []
+    pty = stack.enter_context(Pty(options.optical_pty, "--optical-pty"))
+    if pty.link:
+        found.append(["optical-pty", pty.link, pty.master])
+    if options.optical_tty:
+        if options.runtime == "micropython":
+            raise Trouble("--optical-tty: MicroPython cannot change the rate of a serial port.")
+        options.runtime = "cpython"
+        # Its rate is the port's own business.
+        fd = stack.enter_context(Terminal(options.optical_tty, 0)).fd
+        found.append(["optical-tty", options.optical_tty, fd])
+    return [[*link, "echo"] for link in found] if options.echo else found
 
 
 def provisioning(options, module, state, scratch):

@@ -130,7 +130,7 @@ def sheet(module, ports):
 
 def port_entry(port):
     kind, where, number = port
-    if kind == "hdlc-pty":
+    if kind in ("hdlc-pty", "optical-pty", "optical-tty"):
         return {"kind": kind, "link": where}
     return {"kind": kind, "host": where, "port": number}
 

@@ -3,9 +3,10 @@
 
     run()            as wiring.py and settings.toml say, until Ctrl-C
 
-HDLC on every UART of wiring.LINKS, HDLC on the second USB serial port if boot.py has enabled it,
-the wrapper over TCP on wiring.TCP_PORT if settings.toml has a Wi-Fi network. State goes to the
-folder wiring.STATE if the program may write to its drive, else to nvm, else nowhere.
+HDLC, or an optical port, on every UART of wiring.LINKS, HDLC on the second USB serial port if
+boot.py has enabled it, the wrapper over TCP on wiring.TCP_PORT if settings.toml has a Wi-Fi
+network. State goes to the folder wiring.STATE if the program may write to its drive, else to nvm,
+else nowhere.
 """
 
 import os
@@ -28,7 +29,7 @@ _ASSOCIATIONS = const(4)
 
 def links():
     """Links as main.py wants them, of those there are."""
-    found = [[kind, number, baud] for kind, number, baud in wiring.LINKS]
+    found = [list(link) for link in wiring.LINKS]
     if port.usb() is not None:
         found.append(["hdlc-usb", "usb_cdc.data", 0])
     ssid = os.getenv("CIRCUITPY_WIFI_SSID")

@@ -22,7 +22,17 @@ _INFO_LEN = const(256)
 
 
 # Those with the largest buffers first: an empty heap has room for them.
-KINDS = ("wrapper-tcp", "hdlc-tcp", "hdlc-pty", "hdlc-usb", "hdlc-uart", "wrapper-udp")
+KINDS = (
+    "wrapper-tcp",
+    "hdlc-tcp",
+    "hdlc-pty",
+    "hdlc-usb",
+    "hdlc-uart",
+    "optical-pty",
+    "optical-tty",
+    "optical-uart",
+    "wrapper-udp",
+)
 
 
 def make_links(wanted, meter, port, trace=False, info_len=_INFO_LEN):
@@ -63,11 +73,12 @@ def _guard(link, meter):
     setup = _HDLC_SETUP if hdlc else _TCP_UDP_SETUP
     if link.name[:4] == "plc-":
         setup = link.setup_class
-    gate = meter.server.guard.gate(first(meter.model, setup))
+    row = meter.optical[0] if link.name[:7] == "optical" else first(meter.model, setup)
+    gate = meter.server.guard.gate(row)
     link.gate = gate
     for profile in link.profiles():
-        for channel in [x.channel for x in profile.links] if hdlc else [profile.channel]:
-            channel.gate = gate
+        for part in getattr(profile, "links", (profile,)):
+            part.channel.gate = gate
 
 
 def _traces(port, hdlc, n, trace):
@@ -147,8 +158,18 @@ def _hdlc_pty(want, meter, port, trace, info_len):
 def _hdlc_uart(want, meter, port, trace, info_len):
     profile = _hdlc(meter, info_len)
     name = "UART%d %d" % (want[1], want[2])
+    if len(want) > 3:
+        from firmware.links.optical import half_duplex
+
+        return half_duplex(want, name, profile, port, _traces(port, True, 1, trace))
     opened = port.uart(want[1], want[2])
     return _serial(want[0], name, opened, profile, port, trace, _UART_CHUNK_LEN)
+
+
+def _optical(want, meter, port, trace, info_len):
+    from firmware.links.optical import optical
+
+    return optical(want, meter, _hdlc(meter, info_len), port, trace)
 
 
 def _hdlc_usb(want, meter, port, trace, info_len):
@@ -163,4 +184,7 @@ _MAKERS = {
     "wrapper-udp": _wrapper_udp,
     "hdlc-tcp": _hdlc_tcp,
     "hdlc-pty": _hdlc_pty,
+    "optical-pty": _optical,
+    "optical-tty": _optical,
+    "optical-uart": _optical,
 }

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What the setup objects of the definition say goes to the links and their profiles, when they
-have been made and when a client has changed one of them: IEC HDLC setup (class_id 23), TCP-UDP
-setup (class_id 41), IPv4 setup (class_id 42), M-Bus master port setup (class_id 74) and NTP setup
-(class_id 100); of links over a power line, what plc.py has for the profile. All links of a kind
-follow the first object of that class. Buffers keep the size that they got at boot, and port
-numbers are those of the options.
+have been made and when a client has changed one of them: IEC local port setup (class_id 19), IEC
+HDLC setup (class_id 23), TCP-UDP setup (class_id 41), IPv4 setup (class_id 42), M-Bus master port
+setup (class_id 74) and NTP setup (class_id 100); of links over a power line, what plc.py has for
+the profile. All links of a kind follow the first object of that class. Buffers keep the size that
+they got at boot, and port numbers are those of the options.
 """
 
 from micropython import const
@@ -37,8 +37,9 @@ def apply(model, links):
     row = first(model, _HDLC_SETUP)
     if row >= 0:
         for link in links:
-            if link.name[:4] == "hdlc":
+            if link.name[:4] == "hdlc" or link.name[:7] == "optical":
                 for profile in link.profiles():
+                    profile = getattr(profile, "hdlc", profile)
                     model.longest_info = min(model.longest_info, profile.capacity)
                     profile.configure(
                         model.get_int(row, _MAX_INFO_TX),
@@ -70,6 +71,8 @@ def apply(model, links):
             link.configure()
         elif link.name[:4] == "plc-":
             link.configure(model)
+        elif link.name[:7] == "optical":
+            link.profiles()[0].renew()
 
 
 def _multicast(model, row):

@@ -25,6 +25,9 @@ _UNITS = ("wpdu", "frame")
 _SECRETS = (
     (15, 7),  # Association LN: secret
     (12, 0),  # Association SN
+    (19, 7),  # IEC local port setup: passwords
+    (19, 8),
+    (19, 9),
     (64, 0),  # Security setup: wrapped keys
     (44, 5),  # PPP setup: password
     (45, 3),  # GPRS modem setup: PIN
@@ -185,15 +188,15 @@ class Trace:
             return
         if not self._is_whole(unit):
             # Not shown: nobody can say what secrets it has.
-            self._line(sent, "(%d octets that are no %s)" % (len(unit), _UNITS[self.hdlc]))
+            self.line(sent, "(%d octets that are no %s)" % (len(unit), _UNITS[self.hdlc]))
             return
         text = ["%02X" % octet for octet in unit]
         for a, b in self._hidden(unit, sent):
             for i in range(a, min(b, len(text))):
                 text[i] = "**"
-        self._line(sent, " ".join(text))
+        self.line(sent, " ".join(text))
 
-    def _line(self, sent, text):
+    def line(self, sent, text):
         h, m, s = self.port.time_of_day()
         self.port.out("%s: %02d:%02d:%02d %s" % ("TX" if sent else "RX", h, m, s, text))
 

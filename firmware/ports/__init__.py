@@ -45,7 +45,8 @@ CircuitPython can only wait: look_up() and found() do nothing there, and connect
 asks, which stops the meter until the answer comes (on a board that has the name in the cache of
 lwIP not at all, else usually some milliseconds; if no server answers, many seconds).
 
-What security needs of a runtime is apart, in ciphers/, for meters that have it.
+What security needs of a runtime is apart, in ciphers/, for meters that have it, and what serial
+lines need beside their octets in lines/.
 """
 
 import sys

@@ -138,6 +138,13 @@ class _UART(_Line):
     def close(self):
         self._uart.deinit()
 
+    def set_rate(self, baud: "int"):
+        self._uart.baudrate = baud
+
+    def overruns(self):
+        # Nobody counts them; a buffer that is full has lost some, or is about to.
+        return 1 if self._uart.in_waiting >= _RECEIVE_BUFFER_LEN else 0
+
 
 class _USB(_Line):
     def __init__(self, line: "usb_cdc.Serial"):

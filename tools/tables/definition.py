@@ -84,7 +84,8 @@ from .notation import INTEGERS, Typed, logical_name, obis, parse_type
 _TOP = {"name": (str, True), "limits": (dict, True), "device": (list, True),
         "access": (dict, True), "association": (list, True), "objects": (list, True),
         "gateway": (list, False), "metrology": (dict, False), "pulse": (list, False),
-        "display": (dict, False), "optical": (dict, False), "update": (dict, False), "mbus": (dict, False)}  # fmt: skip
+        "display": (dict, False), "optical": (dict, False), "update": (dict, False),
+        "mbus": (dict, False)}  # fmt: skip
 _LIMITS = {"associations": (int, True), "work_len": (int, True), "max_send_pdu": (int, True),
            "max_receive_pdu": (int, True), "gbt_len": (int, False),
            "outbox_len": (int, False), "outbox_keep": (str, False),

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""Makes lines that are more than a stream, see line.py: optical ports with the protocol of
+IEC 62056-21, and RS-485. Only the start needs this module.
+
+    ["optical-pty", name, descriptor, options...]     a pseudo-terminal: no rate, no parity
+    ["optical-tty", path, descriptor, options...]     a serial port of a PC
+    ["optical-uart", number, 0, options...]           a UART of a board
+    ["hdlc-uart", number, rate, options...]
+
+Options: "echo" (what is sent comes back), "7-bit" (the line makes and checks parity by itself),
+"rs-485" (the driver pin of wiring.UARTS switches to sending).
+"""
+
+from firmware.links.line import Line
+from firmware.ports import lines
+
+
+def optical(want, meter, hdlc, port, trace):
+    """The link of an optical port; hdlc: the profile behind mode E."""
+    from cosem.local_port import LocalPort
+    from profiles.iec62056_21 import TariffDevice
+
+    terms = getattr(meter, "optical", None)  # only some have it, and room for it
+    if terms is None:
+        raise ValueError("it has no [optical], which an optical port needs.")
+    kind = want[0]
+    data = LocalPort(meter.server, hdlc.links[0].channel, terms)
+    profile = TariffDevice(hdlc, data, kind != "optical-pty" and "7-bit" not in want)
+    rate = 0 if kind == "optical-pty" else profile.baud
+    if kind == "optical-uart":
+        name = "UART%d" % want[1]
+        opened = lines.open_uart(want[1], rate)
+    else:
+        name = want[1]
+        opened = port.open_fd(want[2])
+        if rate:
+            lines.set_rate(opened, rate)
+    shown = None
+    if trace:
+        from firmware.links.trace_21 import OpticalTrace
+
+        shown = OpticalTrace(port, profile)
+    return Line(port, want, name, opened, profile, shown, rate)
+
+
+def half_duplex(want, name, hdlc, port, traces):
+    """HDLC on a UART, with options."""
+    opened = lines.open_uart(want[1], want[2])
+    return Line(port, want, name, opened, hdlc, traces[0] if traces else None, want[2])
