@@ -77,7 +77,7 @@ def test_association_get_release(meter):
     assert meter.value(3, "1.0.1.8.0", 2) == "060001E240"
     assert meter.ask(bytes.fromhex("6203800100")).startswith("63")
     station = meter.station
-    assert (station.n_lost, station.n_bad, station.n_foreign) == (0, 0, 0)
+    assert (station.n_lost, station.llc.n_bad, station.n_foreign) == (0, 0, 0)
 
 
 def test_an_answer_fits_into_a_packet(open_meter):
@@ -119,7 +119,7 @@ def test_garbage_is_counted(meter):
     for octets in (b"\x00", b"\x60" + bytes(60), packet(b"\x00\x01", CLIENT, OWN, wrong=5)):
         meter.double.hear(octets)
     meter.run(200)
-    assert meter.double.sent == [] and meter.station.n_bad == 3
+    assert meter.double.sent == [] and meter.station.llc.n_bad == 3
     meter.double.hear(packet(b"\x00\x02\x00\x01", CLIENT, OWN, (PORT, 4059)))
     meter.run(200)
     assert meter.ask(AARQ).startswith("61")
@@ -171,8 +171,14 @@ def test_what_is_sent_unasked(meter):
     wpdu = b"\x00\x01\x00\x01\x00\x01\x00\x08" + bytes(buf[8:])
     assert meter.station.notify(1, 1, buf, 8, 8)
     assert meter.answer() == packet(wpdu, OWN, CLIENT, (4059, 4059))
+    assert meter.station.is_notifying() and not meter.station.notify(1, 1, buf, 8, 8)
     meter.run(500)
+    assert not meter.station.is_notifying() and meter.station.llc.note_good
     assert meter.ask(AARQ, source=OTHER).startswith("61")
+    meter.double.faults["full"] = 1
+    assert meter.station.notify(1, 1, buf, 8, 8)
+    meter.run(500)
+    assert not meter.station.is_notifying() and not meter.station.llc.note_good
     assert meter.station.notify(1, 1, buf, 8, 8)
     assert meter.answer() == packet(wpdu, OWN, OTHER, (4059, PORT))
     assert not meter.station.notify(1, 1, bytearray(2000), 8, 1300)

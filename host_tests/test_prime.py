@@ -152,6 +152,13 @@ def test_what_is_sent_unasked(open_meter):
     buf = bytearray(3) + b"\x0f\x00\x00\x00\x01\x00\x11\x07"
     assert station.notify(1, 1, buf, 3, 8)
     assert open_meter.answer() == (1, 1, 0, bytes(buf[3:]))
+    assert station.is_notifying() and not station.notify(1, 1, buf, 3, 8)
+    open_meter.run(500)
+    assert not station.is_notifying() and station.llc.note_good
+    open_meter.double.faults["full"] = 1
+    assert station.notify(1, 1, buf, 3, 8)
+    open_meter.run(500)
+    assert not station.is_notifying() and not station.llc.note_good
     assert not station.notify(1, 1, bytearray(2000), 3, 1500)
     open_meter.double.unregister()
     open_meter.until(lambda: not open_meter.modem.is_up, 500)

@@ -199,6 +199,10 @@ class LLC432:
             return self._note_n
         return 0
 
+    def is_leaving(self):
+        """Was what transmit() gave last not asked for?"""
+        return self._note_leaves
+
     def sent(self, good):
         if self._note_leaves:
             self._note_leaves = False

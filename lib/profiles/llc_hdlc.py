@@ -73,6 +73,10 @@ class LLCHDLC:
         self.out_pos = self.hdlc.out_pos
         return n
 
+    def is_leaving(self):
+        """Was what transmit() gave last not asked for?"""
+        return self._note_leaves
+
     def sent(self, good):
         if self._note_leaves:
             self.note_good = good
