@@ -28,9 +28,9 @@ WANTED = {
 
 ALL = {"PORT", "LINKS", "STATE"}
 PINS = ALL | {
-    "UARTS", "OPTICAL_UART", "RS485_UART", "PLC_UART", "PLC_RESET", "ENERGY_SPI", "ENERGY_CS",
-    "ENERGY_IRQ", "RELAY", "PULSE_LED", "BUTTON", "DISPLAY_I2C", "DISPLAY_ADDRESS", "DISPLAY",
-    "TCP_PORT",
+    "UARTS", "OPTICAL_UART", "RS485_UART", "PLC_UART", "PLC_RESET", "PLC_T_REQ", "ENERGY_SPI",
+    "ENERGY_CS", "ENERGY_IRQ", "RELAY", "PULSE_LED", "BUTTON", "DISPLAY_I2C", "DISPLAY_ADDRESS",
+    "DISPLAY", "TCP_PORT",
     "PROVISIONING",
 }  # fmt: skip
 CIRCUITPYTHON = {"DRIVE_BUTTON"}
@@ -63,7 +63,8 @@ def pins(wiring):
             found.append(("UART %d" % number, pin))
     found += [("ENERGY_SPI", p) for p in wiring["ENERGY_SPI"][1:]]
     found += [("DISPLAY_I2C", p) for p in wiring["DISPLAY_I2C"][1:]]
-    for name in ("PLC_RESET", "ENERGY_CS", "ENERGY_IRQ", "RELAY", "PULSE_LED", "BUTTON"):
+    single = ("PLC_RESET", "PLC_T_REQ", "ENERGY_CS", "ENERGY_IRQ", "RELAY", "PULSE_LED", "BUTTON")
+    for name in single:
         found.append((name, wiring[name]))
     found += [(name, wiring.get(name)) for name in sorted(OPTIONAL)]
     return [(name, pin) for name, pin in found if pin is not None]

@@ -3,7 +3,7 @@
 
 Connect: optical head      GPIO17 to its LED driver, GPIO16 from its phototransistor
          RS-485            GPIO26 to DI, GPIO27 from RO, GPIO25 to DE and /RE
-         PLC modem         GPIO26 to its RXD, GPIO27 from its TXD, GPIO33 to /RESET
+         PLC modem         GPIO26 to its RXD, GPIO27 from its TXD, GPIO33 to /RESET, GPIO32 to T_REQ
          energy chip       GPIO18 SCK, GPIO23 MOSI, GPIO19 MISO, GPIO13 /CS, GPIO34 /IRQ
          relay             GPIO4 to its driver
          pulse LED         GPIO14, through 330 ohm
@@ -24,6 +24,7 @@ RS485_UART = 1
 # Instead of RS-485: there are no more UARTs.
 PLC_UART = 1
 PLC_RESET = 33
+PLC_T_REQ = 32
 
 # (bus, SCK, MOSI, MISO)
 ENERGY_SPI = (2, 18, 23, 19)

@@ -3,7 +3,7 @@
 
 Connect: optical head      GPIO17 to its LED driver, GPIO18 from its phototransistor
          RS-485            GPIO15 to DI, GPIO16 from RO, GPIO14 to DE and /RE
-         PLC modem         GPIO15 to its RXD, GPIO16 from its TXD, GPIO6 to /RESET
+         PLC modem         GPIO15 to its RXD, GPIO16 from its TXD, GPIO6 to /RESET, GPIO5 to T_REQ
          energy chip       GPIO12 SCK, GPIO11 MOSI, GPIO13 MISO, GPIO10 /CS, GPIO9 /IRQ
          relay             GPIO7 to its driver
          pulse LED         GPIO8, through 330 ohm
@@ -24,6 +24,7 @@ RS485_UART = 2
 # Instead of RS-485: there are no more UARTs.
 PLC_UART = 2
 PLC_RESET = 6
+PLC_T_REQ = 5
 
 # (bus, SCK, MOSI, MISO)
 ENERGY_SPI = (1, 12, 11, 13)

@@ -3,7 +3,7 @@
 
 Connect: optical head      Y1 to its LED driver, Y2 from its phototransistor
          RS-485            X3 to DI, X4 from RO, X12 to DE and /RE
-         PLC modem         X1 to its RXD, X2 from its TXD, X11 to /RESET
+         PLC modem         X1 to its RXD, X2 from its TXD, X11 to /RESET, X8 to T_REQ
          energy chip       Y6 SCK, Y8 MOSI, Y7 MISO, Y5 /CS, Y4 /IRQ
          relay             Y11 to its driver
          pulse LED         Y12, through 330 ohm
@@ -23,6 +23,7 @@ RS485_UART = 2
 
 PLC_UART = 4
 PLC_RESET = "X11"
+PLC_T_REQ = "X8"
 
 # (bus, SCK, MOSI, MISO)
 ENERGY_SPI = (2, "Y6", "Y8", "Y7")

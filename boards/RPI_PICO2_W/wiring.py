@@ -3,7 +3,7 @@
 
 Connect: optical head      GPIO0 to its LED driver, GPIO1 from its phototransistor
          RS-485            GPIO4 to DI, GPIO5 from RO, GPIO6 to DE and /RE
-         PLC modem         GPIO4 to its RXD, GPIO5 from its TXD, GPIO7 to /RESET
+         PLC modem         GPIO4 to its RXD, GPIO5 from its TXD, GPIO7 to /RESET, GPIO8 to T_REQ
          energy chip       GPIO18 SCK, GPIO19 MOSI, GPIO16 MISO, GPIO17 /CS, GPIO20 /IRQ
          relay             GPIO22 to its driver
          pulse LED         GPIO15, through 330 ohm
@@ -24,6 +24,7 @@ RS485_UART = 1
 # Instead of RS-485: there are no more UARTs.
 PLC_UART = 1
 PLC_RESET = 7
+PLC_T_REQ = 8
 
 # (bus, SCK, MOSI, MISO)
 ENERGY_SPI = (0, 18, 19, 16)

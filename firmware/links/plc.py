@@ -18,6 +18,11 @@ _ROUNDS = const(16)  # turns for one link before the others have theirs
 _SFSK_PHY_MAC_SETUP = const(50)
 _SFSK_TIMEOUTS = const(52)
 _SFSK_LLC_SETUP = const(55)
+_PRIME_LLC_SETUP = const(80)
+_G3_MAC_SETUP = const(91)
+_HDLC_SETUP = const(23)
+
+_LLC_432_LEN = const(3)
 
 _GROUPS = const(9)
 _N_GROUPS = const(5)
@@ -165,11 +170,109 @@ def configure_sfsk(model, station):
         station.llc.configure(model.get_int(row, 2))
 
 
+# --- PRIME, G3, ST7580 --------------------------------------------------------------------------
+
+
+def _reset_pin():
+    """PLC_RESET, None: there is none."""
+    from firmware.meter.fittings import pins_of
+
+    pins = pins_of()
+    try:
+        return None if pins is None else pins.output("PLC_RESET").set
+    except ValueError:
+        return None
+
+
+def _lives(meter, station):
+    """The station is there for the classes of its profile."""
+    if meter.model.plc is None:
+        meter.model.plc = {}
+    meter.model.plc[station.name] = station
+    return station
+
+
+def _prime(meter, port, octets):
+    """A station with a PRIME service node of Microchip. Project-defined: the base node knows the
+    meter by the logical device name of its first logical device."""
+    from profiles.modems.prime_node import Modem
+
+    return prime(meter, Modem(octets, _reset_pin(), bytes(meter.model.devices[0][3])))
+
+
+def prime(meter, modem):
+    """A station of PRIME on a modem that is there."""
+    from cosem import prime_setup
+    from profiles.llc_432 import LLC432
+    from profiles.prime import PRIME
+
+    channel = meter.server.channel()
+    # Beside what the modem takes there is the header, which it makes itself.
+    llc = LLC432(meter.server, channel, modem.max_data + _LLC_432_LEN)
+    return _lives(meter, PRIME(channel, modem, llc, prime_setup.values(modem)))
+
+
+def _g3(meter, port, octets):
+    """A station with a G3 device of Microchip, which has its EUI-64 and its key itself."""
+    from profiles.modems.g3_adp import Modem
+
+    return g3(meter, Modem(octets, _reset_pin()))
+
+
+def g3(meter, modem):
+    """A station of G3 on a modem that is there."""
+    from cosem import g3_setup
+    from profiles.g3 import G3
+    from profiles.wrapper import Wrapper
+
+    channel = meter.server.channel()
+    wrapper = Wrapper(meter.server, channel, True)
+    return _lives(meter, G3(channel, modem, wrapper, b"", g3_setup.values(modem)))
+
+
+def configure_values(model, station):
+    station.attributes.apply(model)
+
+
+def _st7580(meter, port, octets):
+    """A station with an ST7580: a raw link, project-defined."""
+    from firmware.meter.fittings import pins_of
+    from profiles.modems.st7580 import Modem
+
+    pins = pins_of()
+    if pins is None:
+        raise ValueError("a modem needs pins, and there are none here")
+    return st7580(meter, Modem(octets, pins.output("PLC_T_REQ").set, _reset_pin()))
+
+
+def st7580(meter, modem):
+    """A raw link on a modem that is there."""
+    from profiles.llc_hdlc import LLCHDLC
+    from profiles.st7580 import RawLink
+
+    channel = meter.server.channel()
+    station = RawLink(channel, modem, LLCHDLC(meter.server, channel, modem.max_data))
+    configure_st7580(meter.model, station)
+    return station
+
+
+def configure_st7580(model, station):
+    """Times and the address of IEC HDLC setup; frames are as long as the modem's."""
+    row = first(model, _HDLC_SETUP)
+    if row >= 0:
+        hdlc = station.llc.hdlc
+        times = [model.get_int(row, k) for k in (7, 8, 9)]
+        hdlc.configure(hdlc.capacity, hdlc.capacity, 1, 1, *times)
+
+
 # Profile: what makes its station of (meter, port, the modem's octets); what hands on its setup
 # objects; the class of the first of them.
 PROFILES = {
     "sfsk": (_sfsk, configure_sfsk, _SFSK_PHY_MAC_SETUP),
     "sfsk_hdlc": (_sfsk_hdlc, configure_sfsk, _SFSK_PHY_MAC_SETUP),
+    "prime": (_prime, configure_values, _PRIME_LLC_SETUP),
+    "g3": (_g3, configure_values, _G3_MAC_SETUP),
+    "st7580": (_st7580, configure_st7580, _HDLC_SETUP),
 }
 
 

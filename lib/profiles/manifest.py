@@ -47,6 +47,8 @@ package(
         "sfsk.py",
         "sfsk_mac.py",
         "sntp.py",
+        "st7580.py",
+        "station.py",
         "wrapper.py",
         "wrapper_client.py",
     ),

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""firmware/links/plc.py with PRIME, G3 and the raw link: the whole meter, put together as it
+starts, behind the driver and a double of its modem. S-FSK: test_plc_link.py.
+"""
+
+import types
+
+import pytest
+import small
+from doubles import g3_adp, prime_node, st7580
+from test_ipv6_udp import packet
+from test_plc_link import Pins, Running
+from test_prime import get, set_
+
+from firmware.meter import fittings
+
+AARQ = small.aarq(b"12345678")
+NAME = get(1, "0.0.42.0.0", 2)
+
+
+class Line(Running):
+    def __init__(self, profile, double, definition):
+        super().__init__(double, [["plc-" + profile, 1, 57600]], definition)
+        self.station = self.plc.profile
+
+    def up(self, limit_ms=10000):
+        for _ in range(0, limit_ms, 5):
+            self.turn()
+            if self.station.modem.is_up:
+                return self
+        raise AssertionError("never up")
+
+    def answer(self, limit_ms=3000):
+        n = len(self.double.sent)
+        for _ in range(0, limit_ms, 5):
+            self.turn()
+            if len(self.double.sent) > n:
+                return self.double.sent[-1]
+        raise AssertionError("no answer")
+
+
+@pytest.fixture
+def line(monkeypatch):
+    made = []
+
+    def make(profile, double, definition, pins=None):
+        monkeypatch.setattr(fittings, "pins_of", lambda: pins and pins(double))
+        made.append(Line(profile, double, definition))
+        return made[0]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+class ResetOnly(Pins):
+    def __init__(self, double):
+        self.pins = {"PLC_RESET": double.reset}
+
+
+class NoPins:
+    def __init__(self, double):
+        pass
+
+    def output(self, name):
+        raise ValueError("the wiring has none")
+
+
+@pytest.mark.parametrize("pins", [None, ResetOnly, NoPins])
+def test_prime(line, pins):
+    double = prime_node.Double()
+    made = line("prime", double, "prime.toml", pins)
+    # The base node knows the meter by its logical device name.
+    double.identifiers = {b"PMT2000000000001": 0x123}
+    made.up()
+
+    def ask(apdu):
+        double.hear(1, 1, apdu)
+        return made.answer()[3]
+
+    assert ask(AARQ)[:1] == b"\x61"
+    assert ask(NAME)[-16:] == b"PMT2000000000001"
+    assert ask(set_(82, "0.0.28.2.0", 6, b"\x11\x09")) == bytes.fromhex("C501C100")
+    made.run(500)
+    assert double.pib[0x14] == b"\x09"
+    # A locked port hears nothing.
+    made.plc.gate.status = 2
+    double.hear(1, 1, NAME)
+    made.run(500)
+    assert len(double.sent) == 3 and made.station.n_foreign == 1
+
+
+def test_g3(line):
+    double = g3_adp.Double()
+    made = line("g3", double, "g3.toml").up()
+    own = bytes.fromhex("FE80000000000000781D00FFFE000005")
+    client = bytes.fromhex("FE80000000000000781D00FFFE000000")
+
+    def ask(apdu):
+        wpdu = bytes.fromhex("000100010001") + len(apdu).to_bytes(2, "big") + apdu
+        double.hear(packet(wpdu, client, own, (5000, 4059)))
+        return made.answer()[56:]
+
+    assert ask(AARQ)[:1] == b"\x61"
+    assert ask(NAME)[-16:] == b"PMT3000000000001"
+    assert ask(get(91, "0.0.29.1.0", 7))[-11:] == bytes.fromhex("0448FFFFFFFFF000000000")
+    assert double.mac[0x110, 0] == bytes.fromhex("FFFFFFFFF000000000")
+
+
+def test_st7580(line):
+    double = st7580.Double()
+    made = line("st7580", double, "sfsk.toml", Pins).up()
+    double.hear(bytes.fromhex("7EA0070321930F017E"))
+    assert made.answer()[1:7] == bytes.fromhex("7EA007210373"), "UA"
+
+
+def test_without_pins_there_is_no_st7580(line):
+    with pytest.raises(ValueError, match="pins"):
+        line("st7580", st7580.Double(), "sfsk.toml")
+
+
+def test_a_profile_that_there_is_not(line):
+    with pytest.raises(KeyError):
+        line("smoke", types.SimpleNamespace(uart=None), "sfsk.toml")
