@@ -699,6 +699,17 @@ def test_power_cut_at_any_write_of_a_day(residential):
     print("power cuts tried: %d of %d writes" % (tried, total))
 
 
+@pytest.mark.parametrize("second", [0, 7, 59])
+@pytest.mark.parametrize("to", ["2026-05-02T09:14", "2026-06-01T10:14", "2031-08-08T16:44"])
+def test_a_boundary_right_behind_the_time_that_was_set_has_its_row(residential, to, second):
+    meter = Meter(residential, "2026-06-01T10:05")
+    meter.clock.adjust(utc(to), second)
+    meter.program.step(60)
+    assert len(meter.rows(LOAD)) == 1
+    meter.program.step(900)
+    assert len(meter.rows(LOAD)) == 2
+
+
 def test_storage_that_fails_is_an_event_and_not_the_end(residential):
     files = MemoryFiles()
     meter = Meter(residential, "2026-06-01T10:05", storage=stored(files))

@@ -225,6 +225,10 @@ class Program:
         self._feed()
         self._connected = self._output
         self.metrology.supply(self._connected)
+        if clock.shifts != self._shifts and self._profiles is not None:
+            # They look at the time that was set: a boundary right behind it is one.
+            for row in self._profiles.profiles:
+                self._profiles.is_due(row)
         self._shifts = clock.shifts
         self._dst = clock.local[11] & _DST_ACTIVE
         self.metrology.begin(clock.minute, clock.minute - clock.deviation)
