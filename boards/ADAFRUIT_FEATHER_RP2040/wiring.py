@@ -3,7 +3,7 @@
 
 Connect: optical head      TX to its receiver's LED driver, RX from its phototransistor
          RS-485            D24 to DI, D25 to RO, D6 to DE and /RE of the transceiver
-         PLC modem         D24 to its RXD, D25 from its TXD (instead of RS-485), D9 to /RESET, A0 to T_REQ
+         PLC modem         D24 to RXD, D25 from TXD (instead of RS-485), D9 to /RESET, A0 to T_REQ
          energy chip       SCK, MOSI, MISO; D10 to /CS, D11 from /IRQ
          relay             D12 to its driver
          pulse LED         D13, the red LED of the board

@@ -3,7 +3,7 @@
 
 Connect: optical head      GPIO17 to its LED driver, GPIO16 from its phototransistor
          RS-485            GPIO26 to DI, GPIO27 from RO, GPIO25 to DE and /RE
-         PLC modem         GPIO26 to its RXD, GPIO27 from its TXD, GPIO33 to /RESET, GPIO32 to T_REQ
+         PLC modem         GPIO26 to RXD, GPIO27 from TXD, GPIO33 to /RESET, GPIO32 to T_REQ
          energy chip       GPIO18 SCK, GPIO23 MOSI, GPIO19 MISO, GPIO13 /CS, GPIO34 /IRQ
          relay             GPIO4 to its driver
          pulse LED         GPIO14, through 330 ohm
