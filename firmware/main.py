@@ -42,6 +42,7 @@ if hasattr(gc, "threshold"):
 
 from firmware import app, ports  # noqa: E402
 from firmware.launch import RESTART  # noqa: E402
+from firmware.links import interface  # noqa: E402
 from firmware.links.make import make_links  # noqa: E402
 from firmware.links.settings import apply  # noqa: E402
 
@@ -210,6 +211,7 @@ def run(options):
             if not go_ahead(meter, poller, port, watch, options) or options.get("report"):
                 return 0
         open_links(links, poller, port)
+        interface.tell(meter.model, links, port)
         if options.get("push"):
             push_to(meter.model, options["push"])
         meter.connect(port, poller, links)

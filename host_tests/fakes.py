@@ -267,6 +267,7 @@ MODULES = {
     "disconnect_control",
     "image_transfer",
     "function_control",
+    "ipv6_setup",
     "link_setup",
     "ntp_setup",
     "profile_generic",

@@ -522,6 +522,9 @@ def read_everything(
         if moves(name):
             assert len(answer["raw"]) in ((4, 20) if name[0] == 64 else (10,)), name
             encoding = answer["raw"]
+        elif (name[0], name[2]) in OF_THE_NETWORK:
+            assert len(answer["raw"]) == OF_THE_NETWORK[name[0], name[2]], name
+            encoding = answer["raw"]
         assert answer["raw"] == encoding, name
         if "undecoded" in answer:
             # xDLMS_context_info, image_transferred_blocks_status: there are bit-strings in them.
@@ -531,6 +534,10 @@ def read_everything(
             assert answer["value"] == plain(encoding), name
         assert answer.get("understood", True), (name, answer)
     return len(names)
+
+
+# (class_id, attribute): digits of what a running meter has from its network: port, addresses.
+OF_THE_NETWORK = {(41, 2): 6, (42, 3): 10, (43, 2): 16}
 
 
 def moves(name):

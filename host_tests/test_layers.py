@@ -36,9 +36,10 @@ ONLY_HERE = {
     "firmware/board_main.py": {"wiring"},
     "firmware/launch.py": {"wiring"},
     "firmware/ports/board.py": {"wiring"},
-    "firmware/ports/cpython.py": {"fcntl", "signal", "termios", "threading"},
+    "firmware/ports/cpython.py": {"fcntl", "signal", "termios", "threading", "uuid"},
     "firmware/ports/lines/cpython.py": {"fcntl", "termios"},
     "firmware/ports/lines/micropython.py": {"wiring"},
+    "firmware/ports/micropython.py": {"network"},
     "firmware/ports/pins.py": {"wiring"},
     # The font of a display, where there is one.
     "firmware/drivers/ssd1306.py": {"framebuf"},

@@ -105,3 +105,12 @@ def test_a_list_of_multicast_addresses(meter):
 
 def test_no_other_method(meter):
     assert meter.act(meter.ipv4, 4) == OBJECT_UNDEFINED
+
+
+def test_what_is_the_networks_own(meter):
+    """See firmware/links/interface.py, and test_interface_running.py."""
+    meter.model.follows = (meter.ipv4 << 8 | 3,)
+    before = meter.get(meter.ipv4, 3)
+    assert meter.set(meter.ipv4, 3, ip("192.168.1.2")) == OTHER_REASON
+    assert meter.get(meter.ipv4, 3) == before
+    assert meter.set(meter.ipv4, 7, ip("192.168.1.1")) == 0

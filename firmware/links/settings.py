@@ -4,7 +4,7 @@ have been made and when a client has changed one of them: IEC local port setup (
 HDLC setup (class_id 23), TCP-UDP setup (class_id 41), IPv4 setup (class_id 42), M-Bus master port
 setup (class_id 74) and NTP setup (class_id 100); of links over a power line, what plc.py has for
 the profile. All links of a kind follow the first object of that class. Buffers keep the size that
-they got at boot, and port numbers are those of the options.
+they got at boot; after a start port numbers are those of the options.
 """
 
 from micropython import const
@@ -19,6 +19,7 @@ _INACTIVITY_HDLC = const(8)
 _DEVICE_ADDRESS = const(9)
 
 _TCP_UDP_SETUP = const(41)
+_PORT = const(2)
 _N_CONNECTIONS = const(5)
 _INACTIVITY_TCP = const(6)
 
@@ -50,6 +51,9 @@ def apply(model, links):
                         model.get_int(row, _INACTIVITY_HDLC),
                         model.get_int(row, _DEVICE_ADDRESS),
                     )
+    row = first(model, _TCP_UDP_SETUP)
+    if row >= 0:
+        _move(model, row, [link for link in links if link.name[:7] == "wrapper"])
     row = first(model, _IPV4_SETUP)
     if row >= 0:
         addresses = _multicast(model, row)
@@ -73,6 +77,23 @@ def apply(model, links):
             link.configure(model)
         elif link.name[:7] == "optical":
             link.profiles()[0].renew()
+
+
+def _move(model, row, links):
+    """A client has set TCP-UDP_port: the links that know of it (see interface.py) go there. If
+    none can, it is set to what it was."""
+    links = [link for link in links if link.told is not None]
+    number = model.get_int(row, _PORT) if links else 0
+    for link in links:
+        if link.told != number:
+            if link.move(number):
+                link.port.out(link.name + " " + link.address)
+            else:
+                link.port.out("cannot move %s to port %d" % (link.name, number))
+                if link is links[0]:
+                    number = link.number
+                    model.put_int(row, _PORT, number)
+            link.told = number
 
 
 def _multicast(model, row):

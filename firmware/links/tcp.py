@@ -11,6 +11,7 @@ from firmware.links.stream import Stream
 
 class Listener:
     gate = None
+    told = None  # TCP-UDP_port as it was last: another one is where to move
 
     def __init__(self, port, name, host, number, profiles, chunk_len, timed, traces=None):
         """profiles: one a place. traces: one a place, or None."""
@@ -18,7 +19,6 @@ class Listener:
         self.name = name
         self.host = host
         self.number = number
-        self.address = None
         self.limit = len(profiles)
         self.ready = False
         self.places = [
@@ -30,10 +30,25 @@ class Listener:
 
     def open(self, poller):
         self._listener, self.number = self.port.listen(self.host, self.number)
-        form = "[%s]:%d" if ":" in self.host else "%s:%d"
-        self.address = form % (self.host, self.number)
         self._poller = poller
         poller.add(self._listener, self)
+
+    @property
+    def address(self):
+        return ("[%s]:%d" if ":" in self.host else "%s:%d") % (self.host, self.number)
+
+    def move(self, number):
+        """To another port; who is connected stays. False: that one cannot be had."""
+        was = self._listener
+        try:
+            self._listener, self.number = self.port.listen(self.host, number)
+        except OSError:
+            return False
+        self._poller.remove(was)
+        self.port.close(was)
+        self.ready = False
+        self._poller.add(self._listener, self)
+        return True
 
     def profiles(self):
         return [place.profile for place in self.places]

@@ -32,6 +32,7 @@ class Group:
 
 class Endpoint:
     gate = None
+    told = None  # see tcp.py
 
     def __init__(self, port, name, host, number, profiles, traces=None, make_profile=None):
         """profiles: one a place, all with the same buffers; make_profile: makes one more, for
@@ -40,7 +41,6 @@ class Endpoint:
         self.name = name
         self.host = host
         self.number = number
-        self.address = None
         self.ready = False
         self.places = [Place(p, traces[i] if traces else None) for i, p in enumerate(profiles)]
         # One octet more than what is taken: a longer datagram is seen to be too long.
@@ -54,10 +54,26 @@ class Endpoint:
 
     def open(self, poller):
         self._endpoint, self.number = self.port.udp(self.host, self.number)
-        form = "[%s]:%d" if ":" in self.host else "%s:%d"
-        self.address = form % (self.host, self.number)
         self._poller = poller
         poller.add(self._endpoint, self)
+
+    @property
+    def address(self):
+        return ("[%s]:%d" if ":" in self.host else "%s:%d") % (self.host, self.number)
+
+    def move(self, number):
+        """To another port; its groups are left. False: that one cannot be had."""
+        was = self._endpoint
+        try:
+            self._endpoint, self.number = self.port.udp(self.host, number)
+        except OSError:
+            return False
+        self._poller.remove(was)
+        self.port.close(was)
+        self.ready = False
+        self._poller.add(self._endpoint, self)
+        self.join(())
+        return True
 
     def profiles(self):
         profiles = [place.profile for place in self.places]

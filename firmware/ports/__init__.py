@@ -29,6 +29,9 @@ Each port is a module of this package with one interface (positions and lengths 
     sendto(endpoint, buf, pos, n, address) -> bool  False: it cannot be sent, or not there
     unacknowledged(stream) -> n      TCP: octets written that the other side has not acknowledged;
                                      -1: nobody can say
+    interface(host) -> (four, six, mac)  of what is bound to a host: texts of address, mask,
+                                     gateway and name server of IPv4; octets of an address of
+                                     IPv6; those of the MAC address. None: it cannot say
     open_fd(fd) -> stream            a descriptor that the launcher opened, non-blocking
     uart(number, baud, even) -> stream  boards only: a UART, by its number in wiring.py; even: with
                                      even parity, which may be left out for none

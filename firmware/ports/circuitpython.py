@@ -249,6 +249,15 @@ def network(ssid: "str", password: "str"):
     return str(wifi.radio.ipv4_address)
 
 
+def interface(host: "str"):
+    import wifi
+
+    radio = wifi.radio
+    four = radio.ipv4_address, radio.ipv4_subnet, radio.ipv4_gateway, radio.ipv4_dns
+    texts = [None if address is None else str(address) for address in four]
+    return texts, None, bytes(radio.mac_address)
+
+
 def _open(host: "str", number: "int", udp: "bool"):
     pool = _State.pool
     if pool is None:

@@ -11,6 +11,7 @@ import sys
 import termios
 import threading
 import time
+import uuid
 
 NAME = "CPython %d.%d.%d" % sys.version_info[:3]
 
@@ -105,6 +106,29 @@ def connect(host, number):
         s.close()
         raise OSError(code, os.strerror(code))
     return _stream(s)
+
+
+def _out(kind, host, far):
+    """The address of a host that is bound to; of one that is bound to all, of what goes out to
+    somebody far (nothing is sent). None: there is no such one."""
+    try:
+        octets = socket.inet_pton(kind, host)
+        if any(octets):
+            return host
+        with socket.socket(kind, socket.SOCK_DGRAM) as s:
+            s.connect((far, 9))
+            return s.getsockname()[0]
+    except OSError:
+        return None
+
+
+def interface(host):
+    four = _out(socket.AF_INET, host, "192.0.2.1")
+    six = _out(socket.AF_INET6, host, "2001:db8::1")
+    node = uuid.getnode()
+    # One with this bit is made up.
+    mac = None if node >> 40 & 1 else node.to_bytes(6, "big")
+    return four and (four,), six and socket.inet_pton(socket.AF_INET6, six.split("%")[0]), mac
 
 
 def look_up(host, six):

@@ -124,6 +124,18 @@ def connect(host, number):
     return stream
 
 
+def interface(host):
+    try:
+        import network
+
+        wlan = network.WLAN(network.STA_IF)
+        if wlan.isconnected():
+            return wlan.ifconfig(), None, wlan.config("mac")
+    except (ImportError, AttributeError, OSError, ValueError):
+        pass  # the unix port, or a board without Wi-Fi
+    return ((host,) if host != "0.0.0.0" else None), None, None
+
+
 def look_up(host, six):
     return host
 

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Setup of links: IEC HDLC setup (class_id 23, versions 0 and 1; IEC 62056-6-2, 4.7.2), TCP-UDP
-setup (class_id 41) and IPv4 setup (class_id 42), version 0 (4.9).
+setup (class_id 41), IPv4 setup (class_id 42) and MAC address setup (class_id 43), version 0 (4.9);
+M-Bus master port setup (class_id 74), version 0 (4.8.5).
 
 The values are stored; here their ranges are kept (other-reason outside of them; lengths that no
 buffer holds are outside), and the firmware is told by model.on_setup(row) to use them. For HDLC
 it does so when the link is next set up: what was negotiated stays. An IP address is a
 double-long-unsigned, first octet first.
 
-Project-defined: a port from 1, an MSS from 40 octets, at least one connection; an address of the
-meter or its gateway is 0.0.0.0 (none) or a unicast address, a subnet mask ones and then zeros, a
-multicast address 224 to 239, each once in the list. Nothing is allocated.
+What the network itself has said (model.follows, see firmware/links/interface.py) no client sets:
+other-reason. Project-defined: a port from 1, an MSS from 40 octets, at least one connection; an
+address of the meter or its gateway is 0.0.0.0 (none) or a unicast address, a subnet mask ones and
+then zeros, a multicast address 224 to 239, each once in the list. Nothing is allocated.
 """
 
 from cosem import elements, handler, slots
@@ -69,7 +71,9 @@ class Handler(handler.Handler):
 
     def check(self, row, attribute, buf, pos, end):
         class_id = self.model.class_id(row)
-        if class_id == _HDLC_SETUP:
+        if row << 8 | attribute in self.model.follows:
+            good = False
+        elif class_id == _HDLC_SETUP:
             good = self._check_hdlc(row, attribute, buf, pos, end)
         elif class_id == _TCP_UDP_SETUP:
             good = _check_tcp_udp(attribute, buf, pos)

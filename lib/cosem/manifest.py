@@ -42,6 +42,7 @@ package(
         "g3_setup.py",
         "handler.py",
         "image_transfer.py",
+        "ipv6_setup.py",
         "key_agreement.py",
         "key_places.py",
         "key_transfer.py",

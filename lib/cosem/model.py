@@ -76,6 +76,7 @@ class Model(ClassModules):
     tokens = None  # see token_gateway.py
     elliptic = None  # (name of a curve) -> new work of crypto/ec.py
     counter = None  # the meter's invocation counter, see security_setup.py
+    follows = ()  # row << 8 | attribute, each: of the network, see firmware/links/interface.py
     images = None  # the store of cosem/image_transfer.py
     plc = None  # {profile: its station} of links over a power line, for the classes of PLC
 
