@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Writes lib/cosem/classes/README.md: what there is of each version of each interface class, and
-how sure the class file is of it; and the names of the classes that behave in the README.
+how sure the class file is of it; and in the README the names of the classes that behave, and of
+those that nothing is behind.
 
     python3 tools/class_page.py            write them
     python3 tools/class_page.py --check    exit code 1 if they do not say what the files say
@@ -20,7 +21,9 @@ import tables
 from bootstrap import ROOT, say
 
 README = os.path.join(ROOT, "README.md")
-_NAMES = re.compile("(?<=<!-- behave -->).*?(?=<!-- end -->)")
+_BEHAVE = re.compile("(?<=<!-- behave -->).*?(?=<!-- end -->)")
+_KEEP = re.compile("(?<=<!-- keep -->).*?(?=<!-- end -->)")
+_DATA = 1  # its value is the meter program's and the clients': that is all it is for
 PAGE = os.path.join(ROOT, "lib", "cosem", "classes", "README.md")
 LEVELS = ("high", "medium", "low")
 _HEAD = """# Interface classes
@@ -29,8 +32,8 @@ Made by `tools/class_page.py` of the files beside it, one a class. Each of %d cl
 versions can be an object of a definition: its attributes are read, set with their types and
 ranges checked, and have their short names.
 
-*Behaves* names the module in `lib/cosem` that acts on the values. Without one the class keeps
-what is set and nothing is behind it: its methods answer other-reason. Of *attributes* those in
+*Behaves* names the module in `lib/cosem` that acts on the values. "nothing": the class keeps its
+configuration, and nothing is behind it; its methods answer other-reason. Of *attributes* those in
 brackets are computed. *Confidence*: how well public sources bear the version out, as they are no
 copies of the standard; then the attributes and methods (a2, m1) that are less certain than that.
 
@@ -63,7 +66,7 @@ def row(c, v):
         len(v.attributes),
         " (%d)" % computed if computed else "",
         len(v.methods) or "",
-        v.module,
+        v.module or ("" if c.class_id == _DATA else "nothing"),
         v.confidence,
         less_certain(v),
     )
@@ -76,21 +79,24 @@ def text():
     return _HEAD % (len(classes), len(versions)) + "".join(row(*which) for which in versions)
 
 
-def names():
-    """The classes that behave, with their versions where not all of them do."""
-    found = ["Data"]  # its value is the meter program's and the clients': that is all it is for
+def names(behave):
+    """The classes that behave, or do not, with their versions where not all of them are meant."""
+    found = []
     for c in tables.load_classes().values():
-        behaving = ["v%d" % k for k, v in sorted(c.versions.items()) if v.module]
-        if behaving:
-            some = len(behaving) < len(c.versions)
-            found.append(c.name + " " + " and ".join(behaving) if some else c.name)
+        versions = sorted(c.versions.items())
+        meant = [k for k, v in versions if bool(v.module or c.class_id == _DATA) == behave]
+        if meant:
+            name = c.name.split(" (")[0]
+            some = len(meant) < len(versions)
+            found.append(name + " " + " and ".join("v%d" % k for k in meant) if some else name)
     return ", ".join(found)
 
 
 def pages():
     """{file: what it should say}"""
     with open(README, encoding="utf-8") as f:
-        return {PAGE: text(), README: _NAMES.sub(names(), f.read())}
+        readme = _BEHAVE.sub(names(True), f.read())
+    return {PAGE: text(), README: _KEEP.sub(names(False), readme)}
 
 
 def main(arguments):
