@@ -1,17 +1,39 @@
 # SPDX-License-Identifier: MIT
 """Meters for simulated networks: the real profile, with the real server or with none behind it."""
 
+import functools
 import random
 import types
+from pathlib import Path
 
-import small
+import tables
+from cosem.model import Model
+from dlms.server import Server
 from profiles.llc_432 import LLC432
 from profiles.sfsk import SFSK
 
 from firmware.links import plc
+from firmware.ports import cpython
 from plc.sfsk import MASK, Modem
 
-DEFINITION = small.HERE / "definitions/sfsk.toml"
+DEFINITION = Path(__file__).parent.parent / "definitions/sfsk.toml"
+
+
+@functools.lru_cache(maxsize=None)
+def packed(path):
+    """The packed tables of a definition, as the generated module would hold them."""
+    names = vars(tables.compile(str(path)))
+    return {k.upper(): v for k, v in names.items() if not k.startswith("_")}
+
+
+class Made:
+    """A model and its server, without ciphers."""
+
+    def __init__(self, path):
+        self.model = Model(types.SimpleNamespace(**packed(path)))
+        self.model.random_fill = cpython.random_fill
+        self.server = Server(self.model)
+        self.model.start()
 
 
 class NoServer:
@@ -37,7 +59,7 @@ class NoServer:
 class Meter:
     """A station on a line.
 
-    made       small.Meter, None: nothing is behind it
+    made       has a model and a server, None: nothing is behind it
     offset_ms  its ticks at the start: the clock of a real one wraps
     """
 
@@ -112,4 +134,4 @@ class Meter:
 
 def full(line, title, definition=DEFINITION, **options):
     """A meter with a server, the model of a definition, and its setup objects at work."""
-    return Meter(line, title, small.Meter(definition, handlers=None), **options)
+    return Meter(line, title, Made(definition), **options)
