@@ -8,7 +8,8 @@ Keys of the options (those with a default may be missing):
     links       [kind, host, number] for wrapper-tcp, wrapper-udp, hdlc-tcp;
                 [hdlc-uart, number, baud rate], [hdlc-usb, name, 0] on boards;
                 [hdlc-pty, name, descriptor of the master side]
-                optical-uart, optical-pty, optical-tty: links/optical.py
+                optical-uart, optical-pty, optical-tty: links/optical.py;
+                [plc-sfsk, number, baud rate]: links/plc.py
     state       folder for storage; None: RAM
     storage     made already (see store.py), instead of state
     sync        True: what was written there survives a power failure, and takes longer

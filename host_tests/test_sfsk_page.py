@@ -56,3 +56,15 @@ def test_the_examples_said_again_are_answered_so():
             assert page.decode.mac_frame(frame)[: len(wanted)] == wanted
             n += 1
     assert n == 7
+
+
+def test_the_demo(capsys):
+    """make demo PROFILE=sfsk: three meters found, registered, the last one read."""
+    from demos import Show, sfsk
+
+    show = Show(True)
+    sfsk.run(show, None)
+    said = {e["lines"][-1] for e in show.events if "who" in e}
+    for title in ("METER1", "METER2", "METER3"):
+        assert "CIASE  DiscoverReport: system title %s, no alarm" % title in said
+    assert show.events[-1]["result"].startswith("METER3 has counted 123456 Wh.")

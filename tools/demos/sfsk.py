@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""S-FSK: a concentrator finds three meters on a simulated line, each behind the one before, and
+reads the last of them. Time is that of the simulation; lib/profiles/sfsk.md explains the frames.
+"""
+
+import os
+import sys
+
+from bootstrap import ROOT, Trouble
+
+for _path in ("firmware/ports/shim", "", "lib", "host_tests"):
+    sys.path.insert(0, os.path.join(ROOT, _path))
+
+from plc import decode
+from plc.initiator import Initiator, whole
+from plc.meters import Meter, full
+from plc.network import Clock
+from plc.sfsk import Line
+
+_LOSS = 0.15
+_CREDIT = 3
+_SLOTS = 12
+_CLIENT = 1
+_AARQ = bytes.fromhex(
+    "6036A1090607608574050801018A0207808B0760857405080201AC0A80083132333435363738"
+    "BE10040E01000000065F1F0400FEFF1F00EF"
+)
+_REGISTER = bytes.fromhex("C001C100030100010800FF0200")
+_LONG = bytes.fromhex("C001C100010000600109FF0200")
+_RLRQ = bytes.fromhex("6200")
+
+
+class _Street:
+    def __init__(self, show):
+        self.show = show
+        self.clock = Clock()
+        self.line = Line(self.clock, seed=5)
+        self.conc = Initiator(self.line, ic=_CREDIT)
+        self.meters = [Meter(self.line, b"METER%d" % k) for k in (1, 2)]
+        self.meters.append(full(self.line, b"METER3"))
+        last = self.conc.modem
+        for meter in self.meters:
+            self.line.connect(last, meter.modem, _LOSS)
+            last = meter.modem
+        self.transmit = self.line.transmit
+        self.line.transmit = self.shown
+
+    def shown(self, source, frame, ms):
+        """Each frame once; its repetitions look the same but for CC."""
+        if frame.ic == frame.cc:
+            who = "conc." if source is self.conc.modem else self.name(source)
+            lines = ["%.2f s  %s" % (self.clock.now_ms / 1000, decode.mac(frame))]
+            self.show.says(who, decode.mac_frame(frame), *lines, *decode.m_sdu(frame.data))
+        self.transmit(source, frame, ms)
+
+    def name(self, modem):
+        return next(m.title.decode() for m in self.meters if m.modem is modem)
+
+    def ask(self, apdu):
+        answer = self.conc.ask(self.meters[-1].ciase.address, apdu, client=_CLIENT)
+        if answer is None:
+            raise Trouble("The meter has not answered.")
+        return answer
+
+
+def run(show, options):
+    street = _Street(show)
+    conc = street.conc
+    found = {}
+    while len(found) < len(street.meters) and street.clock.now_ms < 600000:
+        show.step("Discover: who has no address yet?")
+        new = [t for t in conc.discover(_SLOTS, credit=_CREDIT) if t not in found]
+        found.update({title: len(found) + 1 + k for k, title in enumerate(new)})
+        if found:
+            show.step("Register: %d of %d have been heard" % (len(found), len(street.meters)))
+            conc.register(found)
+    if not all(m.ciase.is_registered() for m in street.meters):
+        raise Trouble("Not all meters have registered.")
+    show.step("An association with the last meter, by way of the others")
+    street.ask(_AARQ)
+    show.step("Its energy: 1.0.1.8.0")
+    answer = street.ask(_REGISTER)
+    show.step("400 octets, in blocks")
+    value = whole(street.ask, _LONG)[5:]
+    show.step("Release")
+    street.ask(_RLRQ)
+    if answer[:5] != bytes.fromhex("C401C10006") or len(value) != 400:
+        raise Trouble("The meter has answered something else.")
+    text = "METER3 has counted %d Wh. %.1f s on the line, %d requests for 5 that were needed."
+    energy = int.from_bytes(answer[5:], "big")
+    show.result(text % (energy, street.clock.now_ms / 1000, conc.n_asked))
