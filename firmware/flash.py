@@ -305,6 +305,7 @@ class FlashStorage:
         view = self._slot
         extra_page = (len(index) >> 1) - 1
         n = self._persistent
+        per_block = self._block_len // _SLOT_LEN
         self._whole = True  # unless it comes to its end
         # A chain does not go on with the numbers of the one before: it may lie behind that.
         save = self._save + (2 if whole else 1)
@@ -324,12 +325,13 @@ class FlashStorage:
                 part = _DATA_LEN
             k = page << 1
             if not whole:
-                block = self._block(start, index[k] << 8 | index[k + 1])
-                at_slot = self._offset(index[k] << 8 | index[k + 1])
+                # As _block() and _offset(), which take longer: power may be about to fail.
+                old = index[k] << 8 | index[k + 1]
+                block = self._base + (start + old // per_block) % self._blocks
                 try:
-                    if not self.device.readblocks(block, view, at_slot) and not compare(
-                        work, _DATA_AT, src, at, part
-                    ):
+                    if not self.device.readblocks(
+                        block, view, old % per_block * _SLOT_LEN
+                    ) and not compare(work, _DATA_AT, src, at, part):
                         continue
                 except OSError:
                     pass

@@ -11,13 +11,20 @@ A sample of the cuts is tried, the same each time; PICOMETER_ALL=1 tries all. Wh
 found is printed.
 """
 
+import json
 import os
 import random
+import signal
+import subprocess
+import sys
+import time
+import types
 
 import pytest
 import test_counters
 import test_program
 from back_ends import BACK_ENDS, NVM, Cut, Files
+from conftest import ROOT
 from cryptography.hazmat.primitives import keywrap
 from fakes import octets as octet_string
 from fakes import value
@@ -404,6 +411,166 @@ def test_times(residential):
                      "07-01 00:00"]  # fmt: skip
     assert [local(row[2:14])[5:16] for row in last["billing"]] == ["06-30 23:01", "07-01 00:00"]
     assert last["periods"] == 2
+
+
+# --- Energy -------------------------------------------------------------------------------------
+
+# The order of metrology.py.
+ENERGIES = [1, 2, 5, 6, 7, 8, 9, 10, 21, 41, 61, 22, 42, 62]
+INTERVAL_S = 900  # of the shortest profile: values are stored with each capture
+LIVES = 5
+
+
+class Signal:
+    """A poller: power fails while the main loop waits."""
+
+    def __init__(self, meter):
+        self.meter = meter
+
+    def wait(self, ms):
+        self.meter.power_fails()
+
+
+def energies(meter):
+    """Watt-seconds: registers, and what is below one Wh."""
+    model = meter.model
+    kept = meter.program.kept
+    found = []
+    for k, c in enumerate(ENERGIES):
+        row = model.find(0, bytes((0, 3, 1, 0, c, 8, 0, 255)), 0)
+        found.append(model.get_int(row, 2) * 3600 + (kept[2 * k] << 8 | kept[2 * k + 1]))
+    return found
+
+
+@pytest.mark.parametrize("signalled", [True, False])
+@pytest.mark.parametrize("name", [name for name in BACK_ENDS if BACK_ENDS[name].keeps])
+def test_energy_when_power_fails(residential, capsys, monkeypatch, name, signalled):
+    """With a power-fail signal no watt-second is lost; without one, those since the last save, and
+    that is at most the interval."""
+    houses = []
+
+    def household(seed, script):
+        houses.append(test_program.Counting(seed))
+        return houses[-1]
+
+    monkeypatch.setattr(app, "household", household)
+    r = random.Random(name)
+    back_end = BACK_ENDS[name]()
+    minute = START
+    before = [0] * len(ENERGIES)
+    lost_s = []
+    for _ in range(LIVES):
+        meter = app.build(residential, back_end.storage(), port, 7, minute, 0, 0)
+        assert energies(meter) == before
+        house = houses[-1]
+        handed_out = [before]
+        for _ in range(r.randrange(2, 1500)):
+            meter.program.tick(1000)
+            handed_out.append([b + n for b, n in zip(before, house.total)])
+        if signalled:
+            meter.wait(Signal(meter), 1000)
+        minute += len(handed_out) // 60 + 5
+        back_end = back_end.again()
+        again = app.build(residential, back_end.storage(), port, 7, minute, 0, 0)
+        before = energies(again)
+        assert before in handed_out
+        lost_s.append(len(handed_out) - 1 - max(
+            k for k, e in enumerate(handed_out) if e == before))  # fmt: skip
+        assert again.program.power_down()
+        minute += 1
+    assert max(lost_s) == 0 if signalled else 0 < max(lost_s) < INTERVAL_S + 1
+    how = "with a signal" if signalled else "without"
+    with capsys.disabled():
+        print("\n%s, %s: power failed %d times; energy of at most %d s lost"
+              % (name, how, LIVES, max(lost_s)))  # fmt: skip
+
+
+def test_a_signal_while_the_meter_is_at_work_waits_until_it_is_idle(residential):
+    back_end = Files()
+    meter = app.build(residential, back_end.storage(), port, 7, START, 0, 0)
+    meter.program.step(10)
+    n = back_end.count()
+    meter.power_fails()
+    assert back_end.count() == n
+    waited = []
+    meter.wait(types.SimpleNamespace(wait=waited.append), 500)
+    assert back_end.count() > n and waited == [500]
+    # Another one says nothing new, and who still runs after a second has power.
+    n = back_end.count()
+    meter.wait(Signal(meter), 0)
+    assert back_end.count() == n
+    now = meter._last_ms
+    meter.speed = 1
+    meter.tick(now + 999)
+    assert codes(meter) == [2]
+    meter.tick(now + 1000)
+    meter.tick(now + 2100)
+    assert codes(meter) == [2, 1, 2]
+    failures = meter.model.find(0, bytes((0, 1, 0, 0, 96, 7, 0, 255)), 0)
+    assert meter.model.get_int(failures, 2) == 1
+    # The next failure is one again.
+    n = back_end.count()
+    meter.wait(Signal(meter), 0)
+    assert back_end.count() > n
+
+
+def test_the_time_of_a_failure_that_was_signalled_is_exact(residential):
+    back_end = Files()
+    meter = app.build(residential, back_end.storage(), port, 7, START, 0, 0)
+    meter.program.step(1234)
+    meter.wait(Signal(meter), 0)
+    again = app.build(residential, back_end.again().storage(), port, 7, START + 600, 0, 0)
+    assert codes(again) == [2, 1, 2]
+    time, code = events(again)[-2]
+    assert (time[11:], code) == ("23:00:34", 1)
+
+
+def test_sigpwr_is_the_signal_of_a_pc(residential, tmp_path):
+    (tmp_path / "definition.py").write_text(residential.TEXT)
+    paths = [str(tmp_path), *(os.path.join(ROOT, p) for p in ("lib", "", "firmware/ports/shim"))]
+    options = {"definition": "definition", "links": [], "state": str(tmp_path / "state")}
+    meter = subprocess.Popen(
+        [sys.executable, "-m", "firmware.main"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(paths)),
+        cwd=ROOT,
+    )
+    try:
+        meter.stdin.write(json.dumps(options).encode() + b"\n")
+        meter.stdin.flush()
+        while meter.stdout.readline() != b"ready\n":
+            assert meter.poll() is None
+        slots = [p for p in (tmp_path / "state").rglob("*") if p.name in ("a", "b")]
+        was = [p.read_bytes() for p in slots]
+        # The main loop may not wait yet; then it stores before it does.
+        meter.send_signal(signal.SIGPWR)
+        for _ in range(600):
+            if was != [p.read_bytes() for p in slots]:
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError("Nothing was stored.")
+        assert meter.poll() is None
+    finally:
+        meter.kill()
+        meter.communicate()
+
+
+def events(meter):
+    """(time, code) of the standard event log."""
+    row = meter.model.find(0, bytes((0, 7, 0, 0, 99, 98, 0, 255)), 0)
+    ring = meter.model.handler("profile_generic").profiles[row].ring
+    buf = bytearray(ring.row_len)
+    found = []
+    for k in range(ring.n):
+        assert ring.read(k, buf, 0)
+        found.append((local(buf[2:14]), buf[15]))
+    return found
+
+
+def codes(meter):
+    return [code for _, code in events(meter)]
 
 
 def newest_snapshot(back_end):

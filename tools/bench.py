@@ -79,6 +79,7 @@ CHIP_ROWS = (
     ("tick_second_us", "a second passes, its longest tick", "us"),
     ("tick_quarter_us", "a quarter of an hour ends, its longest tick, in RAM", "us"),
     ("flash_tick_quarter_us", "  on flash", "us"),
+    ("flash_power_fail_us", "power fails: all is stored on flash", "us"),
 )
 # A figure of the chip may be so much worse than the one in the budget file.
 TOLERANCE = 1.05
@@ -138,6 +139,7 @@ def measure_chip(definition):
         if state:
             figures["flash_us_per_block"] = measured["profile_100_us_per_block"]
             figures["flash_tick_quarter_us"] = measured["tick_quarter_us"]
+            figures["flash_power_fail_us"] = measured["power_fail_us"]
     figures.update(measured)
     with qemu.Chip(elf) as chip:
         version = chip.run("import sys\nprint('%d.%d.%d' % sys.implementation.version[:3])")

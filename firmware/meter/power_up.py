@@ -78,5 +78,6 @@ def is_back(program):
     """Power has failed, and all was stored, and it was not gone."""
     program._finish()
     failed_for(program, 0)
+    program.events.later(_POWER_DOWN)
     program.events.later(_POWER_UP)
     program._dirty = True

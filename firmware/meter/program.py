@@ -471,19 +471,21 @@ class Program:
     def power_down(self):
         """The orderly end: note it and save; False if that failed."""
         self._finish()
-        return self.power_fails()
+        self._feed()
+        self.event("standard", _POWER_DOWN)
+        return self.power_fails(_WAS_SAVED | _WAS_POWERED_DOWN)
 
-    def power_fails(self):
-        """Power will be gone in some milliseconds: energies are taken up to now, it is noted, and
-        all is saved, before anything else that this instant has left to do. False: that failed."""
+    def power_fails(self, flags=_WAS_SAVED):
+        """Power will be gone in some milliseconds: take the energies up to now and save all, before
+        anything else that this instant has left to do. The next start notes when that was. False:
+        it could not be saved."""
         self.registers.take(self._pending)
         self._pending = 0
         self.registers.give_demands()
-        self.events.note(_POWER_DOWN)
         security = self.model.handler("security_setup")
         if security is not None:
             security.settle()
-        return self._save(_WAS_SAVED | _WAS_POWERED_DOWN)
+        return self._save(flags)
 
     def save(self):
         """Save the state; False if that failed. It is tried again with the next reason to."""

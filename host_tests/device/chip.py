@@ -57,6 +57,7 @@ def bench(n_gets=50, rows=100, state=None):
 
     tick_us: one in which nothing is due. tick_second_us, tick_quarter_us: the longest part of a
     second, and of a quarter of an hour, when demand periods end and profiles capture.
+    power_fail_us: the longest time that it takes to store everything when power fails.
     """
     import json
 
@@ -105,4 +106,15 @@ def bench(n_gets=50, rows=100, state=None):
                 figures["tick_second_us"] = max(us, figures["tick_second_us"])
             else:
                 figures["tick_quarter_us"] = max(us, figures["tick_quarter_us"])
+    figures["power_fail_us"] = 0
+    for _ in range(20):
+        for _ in range(7):
+            program.tick(1000)
+        while program.work is not None:
+            program.tick(0)
+        gc.collect()
+        t = ticks_us()
+        if not program.power_fails():
+            raise ValueError("It could not be stored.")
+        figures["power_fail_us"] = max(since_us(t), figures["power_fail_us"])
     print(json.dumps(figures))
