@@ -476,9 +476,9 @@ class Program:
         return self.power_fails(_WAS_SAVED | _WAS_POWERED_DOWN)
 
     def power_fails(self, flags=_WAS_SAVED):
-        """Power will be gone in some milliseconds: take the energies up to now and save all, before
-        anything else that this instant has left to do. The next start notes when that was. False:
-        it could not be saved."""
+        """Power will be gone in some milliseconds: take the energies up to now and save all,
+        before anything else that this instant has left to do. The next start notes when that was.
+        False: it could not be saved."""
         self.registers.take(self._pending)
         self._pending = 0
         self.registers.give_demands()
