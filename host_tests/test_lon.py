@@ -4,9 +4,8 @@ subnet 3, and a concentrator."""
 
 import pytest
 import small
-from plc.lon import DOMAIN, MORE, NUMBERED, PROTECTED, PULL, Concentrator, Line, Modem, Station
+from plc.lon import MORE, NUMBERED, PROTECTED, PULL, Concentrator, Line, meter
 from plc.network import Clock
-from profiles.lon import LON
 from profiles.lon_frame import BROADCAST, NODE
 
 METER = (3, 2)
@@ -29,17 +28,11 @@ class Bench:
     def __init__(self, loss=0.0, seed=1, mtu=102):
         self.clock = Clock()
         self.line = Line(self.clock, seed)
-        self.meter = small.Meter(small.HERE / "definitions/lon.toml", handlers=None)
-        modem = Modem(self.line)
-        self.lon = LON(self.meter.server.channel(), modem, mtu)
-        self.meter.model.plc = {"lon": self.lon}
-        node = self.lon.node
-        node.node, node.subnet, node.domain_code = 2, 3, 1
-        node.domain[:1] = DOMAIN
-        node.unique[:] = UNIQUE
-        self.station = Station(self.line, self.lon, modem, self.meter.server)
+        self.station = meter(self.line, mtu)
+        self.meter = self.station.meter
+        self.lon = self.station.station
         self.head_end = Concentrator(self.line, mtu=mtu)
-        self.line.connect(self.head_end.modem, modem, loss)
+        self.line.connect(self.head_end.modem, self.station.modem, loss)
 
     def ask(self, apdu, **kwargs):
         return self.head_end.ask(METER, apdu, **kwargs)
@@ -189,24 +182,27 @@ def test_broadcasts_hear_nothing_and_are_carried_out_once(bench):
 
 
 def test_what_nobody_has_asked_for(bench):
-    """Repeated, in segments if it is long; what is heard twice has the same number."""
+    """Repeated, in segments if it is long; what is heard twice has the same number. It goes to
+    whom the meter has heard last, else to all."""
     note = b"\x0f" + bytes(range(200))
-    assert bench.lon.notify(1, 1, note, 0, len(note), NODE, 1, 5)
+    bench.run(10)
+    assert bench.lon.notify(1, 1, note, 0, len(note))
     assert not bench.lon.notify(1, 1, note, 0, len(note))
     bench.run(30000)
     assert not bench.lon.is_notifying()
     heard = {}
     for f, apdu in bench.head_end.heard:
-        assert (f.kind, f.type, f.form, f.node) == (0, 1, NODE, 5)
+        assert (f.kind, f.type, f.form, f.subnet) == (0, 1, BROADCAST, 0)
         heard.setdefault(f.number, set()).add(apdu)
     pieces = [apdus.pop() for _, apdus in sorted(heard.items()) if len(apdus) == 1]
     assert b"".join(piece[5:] for piece in pieces) == note
     assert [piece[1] & MORE for piece in pieces] == [MORE, MORE, 0]
     assert not bench.lon.notify(1, 1, note, 0, 256 * 102)
+    bench.ask(AARQ)
     assert bench.lon.notify(1, 1, note, 0, 20)
     bench.run(10000)
-    assert bench.head_end.heard[-1][0].form == BROADCAST
-    assert bench.head_end.heard[-1][1] == head(0, 1) + note[:20]
+    f, apdu = bench.head_end.heard[-1]
+    assert (f.form, f.subnet, f.node, apdu) == (NODE, 1, 5, head(0, 1) + note[:20])
 
 
 def test_an_association_ends_with_silence(bench):

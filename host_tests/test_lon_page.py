@@ -27,7 +27,7 @@ def test_the_examples_of_the_page():
             ("### A.1 AARQ, AARE", said[:2]),
             ("### A.2 GET of 1.0.1.8.0", said[2:4]),
             ("### A.3 A protected message, which is refused", said[4:6]),
-            ("### A.4 A notification to all", said[6:]),
+            ("### A.4 A notification, to whom the meter has heard last", said[6:]),
         ],
     )
 
@@ -39,5 +39,5 @@ NOTES = [
     "",
     "control 14",
     "control 14, and nothing behind it",
-    "01: TPDU, to all of the domain; 11: repeated, number 1; control 10, client 1, server 1",
+    "09: TPDU, to a node; 11: repeated, number 1; control 10, client 1, server 1",
 ]

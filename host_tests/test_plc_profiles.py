@@ -7,7 +7,7 @@ import types
 
 import pytest
 import small
-from doubles import g3_adp, prime_node, st7580
+from doubles import g3_adp, mip_u61, prime_node, st7580
 from test_ipv6_udp import packet
 from test_plc_link import Pins, Running
 from test_prime import get, set_
@@ -122,3 +122,27 @@ def test_without_pins_there_is_no_st7580(line):
 def test_a_profile_that_there_is_not(line):
     with pytest.raises(KeyError):
         line("smoke", types.SimpleNamespace(uart=None), "sfsk.toml")
+
+
+# --- ISO/IEC 14908 ----------------------------------------------------------------------------
+
+
+def test_lon(line):
+    """A concentrator at node 5 of subnet 1; domain 51 and the addresses are those of the object
+    of class 130, and another address counts at once."""
+    here = line("lon", mip_u61.Double(), "lon.toml").up()
+    here.run(50)
+
+    def ask(apdu, number, to="0382", client=1):
+        head = bytes.fromhex("00 19 0185 %s 51 %02X 2D 10" % (to, number))
+        here.double.hear(head + bytes((client, 1)) + apdu)
+        answer = here.answer()
+        assert answer[:8].hex() == "0019%s018551%02x" % (to, 0x20 | number)
+        assert answer[8:12] == bytes((0x2D, 0x10, client, 1))
+        return answer[12:]
+
+    assert ask(AARQ, 1)[:1] == b"\x61"
+    assert ask(NAME, 2)[4:] == b"\x09\x10PMT1000000000001"
+    assert ask(set_(130, "0.0.34.0.0", 2, b"\x11\x07"), 3) == b"\xc5\x01\xc1\x00"
+    here.run(50)
+    assert ask(get(132, "0.0.34.2.0", 11), 4, "0387")[4:5] == b"\x06"

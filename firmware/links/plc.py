@@ -27,6 +27,10 @@ _LLC_432_LEN = const(3)
 _GROUPS = const(9)
 _N_GROUPS = const(5)
 _SPEED = const(15)
+_LON_IDENTIFICATION = const(130)
+_LON_PROTOCOL_SETUP = const(131)
+_DOMAIN_ID = const(4)
+_DOMAIN_LENGTHS = b"\x00\x01\x03\x06"  # by their code
 
 
 class Octets:
@@ -265,6 +269,40 @@ def configure_st7580(model, station):
         hdlc.configure(hdlc.capacity, hdlc.capacity, 1, 1, *times)
 
 
+# --- ISO/IEC 14908 ------------------------------------------------------------------------------
+
+
+def _lon(meter, port, octets):
+    """A station with a network interface for power lines. Project-defined above the network."""
+    from profiles.modems.mip_u61 import MIPU61
+
+    return lon(meter, MIPU61(octets))
+
+
+def lon(meter, modem):
+    """A station of LON on a modem that is there."""
+    from profiles.lon import LON
+
+    station = _lives(meter, LON(meter.server.channel(), modem))
+    configure_lon(meter.model, station)
+    return station
+
+
+def configure_lon(model, station):
+    row = first(model, _LON_PROTOCOL_SETUP)
+    minutes = model.get_int(row, 2) if row >= 0 else 0
+    row = first(model, _LON_IDENTIFICATION)
+    if row >= 0:
+        station.configure(model.get_int(row, 2), model.get_int(row, 3), minutes)
+        for attribute, octets in ((4, station.node.domain), (6, station.node.unique)):
+            source = slots.source(model, row, attribute)
+            at = slots.offset(model, row, attribute)
+            n = source[at + 1]
+            octets[:n] = source[at + 2 : at + 2 + n]
+            if attribute == _DOMAIN_ID:
+                station.node.domain_code = _DOMAIN_LENGTHS.find(bytes((n,)))
+
+
 # Profile: what makes its station of (meter, port, the modem's octets); what hands on its setup
 # objects; the class of the first of them.
 PROFILES = {
@@ -273,6 +311,7 @@ PROFILES = {
     "prime": (_prime, configure_values, _PRIME_LLC_SETUP),
     "g3": (_g3, configure_values, _G3_MAC_SETUP),
     "st7580": (_st7580, configure_st7580, _HDLC_SETUP),
+    "lon": (_lon, configure_lon, _LON_IDENTIFICATION),
 }
 
 

@@ -36,7 +36,7 @@ def message(command, pdu=b""):
 
 class Double:
     def __init__(self):
-        self.wire = Wire()
+        self.wire = self.uart = Wire()
         self.faults = {}
         self.sent = []  # LPDUs that the host has sent
         self.commands = []

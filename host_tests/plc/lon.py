@@ -8,7 +8,10 @@ lib/profiles/lon_node.py.
 
 from collections import deque
 
+import small
+from firmware.links.plc import configure_lon
 from plc.network import Medium
+from profiles.lon import LON
 from profiles.lon_frame import Frame
 
 UP, DATA, CONFIRM = 1, 3, 4
@@ -127,6 +130,19 @@ class Station:
     def polls(self, every_ms=50):
         self.poll()
         self.clock.after(every_ms, self.polls, every_ms)
+
+
+def meter(line, mtu=102):
+    """A meter of definitions/lon.toml at node 2 of subnet 3: a Station, which has `meter`."""
+    made = small.Meter(small.HERE / "definitions/lon.toml", handlers=None)
+    modem = Modem(line)
+    lon = LON(made.server.channel(), modem, mtu)
+    made.model.plc = {"lon": lon}
+    configure_lon(made.model, lon)
+    station = Station(line, lon, modem, made.server)
+    station.meter = made
+    station.modem = modem
+    return station
 
 
 class Concentrator:

@@ -33,7 +33,7 @@ Allocates at construction a buffer for a request and one for a message, nothing 
 
 from dlms.prim import copy
 from micropython import const
-from profiles.lon_frame import BROADCAST
+from profiles.lon_frame import BROADCAST, NODE
 from profiles.lon_messages import Messages
 from profiles.lon_node import BODY
 
@@ -78,7 +78,9 @@ class LON(Messages):
     capacity   octets of the longest APDU that is sent unasked
     """
 
+    name = "lon"
     closed = False
+    note_good = True  # what is unconfirmed has left, and that is all that is known
 
     def __init__(self, channel, modem, max_data=102, saps=None):
         """max_data: octets of the longest message; 102 pass repeaters. saps: the logical devices,
@@ -111,6 +113,8 @@ class LON(Messages):
         self._note_pos = self._note_n = self._note_segment = 0
         self._note_client = self._note_sap = 0
         self._note_to = bytearray(3)  # form, subnet, node or group
+        self._peer = bytearray(2)  # subnet and node of the last good message; 0: none has come
+        self.llc = self  # what is sent unasked is forgotten here
         self._under_way = False
 
     def open(self, now_ms):
@@ -211,7 +215,10 @@ class LON(Messages):
             end = 0
         if not end or client == _NO_STATION or not self._is_here(sap):
             self._refuse(client, sap)
-        elif control & _PULL:
+            return
+        self._peer[0] = self.node.came.source_subnet
+        self._peer[1] = self.node.came.source_node
+        if control & _PULL:
             self._valid()
             self._pull(client, sap, number)
         elif head == end:
@@ -343,17 +350,22 @@ class LON(Messages):
     # --- Unasked --------------------------------------------------------------------------------
 
     def can_notify(self):
-        return self._note is None
+        return self.modem.is_up and self._note is None
 
-    def notify(self, client_sap, server_sap, buf, pos, n, form=BROADCAST, subnet=0, place=0):
-        """Send the APDU buf[pos:pos + n] to a node, a group, a subnet or all of the domain; False:
-        not now, or too long. buf must stay as it is until is_notifying() is over."""
-        if self._note is not None or not 0 < n <= self.capacity:
+    def forget_note(self):
+        """What notify() has taken is not wanted any more."""
+        self._note = None
+
+    def notify(self, client_sap, server_sap, buf, pos, n):
+        """Send the APDU buf[pos:pos + n] to whom the last good message has come from; to all of
+        the domain, if none has come. False: not now, or too long. buf must stay as it is until
+        is_notifying() is over."""
+        if not self.can_notify() or not 0 < n <= self.capacity:
             return False
         to = self._note_to
-        to[0] = form
-        to[1] = subnet
-        to[2] = place
+        to[0] = NODE if self._peer[1] else BROADCAST
+        to[1] = self._peer[0]
+        to[2] = self._peer[1]
         self._note_client = client_sap
         self._note_sap = server_sap
         self._note_pos = pos

@@ -11,6 +11,7 @@ import json
 # Name -> what is shown, for people; the module has the same name.
 PROFILES = {
     "sfsk": "a street of meters on a power line, found, registered and read",
+    "lon": "a meter on an ISO/IEC 14908 network, in messages of the project's own form",
 }
 
 
