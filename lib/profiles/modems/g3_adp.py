@@ -159,7 +159,6 @@ class Modem(USIModem):
 
     def _next(self, now_ms):
         phase = self._phase
-        tx = self.usi.tx
         if phase == _RUN:
             if self._full and (now_ms - self._full_ms) & _TICKS_MASK >= _FULL_MS:
                 self._full = False
@@ -170,12 +169,14 @@ class Modem(USIModem):
                 self._request(_DATA_REQ, end, _DATA_CNF, _DATA_MS, 1, now_ms)
             elif self.value_state == 1:
                 self._ask(now_ms)
-            elif self._passed(now_ms) >= _WATCH_MS:
+            elif (now_ms - self._phase_ms) & _TICKS_MASK >= _WATCH_MS:
                 self._phase_ms = now_ms
                 self._watching = True
                 end = self._name(_MAC_SHORT_ADDRESS, 0)
                 self._request(_MAC_GET_REQ, end, _MAC_GET_CNF, _ANSWER_MS, _TRIES, now_ms)
-        elif phase == _FIRST:
+            return 0
+        tx = self.usi.tx
+        if phase == _FIRST:
             self._request(_RESET_REQ, 3, _RESET_CNF, _RESET_MS, _TRIES, now_ms)
         elif phase == _INIT:
             tx[3] = self._band

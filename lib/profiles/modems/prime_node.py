@@ -99,6 +99,7 @@ _DATA_MS = const(20000)
 _WATCH_MS = const(30000)
 _AGAIN_MS = const(10000)  # until a connection that was refused is asked for again
 _TRIES = const(3)
+_TICKS_MASK = const(0x3FFFFFFF)
 
 
 class Modem(USIModem):
@@ -156,7 +157,7 @@ class Modem(USIModem):
             self._request(_DATA_REQ, end, _DATA_CFM, _DATA_MS, 1, now_ms)
         elif self.value_state == 1:
             self._ask(self._value_id, now_ms)
-        elif phase != _ESTABLISH and self._passed(now_ms) >= _WATCH_MS:
+        elif phase != _ESTABLISH and (now_ms - self._phase_ms) & _TICKS_MASK >= _WATCH_MS:
             self._phase_ms = now_ms
             self._watching = True
             self._ask(_MAC_STATE, now_ms)
@@ -188,7 +189,7 @@ class Modem(USIModem):
     def _done(self, asked, result, pos, end, now_ms):
         if asked == _DATA_REQ:
             if result:
-                self._phase_ms = now_ms - _WATCH_MS & 0x3FFFFFFF  # is it there?
+                self._phase_ms = now_ms - _WATCH_MS & _TICKS_MASK  # is it there?
                 return self._confirm(_NO_ANSWER)
             return self._confirmed(pos, end)
         if asked == _ESTABLISH_REQ:
@@ -278,7 +279,7 @@ class Modem(USIModem):
     def _search_again(self, now_ms):
         """Nobody has answered for long: see whether there is still a network."""
         self._enter(_SEARCH, now_ms)
-        self._phase_ms = now_ms - _WATCH_MS & 0x3FFFFFFF
+        self._phase_ms = now_ms - _WATCH_MS & _TICKS_MASK
         return 0
 
     def _confirmed(self, pos, end):

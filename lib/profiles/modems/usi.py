@@ -177,18 +177,19 @@ class USI:
         the length taken off."""
         if self._flags or self._out_pos < self._out_end:
             self.flush()
+        if self._at < self._n_chunk and self._read():
+            return True
         rounds = _ROUNDS
-        while True:
-            if self._at < self._n_chunk and self._read():
-                return True
-            if not rounds:
-                return False
+        while rounds:
             rounds -= 1
             n = self.uart.readinto(self._chunk)
             if not n:
                 return False
             self._at = 0
             self._n_chunk = n
+            if self._read():
+                return True
+        return False
 
     def _read(self):
         """Take the octets of the chunk up to the end of a frame; True: it is a good one."""

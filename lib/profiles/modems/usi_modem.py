@@ -159,8 +159,6 @@ class USIModem:
                 event = self._came(command, 3, usi.end, now_ms)
             if event:
                 return event
-        if usi.is_sending() and self._asked < 0:
-            return 0
         if self._asked >= 0:
             if (now_ms - self._since_ms) & _TICKS_MASK < self._limit_ms:
                 return 0
