@@ -14,7 +14,6 @@ from micropython import const
 
 _CHUNK_LEN = const(64)
 _TICKS_MASK = const(0x3FFFFFFF)
-_HALF = const(0x20000000)
 _BITS_MS = const(10000)  # ten bits an octet, and a thousand milliseconds a second
 _MARGIN_MS = const(2)
 _ECHO_MS = const(100)
@@ -44,7 +43,9 @@ class Pace:
         self._changes = rate and hasattr(profile, "baud")
         self._echoes = echoes
         self._driver = driver
-        self._left_ms = 0
+        # What leaves, or has left: since when, and how long that takes.
+        self._begun_ms = 0
+        self._takes_ms = 0
 
     def reset(self):
         self.profile.reset()
@@ -53,8 +54,9 @@ class Pace:
 
     def tick(self, now_ms):
         self.profile.tick(now_ms)
-        if self.echo and not self.leaving and (now_ms - self._left_ms) & _TICKS_MASK > _ECHO_MS:
-            self.echo = 0
+        if self.echo and not self.leaving:
+            if (now_ms - self._begun_ms) & _TICKS_MASK > self._takes_ms + _ECHO_MS:
+                self.echo = 0
 
     def receive(self, buf, pos, end, now_ms):
         k = min(self.echo, end - pos)
@@ -75,9 +77,8 @@ class Pace:
         self.out = self.profile.out
         self.out_pos = self.profile.out_pos
         self.leaving = True
-        self._left_ms = now_ms
-        if self.rate:
-            self._left_ms = now_ms + n * _BITS_MS // self.rate + _MARGIN_MS & _TICKS_MASK
+        self._begun_ms = now_ms
+        self._takes_ms = n * _BITS_MS // self.rate + _MARGIN_MS if self.rate else 0
         if self._driver is not None:
             self._driver.set(True)
         if self._echoes:
@@ -86,7 +87,8 @@ class Pace:
 
     def _has_left(self, now_ms):
         if self.rate:
-            if (now_ms - self._left_ms) & _HALF or lines.is_sending(self.stream):
+            taken_ms = (now_ms - self._begun_ms) & _TICKS_MASK
+            if taken_ms < self._takes_ms or lines.is_sending(self.stream):
                 return False
         self.leaving = False
         if self._driver is not None:

@@ -343,6 +343,7 @@ class LocalPort:
                     result = self._write(result, buf, at + 1, end - 1, out, limit)
         except Exception as e:
             self.server.fault = e
+            result = _FAILED - _OTHER_REASON
         if result <= _FAILED:
             result = _put_error(out, out_pos, _FAILED - result)
         return result

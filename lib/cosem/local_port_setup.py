@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """IEC local port setup (class_id 19, versions 0 and 1; IEC 62056-6-2, 4.7.1 and 5.7.1).
 
-The values are stored; here their ranges are kept (other-reason outside of them), and the firmware
-is told by model.on_setup(row): the port uses them from the next sign-on. What they mean there:
-local_port.py. Nothing is allocated.
+The values are stored; here is looked at what their types leave open (other-reason), and the
+firmware is told by model.on_setup(row): the port uses them from the next sign-on. What they mean
+there: local_port.py. Nothing is allocated.
 
 Project-defined: default_mode 2 (no protocol) is of version 1 only; a device address has letters,
 digits and spaces, as a request message can have them; a password has characters of seven bits
@@ -14,15 +14,10 @@ from cosem import handler
 from micropython import const
 
 _DEFAULT_MODE = const(2)
-_DEFAULT_BAUD = const(3)
-_PROP_BAUD = const(4)
-_RESPONSE_TIME = const(5)
 _DEVICE_ADDR = const(6)
 
 _NO_PROTOCOL = const(2)
 _HDLC = const(1)
-_115200_BAUD = const(9)
-_200_MS = const(1)
 _LONGEST = const(32)
 
 _SUCCESS = const(0)
@@ -34,15 +29,10 @@ class Handler(handler.Handler):
         return True
 
     def check(self, row, attribute, buf, pos, end):
-        x = buf[pos + 1]
         if attribute == _DEFAULT_MODE:
-            good = x <= (_NO_PROTOCOL if self.model.version(row) else _HDLC)
-        elif attribute == _DEFAULT_BAUD or attribute == _PROP_BAUD:
-            good = x <= _115200_BAUD
-        elif attribute == _RESPONSE_TIME:
-            good = x <= _200_MS
+            good = buf[pos + 1] <= (_NO_PROTOCOL if self.model.version(row) else _HDLC)
         else:
-            good = x <= _LONGEST
+            good = buf[pos + 1] <= _LONGEST
             for i in range(pos + 2, end):
                 good = good and _may_stand(buf[i], attribute == _DEVICE_ADDR)
         return _SUCCESS if good else _OTHER_REASON

@@ -11,9 +11,10 @@ _ENUM = const(0x16)
 _NUMBERS = const(0x77A068)
 _SIGNED = const(0x11A020)
 
-# A number as eight octets, and its decimal digits, the last one first.
-_number = bytearray(8)
-_digits = bytearray(20)
+# A number, with room for what a power of ten adds to it, and its digits, the last one first.
+_SIZE = const(12)
+_number = bytearray(_SIZE)
+_digits = bytearray(29)
 
 
 def is_signed(tag):
@@ -26,18 +27,18 @@ def is_number(tag):
 
 def _load(buf, at, n, signed):
     """Make _number the magnitude of n octets; True: it is negative."""
-    fill(_number, 0, 8 - n, 0)
-    copy(_number, 8 - n, buf, at, n)
+    fill(_number, 0, _SIZE - n, 0)
+    copy(_number, _SIZE - n, buf, at, n)
     if not signed or buf[at] < 0x80:
         return False
-    _negate(8 - n)
+    _negate(_SIZE - n)
     return True
 
 
 def _negate(first):
     """_number[first:] becomes its two's complement."""
     carry = 1
-    i = 7
+    i = _SIZE - 1
     while i >= first:
         x = (_number[i] ^ 0xFF) + carry
         _number[i] = x & 0xFF
@@ -48,7 +49,7 @@ def _negate(first):
 def _divide():
     """_number // 10; the remainder."""
     rest = 0
-    for i in range(8):
+    for i in range(_SIZE):
         x = rest << 8 | _number[i]
         _number[i] = x // 10
         rest = x % 10
@@ -57,7 +58,7 @@ def _divide():
 
 def _multiply(digit):
     """_number * 10 + digit; False: it does not fit."""
-    i = 7
+    i = _SIZE - 1
     while i >= 0:
         x = _number[i] * 10 + digit
         _number[i] = x & 0xFF
@@ -67,7 +68,7 @@ def _multiply(digit):
 
 
 def _is_zero():
-    for i in range(8):
+    for i in range(_SIZE):
         if _number[i]:
             return False
     return True
@@ -108,7 +109,7 @@ def put_number(out, pos, limit, buf, at, n, signed, shift):
 def get_number(buf, pos, end, out, at, n, signed, shift):
     """The decimal number buf[pos:end] as an integer of n octets, in units of ten to the power of
     shift, at out[at:]. False: it is none, has more places than there are, or does not fit."""
-    fill(_number, 0, 8, 0)
+    fill(_number, 0, _SIZE, 0)
     negative = pos < end and buf[pos] == 0x2D
     if negative:
         pos += 1
@@ -140,16 +141,16 @@ def get_number(buf, pos, end, out, at, n, signed, shift):
         if not _multiply(0):
             return False
         shift += 1
-    for i in range(8 - n):
+    for i in range(_SIZE - n):
         if _number[i]:
             return False
     if negative and not _is_zero():
         if not signed:
             return False
-        _negate(8 - n)
-        if _number[8 - n] < 0x80:
+        _negate(_SIZE - n)
+        if _number[_SIZE - n] < 0x80:
             return False
-    elif signed and _number[8 - n] >= 0x80:
+    elif signed and _number[_SIZE - n] >= 0x80:
         return False
-    copy(out, at, _number, 8 - n, n)
+    copy(out, at, _number, _SIZE - n, n)
     return True
