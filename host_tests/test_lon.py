@@ -4,7 +4,17 @@ subnet 3, and a concentrator."""
 
 import pytest
 import small
-from plc.lon import MORE, NUMBERED, PROTECTED, PULL, Concentrator, Line, meter
+from plc.lon import (
+    MORE,
+    NUMBERED,
+    PROTECTED,
+    PULL,
+    Agent,
+    Concentrator,
+    Line,
+    meter,
+    proxied,
+)
 from plc.network import Clock
 from profiles.lon_frame import BROADCAST, NODE
 
@@ -259,6 +269,27 @@ def test_power_fails_while_a_request_comes(bench):
     bench.run(100)
     assert bench.say(bench.head_end.segments(SET_LONG, 1, 1)[1])[1] & PROTECTED
     assert bench.ask(GET_ENERGY, **MANAGEMENT).hex() == "d80101"
+
+
+def test_the_target_of_a_repeater():
+    """The concentrator hears the repeater alone, and this the meter: annex E, its last hop."""
+    bench = Bench()
+    line, head_end = bench.line, bench.head_end
+    line.cut(head_end.modem, bench.station.modem)
+    head_end.tries = 2
+    assert bench.ask(AARQ) is None
+    head_end.tries = 8
+    agent = Agent(line)
+    line.connect(head_end.modem, agent.modem)
+    line.connect(agent.modem, bench.station.modem, 0.2)
+
+    def ask(apdu):
+        return head_end.request((1, 9), proxied(METER, head(0) + apdu))[4:]
+
+    assert ask(AARQ)[:1] == b"\x61"
+    assert ask(GET_NAME) == NAME
+    assert ask(RELEASE)[:1] == b"\x63"
+    assert agent.n_relayed == 3, "each asked once, however often it came"
 
 
 def test_corrupted_lengths_and_noise(bench):

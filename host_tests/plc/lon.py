@@ -257,3 +257,47 @@ class Concentrator:
             for _ in range(repeats):
                 self.put(self.lpdu(0, to, bytes((0x10 | self.number,)), segment))
                 self.clock.run(self.clock.now_ms + frame_ms(120) + SLOTS * SLOT_MS)
+
+
+class Agent:
+    """A repeater that is the last hop: what comes to it behind a proxy header (4D, no hops left)
+    it asks the target itself, and hands its response back.
+
+        4D | 0 | tx control | address type 1 (node) << 5 | tx control | subnet | node | message
+    """
+
+    def __init__(self, line, subnet=1, node=9):
+        self.asks = Concentrator(line, subnet, node)
+        self.clock = line.clock
+        self.modem = self.asks.modem
+        self.modem.host = self
+        self._last = None
+        self.n_relayed = 0
+
+    def poll(self):
+        asks = self.asks
+        begin = len(asks.heard)
+        asks.poll()
+        for f, apdu in asks.heard[begin:]:
+            mine = (f.subnet, f.node) == (asks.subnet, asks.node)
+            if mine and (f.kind, f.type) == (1, 0) and apdu[:2] == b"\x4d\x00":
+                self.clock.after(1, self.relay, f.source_subnet, f.source_node, f.number, apdu)
+
+    def relay(self, subnet, node, number, apdu):
+        key = (subnet, node, number, apdu)
+        if self._last is not None and self._last[0] == key:
+            response = self._last[1]
+        else:
+            self._last = (key, None)
+            target = (apdu[5], apdu[6] & 0x7F)
+            response = self.asks.request(target, apdu[7:])
+            self._last = (key, response)
+            self.n_relayed += 1
+        if response is None:
+            return
+        self.asks.put(self.asks.lpdu(1, (subnet, node), bytes((0x20 | number,)), response))
+
+
+def proxied(target, message):
+    """A message for a target, by way of an agent."""
+    return bytes((0x4D, 0x00, 0x31, 1 << 5, 0x31, target[0], target[1])) + message
