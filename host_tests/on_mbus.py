@@ -100,7 +100,7 @@ class OnBus:
         for _ in range(seconds):
             self.clock.advance(1000)
             self.model.tick(self.clock.minute)
-            while self.bus.tasks:
+            while self.bus.is_busy():
                 self.pump()
 
     def row(self, class_id, name):

@@ -2,9 +2,12 @@
 """cosem/mbus_client.py and firmware/meter/mbus.py: the meter of heat.toml and a water meter on its
 M-Bus, as conversations; what is refused, and what a slave's faults come to."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from doubles.water_meter import BCD_ID, FAULTS, WaterMeter, manufacturer_id
-from fakes import array, enum, i8, i32, octets, struct_, u8, u16, u32, u64, value
+from fakes import array, enum, i8, i32, obis, octets, struct_, u8, u16, u32, u64, value
 from on_mbus import (
     DEFINITION,
     DIAGNOSTIC,
@@ -23,6 +26,10 @@ from on_mbus import (
     OnBus,
 )
 
+from small import aarq
+from tables import pack, show
+
+ROOT = Path(__file__).parent.parent
 INSTALL, DEINSTALL, CAPTURE, RESET_ALARM, SYNCHRONIZE, SEND, SET_KEY, TRANSFER = range(1, 9)
 NEVER = bytes.fromhex("FFFFFFFFFFFFFFFFFF8000FF")
 KEY = bytes.fromhex("0102030405060708090A0B0C0D0E0F11")
@@ -449,6 +456,69 @@ def test_no_key_can_be_read():
     assert meter.trusted(WATER, SET_KEY, octets(KEY)) == 0
     seen = repr([meter.all(what) for what in (WATER, HEAT, PORT, DIAGNOSTIC)])
     assert repr(KEY)[2:-1] not in seen
+
+
+def test_what_nobody_waits_for_is_done_once():
+    meter = installed()
+    for _ in range(3):
+        assert meter.trusted(WATER, CAPTURE, i8(0)) == 0
+    assert meter.trusted(WATER, SYNCHRONIZE, i8(0)) == 0
+    before = len(meter.line.said)
+    meter.run(1)
+    frames = [frame[1] for frame in meter.line.said[before:] if frame[0] == 0x10]
+    assert frames == [0x40, 0x7B, 0x5A, 0x40]
+    # What has a parameter has nobody to say it.
+    for method, data in ((SEND, array()), (TRANSFER, octets(KEY))):
+        assert meter.trusted(WATER, method, data) == OTHER_REASON
+
+
+def test_with_the_heap_locked(micropython, tmp_path):
+    """Of a meter without a line: the same APDUs, and the same answers, on MicroPython."""
+    meter = OnBus(line=False)
+    lines = ["as 2 1"]
+
+    def say(request):
+        answer = meter.talk.say(request.hex())
+        lines.extend(("> " + spaced(request.hex()), "< " + spaced(answer)))
+
+    def about(what, index):
+        return what[0].to_bytes(2, "big") + obis(what[1]) + bytes((index,))
+
+    say(aarq(b"demo-installer"))
+    pair = struct_(octets(b"\x0c"), octets(b"\x13"))
+    for attribute, data in (
+        (2, octets(b"\0\0\x18\6\0\xff")), (2, octets(bytes(6))), (2, octets(b"123456")),
+        (3, array(pair)), (3, array(struct_(octets(b""), octets(b"")))), (4, u32(1)), (5, u8(3)),
+        (5, u8(251)), (6, u32(1)),
+    ):  # fmt: skip
+        say(b"\xc1\1\xc1" + about(WATER, attribute) + b"\0" + data)
+        say(b"\xc0\1\xc1" + about(WATER, attribute) + b"\0")
+    say(b"\xc0\1\xc1" + about(WATER, 14) + b"\0")
+    for what, method in (
+        (WATER, 1),
+        (WATER, 2),
+        (WATER, 3),
+        (HEAT, 2),
+        (WATER, 7),
+        (DIAGNOSTIC, 1),
+    ):
+        data = u8(3) if method == 1 and what is WATER else i8(0)
+        say(b"\xc3\1\xc1" + about(what, method) + b"\1" + data)
+    assert {line[-5:-3] for line in lines if line.startswith("< C7")} == {"01", "FA", "03", "00"}
+    said = tmp_path / "said.txt"
+    said.write_text("\n".join(lines) + "\n")
+    (tmp_path / "definition.py").write_text(show.module(pack.compile(str(DEFINITION))))
+    done = subprocess.run(
+        [micropython, "-X", "heapsize=1M", ROOT / "host_tests/device/converse.py", tmp_path,
+         "wrapper", "-", said],
+        env={"MICROPYPATH": ":".join(str(ROOT / p) for p in ("lib", ""))},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == "ok %s %d\n" % (said, len(lines) // 2), done.stdout + done.stderr
+
+
+def spaced(text):
+    return " ".join(text[k : k + 2] for k in range(0, len(text), 2))
 
 
 # --- Outcomes --------------------------------------------------------------------------------

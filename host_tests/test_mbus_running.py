@@ -2,8 +2,11 @@
 """An M-Bus under a running meter (definitions/heat.toml): the water meter of doubles/ is on a TCP
 connection, as behind a level converter, and an installer asks over the wrapper."""
 
+import os
+import pty
 import socket
 import threading
+import tty
 
 import pytest
 from doubles.water_meter import BCD_ID, WaterMeter
@@ -69,6 +72,35 @@ class Installer:
 
     def act(self, what, method, data=b"\x0f\0"):
         return self.ask("C301C1", what, method, b"\1" + data)[3]
+
+
+def test_on_a_serial_port(tmp_path):
+    """The slave is at the other end of a terminal."""
+    master, terminal = pty.openpty()
+    tty.setraw(master)
+    slave = WaterMeter()
+
+    def serve():
+        while True:
+            try:
+                for piece in slave.hear(os.read(master, 100)):
+                    os.write(master, piece)
+            except OSError:
+                return
+
+    threading.Thread(target=serve, daemon=True).start()
+    path = tmp_path / "heat.toml"
+    line = '["tty", "%s", 2400]' % os.ttyname(terminal)
+    path.write_text(DEFINITION.read_text().replace('["tcp", "127.0.0.1", 4100]', line))
+    with Running("--definition", str(path), "--wrapper-tcp", "0", "--runtime", "cpython") as meter:
+        client = Installer(meter)
+        assert client.act(WATER, 1, u8(9)) == 0
+        assert client.act(WATER, 3) == 0
+        assert client.get(VOLUME) == slave.litres and slave.address == 9
+        client.wrapper.socket.close()
+        assert meter.stop() == 0 and "failed inside" not in meter.errors
+    os.close(terminal)
+    os.close(master)
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ class MBusPort(Stream):
         return ()
 
     def poll(self, now_ms):
-        if self.stream is None and self.bus.tasks:
+        if self.stream is None and self.bus.is_busy():
             try:
                 self.attach(self._line(), self.poller, now_ms)
             except OSError:
@@ -107,9 +107,9 @@ class MBusPort(Stream):
         self._waited = busy
 
     def wait_ms(self):
-        if self.ready or self.bus.tasks and self.master.result >= 0:
-            return 0
-        return _BUSY_MS if self.bus.tasks else Stream.wait_ms(self)
+        if not self.ready and self.bus.is_busy():
+            return _BUSY_MS if self.master.result < 0 else 0
+        return Stream.wait_ms(self)
 
     def detach(self, broken=False):
         Stream.detach(self, broken)

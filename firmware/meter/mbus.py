@@ -4,8 +4,8 @@ the Extended registers 0.b.24.2.e that they capture to.
 
     bus = Bus(model, master, aes)      master: profiles/mbus.py; aes(key) gives an AES object
     bus.begin(row, method, octets)     a Task, with `result` < 0 until it is done
-    bus.later(row, method)             as begin(), for whom nobody waits; once at a time
-    bus.turn()                         goes on with the first of them, between two frames
+    bus.turn()                         goes on with the first of them, between two frames, and then
+                                       with what the clients want and nobody waits for
 
 What is said is written as generators, one method of class 72 each. They run between two requests
 and allocate.
@@ -34,7 +34,6 @@ from micropython import const
 from profiles import mbus, mbus_records
 
 _CAPTURE_DEFINITION = const(3)
-_PORT_REFERENCE = const(2)
 _PRIMARY_ADDRESS = const(5)
 _IDENTIFICATION_NUMBER = const(6)
 _MANUFACTURER_ID = const(7)
@@ -116,35 +115,32 @@ class Bus:
         self.aes = aes
         self.client = model.handler("mbus_client")
         self.fault = None  # what has ended a task that should not have
-        self.port_row = -1  # of the M-Bus master port setup that this is
+        self.port_row = -1  # of the M-Bus master port setup that this is; -1: there is none
         self.tasks = []
         self._record = mbus_records.Record()
-
-    def is_of(self, row):
-        """Is this the port of a client? All of them, where the meter has no object for it."""
-        model = self.model
-        if self.port_row < 0:
-            return True
-        at = slots.offset(model, row, _PORT_REFERENCE) + 2
-        src = slots.source(model, row, _PORT_REFERENCE)
-        name = (self.port_row << 4) + 2
-        return bytes(src[at : at + 6]) == bytes(model.objects[name : name + 6])
 
     def begin(self, row, method, octets):
         task = Task(row, method, self._steps(row, method, octets))
         self.tasks.append(task)
         return task
 
-    def later(self, row, method):
-        for task in self.tasks:
-            if task.row == row and task.method == method:
-                return True
-        self.begin(row, method, b"")
-        return True
+    def is_busy(self):
+        return bool(self.tasks) or self.client is not None and any(self.client.wanted)
+
+    def _begin_wanted(self):
+        wanted = self.client.wanted
+        for i, row in enumerate(self.client.rows):
+            for method in range(_SLAVE_DEINSTALL, _SYNCHRONIZE_CLOCK + 1):
+                if wanted[i] >> method & 1:
+                    wanted[i] &= ~(1 << method)
+                    self.begin(row, method, b"")
+                    return
 
     def turn(self):
         """Go on, unless the line is busy."""
-        while self.tasks and self.master.result >= 0:
+        while self.is_busy() and self.master.result >= 0:
+            if not self.tasks:
+                self._begin_wanted()
             task = self.tasks[0]
             try:
                 next(task.steps)
@@ -163,6 +159,9 @@ class Bus:
         for task in self.tasks:
             task.result = _HARDWARE_FAULT
         self.tasks.clear()
+        if self.client is not None:
+            for i in range(len(self.client.wanted)):
+                self.client.wanted[i] = 0
 
     def _steps(self, row, method, octets):
         if method == _SLAVE_INSTALL:

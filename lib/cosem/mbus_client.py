@@ -22,7 +22,7 @@ primary_address is 0 (not installed), 1 to 250, or 253: then identification_numb
 manufacturer_id, version and device_type select the slave. identification_number has its eight
 digits as BCD (12345678 is 0x12345678), as in the header of its answers. slave_deinstall always
 succeeds here, whether or not the slave can still be told. With a script, methods run later, and
-only those without a parameter.
+only those without a parameter. On the path of a request nothing is allocated.
 """
 
 from cosem import handler, slots
@@ -72,10 +72,12 @@ class Handler(handler.Handler):
     def __init__(self, model):
         handler.Handler.__init__(self, model)
         self.rows = []
+        self.wanted = []  # of each: methods that nobody waits for, a bit each
         self._periods = []  # of each: how many had passed when it was looked at
 
     def start(self, row):
         self.rows.append(row)
+        self.wanted.append(0)
         self._periods.append(-1)
 
     def check(self, row, attribute, buf, pos, end):
@@ -140,13 +142,28 @@ class Handler(handler.Handler):
             return _OTHER_REASON
         if method == _TRANSFER_KEY and end - pos != 2 + _KEY_LEN:
             return _OTHER_REASON
-        if self.bus is None or not self.bus.is_of(row):
+        if not self._is_on_bus(row):
             return _HARDWARE_FAULT
         if s.association is not None:
             return _LATER
-        if _SLAVE_DEINSTALL <= method <= _SYNCHRONIZE_CLOCK:
-            return _SUCCESS if self.bus.later(row, method) else _OTHER_REASON
-        return _OTHER_REASON
+        if method < _SLAVE_DEINSTALL or method > _SYNCHRONIZE_CLOCK:
+            return _OTHER_REASON
+        self.wanted[self.rows.index(row)] |= 1 << method
+        return _SUCCESS
+
+    def _is_on_bus(self, row):
+        """Is the slave of a client on a bus that there is: on the port that it names?"""
+        if self.bus is None:
+            return False
+        model = self.model
+        port = self.bus.port_row << 4
+        return port < 0 or not compare(
+            slots.source(model, row, _PORT_REFERENCE),
+            slots.offset(model, row, _PORT_REFERENCE) + 2,
+            model.objects,
+            port + 2,
+            6,
+        )
 
     def job(self, a, row, method, octets):
         task = self.bus.begin(row, method, octets)
@@ -191,8 +208,7 @@ class Handler(handler.Handler):
     # --- Time -------------------------------------------------------------------------------
 
     def tick(self, now):
-        bus = self.bus
-        if bus is None:
+        if self.bus is None:
             return
         model = self.model
         clock = model.handler("clock")
@@ -201,8 +217,8 @@ class Handler(handler.Handler):
             passed = (now * 60 + clock.second) // period if period else -1
             if passed != self._periods[i]:
                 # Not with the start, nor when the period was changed.
-                if self._periods[i] >= 0 and passed >= 0 and bus.is_of(row):
-                    bus.later(row, _CAPTURE)
+                if self._periods[i] >= 0 and passed >= 0 and self._is_on_bus(row):
+                    self.wanted[i] |= 1 << _CAPTURE
                 self._periods[i] = passed
 
 
