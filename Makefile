@@ -30,9 +30,9 @@ test: ## ruff, codespell, and all tests on CPython and MicroPython
 	@$(MAKE) --no-print-directory lint
 	@$(VENV) -m pytest $(PARALLEL) $(ARGS)
 
-test-long: ## what make test tries a sample of: a power cut at every write of a day, a whole year
+test-long: ## what make test tries a sample of: power cuts and full stores in all of a day, a whole year
 	@$(PYTHON) tools/bootstrap.py test
-	@PICOMETER_ALL=1 $(VENV) -m pytest host_tests/test_power_cuts.py host_tests/test_ahead.py $(ARGS)
+	@PICOMETER_ALL=1 $(VENV) -m pytest host_tests/test_power_cuts.py host_tests/test_worn_out.py host_tests/test_ahead.py $(ARGS)
 
 lint: ## ruff and codespell only (after make test has installed them)
 	@$(VENV) -m ruff check --quiet .

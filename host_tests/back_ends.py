@@ -41,6 +41,7 @@ class Files:
     keeps_rows = True
     may_lose = False  # a write that is torn takes what was there before
     parts = (0, 3, 8)  # eighths of a write that are done
+    wears = ("full", "short")  # an error; half of a write is done, as its result says
 
     def __init__(self):
         self.device = self.files = MemoryFiles()
@@ -62,8 +63,8 @@ class Files:
         other.device.data = copied(self.device.data)
         return other
 
-    def wear(self, on):
-        self.device.full = on
+    def wear(self, on, how="full"):
+        setattr(self.device, how, on)
 
     def regions(self):
         for name, data in sorted(self.files.data.items()):
@@ -103,7 +104,7 @@ class CachingFiles(MemoryFiles):
             raise FileCut
         if self.full:
             raise OSError(28)
-        return n
+        return n // 2 if self.short else n
 
     def create(self, path):
         self.data[path] = bytearray()
@@ -214,6 +215,7 @@ class Beside(MemoryFiles):
 
 class Flash(Files):
     parts = (0, 40, -1)  # octets
+    wears = ("ignores", "fails", "stuck")  # see device/nor.py
 
     def __init__(self, cells=None, data=None):
         self.device = NOR(120, 4096, cells)
@@ -230,8 +232,11 @@ class Flash(Files):
     def again(self):
         return Flash(bytearray(self.device.cells), copied(self.files.data))
 
-    def wear(self, on):
-        self.device.ignores = self.files.full = on
+    def wear(self, on, how="ignores"):
+        if how == "fails":
+            on = range(self.device.blocks if on else 0)
+        setattr(self.device, how, on)
+        self.files.full = bool(on)
 
     def regions(self):
         device = self.device
@@ -291,6 +296,7 @@ class ByteArray:
 
 class NVM(Files):
     keeps_rows = False
+    wears = ("worn",)
     size = 16384
     erases = False
 
@@ -310,7 +316,7 @@ class NVM(Files):
     def again(self):
         return type(self)(bytearray(self.device.octets), copied(self.files.data))
 
-    def wear(self, on):
+    def wear(self, on, how="worn"):
         self.device.worn = self.files.full = on
 
     def regions(self):
@@ -346,7 +352,7 @@ class RAM(NVM):
         storage.files = self.files
         return storage
 
-    def wear(self, on):
+    def wear(self, on, how="worn"):
         self.files.full = on
 
 

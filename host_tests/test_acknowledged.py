@@ -109,8 +109,7 @@ def test_a_full_store_is_an_event_and_a_refusal(life):
     assert life.ask(GET % MESSAGE) == "C40141000906" + b"before".hex().upper()
     program = life.meter.program
     program.step(3600)
-    error = program.events.error_row
-    assert life.meter.model.get_int(error, 2) & 1 << 10
+    assert life.number(1, "0000616100FF") & 1 << 10  # the error register
     assert program.unsaved and life.meter.storage.failed
     assert len(life.rows("0007 0100630100FF")) == rows
     # It goes on as soon as there is room, and says what had happened.

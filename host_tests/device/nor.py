@@ -9,6 +9,7 @@ cut_at   operation (program or erase, from 0) in which power fails: PowerCut, an
          next one; of an erase, `part` says which octets have been reached.
 fails    set of blocks that are worn: programming them does nothing, erasing them fails
 ignores  True: nothing is written any more, and nothing is said
+stuck    True: nothing is erased any more
 strict   False: programming what is not erased leaves the bits that both have
 """
 
@@ -32,6 +33,7 @@ class NOR:
         self.fails = ()
         self.ignores = False
         self.strict = True
+        self.stuck = False
 
     def strikes(self):
         """Another operation: is it the one in which power fails?"""
@@ -96,7 +98,7 @@ class NOR:
             raise PowerCut
         if self.ignores:
             return 0
-        if arg in self.fails:
+        if self.stuck or arg in self.fails:
             return -5
         self.erases[arg] += 1
         self.cells[at : at + self.block_len] = b"\xff" * self.block_len

@@ -9,6 +9,7 @@ _KEY_TRANSFER = const(2)
 _KEY_AGREEMENT = const(3)
 
 _SUCCESS = const(0)
+_TEMPORARY_FAILURE = const(2)
 _OTHER_REASON = const(250)
 
 
@@ -33,7 +34,9 @@ def job(handler, a, row, method, octets):
         return result, b""
     from cosem.key_places import is_taken
 
-    agreed = [(row, key_id, key) for key_id, key in keys]
+    if model.full:
+        return _TEMPORARY_FAILURE, b""  # they would be gone with the next power failure
+    agreed = [(row, key_id, bytearray(key)) for key_id, key in keys]
     if is_taken(model, agreed):
         # uncertain: which result; no public text says what a key is that another place has.
         return _OTHER_REASON, b""

@@ -372,13 +372,17 @@ class Handler(Base):
             return
         model = self.model
         context = self._contexts[row]
+        swapped = False
         for row, key_id, key in a.agreed:
             place = model.state(row, _KEYS) + key_id * _KEY_ROOM
             # The same key again keeps its counters.
             if not same(model.image, place, key, 0, len(key)):
-                copy(model.image, place, key, 0, len(key))
+                _swap(model.image, place, key)
                 context.changed |= 1 << key_id
-        a.agreed = None
+                swapped = True
+        if not swapped:
+            a.agreed = None
+        # Else it has the old ones now, until rekey().
         model.later(context)
 
     def _activate(self, row, policy):
@@ -402,8 +406,18 @@ class Handler(Base):
 
     def rekey(self, context):
         """After the answer under the old keys: the new ones are in force. The counters of clients
-        begin anew with an encryption key that is another one; others go on where they are."""
+        begin anew with an encryption key that is another one; others go on where they are. If
+        they could not be saved, and the client has heard so, the old ones stay."""
         model = self.model
+        for a in model.associations:
+            if a.agreed and a.agreed[0][0] == context.row:
+                for row, key_id, key in a.agreed if model.full else ():
+                    if context.changed & 1 << key_id:
+                        _swap(model.image, model.state(row, _KEYS) + key_id * _KEY_ROOM, key)
+                        context.changed &= ~(1 << key_id)
+                a.agreed = None
+        if not context.changed:
+            return
         self._settle(context)
         at = model.state(context.row, _COUNTERS)
         if context.changed & 1 << _GUEK:
@@ -421,3 +435,11 @@ class Handler(Base):
         else:
             self._show(context.row)
         model.save()
+
+
+def _swap(image, at, octets):
+    """Exchange octets with as many of the image; a key is no secret longer than it has to be."""
+    for k in range(len(octets)):
+        octet = image[at + k]
+        image[at + k] = octets[k]
+        octets[k] = octet
