@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """cosem/token_gateway.py: tokens of a scheme of this file, what comes of them, none twice."""
 
+from types import SimpleNamespace
+
 import pytest
 from fakes import array, i32, octets, u8
 from payment import (
     ACTIVE,
     BESIDE,
+    ENERGY,
     GATEWAY,
     LEAST,
     MOST,
@@ -37,9 +40,9 @@ def scheme(row, octets):
     return octets[12], amount, int.from_bytes(octets[:8], "big"), (b"amount", octets[8:12])
 
 
-def one(status=ACTIVE, again=None, **values):
+def one(status=ACTIVE, again=None, beside=BESIDE, **values):
     lines = credit(0, **values), charge(0), account(1, 1, status=status)
-    m = Talk(*lines) if again is None else again
+    m = Talk(*lines, beside=beside) if again is None else again
     m.gateway = m.row(115, GATEWAY)
     m.model.tokens = scheme
     m.limit = m.model.capacity(m.gateway, TOKEN)
@@ -241,6 +244,20 @@ def test_a_meter_without_a_scheme_takes_no_tokens(meter):
     image = bytes(meter.model.image)
     assert meter.enter(token(1, 5)) == OBJECT_UNAVAILABLE
     assert meter.model.image == image
+
+
+@pytest.mark.parametrize("setup, method", [("local port", 1), ("other", 0), (None, 0)])
+def test_it_says_by_what_port_a_client_has_entered_a_token(setup, method):
+    port = '{class = 19, obis = "0.0.20.0.0.255"},'
+    m = one(beside=BESIDE + port)
+    rows = {"local port": m.row(19, "0.0.20.0.0.255"), "other": m.row(3, ENERGY), None: -1}
+    octets = b"\x09\x14" + token(1, 5)
+    s = m.stream
+    s.row = m.gateway
+    gate = SimpleNamespace(setup=rows[setup])
+    s.association = SimpleNamespace(channel=SimpleNamespace(gate=gate))
+    assert m.model.handler("token_gateway").invoke(s, 1, octets, 0, len(octets)) == 0
+    assert m.number(m.gateway, DELIVERY) == method
 
 
 def test_the_firmware_enters_what_is_typed(meter):

@@ -11,7 +11,8 @@ order of charge_reference_list. It is taken from the credit in use, if credit_ch
 is empty or has it with this charge, with bit 0 set while the supply is disconnected. Without a
 credit in use the first one for which this holds goes below its limit. Else what is due waits. A
 collection is not divided: a credit that has less left goes below its limit, and what follows is
-taken from the next one.
+taken from the next one. Bits 1 and 2, load limiting and friendly credit periods, are kept and not
+looked at: the account knows of no such periods, so it collects as in all others.
 
 A register that is unsigned and has fallen has gone round if it grew by less than 1/256 of its
 range in that; else it was set, and what it lost is nobody's. A charge that is new to its account,

@@ -4,7 +4,8 @@
 When a client or a script has set an attribute of parameter_list, or run a method that has changed
 one (a CRC of it says so), changed_parameter and capture_time are those of now, and the parameter
 monitor log, the Profile generic 0.b.99.16.e with the B and E of this object, captures a row. A
-SET of the value that is there is a change, too (uncertain: public texts do not say).
+SET of the value that is there is a change, too (uncertain: public texts do not say). What the
+meter measures and counts by itself is none, and no reason for another digest.
 
 parameter_values of version 1 is a structure of the values in their order, and
 parameter_value_digest is the hash of its encoding (uncertain: public texts say of the values),

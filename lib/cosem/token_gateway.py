@@ -25,9 +25,10 @@ A result is captured by the Profile generic 0.b.99.17.e (token transfer log), if
 failure in between may make two rows of one, not none.
 
 Uncertain, and so project-defined: all that; status codes 0 to 2 are not shown, as they say less
-than 3; data_value has no bits; token_delivery_method is 0 (remote) for all clients, for the meter
-does not know where they are, and what the firmware says for tokens that it enters itself
-(Handler.enter(): 1 local, 2 manual). `enter` allocates nothing.
+than 3; data_value has no bits; token_delivery_method is 1 (local) by a local port, whose setup
+object is of class 19; 0 (remote) by all other links, wherever the client is, and from a script;
+and what the firmware says for tokens that it enters itself (Handler.enter(): 2 manual). `enter`
+allocates nothing.
 
 Hidden state `ledger`: 0 a token waits (1), or its result for the log (2); 1 spare; 2 how many
 identifiers; 3.. 8 octets each, in no order.
@@ -48,6 +49,8 @@ _TOKEN_STATUS = const(6)
 _ENTER = const(1)
 
 _REMOTE = const(0)
+_LOCAL = const(1)
+_LOCAL_PORT_SETUP = const(19)
 
 # status_code, and where it is: 02 02 16 status_code 04 0.
 _VALIDATED = const(2)
@@ -98,7 +101,10 @@ class Handler(handler.Handler):
     def invoke(self, s, method, buf, pos, end):
         if method != _ENTER:
             return _OBJECT_UNDEFINED
-        return self.enter(s.row, buf, pos, end, _REMOTE)
+        a = s.association
+        setup = -1 if a is None else a.channel.gate.setup
+        local = setup >= 0 and self.model.class_id(setup) == _LOCAL_PORT_SETUP
+        return self.enter(s.row, buf, pos, end, _LOCAL if local else _REMOTE)
 
     def enter(self, row, buf, pos, end, delivery_method):
         """Take the token buf[pos:end], an octet-string; action_result."""
