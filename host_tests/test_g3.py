@@ -3,62 +3,15 @@
 92. Read as conversations: a client at the coordinator, and a meter.
 """
 
-import struct
-
 import pytest
 import small
-from cosem import g3_setup
-from doubles.g3_adp import Double
-from doubles.station import Station
-from profiles.g3 import G3
-from profiles.modems import g3_adp
-from profiles.wrapper import Wrapper
-from test_ipv6_udp import packet
-from test_prime import action, get, set_
+from doubles.meters import CLIENT, OWN, PORT, action, get, packet, set_
+from doubles.meters import G3Meter as Meter
 
-PAN, SHORT = 0x781D, 0x0005
-OWN = bytes.fromhex("FE80000000000000781D00FFFE000005")
-CLIENT = bytes.fromhex("FE80000000000000781D00FFFE000000")
 OTHER = bytes.fromhex("FE80000000000000781D00FFFE000009")
 ALL_NODES = bytes.fromhex("FF020000000000000000000000000001")
 PREFIX = bytes.fromhex("FD00000000000001")
 AARQ = small.aarq(b"12345678")
-PORT = 50000
-
-
-class Meter(Station):
-    def __init__(self, prefix=b"", **options):
-        double = Double()
-        modem = g3_adp.Modem(double.uart, double.reset)
-        self.prefix = prefix
-        super().__init__("g3.toml", modem, double, self.make, **options)
-
-    def make(self, meter):
-        channel = meter.server.channel()
-        values = g3_setup.values(self.modem)
-        values.apply(meter.model)
-        wrapper = Wrapper(meter.server, channel, udp=True)
-        return G3(channel, self.modem, wrapper, self.prefix, values)
-
-    def up(self):
-        return self.until(lambda: self.modem.is_up, 10000)
-
-    def say(self, apdu, client=1, sap=1, source=CLIENT, port=PORT, own=OWN, to=4059, **options):
-        wpdu = struct.pack(">HHHH", 1, client, sap, len(apdu)) + apdu
-        self.double.hear(packet(wpdu, source, own, (port, to)), **options)
-
-    def ask(self, apdu, client=1, source=CLIENT, port=PORT, own=OWN, limit_ms=5000):
-        self.say(apdu, client, 1, source, port, own)
-        found = self.answer(limit_ms)
-        wpdu = found[48:]
-        assert wpdu[:8] == struct.pack(">HHHH", 1, 1, client, len(wpdu) - 8)
-        assert found == packet(wpdu, own, source, (4059, port))
-        return wpdu[8:].hex().upper()
-
-    def value(self, class_id, obis, attribute):
-        found = self.ask(get(class_id, obis, attribute))
-        assert found.startswith("C401C100"), found
-        return found[8:]
 
 
 @pytest.fixture

@@ -6,29 +6,13 @@ here field by field, and the checksum is a sum of its own over the pseudo-header
 import struct
 
 import pytest
+from doubles.meters import packet, summed
 from hypothesis import given
 from hypothesis import strategies as st
 from profiles import ipv6_udp
 
 A = bytes.fromhex("FE80000000000000781D00FFFE000005")
 B = bytes.fromhex("FE80000000000000781D00FFFE000000")
-
-
-def summed(source, destination, datagram):
-    octets = source + destination + struct.pack(">IHBB", len(datagram), 0, 0, 17) + datagram
-    octets += b"\x00" * (len(octets) % 2)
-    total = sum(struct.unpack(">%dH" % (len(octets) // 2), octets))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def packet(payload, source=A, destination=B, ports=(4059, 5000), wrong=0):
-    datagram = struct.pack(">HHHH", ports[0], ports[1], 8 + len(payload), 0) + payload
-    value = summed(source, destination, datagram) or 0xFFFF
-    datagram = datagram[:6] + struct.pack(">H", value ^ wrong) + payload
-    head = b"\x60\x00\x00\x00" + struct.pack(">HBB", len(datagram), 17, 64)
-    return head + source + destination + datagram
 
 
 def test_addresses_from_pan_and_short_address():

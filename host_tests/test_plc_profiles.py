@@ -8,9 +8,8 @@ import types
 import pytest
 import small
 from doubles import g3_adp, mip_u61, prime_node, st7580
-from test_ipv6_udp import packet
+from doubles.meters import get, packet, set_
 from test_plc_link import Pins, Running
-from test_prime import get, set_
 
 from firmware.meter import fittings
 

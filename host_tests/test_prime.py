@@ -5,63 +5,11 @@
 
 import pytest
 import small
-from cosem import prime_setup
-from doubles.prime_node import Double
-from doubles.station import Station
-from profiles.llc_432 import LLC432
-from profiles.modems import prime_node
-from profiles.prime import PRIME
+from doubles.meters import ID, action, get, set_
+from doubles.meters import PRIMEMeter as Meter
 
-ID = b"PRIME0000000001"
 AARQ = small.aarq(b"12345678")
 PUBLIC = small.aarq(None)
-GET = "C001C1%04X%sFF%02X00"
-
-
-def get(class_id, obis, attribute):
-    name = "".join("%02X" % int(part) for part in obis.split("."))
-    return bytes.fromhex(GET % (class_id, name, attribute))
-
-
-def action(class_id, obis, method):
-    name = "".join("%02X" % int(part) for part in obis.split("."))
-    return bytes.fromhex("C301C1%04X%sFF%02X010F00" % (class_id, name, method))
-
-
-def set_(class_id, obis, attribute, value):
-    name = "".join("%02X" % int(part) for part in obis.split("."))
-    return bytes.fromhex("C101C1%04X%sFF%02X00" % (class_id, name, attribute)) + value
-
-
-class Meter(Station):
-    def __init__(self, **options):
-        double = Double()
-        modem = prime_node.Modem(double.uart, double.reset, ID)
-        super().__init__("prime.toml", modem, double, self.make, **options)
-
-    def make(self, meter):
-        channel = meter.server.channel()
-        llc = LLC432(meter.server, channel, self.modem.max_data + 3)
-        values = prime_setup.values(self.modem)
-        values.apply(meter.model)
-        return PRIME(channel, self.modem, llc, values)
-
-    def up(self):
-        return self.until(lambda: self.modem.is_up, 6000)
-
-    def say(self, apdu, client=1, sap=1, **options):
-        self.double.hear(sap, client, apdu, **options)
-
-    def ask(self, apdu, client=1, limit_ms=5000):
-        self.say(apdu, client)
-        dst, src, address, data = self.answer(limit_ms)
-        assert (dst, src, address) == (client, 1, 0)
-        return data.hex().upper()
-
-    def value(self, class_id, obis, attribute):
-        found = self.ask(get(class_id, obis, attribute))
-        assert found.startswith("C401C100"), found
-        return found[8:]
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def m_sdu(data):
     lines = ["LLC  DL_Data, DSAP %02X, SSAP %02X" % (data[1], data[2])]
     if 0xFD in data[1:3] or data[1] == 0:
         return lines + ["CIASE  " + _ciase(data[3:])]
-    return lines + ["APDU  " + _apdu(data[3:])]
+    return lines + ["APDU  " + apdu(data[3:])]
 
 
 def _ciase(p):
@@ -76,7 +76,7 @@ def _title(octets):
     return octets.decode("ascii") if octets.isalnum() else octets.hex().upper()
 
 
-def _apdu(p):
+def apdu(p):
     name = _APDUS.get(p[0]) or _APDUS.get(p[0] << 8 | p[1], "tag %02X" % p[0])
     if p[0] == 0x61:
         return name + (": accepted" if bytes.fromhex("A203020100") in p else ": rejected")

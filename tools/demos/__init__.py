@@ -11,6 +11,9 @@ import json
 # Name -> what is shown, for people; the module has the same name.
 PROFILES = {
     "sfsk": "a street of meters on a power line, found, registered and read",
+    "prime": "a meter behind a PRIME service node, octet by octet",
+    "g3": "a meter behind a G3 modem: UDP and IPv6, octet by octet",
+    "st7580": "a meter on a raw link of two ST7580, in a form of the project's own",
     "lon": "a meter on an ISO/IEC 14908 network, in messages of the project's own form",
 }
 

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+"""What prime.py, g3.py and st7580.py share: the steps of a conversation with a modem."""
+
+from bootstrap import Trouble
+
+
+def run(show, profile, result):
+    from doubles import shown
+
+    try:
+        steps = shown.steps(profile)
+    except AssertionError as e:
+        raise Trouble("The conversation did not come to its end: %s" % e) from e
+    for text, frames in steps:
+        show.step(text)
+        for who, octets, lines in frames:
+            show.says(who, octets, *lines)
+    show.result(result)
