@@ -2,8 +2,9 @@
 """Attributes that live in a PLC modem: what the meter knows of them, and how it gets there.
 
 The modem is read all the time, one attribute each half second while it is up, and what came is
-kept; a GET hears what was read last (a round takes 20 s), 0 and empty arrays before that. What clients may set is stored in the meter, and given to the modem when it is
-up and whenever it changes. profiles/modems/usi_modem.py says how a modem is asked.
+kept; a GET hears what was read last (a round takes 20 s), 0 and empty arrays before that. What
+clients may set is stored in the meter, and given to the modem when it is up and whenever it
+changes. profiles/modems/usi_modem.py says how a modem is asked.
 
 Rows say what is where, in class modules (prime_setup.py, g3_setup.py), as bytes:
 
