@@ -20,7 +20,8 @@ _SECURITY = const(8)
 _LLS = const(1)
 _SECURITY_SETUP = const(64)  # its ring is the vault's
 _IMAGE_TRANSFER = const(18)
-_MEMORY_ERROR = const(14)  # event code, see meter/events.py
+_MEMORY_ERROR = const(14)  # event codes, see meter/events.py
+_WATCHDOG = const(15)
 _DOUBTFUL = const(0x02)  # clock status, see cosem/clock.py
 
 # What only the start needs.
@@ -28,6 +29,7 @@ _START = (
     "firmware.app",
     "firmware.meter.sources",
     "firmware.meter.lines",
+    "firmware.ports.cause",
     "firmware.meter.power_up",
     "firmware.meter.fittings",
     "firmware.flash_start",
@@ -55,6 +57,16 @@ def needs_ciphers(configs):
     """Does an association of the definition cipher, or have high level security?"""
     for config in configs:
         if config[_MECHANISM] > _LLS or config[_SECURITY] >= 0:
+            return True
+    return False
+
+
+def needs_fittings(definition):
+    """Does it want something of the board around the meter, see meter/fittings.py?"""
+    if hasattr(definition, "METROLOGY") or hasattr(definition, "PULSES"):
+        return True
+    for source in definition.SOURCES:
+        if source[0].startswith("contact."):
             return True
     return False
 
@@ -95,6 +107,7 @@ def build(
     from dlms.server import Server
     from firmware.meter.power_up import saved_time
     from firmware.meter.program import Program
+    from firmware.ports.cause import by_watchdog
     from firmware.version import show
 
     storage.prepare(definition)
@@ -136,7 +149,7 @@ def build(
         if behind:
             clock.set_flags(_DOUBTFUL)
     metrology = fittings = None
-    if display or hasattr(definition, "METROLOGY") or hasattr(definition, "PULSES"):
+    if display or needs_fittings(definition):
         from firmware.meter.fittings import Fittings
 
         fittings = Fittings(definition, storage.extra, port)
@@ -184,6 +197,8 @@ def build(
         meter.mbus = definition.MBUS
     if record is not None and not record.good:
         model.event(_MEMORY_ERROR)
+    if by_watchdog():
+        model.event(_WATCHDOG)
     return meter
 
 

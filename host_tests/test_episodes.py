@@ -372,6 +372,16 @@ def test_the_limits_of_wiring_are_live(polyphase):
     assert meter.codes(DISCONNECT) == [("12:08:24", 72)]
 
 
+def test_a_week_of_bad_voltage(polyphase):
+    meter = Full(polyphase, [(0, 60 * 600, L2, 2000)])
+    meter.run(604800 - 3600, "ahead")
+    assert meter.number(1, "1.0.52.36.128") == 0
+    meter.run(7200, "ahead")
+    assert [meter.number(1, "1.0.%d.36.128" % c) for c in (32, 52, 72)] == [0, 1, 0]
+    assert [code for _, code in meter.log(QUALITY)].count(93) == 1
+    assert meter.number(1, "0.0.97.98.1") & 7 << 14 == 1 << 15
+
+
 # --- States, and definitions that have less ---------------------------------------------------
 
 IDLE, WAITS, LASTS = range(3)

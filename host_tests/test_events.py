@@ -54,6 +54,17 @@ class Meter:
             self.model.handler("profile_generic").profiles[self.row(7, "0.0.99.98.%d" % e)].ring.n
         )
 
+    def set(self, name, value):
+        assert self.model.write(self.row(1, name), 2, bytearray(u32(value)), 0, 5) == 0
+
+    def clear(self):
+        self.run()
+        for row, _filter, descriptor, *_ in self.program.events.registers:
+            for r in (row, descriptor):
+                if r >= 0:
+                    at = self.model.slot(r, 2) + 1
+                    self.model.image[at : at + 4] = bytes(4)
+
     def run(self, seconds=2):
         for _ in range(seconds):
             self.program.tick(1000)
@@ -62,7 +73,7 @@ class Meter:
 def codes():
     """{log: codes} of the docstring."""
     found = {}
-    text = events.__doc__.split("standard        ")[1].split("later()")[0]
+    text = events.__doc__.split("standard        ")[1].split("\nWhere those come from")[0]
     for name, part in zip(LOGS, re.split(r"\n    (?=[a-z_]+ {2,})", text)):
         part = re.sub(r"^[a-z_]+ +", "", part)
         numbers = set()
@@ -75,7 +86,7 @@ def codes():
 @pytest.mark.parametrize("e, log", list(enumerate(LOGS)))
 def test_each_log_has_its_events(e, log):
     wanted = codes()[log]
-    assert len(wanted) > 5
+    assert wanted
     meter = Meter()
     before = [meter.entries(k) for k in range(5)]
     for code in sorted(wanted):
@@ -83,6 +94,119 @@ def test_each_log_has_its_events(e, log):
         assert meter.number("0.0.96.11.%d" % e) == code
     after = [meter.entries(k) for k in range(5)]
     assert [b - a for a, b in zip(before, after)] == [len(wanted) * (k == e) for k in range(5)]
+
+
+def bits(which):
+    """{bit: codes} of the docstring."""
+    text = events.__doc__.split("    alarm %d   " % which)[1]
+    text = re.split(r"\n\n|\n    alarm", text)[0]
+    found = {}
+    parts = re.split(r"(\d+)(?:\.\.(\d+))?:", text)
+    for first, last, codes in zip(parts[1::3], parts[2::3], parts[3::3]):
+        numbers = []
+        for x, y in re.findall(r"(\d+)(?:\.\.(\d+))?", codes):
+            numbers += range(int(x), int(y or x) + 1)
+        if last:
+            for k, bit in enumerate(range(int(first), int(last) + 1)):
+                found[bit] = {numbers[k]}
+        else:
+            found[int(first)] = set(numbers)
+    return found
+
+
+SECOND = """
+    {class = 1, obis = "0.0.97.98.1.255", data_type = "double-long-unsigned", source = "status.alarm2"},
+    {class = 1, obis = "0.0.97.98.11.255", data_type = "double-long-unsigned", ram = ["value"], value = %d},
+    {class = 1, obis = "0.0.97.98.21.255", data_type = "double-long-unsigned", ram = ["value"]},
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("code", range(256))
+def test_bits_of_the_registers(code):
+    """Each event sets the bits that the docstring says, in registers and descriptors."""
+    meter = Meter(SECOND % 0xFFFFFFFF)
+    meter.set("0.0.97.98.10", 0xFFFFFFFF)
+    meter.clear()
+    meter.program.events.note(code)
+    first, second = bits(1), bits(2)
+    error = sum(1 << bit for bit, codes in first.items() if code in codes and bit != 13)
+    alarm = sum(1 << bit for bit, codes in first.items() if code in codes)
+    alarm2 = sum(1 << bit for bit, codes in second.items() if code in codes)
+    assert meter.number("0.0.97.97.0") == error
+    assert meter.number("0.0.97.98.0") == meter.number("0.0.97.98.20") == alarm
+    assert meter.number("0.0.97.98.1") == meter.number("0.0.97.98.21") == alarm2
+
+
+def test_the_second_register_has_a_filter_and_says_what_is_new_once():
+    meter = Meter(SECOND % (1 << 3 | 1 << 11))
+    said = []
+    meter.program.events.on_alarm = said.append
+    for code in (82, 83, 83, 88, 84):
+        meter.program.events.note(code)
+    assert meter.number("0.0.97.98.1") == meter.number("0.0.97.98.21") == 1 << 3 | 1 << 11
+    assert said == [meter.row(1, "0.0.97.98.21")] * 2
+    meter.set("0.0.97.98.21", 0)
+    meter.program.events.note(83)
+    assert len(said) == 3
+
+
+def test_a_register_that_is_written_was_cleared():
+    meter = Meter(SECOND % 0xFFFFFFFF)
+    for name, code in (("0.0.97.97.0", 10), ("0.0.97.98.0", 11), ("0.0.97.98.1", 11)):
+        meter.set(name, 0)
+        meter.run()
+        assert meter.number("0.0.96.11.0") == code
+
+
+MONITOR = """
+    {class = 21, obis = "0.0.16.1.0.255",
+     thresholds = [{type = "double-long-unsigned", value = 0}],
+     monitored_value = "1/0.0.97.98.21/2", actions = [[["0.0.10.0.108", 1], ["0.0.10.0.0", 0]]]},
+    {class = 9, obis = "0.0.10.0.108.255", scripts = [[1, ["1/1/0.0.96.13.1.255/2/unsigned:7"]]]},
+    {class = 1, obis = "0.0.96.13.1.255", data_type = "unsigned", ram = ["value"]},
+"""
+
+
+def test_a_register_monitor_hears_of_the_second_descriptor():
+    meter = Meter(SECOND % (1 << 11) + MONITOR)
+    meter.run()
+    assert meter.number("0.0.96.13.1") == 0
+    meter.program.events.note(88)
+    meter.run()
+    assert meter.number("0.0.96.13.1") == 7
+
+
+TIMES = LIMITS + "".join(
+    '{class = 3, obis = "1.0.12.%d.0.255", data_type = "long-unsigned", unit = "s", scaler = 0,'
+    " value = %d}," % pair
+    for pair in ((43, 3), (44, 5), (45, 2))
+)
+
+
+# Seconds of each voltage; codes of L1.
+LASTING = [
+    ([(2100, 4), (2300, 2)], [76, 85]),
+    ([(2100, 3), (2300, 2)], [76, 85]),
+    ([(2100, 2), (2300, 2)], []),
+    ([(2500, 5), (2300, 1)], [79, 85]),
+    ([(2500, 4), (2300, 1)], []),
+    ([(100, 2), (2300, 1)], [82, 85]),
+    ([(100, 1), (2100, 2), (2300, 1)], []),
+    ([(2100, 4), (100, 1), (2100, 9), (2300, 1)], [76, 85]),
+    ([(2100, 4), (100, 3), (2100, 4), (2300, 1)], [76, 82, 76, 85]),
+    ([(2100, 2), (2500, 2), (2100, 2), (2300, 1)], []),
+]
+
+
+@pytest.mark.parametrize("volts, wanted", LASTING)
+def test_how_long_a_voltage_has_to_last(volts, wanted):
+    meter = Meter(TIMES % -1)
+    heard = []
+    meter.program.events.on_event = heard.append
+    for u, seconds in volts:
+        meter.source.volts = u
+        meter.run(seconds)
+    assert [code for code in heard if code in (76, 79, 82, 85)] == wanted
 
 
 @pytest.mark.parametrize(

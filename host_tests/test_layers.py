@@ -36,6 +36,7 @@ ONLY_HERE = {
     "firmware/board_main.py": {"wiring"},
     "firmware/launch.py": {"wiring"},
     "firmware/ports/board.py": {"wiring"},
+    "firmware/ports/cause.py": {"microcontroller"},
     "firmware/ports/cpython.py": {"fcntl", "signal", "termios", "threading", "uuid"},
     "firmware/ports/lines/cpython.py": {"fcntl", "termios"},
     "firmware/ports/lines/micropython.py": {"wiring"},

@@ -214,12 +214,16 @@ def test_a_mistake_is_said(wrong, says):
         packed(wrong)
 
 
+def no_pin(name):
+    raise ValueError
+
+
 def test_pins_come_from_the_wiring_and_a_pc_has_none(monkeypatch):
     from firmware.meter import fittings
 
     definition = types.SimpleNamespace(PULSES=((b"\x00", 3600, 1, 30, "PULSE_LED"),))
     wanted = []
-    pins = types.SimpleNamespace(output=lambda name: wanted.append(name) or Pin())
+    pins = types.SimpleNamespace(output=lambda name: wanted.append(name) or Pin(), contact=no_pin)
     inner = Source()
     monkeypatch.setattr(fittings, "pins_of", lambda: pins)
     fitted = fittings.Fittings(definition, bytearray(64), None)

@@ -49,8 +49,8 @@ class _Output:
 
 
 class _Button:
-    def __init__(self):
-        self._pin = digitalio.DigitalInOut(_pin("BUTTON"))
+    def __init__(self, name: "str" = "BUTTON"):
+        self._pin = digitalio.DigitalInOut(_pin(name))
         self._pin.switch_to_input(pull=digitalio.Pull.UP)
 
     def pressed(self):
@@ -59,4 +59,4 @@ class _Button:
 
 spi = _SPI
 output = _Output
-button = _Button
+button = contact = _Button

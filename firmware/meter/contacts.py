@@ -25,20 +25,15 @@ class Contacts:
     def is_calm(self, bounds):
         return True
 
-    def look(self, values, missing):
+    def look(self, values, missing, seconds):
         return self._read() << _SHIFT
 
 
 class Pins:
-    """pins: module with contact(name); what the wiring does not have is never open."""
+    """found: (bit, button of pins.py, is it pressed when the bit is set?)"""
 
-    def __init__(self, pins):
-        self._found = []
-        for k in range(len(_PINS)):
-            try:
-                self._found.append((1 << k, pins.contact(_PINS[k][0]), _PINS[k][1]))
-            except ValueError:
-                pass  # this board has none
+    def __init__(self, found):
+        self._found = found
 
     def read(self):
         bits = 0
@@ -46,3 +41,14 @@ class Pins:
             if pin.pressed() == low:
                 bits |= bit
         return bits
+
+
+def of_pins(pins):
+    """read() of what the wiring names, None: nothing. pins: the module, see ports/pins.py."""
+    found = []
+    for k in range(len(_PINS)):
+        try:
+            found.append((1 << k, pins.contact(_PINS[k][0]), _PINS[k][1]))
+        except ValueError:
+            pass  # this board has none
+    return Pins(found).read if found else None

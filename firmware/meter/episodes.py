@@ -7,7 +7,7 @@ has; a meter that has none of it does not load this. The condition of each line 
 
     0..2 voltage of L1..L3 low, 3..5 high, 6..8 missing: Events.supervise() gives them
     9 one is missing, 10 all are
-    11.. what others look at: contacts.py, wiring.py
+    11.. what others look at: contacts.py, wiring.py, quality.py
 
     state    it is so                                          it is not
     IDLE     WAITS; its seconds count from 0                   -
@@ -161,7 +161,7 @@ class Episodes:
         if missing:
             bits |= _ALL | _ANY if missing == self.events.phases else _ANY
         for watcher in self.watchers:
-            bits |= watcher.look(values, missing)
+            bits |= watcher.look(values, missing, seconds)
         if bits or self.running:
             self._go_on(values, bits, seconds)
 

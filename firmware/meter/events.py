@@ -3,14 +3,14 @@
 
 An event sets the event code object of its log and captures the log, a Profile generic that has
 this object among its capture_objects. Codes and bits are the project's choice: numbers that
-companion specifications of European meters commonly use, where those have one. A bit of the
-alarm register is set if the alarm filter (E + 10) has it, and then in the alarm descriptor
-(E + 20) too, where the definition has these objects.
+companion specifications of European meters commonly use, where those have one (uncertain: bits of
+the second register). A bit of an alarm register is set if its alarm filter (E + 10) has it, and
+then in its alarm descriptor (E + 20) too, where the definition has these objects.
 
     standard        1 power down, 2 power up, 3 daylight saving begins or ends, 4 clock set (the
                     old time is logged), 5 clock set (the new time), 6 clock invalid, 9 calendar
                     activated, 10 error register cleared, 11 alarm register cleared,
-                    12 program memory error, 13 RAM error, 14 non-volatile memory error,
+                    13 RAM error, 14 non-volatile memory error,
                     15 watchdog, 16 measurement error, 17 firmware ready, 18 firmware activated,
                     47 configuration changed, 48 global key changed, 51 firmware verification
                     failed, and why: 100 image truncated, 101 damaged, 102 wrongly signed,
@@ -18,13 +18,42 @@ alarm register is set if the alarm filter (E + 10) has it, and then in the alarm
                     the one of before runs again; 254 load profile cleared, 255 event log cleared
     fraud           40/41 terminal cover off/on, 42/43 strong field begins/ends, 44/45 meter cover
                     off/on, 46 association authentication failed, 49 deciphering failed,
-                    50 replayed invocation counter, 91 current reversed
+                    50 replayed invocation counter, 91 current reversed: more export than allowed
     disconnect      59 ready for reconnection, 60/61 manual, 62/63 remote, 64/69 local
                     disconnection and reconnection, 65/66 limit exceeded/kept again, 67 limit
-                    changed, 68 disconnector failed, 70..75 supervision of currents
+                    changed, 68 disconnector failed: current in spite of it, 70/71, 72/73, 74/75
+                    current of L1, L2, L3 too high/no longer
     power_quality   76..78 voltage low on L1..L3, 79..81 high, 82..84 missing, 85..87 normal again,
-                    88 phases reversed, 89 neutral missing, 90 asymmetry, 92..94 bad quality
-    communication   140..159: 140 no connection, 141 modem failure, 144 registration failed, ...
+                    88 phases reversed, 89 neutral missing, 90 asymmetry, 92..94 a week of bad
+                    quality on L1..L3
+    communication   140 no connection: what was to be sent is given up, 158 local communication
+
+Where those come from that are not of a class of the standard:
+
+    1, 2      power_up.py; the orderly end, a power-fail signal (running.py)
+    6         a start whose clock has not run on, and nobody has said the time
+    13        no room on the heap for what an instant had to do
+    15        the chip says so of its last reset (ports/cause.py); never on an RP2040, whose
+              resets all look like that
+    40..45    contacts.py: pins of a board, a script of the household; other meters never
+    46..50    the server, running.py: 49 and 50 once a minute at most
+    68, 70..75, 88..91       wiring.py: a definition that has the limits (polyphase.toml)
+    76..87    supervise() below, with limits and times of the definition
+    92..94    quality.py: a definition that has a bad_week source
+    140       sender.py; 158: an association at a serial port, once a minute at most
+
+Numbers of companion specifications that this meter never makes, for it has nothing to make them
+of: 7, 8 (battery), 12 (program memory: nothing checks the code of a runtime), 141..157 and 159
+(modem, its SIM, its network and its calls), and those of M-Bus devices and valves.
+
+Bits by event code; the error register has the first line only:
+
+    alarm 1   0: 6, 1: 7, 8: 12, 9: 13, 10: 14, 11: 16, 12: 15;
+              13: 40, 42, 44, 46, 49, 50
+    alarm 2   0: 1, 1: 2, 2..4: 82..84, 5..7: 85..87, 8: 89, 9: 90, 10: 91, 11: 88, 12: 68, 13: 48,
+              14..16: 92..94, 18: 158
+
+A bit that is new in a descriptor pushes (source push.alarm); so may a Register monitor of it.
 
 later() may be called on the path of a request and allocates nothing; note() captures at once.
 """

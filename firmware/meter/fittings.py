@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a definition wants around the meter: energy chip, pulse outputs, display. Only the start
-needs this, and only for a meter that has one of them.
+"""What a definition wants around the meter: energy chip, pulse outputs, display, contacts of the
+case. Only the start needs this, and only for a meter that has one of them.
 
     METROLOGY  (driver, settings ...)                     of [metrology]
     PULSES     ((energies, numerator, denominator, length_ms, pin), ...)     of [[pulse]]
@@ -57,7 +57,11 @@ class Fittings:
         return atm90e32.ATM90E32(pins.spi(atm90e32.BAUD), settings[1:], kept, relay)
 
     def counted(self, metrology):
-        """The metrology, by way of the pulse outputs if there are any."""
+        """The metrology with the contacts, by way of the pulse outputs if there are any."""
+        if self._pins is not None:
+            from firmware.meter import contacts
+
+            metrology.contacts = contacts.of_pins(self._pins)
         pulses = getattr(self._definition, "PULSES", ())
         if self._pins is None or not pulses:
             return metrology

@@ -9,6 +9,7 @@ Sources are kind.field_place:
     long_outage      all l1 l2 l3 any                as long as 0.0.96.7.20 says, or longer
     contact          terminal_cover field meter_cover
     over_current     l1 l2 l3
+    bad_week         l1 l2 l3                        see quality.py
 
     field    object
     count    a number
@@ -38,6 +39,7 @@ _PHASES = "l1 l2 l3"
 _FAILURES = "l1 l2 l3 any all"
 _CONTACTS = "terminal_cover field meter_cover"
 _FAILS, _STAYS = 1, 2  # flags, see episodes.py
+_FIRST_BAD_WEEK = 22
 
 
 # Kind, places, condition of each; events at begin and end: first number, step; flags; logical name
@@ -55,6 +57,7 @@ _KINDS = (
     ("neutral", "", b"\x13", (89, 0), None, 0, "1.0.12.44.128"),
     ("export", "", b"\x14", (91, 0), None, 0, "1.0.2.44.0"),
     ("open", "", b"\x15", (68, 0), None, 0, "1.0.11.44.128"),
+    ("bad_week", _PHASES, b"\x16\x17\x18", (92, 1), None, 0, None),
 )
 _FIELDS = "count time last total now peak".split()
 _TIME = 1
@@ -120,6 +123,10 @@ def make(model, sources, registers, events, contacts):
         from firmware.meter.wiring import Wiring
 
         e.watchers.append(Wiring(model, array("H", rows), _output(model)))
+    if e.lines and max(e.lines) >= _FIRST_BAD_WEEK:
+        from firmware.meter.quality import Quality
+
+        e.watchers.append(Quality(events))
     if kept >= 0:
         e.kept = _room(model, kept, _STATE_LEN * len(e.lines))
     e.start()
@@ -158,13 +165,15 @@ def _fed(model, name, row, attribute, field):
 
 def _room(model, row, n):
     """Position of the n octets of an octet-string that keeps the state: zeros, if it is new."""
+    head = bytes((9, n)) if n < 128 else bytes((9, 0x81, n))
+    size = len(head) + n
     at = model.slot(row, _VALUE)
-    if n > 127 or at < 0 or model.capacity(row, _VALUE) < 2 + n:
+    if at < 0 or model.capacity(row, _VALUE) < size:
         raise ValueError("Source kept.episodes needs an octet-string of %d octets." % n)
-    if model.image[at + 1] != n:
-        model.image[at : at + 2 + n] = bytes((9, n)) + bytes(n)
-        slots.set_len(model.image, at, 2 + n)
-    return at + 2
+    if model.value_len(row, _VALUE) != size:
+        model.image[at : at + size] = head + bytes(n)
+        slots.set_len(model.image, at, size)
+    return at + len(head)
 
 
 def _output(model):

@@ -15,6 +15,7 @@ _MOST_CRAMPED = const(63)  # and one, that find no room (a mask)
 _AUTHENTICATION_FAILED = const(46)  # event code, see meter/events.py
 _RAM_ERROR = const(13)
 _DECIPHERING_FAILED = const(49)  # and the next one: replayed invocation counter
+_LOCAL_COMMUNICATION = const(158)
 _FAILED_AUTHENTICATIONS = const(6)  # counter, see meter/sources.py
 _BUSY_MS = const(10)
 # Who still runs so long after a power-fail signal has power.
@@ -37,6 +38,7 @@ class Meter:
     sender = None  # while something is sent unasked, see sender.py
     rests = False  # what that has loaded is not needed any more
     _links = None
+    _local = ()  # ports that only somebody who is there can reach
 
     def __init__(self, model, server, program, storage, now_ms, speed):
         self.model = model
@@ -53,8 +55,8 @@ class Meter:
         model.on_setup = self._set_up
         server.on_authentication_failed = self._refused
         server.on_protection_failed = self._misprotected
-        # Which of the two has been noted in this minute.
-        self._noted = bytearray(2)
+        # Which of the two, and of local communication, has been noted in this minute.
+        self._noted = bytearray(3)
         self._minute = -1
         self._tries = 0  # of work() since there was room for it
 
@@ -126,6 +128,9 @@ class Meter:
     def connect(self, port, poller, links):
         """The links are open: what is sent unasked has a way."""
         self._links = (port, poller, links)
+        self._local = [
+            link.gate for link in links if link.name[:5] == "hdlc-" and link.name != "hdlc-tcp"
+        ]
         events = self.program.events
         events.on_alarm = self._alarmed
         push = self.model.handler("push_setup")
@@ -212,10 +217,16 @@ class Meter:
             minute = self.program.clock.minute & 0xFF
             if minute != self._minute:
                 self._minute = minute
-                self._noted[0] = self._noted[1] = 0
+                self._noted[0] = self._noted[1] = self._noted[2] = 0
                 security = self.model.handler("security_setup")
                 if security is not None:
                     security.tick(minute)
+        for gate in self._local:
+            if gate.opened:
+                gate.opened = False
+                if not self._noted[2]:
+                    self._noted[2] = 1
+                    self.model.event(_LOCAL_COMMUNICATION)
         images = self.model.images
         if images is not None:
             images.turn(self, now_ms)

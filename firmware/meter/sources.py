@@ -16,8 +16,8 @@ not have is not fed.
                metrology_faults (of an energy chip)
     status.profile1, status.profile2    status octet of the profile that captures the object
     event.X, status.error, status.alarm, status.alarm2    see events.py
-    sag.X swell.X cut.X outage.X long_outage.X contact.X over_current.X kept.episodes
-               what lasts for a time, see lines.py
+    sag.X swell.X cut.X outage.X long_outage.X contact.X over_current.X bad_week.X
+    kept.episodes    what lasts for a time, see lines.py
     push.alarm, push.start    this Push setup pushes when a bit of the alarm descriptor (register,
                if there is none) is set; when the meter has started, and its links are open
     token.demo  this Token gateway takes tokens of the test scheme, see demo_tokens.py
@@ -73,7 +73,7 @@ _NO_ROW = const(0xFFFF)
 _DATA = const(1)
 _REGISTER = const(3)
 _SCALER_UNIT = const(3)
-_LASTING = "sag swell cut outage long_outage contact over_current kept"
+_LASTING = "sag swell cut outage long_outage contact over_current bad_week kept"
 
 # Error and alarm registers: the event that says that one was cleared; codes that set a bit, and
 # the bit of each, see events.py.

@@ -55,7 +55,7 @@ class Wiring:
         current, _leak, unbalance, _neutral, export = self.limits
         return current >= bounds[2] and export >= bounds[3] and unbalance >= bounds[4]
 
-    def look(self, values, missing):
+    def look(self, values, missing, seconds):
         current, leak, unbalance, neutral, export = self.limits
         bits = 0
         is_open = self._output and not self.model.image[self._output]

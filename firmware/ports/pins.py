@@ -7,6 +7,7 @@ the same for CircuitPython; a PC has none.
     i2c() -> bus         DISPLAY_I2C, DISPLAY_ADDRESS. write(octets): False: nobody answers
     output(name) -> pin  set(on)
     button() -> button   BUTTON, to ground. pressed()
+    contact(name)        as a button
 
 ValueError: the wiring has no such thing. transfer, set and pressed take no memory.
 """
@@ -72,8 +73,8 @@ class _Output:
 
 
 class _Button:
-    def __init__(self):
-        self._pin = Pin(wired("BUTTON"), Pin.IN, Pin.PULL_UP)
+    def __init__(self, name="BUTTON"):
+        self._pin = Pin(wired(name), Pin.IN, Pin.PULL_UP)
 
     def pressed(self):
         return not self._pin()
@@ -82,4 +83,4 @@ class _Button:
 spi = _SPI
 i2c = _I2C
 output = _Output
-button = _Button
+button = contact = _Button

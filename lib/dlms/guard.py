@@ -81,7 +81,10 @@ class Gate:
     setup   row of its setup object, -1: it has none
     row     row of the Communication port protection that names the setup object; -1: none does
     status  _UNLOCKED, _TEMPORARILY_LOCKED, _LOCKED
+    opened  somebody has opened an association here; who looks for that resets it
     """
+
+    opened = False
 
     def __init__(self, server, way, setup):
         self.server = server

@@ -199,6 +199,7 @@ def judge(a, config, aarq, request, buf, confirmed):
         if not by_hls:
             a.server.guard.passed(a, config)
         a.event(_AARQ_PENDING if by_hls else _AARQ_ACCEPTED)
+        channel.gate.opened = True
         a.configure(config)
         a.confirmed = request.response_allowed
         a.user = aarq.user_id

@@ -114,7 +114,8 @@ _KEYS = {"class": (int, str), "version": int, "device": (str, list), "obis": str
 _SOURCES = {"energy": (3,), "inst": (1, 3), "demand": (5,), "max": (4,), "count": (1, 3),
             "event": (1,), "status": (1, 3, 63), "push": (40,), "token": (115,), "kept": (1,),
             "sag": (1, 3), "swell": (1, 3), "cut": (1, 3), "outage": (1, 3),
-            "long_outage": (1, 3), "contact": (1, 3), "over_current": (1, 3)}  # fmt: skip
+            "long_outage": (1, 3), "contact": (1, 3), "over_current": (1, 3),
+            "bad_week": (1, 3)}  # fmt: skip
 NO_FEEDS = ("push.", "token.")  # sources that say what the program does, and feed nothing
 _STRING_FEEDS = r"\.time_|^kept\."  # that do not feed an integer, but octets
 _LN, _SN, _LN_CIPHERED, _SN_CIPHERED = 1, 2, 3, 4  # application contexts
