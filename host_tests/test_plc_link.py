@@ -265,3 +265,26 @@ def test_no_pins_no_modem(monkeypatch):
     monkeypatch.setattr(fittings, "pins_of", lambda: None)
     with pytest.raises(ValueError, match="pins"):
         Running(Double(), [["plc-sfsk", 1, 38400]])
+
+
+def test_an_alarm_is_reported_and_cleared(running):
+    """A bit of the alarm descriptor: a registered meter reports it, and ClearAlarm clears it."""
+    running.run(2000)
+    running.register()
+    model = running.meter.model
+    row = model.find_any(bytes.fromhex("0001 0000616214FF"), 0)
+    assert model.write(row, 2, b"\x06\x00\x02\x01\x00", 0, 5) == 0
+    running.run(500)
+    assert running.double.data_base[0x0F][-1] & 0x80, "the pause of physical frames says so"
+    discover = b"\x90\x00\x01\x1d\x64\x00\x01\x00\x00"
+    for bit in (8, 17):
+        running.hear(discover)
+        ((source, _, report),) = running.sent()
+        assert source == OWN and report[-2:] == bytes((1, bit + 1))
+        edits = model.edits
+        running.hear(b"\x90\x00\x01\x39\x00" + bytes((bit + 1,)))
+        assert model.edits == edits + 1
+    running.hear(discover)
+    assert running.sent() == [] and running.plc.profile.ciase.alarm == 0
+    assert bytes(model.image[model.slot(row, 2) :][:5]) == b"\x06\x00\x00\x00\x00"
+    assert not running.double.data_base[0x0F][-1] & 0x80

@@ -24,6 +24,11 @@ _HDLC_SETUP = const(23)
 
 _LLC_432_LEN = const(3)
 
+# Alarm descriptor 1 and alarm register 1 of a meter: Data, 0.0.97.98.20 and 0.0.97.98.0.
+_ALARM_DESCRIPTOR = b"\x00\x01\x00\x00\x61\x62\x14\xff"
+_ALARM_REGISTER = b"\x00\x01\x00\x00\x61\x62\x00\xff"
+_VALUE = const(2)
+
 _GROUPS = const(9)
 _N_GROUPS = const(5)
 _SPEED = const(15)
@@ -100,6 +105,44 @@ class PowerLine:
 # --- S-FSK ------------------------------------------------------------------------------------
 
 
+class Alarms:
+    """The meter's alarms as CIASE has them: bit k of the alarm descriptor, or of the register, is
+    alarm k + 1; the lowest one counts (project-defined). ClearAlarm clears it.
+    """
+
+    def __init__(self, model, row, ciase):
+        self.model = model
+        self.row = row
+        self.ciase = ciase
+        self._said = 0
+
+    def look(self):
+        at = self.model.slot(self.row, _VALUE) + 1
+        image = self.model.image
+        said = self._said
+        if said and not self.ciase.alarm:
+            # Cleared by the initiator.
+            image[at + 3 - (said - 1 >> 3)] &= ~(1 << (said - 1 & 7))
+            self.model.edited(self.row, _VALUE)
+            said = 0
+        if image[at] or image[at + 1] or image[at + 2] or image[at + 3]:
+            said = 1
+            while not image[at + 3 - (said - 1 >> 3)] >> (said - 1 & 7) & 1:
+                said += 1
+        else:
+            said = 0
+        self._said = self.ciase.alarm = said
+
+
+def _alarms(model, ciase):
+    """None: the definition has no alarms."""
+    for name in (_ALARM_DESCRIPTOR, _ALARM_REGISTER):
+        row = model.find_any(name, 0)
+        if row >= 0 and model.slot(row, _VALUE) >= 0 and model.value_len(row, _VALUE) == 5:
+            return Alarms(model, row, ciase)
+    return None
+
+
 def _sfsk(meter, port, octets, hdlc=False):
     """A station with an AMIS-49587 or one of its family. PLC_T_REQ, and PLC_RESET if there is one,
     are pins in the wiring."""
@@ -140,6 +183,7 @@ def sfsk(meter, modem, hdlc=False):
     if model.plc is None:
         model.plc = {}
     model.plc["sfsk"] = station
+    station.alarms = _alarms(model, station.ciase)
     configure_sfsk(model, station)
     return station
 

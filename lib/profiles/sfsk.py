@@ -79,9 +79,11 @@ class SFSK:
     credit     the octet of credits for what is sent: that of the last frame of the initiator
     n_lost     frames that the modem did not take or send
     n_foreign  frames of another initiator, or for an application while not registered
+    alarms     handed in: look() keeps ciase.alarm up to date; None: there are none
     """
 
     closed = False
+    alarms = None
 
     def __init__(self, channel, modem, llc, title, random):
         """title: system title, 6 octets with the LLC of IEC 61334-4-32, 8 with HDLC; random(n)
@@ -208,6 +210,8 @@ class SFSK:
             self._down(event)
         ciase.tick(now_ms)
         self.llc.tick(now_ms)
+        if self.alarms is not None:
+            self.alarms.look()
         if ciase.alarm != self._alarm:
             self._alarm = ciase.alarm
             self.mac.put(_ALARM, 1 if ciase.alarm else 0)
