@@ -114,10 +114,10 @@ class Meter:
             return
         station = self.station
         now = self.ticks_ms()
-        while station.poll(now) or self.server.todo or station.mac._dirty:
+        while station.poll(now) or self.server.todo or station.mac.dirty:
             while self.server.todo:
                 self.server.work()
-        if station.ciase._planned:
+        if station.ciase.planned:
             self.clock.after(station.ciase._at_ms - now & MASK, self.poll)
 
     def polls(self, every_ms):

@@ -82,6 +82,7 @@ class Ciase:
     initiator_title  its system title, title_len octets
     alarm        alarm descriptor, 0: none
     only         the one initiator to be heard while there is none, 0: any
+    planned      a DiscoverReport waits for its time slot
     due          tag of the CI-PDU that is to be sent now, 0: none
     credit       initial credit that it is to be sent with
     reporting    system titles of others that have reported, newest first: n_reporting
@@ -115,7 +116,7 @@ class Ciase:
         self.time_out_not_addressed = 0  # minutes, 0: never
         self._minutes = 0
         self._minute_ms = 0
-        self._planned = False
+        self.planned = False
         self._at_ms = 0
 
     def event(self, event):
@@ -124,7 +125,7 @@ class Ciase:
         action = cell >> 4
         self.state = cell & 15
         if action == _CANCEL or action >= _ADOPT:
-            self._planned = False
+            self.planned = False
             if self.due == _DISCOVER_REPORT:
                 self.due = 0
         if action == _FORGET:
@@ -199,12 +200,12 @@ class Ciase:
         uncertain: a time slot is as long as a report takes with all its repetitions; the first
         begins when the repetitions of the Discover, of one sub-frame, are over.
         """
-        if self._planned or self.due == _DISCOVER_REPORT:
+        if self.planned or self.due == _DISCOVER_REPORT:
             return
         self.credit = buf[pos + 3] & 7
         n = self.station.n_subframes(3 + self.title_len)
         slot = self.random(buf[pos + 1] << 8 | buf[pos + 2])
-        self._planned = True
+        self.planned = True
         self._at_ms = now_ms + (cc + slot * n * (self.credit + 1)) * self.slot_ms & _TICKS_MASK
 
     def _register(self, buf, pos, end, source):
@@ -373,8 +374,8 @@ class Ciase:
         self._minute_ms = now_ms
 
     def tick(self, now_ms):
-        if self._planned and (now_ms - self._at_ms & _TICKS_MASK) < _FUTURE:
-            self._planned = False
+        if self.planned and (now_ms - self._at_ms & _TICKS_MASK) < _FUTURE:
+            self.planned = False
             self.due = _DISCOVER_REPORT
         if (now_ms - self._minute_ms & _TICKS_MASK) >= _MINUTE_MS:
             self._minute_ms = self._minute_ms + _MINUTE_MS & _TICKS_MASK

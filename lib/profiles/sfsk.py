@@ -23,8 +23,9 @@ _MODEM_UP = const(1)
 _MODEM_DOWN = const(2)
 _MODEM_DATA = const(3)
 _MODEM_CONFIRM = const(4)
-_MODEM_FAULT = const(5)
 _NOT_ADDRESSED = const(1)  # a reason of DOWN
+_TICKS_MASK = const(0x3FFFFFFF)
+_TICK_MS = const(20)
 
 # States and events of ciase.py.
 _LOST = const(0)
@@ -107,6 +108,8 @@ class SFSK:
         self._place = -1  # of a repeater call that the modem has not taken yet
         self._n_places = self._call_threshold = 0
         self._alarm = 0
+        self._tick_ms = 0
+        self._stirred = True  # there is something new to be done
 
     @property
     def capacity(self):
@@ -158,6 +161,7 @@ class SFSK:
         if initiator and not ciase.first_initiator <= initiator <= ciase.last_initiator:
             return False
         self._resets = initiator
+        self._stirred = True
         return True
 
     # --- What ciase.py wants --------------------------------------------------------------------
@@ -197,17 +201,30 @@ class SFSK:
     # --- Time and frames ------------------------------------------------------------------------
 
     def poll(self, now_ms):
-        modem = self.modem
-        ciase = self.ciase
-        event = modem.poll(now_ms)
+        event = self.modem.poll(now_ms)
+        if event:
+            self._event(event, now_ms)
+        passed_ms = now_ms - self._tick_ms & _TICKS_MASK
+        if event or passed_ms >= _TICK_MS or self.mac.dirty or self._stirred or self.ciase.planned:
+            self._tick(now_ms)
+        elif self.llc.is_busy and not self._under_way:
+            self._send(now_ms)
+        return event != 0
+
+    def _event(self, event, now_ms):
         if event == _MODEM_DATA:
             self._receive(now_ms)
         elif event == _MODEM_CONFIRM:
-            self._confirmed(modem.status)
+            self._confirmed(self.modem.status)
         elif event == _MODEM_UP:
             self._up()
-        elif event == _MODEM_DOWN or event == _MODEM_FAULT:
+        else:
             self._down(event)
+
+    def _tick(self, now_ms):
+        """What an idle station need not do at each poll."""
+        ciase = self.ciase
+        self._tick_ms = now_ms
         ciase.tick(now_ms)
         self.llc.tick(now_ms)
         if self.alarms is not None:
@@ -215,13 +232,13 @@ class SFSK:
         if ciase.alarm != self._alarm:
             self._alarm = ciase.alarm
             self.mac.put(_ALARM, 1 if ciase.alarm else 0)
+        self._stirred = False
         self.mac.poll()
         if self._place >= 0:
-            if modem.call(self._place, self._n_places, self._call_threshold):
+            if self.modem.call(self._place, self._n_places, self._call_threshold):
                 self._place = -1
         if not self._under_way:
             self._send(now_ms)
-        return event != 0
 
     def is_locked(self):
         """synchronization_locked: synchronized, and on one initiator."""
@@ -346,4 +363,5 @@ class SFSK:
 
     def notify(self, client_sap, server_sap, buf, pos, n):
         """Send the APDU buf[pos:pos + n] to the initiator; False: not now, or too long."""
+        self._stirred = True
         return self.can_notify() and self.llc.notify(client_sap, server_sap, buf, pos, n)

@@ -3,8 +3,8 @@
 modem, and what happened to the synchronization (class_id 50, 52, 53).
 
 The layer itself is the modem's. Settings are numbered as in profiles/modems/README.md; each goes
-there when it has changed, one a poll, for a modem may be busy. Counters stop at 0x3FFFFFFF, an int
-that no board allocates (the standard's have 32 bits).
+there when it has changed, as soon as the modem takes it. Counters stop at 0x3FFFFFFF, an int that
+no board allocates (the standard's have 32 bits).
 
 Allocates at construction, nothing later.
 """
@@ -12,8 +12,6 @@ Allocates at construction, nothing later.
 from micropython import const
 
 # Places of settings, and their numbers for the modem.
-_INITIATORS = const(0)
-_ADDRESS = const(1)
 _GROUPS = const(5)
 _N_GROUPS = const(5)
 _DESYNCHRONIZE = const(18)
@@ -30,8 +28,9 @@ _N_LISTED = const(5)
 
 
 class Mac:
-    """listing       desynchronizations by reason: physical layer, not addressed, frame not OK,
-                     write request, wrong initiator
+    """dirty      places of settings that have changed, a bit each
+    listing    desynchronizations by reason: physical layer, not addressed, frame not OK,
+               write request, wrong initiator
     synchronizations, broadcasts  [MAC address, counter, ...] of up to 4 sources, newest last
     """
 
@@ -39,7 +38,7 @@ class Mac:
         self.modem = modem
         self._a = [0] * _N_ITEMS
         self._b = [0] * _N_ITEMS
-        self._dirty = 0
+        self.dirty = 0
         self.listing = [0] * _N_LISTED
         self.synchronizations = [0] * (2 * _N_SOURCES)
         self.broadcasts = [0] * (2 * _N_SOURCES)
@@ -49,7 +48,7 @@ class Mac:
         if self._a[place] != a or self._b[place] != b or place == _DESYNCHRONIZE:
             self._a[place] = a
             self._b[place] = b
-            self._dirty |= 1 << place
+            self.dirty |= 1 << place
 
     def put_group(self, k, address):
         self.put(_GROUPS + k, k, address)
@@ -61,14 +60,14 @@ class Mac:
         return False
 
     def poll(self):
-        """Hand a setting that has changed to the modem."""
-        dirty = self._dirty
-        if dirty:
-            place = 0
-            while not dirty >> place & 1:
-                place += 1
-            if self.modem.set(_ITEMS[place], self._a[place], self._b[place]):
-                self._dirty = dirty & ~(1 << place)
+        """Hand settings that have changed to the modem, until it is busy."""
+        place = 0
+        while self.dirty:
+            if self.dirty >> place & 1:
+                if not self.modem.set(_ITEMS[place], self._a[place], self._b[place]):
+                    return
+                self.dirty &= ~(1 << place)
+            place += 1
 
     def up(self, source):
         self._count(self.synchronizations, source)
