@@ -725,11 +725,21 @@ def test_what_does_not_wake(noise):
     assert name_of(line) == "ASLEEP"
 
 
-def test_a_wake_up_message_with_a_pause_in_it():
+def test_a_wake_up_message_with_pauses_in_it():
+    """NUL each fifth of a second, as the package iec62056-21 sends them; pauses may be 0.5 s."""
+    line = Line(terms={BATTERY: 1})
+    for _ in range(11):
+        line.hear(b"\x00")
+        assert line.run(200) == b""
+    line.run(1300)
+    assert line.ask(REQUEST) == IDENTIFICATION
+
+
+def test_a_wake_up_message_with_a_long_pause_in_it():
     line = Line(terms={BATTERY: 1})
     for _ in range(3):
         line.hear(bytes(30))
-        line.run(400)
+        line.run(700)
     assert name_of(line) == "ASLEEP"
 
 

@@ -7,8 +7,8 @@ IEC 62056-21, and RS-485. Only the start needs this module.
     ["optical-uart", number, 0, options...]           a UART of a board
     ["hdlc-uart", number, rate, options...]
 
-Options: "echo" (what is sent comes back), "7-bit" (the line makes and checks parity by itself),
-"rs-485" (the driver pin of wiring.UARTS switches to sending).
+Options: "echo" (what is sent comes back), "rs-485" (the driver pin of wiring.UARTS switches to
+sending). Lines have eight bits and no parity; the profile makes characters of seven with one.
 """
 
 from firmware.links.line import Line
@@ -25,7 +25,7 @@ def optical(want, meter, hdlc, port, trace):
         raise ValueError("it has no [optical], which an optical port needs.")
     kind = want[0]
     data = LocalPort(meter.server, hdlc.links[0].channel, terms)
-    profile = TariffDevice(hdlc, data, kind != "optical-pty" and "7-bit" not in want)
+    profile = TariffDevice(hdlc, data, kind != "optical-pty")
     rate = 0 if kind == "optical-pty" else profile.baud
     if kind == "optical-uart":
         name = "UART%d" % want[1]

@@ -146,6 +146,43 @@ class Serial:
         self.port.close()
 
 
+class Optical(Serial):
+    """A serial port on which the meter is signed on with IEC 62056-21, mode E, before HDLC. The
+    library has what comes after that (HDLC_WITH_MODE_E); readers do the rest, as here."""
+
+    _RATES = (300, 600, 1200, 2400, 4800, 9600, 19200)
+
+    def __init__(self, path, timeout_s):
+        import termios
+
+        import serial
+
+        class Port(serial.Serial):
+            def _reconfigure_port(self, force_update=False):
+                with contextlib.suppress(termios.error):  # a pseudo-terminal has no parity
+                    super()._reconfigure_port(force_update)
+
+        self.port = Port(path, 300, 7, serial.PARITY_EVEN, timeout=timeout_s)
+        self.write(b"/?!\r\n")
+        identification = self.line()
+        if identification[:1] != b"/" or identification[5:7] != b"\\2":
+            raise Refused({"kind": "link", "text": "no mode E: %r" % identification})
+        rate = identification[4:5]
+        option = b"\x062" + rate + b"2\r\n"
+        self.write(option)
+        if self.line() != option:
+            raise Refused({"kind": "link", "text": "the meter does not confirm mode E"})
+        self.port.parity = serial.PARITY_NONE
+        self.port.bytesize = serial.EIGHTBITS
+        self.port.baudrate = self._RATES[int(rate)]
+
+    def line(self):
+        data = self.port.read_until(b"\n")
+        if data[-1:] != b"\n":
+            raise Refused({"kind": "link", "text": "the meter does not answer"})
+        return bytes(data)
+
+
 class Curve:
     """ECDSA and ECDH of a suite, on Gurux's points.
 
@@ -308,7 +345,11 @@ class Client:
             server,
             _MECHANISMS[mechanism],
             secret or None,
-            InterfaceType.WRAPPER if wrapper else InterfaceType.HDLC,
+            InterfaceType.WRAPPER
+            if wrapper
+            else InterfaceType.HDLC_WITH_MODE_E
+            if o.mode_e
+            else InterfaceType.HDLC,
         )
         if o.title:
             self.secure(c)
@@ -343,9 +384,10 @@ class Client:
         h.maxInfoTX = h.maxInfoRX = o.max_info
         h.windowSizeTX = h.windowSizeRX = o.window
         if self.media is None:
-            self.media = (
-                Serial(o.serial, o.timeout) if o.serial else TCP(o.host, o.port, o.timeout)
-            )
+            if o.serial:
+                self.media = (Optical if o.mode_e else Serial)(o.serial, o.timeout)
+            else:
+                self.media = TCP(o.host, o.port, o.timeout)
         reply = GXReplyData()
         message = self.client.snrmRequest()
         if message is not None:
@@ -825,6 +867,7 @@ def parser():
     p.add_argument("--host", default="127.0.0.1")
     p.add_argument("--port", type=int)
     p.add_argument("--serial", help="a serial port instead of TCP")
+    p.add_argument("--mode-e", action="store_true", help="which is an optical port")
     p.add_argument("--client", type=int, default=16, help="client SAP")
     p.add_argument("--server", type=int, default=1, help="server SAP")
     p.add_argument("--lower", type=int, help="lower HDLC address")

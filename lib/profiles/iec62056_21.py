@@ -116,8 +116,11 @@ _PROGRAMMING_MS = const(60000)
 _NO_LINK_MS = const(10000)
 _AWAKE_MS = const(5000)
 _ATTEMPTS = const(3)
-# Of a wake-up message: NUL for 2.1 to 2.3 s, ten bits each at 300 baud; some of them are missed.
+# A wake-up message: NUL for 2.1 to 2.3 s, with pauses of at most half a second. So many of them,
+# ten bits each at 300 baud, or so long; some are missed.
 _WAKING = const(50)
+_WAKING_MS = const(1800)
+_WAKING_PAUSE_MS = const(500)
 
 # Of data.command().
 _AGAIN = const(-1)
@@ -145,7 +148,8 @@ class TariffDevice(Answers):
         self._proposed = self._z = 0
         self._reaction_ms = _SLOW_MS
         self._attempts = 0  # NAK in a row
-        self._nulls = 0  # of a wake-up message
+        self._nulls = 0  # of a wake-up message, which has begun at:
+        self._woken_ms = 0
         self._asks = False  # the command has to come again
         self._linked = False  # HDLC has had a link since the hand-over
         self._changed = False  # the settings
@@ -162,6 +166,8 @@ class TariffDevice(Answers):
             octet = buf[pos]
             pos += 1
             if self.state == _ASLEEP:
+                if not self._nulls:
+                    self._woken_ms = now_ms
                 self._nulls = 0 if octet else self._nulls + 1
                 self._hear(now_ms)
                 continue
@@ -381,7 +387,7 @@ class TariffDevice(Answers):
             return
         elif state == _ASLEEP:
             # A pause ends what came: was it a wake-up message?
-            limit_ms = _SLOW_MS
+            limit_ms = _WAKING_PAUSE_MS
             if not self._nulls:
                 return
         elif self.kind:
@@ -406,7 +412,8 @@ class TariffDevice(Answers):
         self._late = False
         kind = self.kind
         if self.state == _ASLEEP:
-            awake = self._nulls >= _WAKING
+            took_ms = (self._since_ms - self._woken_ms) & _TICKS_MASK
+            awake = self._nulls >= _WAKING or took_ms >= _WAKING_MS
             self._nulls = 0
             if awake:
                 self.event(_EV_WAKE, now_ms)
