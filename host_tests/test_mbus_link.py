@@ -12,7 +12,7 @@ from on_mbus import DEFINITION, DIAGNOSTIC, PORT, VOLUME, WATER, OnBus
 from tables import definition, source
 from test_links import Line, Poller, Port
 
-from firmware.links import settings
+from firmware.links import mbus, settings
 from firmware.links.mbus import MBusPort
 
 CAPTURE = 3
@@ -37,9 +37,6 @@ class Lines(Port):
     def connect(self, host, number):
         return self._open("tcp", host, number)
 
-    def uart(self, number, bauds, even=False):
-        return self._open("uart", number, bauds, even)
-
     def open_fd(self, fd):
         return self._open("fd", fd)
 
@@ -52,6 +49,12 @@ class Lines(Port):
 
 class Linked:
     def __init__(self, want, slave=None, address=5):
+        # What a board's lines can do, this one's are told.
+        self.rates = []
+        mbus.lines = types.SimpleNamespace(
+            open_uart=lambda *how: self.port._open("uart", *how),
+            set_rate=lambda line, bauds: self.rates.append(bauds),
+        )
         self.on = OnBus(line=False)
         self.model = self.on.model
         self.model.image[self.model.slot(self.on.row(*WATER), 5) + 1] = address
@@ -78,6 +81,14 @@ class Linked:
         task = self.link.bus.begin(self.on.row(*WATER), CAPTURE, b"")
         self.run()
         return task.result
+
+
+@pytest.fixture(autouse=True)
+def lines():
+    """Linked puts others in their place."""
+    real = mbus.lines
+    yield
+    mbus.lines = real
 
 
 @pytest.mark.parametrize(
@@ -116,6 +127,15 @@ def test_another_speed():
         times.append(linked.run())
     assert len(linked.port.opened) == 3
     assert times[0] > 3 * 1300 > 3 * 300 > times[1] > 3 * 200
+
+
+def test_another_speed_of_a_serial_port():
+    """Its rate is set, from the start."""
+    linked = Linked(("tty", "/dev/bus", 9600))
+    assert linked.rates == [2400]
+    assert linked.on.set(PORT, 2, enum(5)) == 0
+    settings.apply(linked.model, [linked.link])
+    assert linked.rates == [2400, 9600] and linked.port.opened == [("fd", 7)]
 
 
 def test_no_converter():

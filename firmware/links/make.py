@@ -56,10 +56,11 @@ def make_links(wanted, meter, port, trace=False, info_len=_INFO_LEN):
 
         # First in turn: an answer that has come to one of them goes on to its client at once.
         links = outward.make(meter, port) + links
-    if meter.mbus is not None:
+    mbus = getattr(meter, "mbus", None)  # few have one
+    if mbus is not None:
         from firmware.links.mbus import MBusPort
 
-        links.append(MBusPort(port, meter.mbus, meter))
+        links.append(MBusPort(port, mbus, meter))
     if meter.model.handler("ntp_setup") is not None:
         from firmware.links.ntp import TimeClient
 

@@ -4,14 +4,15 @@ M-Bus clients say what meter/mbus.py has them say. [mbus] of a definition says w
 TCP connection to a level converter (made when there is something to say, and kept), a serial port
 of this PC, or a UART of a board.
 
-The first M-Bus master port setup (class 74) sets the speed. A UART follows at once; a serial port
-of a PC has that of the definition, and a converter its own: there it is patience that changes.
+The first M-Bus master port setup (class 74) sets the speed. A converter on TCP has its own: there
+it is patience that changes.
 M-Bus diagnostic (class 77) counts what goes over the line.
 """
 
 from firmware.links.settings import first
 from firmware.links.stream import Stream
 from firmware.meter.mbus import Bus
+from firmware.ports import lines
 from micropython import const
 from profiles.mbus import Master
 
@@ -55,6 +56,8 @@ class MBusPort(Stream):
         self.configure()
         if self._kind != "tcp":
             self.attach(self._line(), poller, self.port.ticks_ms())
+            if self._kind == "tty":
+                self._set_rate()
 
     def configure(self):
         """comm_speed may be another one."""
@@ -65,16 +68,25 @@ class MBusPort(Stream):
             return
         self._bauds = bauds
         self.master.configure(bauds)
-        if self._kind == "uart" and self.stream is not None:
+        if self._kind != "tcp" and self.stream is not None:
+            self._set_rate()
+
+    def _set_rate(self):
+        if self._kind == "uart":
             self.detach()
             self.attach(self._line(), self.poller, self.port.ticks_ms())
+            return
+        try:
+            lines.set_rate(self.stream, self._bauds)
+        except OSError as e:
+            self.port.out("mbus: %s" % e)
 
     def _line(self):
         if self._kind == "tcp":
             return self.port.connect(self.host, self.number)
         if self._kind == "tty":
             return self.port.open_fd(self._terminal)
-        return self.port.uart(self.host, self._bauds, True)
+        return lines.open_uart(self.host, self._bauds, True)
 
     def profiles(self):
         return ()

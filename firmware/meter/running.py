@@ -31,7 +31,6 @@ class Meter:
     """model, server, program, storage; tick() makes the meter's time pass."""
 
     gateways = ()  # see links/outward.py; of the class: few have some
-    mbus = None  # see links/mbus.py; likewise
     outputs = ()  # pulses and a display, see fittings.py; of the class: few have some
     # The main loop waits for something to do; power fails; all is stored because of that.
     _idle = _failing = _stored = False

@@ -33,8 +33,8 @@ Each port is a module of this package with one interface (positions and lengths 
                                      gateway and name server of IPv4; octets of an address of
                                      IPv6; those of the MAC address. None: it cannot say
     open_fd(fd) -> stream            a descriptor that the launcher opened, non-blocking
-    uart(number, baud, even) -> stream  boards only: a UART, by its number in wiring.py; even: with
-                                     even parity, which may be left out for none
+    uart(number, baud) -> stream     boards only: a UART, by its number in wiring.py. More of
+                                     lines: ports/lines
     readinto(stream, buf) -> n       0: nothing now, -1: the other side is gone, -2: by a reset
     write(stream, buf, pos, n) -> n  octets taken, 0: none now, -1: gone
     close(stream)

@@ -53,16 +53,8 @@ def out(text):
         pass  # nobody reads any more; the meter goes on
 
 
-def uart(number, baud, even=False):
-    """A stream over a UART, 8 data bits, no parity or an even one, that never waits. ValueError:
-    none such."""
-    line = _uart(number, baud)
-    if even:
-        line.init(baud, parity=0)
-    return line
-
-
-def _uart(number, baud):
+def uart(number, baud):
+    """A stream over a UART, 8 data bits, no parity, that never waits. ValueError: none such."""
     from machine import UART
 
     import wiring

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """CircuitPython boards. See ports/__init__.py for the interface; beyond it there are
 
-    uart(number, baud, even) -> stream  a UART by its number in wiring.UARTS; ValueError: none such
+    uart(number, baud, even) -> stream  a UART by its number in wiring.UARTS, with even parity or
+                                     none; ValueError: none such
     usb() -> stream | None           the second USB serial port, if boot.py has enabled it
     network(ssid, password) -> str   join a Wi-Fi network; our address there. OSError: it failed
 

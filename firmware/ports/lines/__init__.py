@@ -2,8 +2,8 @@
 """What a runtime knows of a serial line, beside its octets: rate, direction, what was lost. For
 links of links/line.py; apart from the ports, so that only they load it.
 
-    open_uart(number, baud) -> stream   as uart() of a port, with the receive buffer that
-                                        overruns() knows
+    open_uart(number, baud, even) -> stream   as uart() of a port, with the receive buffer that
+                                        overruns() knows, and even parity, or none
     driver(number) -> pin | None        the pin that switches a half-duplex transceiver to sending:
                                         pin.set(on); None: there is none, or the runtime does it
     set_rate(stream, baud)              OSError: the line has no such rate

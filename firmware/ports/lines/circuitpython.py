@@ -4,8 +4,8 @@
 from firmware.ports import circuitpython as port
 
 
-def open_uart(number, baud):
-    return port.uart(number, baud)
+def open_uart(number, baud, even=False):
+    return port.uart(number, baud, even)
 
 
 def driver(number):

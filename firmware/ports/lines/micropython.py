@@ -8,8 +8,11 @@ from micropython import const
 _RX_LEN = const(512)
 
 
-def open_uart(number, baud):
+def open_uart(number, baud, even=False):
     line = board.uart(number, baud)
+    if even:
+        line.init(baud, parity=0, timeout=0)
+        return line
     try:
         line.init(baud, rxbuf=_RX_LEN)
     except (TypeError, ValueError):
