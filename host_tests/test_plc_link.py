@@ -15,6 +15,7 @@ from test_sfsk import AARQ, NAME, RLRQ
 
 from firmware import app, store
 from firmware.links import make
+from firmware.links.push import Paths
 from firmware.links.settings import apply
 from firmware.meter import fittings
 from firmware.ports import cpython
@@ -288,3 +289,20 @@ def test_an_alarm_is_reported_and_cleared(running):
     assert running.sent() == [] and running.plc.profile.ciase.alarm == 0
     assert bytes(model.image[model.slot(row, 2) :][:5]) == b"\x06\x00\x00\x00\x00"
     assert not running.double.data_base[0x0F][-1] & 0x80
+
+
+def test_an_event_notification_goes_to_the_client_that_is_there(running):
+    """firmware/links/push.py, tell(): what is sent to an association goes where it was opened."""
+    running.run(2000)
+    running.register()
+    running.ask(AARQ)
+    (a,) = (a for a in running.meter.server.associations if a.channel is not None)
+    paths = Paths(running.port, running.poller, running.links)
+    buf = bytearray(64)
+    buf[10:14] = b"\xc2\x00\x00\x01"
+    assert paths.tell(a, buf, 10, 4) == 1
+    running.run(1500)
+    assert running.sent() == [(OWN, INITIATOR, b"\x90\x01\x01\xc2\x00\x00\x01")]
+    assert paths.tell(a, bytearray(400), 10, 300) == 3, "never: longer than a frame"
+    running.plc.profile.ciase.event(6)
+    assert paths.tell(a, buf, 10, 4) == 2, "broken: its association is gone"

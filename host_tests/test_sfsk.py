@@ -16,6 +16,7 @@ TITLE = b"METER1"
 WRAPS = 0x3FFFFFFF - 60000  # a minute before ticks wrap
 AARQ = small.aarq(b"12345678", "FEFF1F", 239)
 RLRQ = bytes.fromhex("6200")
+CI_PDUS = ("1D64000A0000", "19" + TITLE.hex(), "1F00630002", "390082", "1E01" + TITLE.hex() + "00")
 NAME = bytes.fromhex("C001C1000100002A0000FF0200")
 LONG = bytes.fromhex("C001C100010000600109FF0200")
 TIME = bytes.fromhex("C001C100080000010000FF0200")
@@ -176,6 +177,31 @@ def test_a_broadcast_is_served_and_not_answered(street, destination, server):
     assert street.ask(LONG)[4:] == bytes.fromhex("0903414243")
 
 
+def test_each_logical_device_hears_what_is_for_all_of_them():
+    """A copy each: what the first deciphers in place is not what the second gets; and one that
+    has work to do first hears it again as it was left."""
+    street = Street(definition=small.HERE / "definitions/small.toml").registered()
+    server = street.meter.server
+    heard = []
+
+    def request(channel, client, sap, buf, pos, end, flags):
+        heard.append((sap, client, bytes(buf[pos:end]), flags))
+        for k in range(pos, end):
+            buf[k] ^= 0xFF
+        if len(heard) == 1:
+            server.todo = 1
+            return -1
+        return 0
+
+    server.request = request
+    server.work = lambda: setattr(server, "todo", 0)
+    street.meter.modem.deliver(frame_of(street, b"\x90\xff\x02" + NAME, 0xC00, ALL_PHYSICAL))
+    street.run(1000)
+    left = bytes(octet ^ 0xFF for octet in NAME)
+    assert heard == [(1, 2, NAME, 4), (1, 2, left, 4), (17, 2, NAME, 4)]
+    assert not street.meter.llc.is_busy
+
+
 def test_a_group_that_is_none_of_ours_is_not_for_us(street):
     value = bytes.fromhex("C101C100010000600109FF02000903414243")
     street.conc.put(0xE01, b"\x90\x01\x01" + value)
@@ -248,6 +274,37 @@ def test_l_pdus_that_are_not_followed(street, head):
     street.meter.modem.deliver(frame_of(street, bytes.fromhex(head)))
     street.run(3000)
     assert len(street.conc.heard) == heard
+    assert street.ask(NAME)[4:6] == b"\x09\x10"
+
+
+def test_random_octets_change_nothing(street):
+    """Requests and CI-PDUs with octets flipped, cut off and put in: no fault, and it goes on."""
+    import random
+
+    chance = random.Random(11)
+    whole_ones = [b"\x90\x01\x01" + apdu for apdu in (AARQ, NAME, LONG, TIME, RLRQ)]
+    whole_ones += [b"\x90\x00\x01" + bytes.fromhex(t) for t in CI_PDUS]
+    for _ in range(1500):
+        data = bytearray(chance.choice(whole_ones))
+        for _ in range(chance.randrange(1, 4)):
+            at = chance.randrange(len(data))
+            kind = chance.randrange(3)
+            if kind == 0:
+                data[at] ^= 1 << chance.randrange(8)
+            elif kind == 1:
+                data.insert(at, chance.randrange(256))
+            elif len(data) > 1:
+                del data[at:]
+            if not data:
+                break
+        if data[3:4] == b"\x1c":
+            continue  # a Register that is right but for the address is one
+        street.meter.modem.deliver(frame_of(street, bytes(data[:242])))
+        street.run(200)
+        assert street.meter.server.fault is None
+    street.run(30000)
+    assert street.meter.ciase.address == street.address
+    assert street.ask(AARQ)[:1] == b"\x61"
     assert street.ask(NAME)[4:6] == b"\x09\x10"
 
 

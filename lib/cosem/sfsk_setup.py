@@ -60,7 +60,6 @@ _LAST_INITIATOR = const(0xDFF)
 _LAST_GROUP = const(0xFFB)
 _MAX_GROUPS = const(5)
 _LAST_SPEED = const(5)
-_SHORTEST_FRAME = const(64)
 _MANAGEMENT = const(1)
 
 

@@ -37,7 +37,6 @@ _EV_EXPIRED = const(5)
 _EV_RESET = const(6)
 
 # Places of settings, and of desynchronization_listing, see sfsk_mac.py.
-_INITIATORS = const(0)
 _ADDRESS = const(1)
 _CONFIRMATION = const(2)
 _FRAME_NOT_OK = const(3)
@@ -83,7 +82,6 @@ class SFSK:
     alarms     handed in: look() keeps ciase.alarm up to date; None: there are none
     """
 
-    closed = False
     alarms = None
 
     def __init__(self, channel, modem, llc, title, random):
@@ -243,10 +241,6 @@ class SFSK:
     def is_locked(self):
         """synchronization_locked: synchronized, and on one initiator."""
         return self.modem.is_up and self.ciase.initiator != 0
-
-    def is_busy(self):
-        """Is there something that waits for the modem, or for the server?"""
-        return self._kind != _NOTHING or self.llc.is_busy
 
     def _up(self):
         self.mac.up(self.modem.initiator)
