@@ -3,15 +3,18 @@
 
 import importlib
 import json
+import os
+import subprocess
+import sys
 
 import pytest
+from bootstrap import ROOT
 from demos import PROFILES, Show
 
 
-@pytest.mark.parametrize("name", sorted(PROFILES) or [None])
+@pytest.mark.parametrize("name", sorted(PROFILES))
 def test_each_profile_has_a_module(name):
-    if name is not None:
-        assert callable(importlib.import_module("demos." + name).run)
+    assert callable(importlib.import_module("demos." + name).run)
 
 
 def conversation(show):
@@ -39,3 +42,18 @@ def test_a_conversation_as_json(capsys):
         {"who": "client", "hex": "2f3f210d0a", "lines": ["request", "no address"]},
         {"result": "It was heard."},
     ]
+
+
+def test_the_optical_port():
+    """The only one that runs a meter: what its client says is heard, and the energies agree."""
+    r = subprocess.run(
+        [sys.executable, os.path.join(ROOT, "tools/demo.py"), "--profile", "optical",
+         "--runtime", "cpython", "--json"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert r.returncode == 0, r.stderr
+    events = json.loads(r.stdout)
+    said = [bytes.fromhex(e["hex"]) for e in events if e.get("who") == "meter"]
+    assert said[0] == b"/PMT5\\2PICOMETER\r\n"
+    assert said[1].startswith(b"\x02C.1.0(1000000000001)\r\n") and b"\r\n1.8.0(" in said[1]
+    assert events[-1]["result"].startswith("Active energy import was ")

@@ -37,6 +37,7 @@ from bootstrap import ROOT, Trouble, as_command, say
 from launcher import Launcher, Pty, Scratch, State, Terminal, Update
 
 DEFAULT_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
+OPTICAL_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "optical.toml")
 DEFAULT_LINKS = [["wrapper-tcp", 4059], ["wrapper-udp", 4059], ["hdlc-tcp", 4060]]
 _EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc)
 
@@ -167,6 +168,8 @@ def run(options):
     ]
     if not links and not (options.hdlc_pty or options.optical_pty or options.optical_tty):
         links = [[kind, host, number] for kind, number in DEFAULT_LINKS]
+    if (options.optical_pty or options.optical_tty) and options.definition == DEFAULT_DEFINITION:
+        options.definition = OPTICAL_DEFINITION  # the same meter, with such a port
     folder = compiling.definition(options.definition)
     module = sheets.load(folder)
     with contextlib.ExitStack() as stack:

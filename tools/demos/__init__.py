@@ -10,6 +10,7 @@ import json
 
 # Name -> what is shown, for people; the module has the same name.
 PROFILES = {
+    "optical": "the running meter at its optical port: readout, programming, over to HDLC",
     "sfsk": "a street of meters on a power line, found, registered and read",
     "prime": "a meter behind a PRIME service node, octet by octet",
     "g3": "a meter behind a G3 modem: UDP and IPv6, octet by octet",
