@@ -120,5 +120,25 @@ def test_a_full_store_is_an_event_and_a_refusal(life):
     assert life.ask(SET) == SUCCESS
 
 
+def test_columns_do_not_change_under_rows_that_cannot_be_cleared(residential):
+    """The flash takes values, but where the rows lie it does not."""
+    life = life_on(residential, Flash())
+    life.meter.program.step(3600)
+    model = life.meter.model
+    row = model.find(0, bytes.fromhex("0007 0100630100FF"), 0)
+    ring = model.handler("profile_generic").profiles[row].ring
+    first = ring._place[1]
+    device = life.back_end.device
+    device.fails = range(first, first + ring._place[3] // ring._place[2])
+    period = "C10141 0007 0100630100FF 04 00 06 %08X"
+    rows = life.rows("0007 0100630100FF")
+    assert life.ask(period % 60) == "C5014101"
+    assert life.ask(GET.replace(" 02 ", " 04 ") % "0007 0100630100FF") == "C401410006%08X" % 900
+    assert life.rows("0007 0100630100FF") == rows and len(rows) == 4
+    device.fails = ()
+    assert life.ask(period % 60) == SUCCESS
+    assert life.rows("0007 0100630100FF") == []
+
+
 def events(life):
     return [row[15] for row in life.rows("0007 0000636200FF")]

@@ -78,6 +78,7 @@ class Model(ClassModules):
     counter = None  # the meter's invocation counter, see security_setup.py
     follows = ()  # row << 8 | attribute, each: of the network, see firmware/links/interface.py
     images = None  # the store of cosem/image_transfer.py
+    failed = False  # by a class: what was set last cannot come into force, see Association.put()
     plc = None  # {profile: its station} of links over a power line, for the classes of PLC
 
     def __init__(self, definition):

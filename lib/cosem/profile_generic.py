@@ -222,8 +222,8 @@ class Handler(handler.Handler):
             changed = self._load_numbers(p) or changed
         else:
             changed = self._load_numbers(p)
-        if changed:
-            self.clear(row)
+        if changed and not self.clear(row):
+            self.model.failed = True  # its rows would be taken for others
 
     # --- Capture ----------------------------------------------------------------------------
 

@@ -84,6 +84,7 @@ _DATA_BLOCK_NUMBER_INVALID = const(19)
 # --- Codes ------------------------------------------------------------------------------------
 
 
+_HARDWARE_FAULT = const(1)
 _TEMPORARY_FAILURE = const(2)
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
@@ -276,10 +277,19 @@ class Association:
 
     def put(self, row, attribute, buf, pos, end):
         """Model.store() likewise."""
+        model = self.model
         undo = self.server.undo
-        if undo is not None and not undo.keep(row, attribute, end - pos):
+        if undo is None:
+            return model.store(row, attribute, buf, pos, end)
+        mark = undo.end
+        if not undo.keep(row, attribute, end - pos):
             return _OTHER_REASON
-        return self.model.store(row, attribute, buf, pos, end)
+        model.failed = False
+        dar = model.store(row, attribute, buf, pos, end)
+        if model.failed:
+            undo.restore(mark)
+            return _HARDWARE_FAULT
+        return dar
 
     def _may(self, row, attribute, right):
         at = self._rights(row)
