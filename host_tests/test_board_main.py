@@ -30,7 +30,6 @@ for place in ("lib", "."):
 # What a client can ask for that is a job: modules that are imported within functions.
 ENTRIES = (
     "dlms.set",
-    "dlms.undo",
     "dlms.action",
     "dlms.access",
     "dlms.opening",

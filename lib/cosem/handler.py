@@ -44,7 +44,8 @@ class Handler:
         return _READ_WRITE_DENIED
 
     def changed(self, row, attribute):
-        """A stored attribute has a new value (flag `changed` of the class file)."""
+        """A stored attribute has a new value (flag `changed` of the class file). True: it cannot
+        come into force, and is hardware-fault; a client's is as before then (dlms/undo.py)."""
 
     def invoke(self, s, method, buf, pos, end):
         """Run a method of s.row; its parameter is buf[pos:end], none if empty.

@@ -44,6 +44,7 @@ _CHECK = const(0x10)
 _CHANGED = const(0x20)
 
 _SUCCESS = const(0)
+_HARDWARE_FAULT = const(1)
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
 _TYPE_UNMATCHED = const(12)
@@ -78,7 +79,6 @@ class Model(ClassModules):
     counter = None  # the meter's invocation counter, see security_setup.py
     follows = ()  # row << 8 | attribute, each: of the network, see firmware/links/interface.py
     images = None  # the store of cosem/image_transfer.py
-    failed = False  # by a class: what was set last cannot come into force, see Association.put()
     plc = None  # {profile: its station} of links over a power line, for the classes of PLC
 
     def __init__(self, definition):
@@ -359,8 +359,8 @@ class Model(ClassModules):
                 self.image[at - 2] = n >> 8
                 self.image[at - 1] = n & 0xFF
                 copy(self.image, at, buf, pos, n)
-            if flags & _CHANGED:
-                self.awake(row).changed(row, attribute)
+            if flags & _CHANGED and self.awake(row).changed(row, attribute):
+                return _HARDWARE_FAULT
         self.edited(row, attribute)
         return _SUCCESS
 

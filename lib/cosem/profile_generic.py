@@ -222,8 +222,8 @@ class Handler(handler.Handler):
             changed = self._load_numbers(p) or changed
         else:
             changed = self._load_numbers(p)
-        if changed and not self.clear(row):
-            self.model.failed = True  # its rows would be taken for others
+        # Its rows would be taken for others.
+        return changed and not self.clear(row)
 
     # --- Capture ----------------------------------------------------------------------------
 

@@ -84,7 +84,6 @@ _DATA_BLOCK_NUMBER_INVALID = const(19)
 # --- Codes ------------------------------------------------------------------------------------
 
 
-_HARDWARE_FAULT = const(1)
 _TEMPORARY_FAILURE = const(2)
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
@@ -269,27 +268,6 @@ class Association:
     def may_write(self, row, attribute):
         """data_access_result of the right to write an attribute."""
         return self._may(row, attribute, 2) or (_TEMPORARY_FAILURE if self.model.full else 0)
-
-    def take(self, row, attribute, buf, pos, end):
-        """Model.write() for a client: the old value comes back if the new one cannot be saved."""
-        dar = self.model.accepts(row, attribute, buf, pos, end)
-        return dar or self.put(row, attribute, buf, pos, end)
-
-    def put(self, row, attribute, buf, pos, end):
-        """Model.store() likewise."""
-        model = self.model
-        undo = self.server.undo
-        if undo is None:
-            return model.store(row, attribute, buf, pos, end)
-        mark = undo.end
-        if not undo.keep(row, attribute, end - pos):
-            return _OTHER_REASON
-        model.failed = False
-        dar = model.store(row, attribute, buf, pos, end)
-        if model.failed:
-            undo.restore(mark)
-            return _HARDWARE_FAULT
-        return dar
 
     def _may(self, row, attribute, right):
         at = self._rights(row)

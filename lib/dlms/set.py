@@ -16,6 +16,7 @@ from dlms.axdr import (
     skip,
 )
 from dlms.descriptors import parse_descriptors, parse_selection
+from dlms.undo import put, take
 from micropython import const
 
 _SET_RESPONSE = const(0xC5)
@@ -123,7 +124,7 @@ def assign(a, row, attribute, buf, pos, end):
     dar = a.may_write(row, attribute)
     if dar:
         return dar
-    return a.take(row, attribute, buf, pos, end)
+    return take(a, row, attribute, buf, pos, end)
 
 
 def _write_all(a, row, buf, pos, end):
@@ -146,7 +147,7 @@ def _write_all(a, row, buf, pos, end):
                 return _TYPE_UNMATCHED
             if buf[at] != _NULL_DATA:
                 if store:
-                    dar = a.put(row, attribute, buf, at, after)
+                    dar = put(a, row, attribute, buf, at, after)
                 else:
                     dar = a.may_write(row, attribute)
                     if not dar:

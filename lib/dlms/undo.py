@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a request has set, as it was before: it comes back if the new values cannot be saved.
 
+    take(), put()                           what a client sets, with that
     undo.keep(row, attribute, n) -> bool    a value is about to be replaced by one of n octets;
                                             False: there is no room to remember it, and it is not
     undo.end                                0: nothing is remembered; also a mark
@@ -16,8 +17,31 @@ from dlms.axdr import get_u16
 from dlms.prim import copy
 from micropython import const
 
+_OTHER_REASON = const(250)
+
 _TAIL_LEN = const(7)
 _SLACK = const(64)  # a record may be longer than what a request needs to change a value
+
+
+def take(a, row, attribute, buf, pos, end):
+    """Model.write() for the client of association a; data_access_result."""
+    return a.model.accepts(row, attribute, buf, pos, end) or put(a, row, attribute, buf, pos, end)
+
+
+def put(a, row, attribute, buf, pos, end):
+    """Model.store() likewise: the old value comes back if the new one cannot be saved, or the
+    class says that it cannot come into force."""
+    model = a.model
+    undo = a.server.undo
+    if undo is None:
+        return model.store(row, attribute, buf, pos, end)
+    mark = undo.end
+    if not undo.keep(row, attribute, end - pos):
+        return _OTHER_REASON
+    dar = model.store(row, attribute, buf, pos, end)
+    if dar:
+        undo.restore(mark)
+    return dar
 
 
 class Undo:

@@ -8,6 +8,7 @@ together they are what comes after the tag of the whole request.
 """
 
 from dlms.axdr import get_u16, is_list_of, length, length_size, put_length, put_u16, skip
+from dlms.undo import take
 from dlms.variables import error, named, specifications, wakes
 from micropython import const
 
@@ -137,7 +138,7 @@ def _write(a, buf, at, pos, end, out):
             pos = end
         return a.server.part(_ACTION).run(a, row, found & 0x7F, buf, pos, end, out)
     dar = a.may_write(row, found & 0xFF)
-    return dar or a.take(row, found & 0xFF, buf, pos, end)
+    return dar or take(a, row, found & 0xFF, buf, pos, end)
 
 
 # --- Blocks -----------------------------------------------------------------------------------
