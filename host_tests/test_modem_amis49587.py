@@ -186,6 +186,15 @@ def test_synchronization_is_lost_as_was_asked_for():
     assert bench.until(DOWN, 200) == 5
 
 
+def test_what_it_said_and_nobody_heard_is_seen_at_the_next_look():
+    modem, double, bench = up()
+    double.synchronized = None
+    assert bench.until(DOWN, 11000) == 0
+    double.synchronized = (INITIATOR, ADDRESS)
+    bench.until(UP, 11000)
+    assert send(modem) == 1 and bench.until(CONFIRM, 500) == 0
+
+
 def test_status_is_looked_at_now_and_then():
     modem, _, bench = up()
     bench.run(11000)

@@ -21,6 +21,8 @@ _SFSK_LLC_SETUP = const(55)
 _PRIME_LLC_SETUP = const(80)
 _G3_MAC_SETUP = const(91)
 _HDLC_SETUP = const(23)
+_TCP_UDP_SETUP = const(41)
+_INACTIVITY = const(6)
 
 _LLC_432_LEN = const(3)
 
@@ -282,6 +284,13 @@ def configure_values(model, station):
     station.attributes.apply(model)
 
 
+def configure_g3(model, station):
+    configure_values(model, station)
+    row = first(model, _TCP_UDP_SETUP)
+    if row >= 0:
+        station.llc.wrapper.configure(model.get_int(row, _INACTIVITY))
+
+
 def _st7580(meter, port, octets):
     """A station with an ST7580: a raw link, project-defined."""
     from firmware.meter.fittings import pins_of
@@ -353,7 +362,7 @@ PROFILES = {
     "sfsk": (_sfsk, configure_sfsk, _SFSK_PHY_MAC_SETUP),
     "sfsk_hdlc": (_sfsk_hdlc, configure_sfsk, _SFSK_PHY_MAC_SETUP),
     "prime": (_prime, configure_values, _PRIME_LLC_SETUP),
-    "g3": (_g3, configure_values, _G3_MAC_SETUP),
+    "g3": (_g3, configure_g3, _G3_MAC_SETUP),
     "st7580": (_st7580, configure_st7580, _HDLC_SETUP),
     "lon": (_lon, configure_lon, _LON_IDENTIFICATION),
 }

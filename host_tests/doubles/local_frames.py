@@ -37,6 +37,8 @@ class LocalFrames:
     listen_ms = 200  # from the status on, for a frame to begin
     again_ms = 5
     silence_ms = 60000
+    # Whoever breaks the handshake fails the test; False: is not listened to until the next status.
+    strict = True
 
     def __init__(self):
         self.uart = Wire()
@@ -57,6 +59,7 @@ class LocalFrames:
         self.unanswered = None  # the frame that the host has not answered
         self.queue = []
         self.hung = False
+        self.deaf = not self.strict  # the rest of what was being sent means nothing
 
     def fault(self, name):
         if self.faults.get(name, 0):
@@ -137,17 +140,23 @@ class LocalFrames:
             octets = bytes((STATUS,)) + self.status()
             self.say(octets, self.status_ms)
             self.told = self.now + self.status_ms
+            self.deaf = False
         self.t_req_was = self.t_req()
         self.works()
         self._out()
 
     def _octet(self, octet):
         part = self.part
+        if self.deaf:
+            return
         if not part:
             if octet in (STX, STX_AGAIN):
                 # The handshake comes first; the frame begins while T_REQ is low or just up.
-                assert self.told is not None, "a frame without T_REQ"
-                assert self.now - self.told <= self.listen_ms, "a frame that comes too late"
+                in_time = self.told is not None and self.now - self.told <= self.listen_ms
+                if not self.strict and not in_time:
+                    self.deaf = True
+                    return
+                assert in_time, "a frame without T_REQ, or too late"
                 self.told = None
                 part.append(octet)
             elif octet == ACK:
@@ -159,7 +168,7 @@ class LocalFrames:
                 if self.unanswered:
                     self._again()
             else:
-                raise AssertionError("octet %02X from the host" % octet)
+                assert not self.strict, "octet %02X from the host" % octet
             return
         part.append(octet)
         if len(part) < 2:
@@ -168,7 +177,10 @@ class LocalFrames:
             return
         frame = bytes(part)
         part.clear()
-        assert sum(frame[1:-2]) & 0xFFFF == struct.unpack("<H", frame[-2:])[0], "checksum"
+        if sum(frame[1:-2]) & 0xFFFF != struct.unpack("<H", frame[-2:])[0]:
+            assert not self.strict, "checksum"
+            self.say(bytes((NAK,)), self.ack_ms)
+            return
         if self.fault("nak"):
             self.say(bytes((NAK,)), self.ack_ms)
             return

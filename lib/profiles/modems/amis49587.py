@@ -60,11 +60,13 @@ _CNF_BUSY_TOO = const(0x1E)
 # Bits of the first status octet
 _BUFFER_BUSY = const(0x01)
 _NOT_SET = const(0x02)
+_NOT_SYNCHRONIZED = const(0x04)
 
 # Synchro indication
 _CONFIRMED = const(2)
 _LOST = const(4)
 _ASKED_FOR = const(5)  # reason: the host wanted it so
+_NOT_SAID = const(0)
 
 # Status of a confirm, as README.md has them.
 _OK = const(0)
@@ -141,6 +143,7 @@ class Modem(LocalModem):
         self._config[_AT_MODE] = _SLAVE | baud_code << 1 | (1 if hz_60 else 0)
         self._dirty = 0  # bit i: _ITEMS[i] has to be written
         self._desync = False
+        self._synchronized = False  # it said so, when asked how it is
         self._data = bytearray(_FRAME_HEAD_LEN + _MAX_SDU)
         self._data_end = 0
         self.initiator = self.delta_phase = self.min_delta_credit = 0
@@ -249,6 +252,7 @@ class Modem(LocalModem):
             self.delta_phase = buf[pos + 2] >> 5
             self.min_delta_credit = buf[pos + 2] >> 2 & 7
             self.is_repeater = buf[pos + 2] & 1 != 0
+            self._synchronized = not buf[pos] & _NOT_SYNCHRONIZED
         return 0 if buf[pos] & _BUFFER_BUSY else 1
 
     def _done(self, asked, result, command, pos, end, now_ms):
@@ -263,6 +267,12 @@ class Modem(LocalModem):
             self._runs(now_ms)
         elif command == _DB_ERR or command == _SYNTAX_ERROR:
             self.n_stray = more(self.n_stray)
+        elif not asked and self._synchronized != self.is_up:
+            # What it said when that changed has not been heard.
+            if not self.is_up:
+                self.is_up = True
+                return _MODEM_UP
+            return self._lost(_NOT_SAID)
         return 0
 
     def _confirmed(self, result, command, pos, end, now_ms):
@@ -283,6 +293,21 @@ class Modem(LocalModem):
         else:
             self.status = _NOT_SENT
         self._waiting = False
+        return _MODEM_CONFIRM
+
+    def _lost(self, reason):
+        """The synchronization is lost."""
+        if not self.is_up:
+            return 0
+        self.is_up = False
+        self.status = reason
+        if not self._waiting or self._asked == _DATA_REQ:
+            return _MODEM_DOWN
+        # What has not been handed over will not be.
+        self._waiting = False
+        self._later = _MODEM_DOWN
+        self._later_status = reason
+        self.status = _NOT_SENT
         return _MODEM_CONFIRM
 
     def _frame(self, command, pos, end, now_ms):
@@ -306,17 +331,7 @@ class Modem(LocalModem):
                     self.is_up = True
                     return _MODEM_UP
             elif buf[pos] == _LOST:
-                self.status = buf[pos + 1] if n > 1 else _ASKED_FOR
-                if self.is_up:
-                    self.is_up = False
-                    if self._waiting and self._asked != _DATA_REQ:
-                        # What has not been handed over will not be.
-                        self._waiting = False
-                        self._later = _MODEM_DOWN
-                        self._later_status = self.status
-                        self.status = _NOT_SENT
-                        return _MODEM_CONFIRM
-                    return _MODEM_DOWN
+                return self._lost(buf[pos + 1] if n > 1 else _ASKED_FOR)
         elif command == _DATA_CNF:
             self.n_late = more(self.n_late)
         elif command != _SYNCHRO_IND:

@@ -135,7 +135,6 @@ class Modem(USIModem):
         self._handle = 0
         self._full = False
         self._full_ms = 0
-        self._watching = False
         self.address = self.pan = 0xFFFF
         self.n_joined = 0
 
@@ -162,7 +161,9 @@ class Modem(USIModem):
         if phase == _RUN:
             if self._full and (now_ms - self._full_ms) & _TICKS_MASK >= _FULL_MS:
                 self._full = False
-            if self._waiting:
+            if self._doubt:
+                self._watch(now_ms)
+            elif self._waiting:
                 self._handle = self._handle + 1 & 0xFF
                 self._data[0] = self._handle
                 end = self.usi.put(3, self._data, 0, self._data_end)
@@ -170,10 +171,7 @@ class Modem(USIModem):
             elif self.value_state == 1:
                 self._ask(now_ms)
             elif (now_ms - self._phase_ms) & _TICKS_MASK >= _WATCH_MS:
-                self._phase_ms = now_ms
-                self._watching = True
-                end = self._name(_MAC_SHORT_ADDRESS, 0)
-                self._request(_MAC_GET_REQ, end, _MAC_GET_CNF, _ANSWER_MS, _TRIES, now_ms)
+                self._watch(now_ms)
             return 0
         tx = self.usi.tx
         if phase == _FIRST:
@@ -200,6 +198,14 @@ class Modem(USIModem):
             end = 8 if self._hybrid else 7
             self._request(_JOIN_REQ, end, _JOIN_CNF, _JOIN_MS, 1, now_ms)
         return 0
+
+    def _watch(self, now_ms):
+        """Is it there?"""
+        self._phase_ms = now_ms
+        self._doubt = False
+        self._watching = True
+        end = self._name(_MAC_SHORT_ADDRESS, 0)
+        self._request(_MAC_GET_REQ, end, _MAC_GET_CNF, _ANSWER_MS, _TRIES, now_ms)
 
     def _set_up(self, now_ms):
         said = self._said
@@ -257,7 +263,7 @@ class Modem(USIModem):
         status = buf[pos] if end > pos else _INVALID_REQUEST
         if asked == _DATA_REQ:
             if result:
-                self._phase_ms = now_ms - _WATCH_MS & _TICKS_MASK  # is it there?
+                self._doubt = True
                 return self._confirm(_NO_ANSWER)
             return self._confirmed(status)
         if asked == _DISCOVERY_REQ:

@@ -118,7 +118,6 @@ class Modem(USIModem):
         self.address = self.base_address = _NOBODY
         self.sna = bytearray(6)
         self._again_ms = 0
-        self._watching = False
 
     def send(self, buf, pos, end, destination, options):
         n = end - pos
@@ -152,16 +151,23 @@ class Modem(USIModem):
             copy(tx, 4, self._identifier, 0, n)
             tx[4 + n] = 0
             self._request(_ESTABLISH_REQ, 5 + n, _ESTABLISH_CFM, _ESTABLISH_MS, 1, now_ms)
+        elif self._doubt:
+            self._watch(now_ms)
         elif phase == _RUN and self._waiting:
             end = self.usi.put(3, self._data, 0, self._data_end)
             self._request(_DATA_REQ, end, _DATA_CFM, _DATA_MS, 1, now_ms)
         elif self.value_state == 1:
             self._ask(self._value_id, now_ms)
         elif phase != _ESTABLISH and (now_ms - self._phase_ms) & _TICKS_MASK >= _WATCH_MS:
-            self._phase_ms = now_ms
-            self._watching = True
-            self._ask(_MAC_STATE, now_ms)
+            self._watch(now_ms)
         return 0
+
+    def _watch(self, now_ms):
+        """Is it there, and in a network?"""
+        self._phase_ms = now_ms
+        self._doubt = False
+        self._watching = True
+        self._ask(_MAC_STATE, now_ms)
 
     def _ask(self, attribute, now_ms):
         tx = self.usi.tx
@@ -189,7 +195,7 @@ class Modem(USIModem):
     def _done(self, asked, result, pos, end, now_ms):
         if asked == _DATA_REQ:
             if result:
-                self._phase_ms = now_ms - _WATCH_MS & _TICKS_MASK  # is it there?
+                self._doubt = True
                 return self._confirm(_NO_ANSWER)
             return self._confirmed(pos, end)
         if asked == _ESTABLISH_REQ:
@@ -279,7 +285,7 @@ class Modem(USIModem):
     def _search_again(self, now_ms):
         """Nobody has answered for long: see whether there is still a network."""
         self._enter(_SEARCH, now_ms)
-        self._phase_ms = now_ms - _WATCH_MS & _TICKS_MASK
+        self._doubt = True
         return 0
 
     def _confirmed(self, pos, end):

@@ -68,6 +68,8 @@ class USIModem:
         self._data_end = 0
         self._waiting = False  # _data[:_data_end] is not yet confirmed
         self._later = self._later_status = 0
+        self._doubt = False  # it has not answered: before anything else, see whether it is there
+        self._watching = False  # that is what it is asked
         self.value = bytearray(value_len)
         self.value_len = self.value_state = 0
         self._value_id = self._value_index = 0
@@ -102,6 +104,7 @@ class USIModem:
         self._asked = self._answer = -1
         self._later = 0
         self.is_up = self._waiting = False
+        self._doubt = self._watching = False
         if self.value_state == _VALUE_UNDER_WAY:
             self.value_state = _VALUE_REFUSED
         if self.reset_pin is not None:
