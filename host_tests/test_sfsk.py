@@ -565,6 +565,55 @@ def test_the_hdlc_based_llc():
     assert street.say(hdlc(0x53, client=b"\x03"))[0][5] == 0x73
 
 
+def registered_by_hdlc():
+    street = HDLCStreet()
+    street.manage(b"\x1cCONC0001\x01METER001\x00\x05")
+    assert street.meter.ciase.state == REGISTERED
+    street.say(hdlc(0x93, client=b"\x03"))
+    street.say(hdlc(0x10, b"\xe6\xe6\x00" + AARQ, client=b"\x03"))
+    return street
+
+
+def test_hdlc_broadcast():
+    """UI to all stations is served; what would be answered, by everybody, is dropped."""
+    street = registered_by_hdlc()
+    value = bytes.fromhex("C101C100010000600109FF02000903414243")
+    begin = len(street.conc.heard)
+    for destination in (b"\xff", b"\xfe\xff", b"\xfe\xfe\xfe\xff"):
+        ui = hdlc(0x03, b"\xe6\xe6\x00" + value, destination, b"\x03")
+        street.conc.put(ALL_CONFIGURED, ui)
+        street.clock.run(street.clock.now_ms + 1000)
+    dropped = street.meter.llc.dropped
+    for frame in (hdlc(0x93), hdlc(0x53, client=b"\x03"), hdlc(0x93, destination=b"\x02\x23")):
+        street.conc.put(ALL_PHYSICAL, frame)
+        street.clock.run(street.clock.now_ms + 1000)
+    assert len(street.conc.heard) == begin and street.meter.llc.dropped == dropped + 3
+    (answer,) = street.say(hdlc(0x32, b"\xe6\xe6\x00" + LONG, client=b"\x03"))
+    assert answer[-6:-3] == b"ABC"
+
+
+def test_hdlc_frames_of_layer_management_that_are_none():
+    """Cut off, damaged, to somebody else, without LLC: nothing happens."""
+    street = HDLCStreet()
+    street.manage(b"\x1d\x64\x00\x01\x00\x00")
+    body = b"\xe6\xe6\x00\x1cCONC0001\x01METER001\x00\x05"
+    good = hdlc(0x03, body, b"\xce\xff", b"\xcd")
+    bad = [good[:n] for n in range(1, len(good))]
+    bad += [good[:k] + bytes((good[k] ^ 0x10,)) + good[k + 1 :] for k in range(len(good))]
+    bad += [hdlc(0x03, body, b"\xcc\xff", b"\xcd"), hdlc(0x03, body[3:], b"\xce\xff", b"\xcd")]
+    bad += [hdlc(0x10, body, b"\xce\xff", b"\xcd")]
+    for frame in bad:
+        street.meter.modem.deliver(Frame(0, 0, 0, 0, 0xC00, ALL_PHYSICAL, frame))
+        street.clock.run(street.clock.now_ms + 200)
+        assert street.meter.ciase.address == NEW, frame.hex()
+    for upper in (b"\xce\xff", b"\xcf", b"\x00\xce\x00\xff"):
+        street = HDLCStreet()
+        street.manage(b"\x1d\x64\x00\x01\x00\x00")
+        street.conc.put(ALL_PHYSICAL, hdlc(0x03, body, upper, b"\xcd"))
+        street.clock.run(street.clock.now_ms + 2000)
+        assert street.meter.ciase.address == 5
+
+
 # --- The network itself -----------------------------------------------------------------------
 
 
