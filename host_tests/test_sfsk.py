@@ -161,6 +161,45 @@ def test_general_blocks(street):
     assert whole[:4] == bytes.fromhex("C401C100") and whole.endswith(b"LONG")
 
 
+def test_general_blocks_in_a_window_and_one_is_lost(street):
+    """Two blocks follow each other without a request between; the one that is lost comes again."""
+    street.meter.llc.configure(100)
+    assert street.ask(RLRQ)[:1] == b"\x63"
+    assert street.ask(AARQ)[:1] == b"\x61"
+    lost = []
+
+    def disturb(source, node, frame):
+        if source is street.meter.modem and frame.data[3:4] == b"\xe0" and not lost:
+            lost.append(frame)
+            return None
+        return frame
+
+    def blocks(request):
+        begin = len(street.conc.heard)
+        street.conc.put(street.address, b"\x90\x01\x01" + request)
+        street.run(4000)
+        return [h[2][3:] for h in street.conc.heard[begin:]]
+
+    street.line.disturb = disturb
+    got = {}
+    for block in blocks(b"\xe0\x82\x00\x01\x00\x00" + bytes((len(LONG),)) + LONG):
+        got[block[3]] = block
+    assert sorted(got) == [2] and lost[0].data[6] == 1
+    number = acknowledged = 0
+    while not any(b[1] & 0x80 for b in got.values()) or sorted(got) != list(
+        range(1, len(got) + 1)
+    ):
+        number += 1
+        while acknowledged + 1 in got:
+            acknowledged += 1
+        request = b"\xe0\x82" + bytes((0, number + 1, 0, acknowledged, 0))
+        for block in blocks(request):
+            got[block[3]] = block
+        assert number < 20
+    whole_one = b"".join(got[k][7:] if got[k][6] < 0x80 else got[k][8:] for k in sorted(got))
+    assert whole_one[:4] == bytes.fromhex("C401C100") and whole_one.count(b"LONG") == 100
+
+
 # --- Broadcast --------------------------------------------------------------------------------
 
 
