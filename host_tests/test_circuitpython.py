@@ -22,6 +22,7 @@ import bundle
 import compile as compiling
 import pytest
 import running
+import small
 from circuitpython_fakes import stubs as reading
 from firmware.circuitpython.nvm import NVMStorage
 
@@ -362,6 +363,21 @@ def test_wrapper_over_wifi(stubs, drive):
             assert client.ask(running.GET_NAME)[6:] == NAME
         clients[0].socket.close()
         assert clients[1].ask(running.GET_TIME)[:4] == b"\xc4\x01\xc1\x00"
+        # The setup objects have what the network says (firmware/links/interface.py), and the
+        # clients that may read them.
+        reader = running.Wrapper(socket.create_connection(("127.0.0.1", number)), 2)
+        reader.socket.settimeout(PATIENCE_S)
+        assert reader.ask(small.aarq(b"demo-reading"))[0] == 0x61
+        for what, value in (
+            ("0029 0000190000FF 02", "12%04X" % number),
+            ("002A 0000190100FF 03", "067F000001"),
+            ("002A 0000190100FF 06", "06FF000000"),
+            ("002A 0000190100FF 07", "067F000002"),
+            ("002A 0000190100FF 09", "067F000003"),
+            ("002B 0000190200FF 02", "090602FA4E000001"),
+        ):
+            answer = reader.ask(bytes.fromhex("C00141" + what + "00"))
+            assert answer.hex().upper() == "C4014100" + value
         assert name_of(board.hdlc("UART GP0"))
 
 

@@ -214,7 +214,8 @@ def uart(number: "int", baud: "int", even: "bool" = False):
                 getattr(board, entry[1]),
                 getattr(board, entry[2]),
                 baudrate=baud,
-                parity=busio.UART.Parity.EVEN if even else None,
+                # The stubs have its members as int.
+                parity=busio.UART.Parity.EVEN if even else None,  # type: ignore
                 rs485_dir=getattr(board, entry[3]) if entry[3] else None,
                 timeout=0,
                 # Wide enough for what arrives while flash is written or rubbish is collected.

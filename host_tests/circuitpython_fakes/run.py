@@ -349,7 +349,11 @@ class Board:
             nvm._path = self.options["nvm"]
             with open(nvm._path, "rb") as f:
                 nvm._octets = bytearray(f.read())
-        made = add("microcontroller", {"nvm": nvm})
+        reasons = stubs.module(folder, "microcontroller").members["ResetReason"].members
+        reasons = types.SimpleNamespace(**{name: name for name in reasons if name.isupper()})
+        cpu = types.SimpleNamespace(reset_reason=reasons.POWER_ON)
+        made = add("microcontroller", {"nvm": nvm, "cpu": cpu})
+        made.ResetReason = reasons
         made.Pin = Pin
 
         class DigitalInOut:
@@ -440,9 +444,28 @@ class Board:
             def ipv4_address(self):
                 return types.SimpleNamespace(__str__=None) if not self._ssid else Address()
 
+            @property
+            def ipv4_subnet(self):
+                return Address("255.0.0.0") if self._ssid else None
+
+            @property
+            def ipv4_gateway(self):
+                return Address("127.0.0.2") if self._ssid else None
+
+            @property
+            def ipv4_dns(self):
+                return Address("127.0.0.3")
+
+            @property
+            def mac_address(self):
+                return b"\x02\xfa\x4e\0\0\1"
+
         class Address:
+            def __init__(self, text="127.0.0.1"):
+                self._text = text
+
             def __str__(self):
-                return "127.0.0.1"
+                return self._text
 
         wifi = add("wifi", {"Radio": Radio})
         wifi.radio = wifi.Radio()
@@ -547,6 +570,7 @@ class Board:
 
         made = types.ModuleType("sys")
         made.implementation = types.SimpleNamespace(name="circuitpython", version=(10, 0, 0))
+        made.platform = "RP2040"
         made.modules = sys.modules
         made.path = sys.path
         made.stdin, made.stdout, made.stderr = sys.stdin, sys.stdout, sys.stderr
