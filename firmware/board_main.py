@@ -50,6 +50,15 @@ _JOBS = (
     "cosem.association_sn",
     "dlms.opening",
     "dlms.places",
+    "cosem.activity_calendar",
+    "cosem.schedule",
+    "cosem.timetable",
+    "cosem.special_days",
+    "cosem.single_action_schedule",
+    "cosem.register_activation",
+    "cosem.push_setup",
+    "cosem.limiter",
+    "cosem.thresholds",
     "cosem.arbitrator",
     "cosem.array_manager",
     "cosem.association_ln",
@@ -295,6 +304,7 @@ def start(**options):
         port.out(trouble)
     del sys.modules["wiring"]
     forget(("firmware.links.make", "firmware.links.settings", "firmware.links.optical"))
+    made.rest()
     gc.threshold(-1)
     gc.collect()
     port.out("ready" if provisioned else "ready to be provisioned")

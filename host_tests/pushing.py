@@ -97,7 +97,7 @@ class PushMeter:
         self.handler = model.handler("push_setup")
         self.paths = Paths()
         self.loads = 0
-        self.handler.load = self.load
+        self.model.notifier = self.load
         if load:
             self.handler.notifier = self.load()
 

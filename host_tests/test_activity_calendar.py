@@ -10,6 +10,7 @@ T2 from 0:00, T1 from 12:00. Expected tariffs are worked out by hand.
 from types import SimpleNamespace
 
 import pytest
+import timed
 import small
 import test_program
 from fakes import array, octets, obis, struct_, u8, u16
@@ -23,6 +24,8 @@ from timed import (
     refuses,
     when,
 )
+
+sleep = timed.sleep  # a fixture
 
 CALENDAR, SPECIAL = (20, "0.0.13.0.0"), (11, "0.0.11.0.0")
 NAME, SEASONS, WEEKS, DAYS, PASSIVE, TIME = 2, 3, 4, 5, 4, 10
@@ -121,7 +124,7 @@ def test_all_actions_of_one_time_are_executed_in_their_order(meter):
     actions = [action("12:01:00", script) for script in (1, 3, 2, 99)]
     meter.has_days(day(1, *actions))
     results = []
-    meter.model.handler("activity_calendar").on_executed = lambda row, r: results.append(r)
+    meter.model.on_executed = lambda row, r: results.append(r)
     meter.run(60)
     # At once those of Friday, for Saturday and Sunday have none any more.
     assert [m for _, m in meter.changes()] == ["T1", "T3", "T2"] * 2
@@ -495,6 +498,7 @@ def test_calendars_that_lead_nowhere_do_nothing(meter):
 
 
 def test_a_tick_with_nothing_due_looks_at_nothing(meter):
+    meter.model.sleep = lambda: None  # whose looks are counted stays
     looks = []
     calendar = meter.model.handler("activity_calendar")
     look, calendar.look = calendar.look, lambda *how: looks.append(meter.now()) or look(*how)

@@ -74,6 +74,23 @@ def test_it_is_the_same_as_minute_by_minute(residential, start):
     assert len(plain.rows(LOAD)) > 300
 
 
+def test_values_that_cross_a_threshold_are_seen(residential):
+    """A limiter of 2.5 kW, which the household exceeds now and then: it disconnects after half a
+    minute, and connects again a minute later."""
+    plain, ahead = (Meter(residential, "2026-06-01T00:00", Household(SEED)) for _ in range(2))
+    stepped = Ahead(ahead.program)
+    for meter in plain, ahead:
+        meter.set(70, "0.0.96.3.10", 4, b"\x16\x05")
+        meter.set(71, "0.0.17.0.0", 4, b"\x06" + (2500).to_bytes(4, "big"))
+    for seconds in (3600, 86400 + 77, 2 * 86400):
+        plain.program.step(seconds)
+        stepped.step(seconds)
+        assert outcome(plain) == outcome(ahead), seconds
+    events = [r[1] for r in plain.rows("0.0.99.98.2")]
+    assert events.count(65) > 3 and events.count(66) > 3
+    assert stepped.skipped > 2000
+
+
 def test_most_minutes_are_skipped(residential):
     ahead = Ahead(Meter(residential, "2026-06-01T00:00").program)
     ahead.step(86400)

@@ -59,7 +59,14 @@ ENTRIES = (
     "cosem.users",
     "cosem.visible_objects",
     "crypto.ec",
-    # And what is sent unasked.
+    # What acts by time, and what is sent unasked.
+    "cosem.activity_calendar",
+    "cosem.schedule",
+    "cosem.single_action_schedule",
+    "cosem.special_days",
+    "cosem.register_activation",
+    "cosem.limiter",
+    "cosem.push_setup",
     "cosem.notifier",
     "firmware.meter.sender",
     # Power was not gone after all; the program was away for more than a second.
@@ -71,7 +78,7 @@ RESIDENT = (
     "dlms.secured_association",
     "firmware.board_main",
     "cosem.profile_generic",
-    "cosem.push_setup",
+    "cosem.clock",
     "cosem.script_table",
 )
 # What security is: it comes with a client who ciphers or proves who he is.

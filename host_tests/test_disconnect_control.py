@@ -142,7 +142,7 @@ def test_a_local_script_has_the_local_transitions(meter, mode, state, script):
     letter, after = LEGAL.get((local, mode, state), ("", state))
     put(meter, mode, state)
     named = struct_(octets(obis("0.0.10.0.106.255")), u16(script))
-    result = script_table.run(meter.model, 0, named, 0, True)
+    result = script_table.run(meter.model, meter.object, named, 0, True)
     assert meter.read(meter.object, STATE) == after
     assert meter.events == ([EVENTS[letter]] if letter else [])
     if mode == 0:

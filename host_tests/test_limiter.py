@@ -6,8 +6,11 @@ disconnects, after 20 seconds not above it reconnects (control_mode 5).
 """
 
 import pytest
+import timed
 from fakes import array, i8, i16, i32, octets, obis, struct_, u8, u16, u32
 from timed import EXCEPTION, OTHER_REASON, TYPE_UNMATCHED, UNDEFINED, Timed, refuses, when
+
+sleep = timed.sleep  # a fixture
 
 LIMITER, OPEN, SUPPLY = (71, "0.0.17.0.0"), (71, "0.0.17.0.1"), (70, "0.0.96.3.10")
 MONITORED, ACTIVE, NORMAL, EMERGENCY, MIN_OVER, MIN_UNDER = 2, 3, 4, 5, 6, 7
@@ -139,7 +142,8 @@ def test_what_the_disconnector_allows(meter, mode, off, on):
 
 def test_a_script_that_fails_is_a_result_and_not_tried_again(meter):
     results = []
-    meter.model.handler("limiter").on_executed = lambda row, result: results.append(result)
+    limiter = meter.row(*LIMITER)
+    meter.model.on_executed = lambda row, r: results.append(r) if row == limiter else None
     assert meter.set(*LIMITER, ACTIONS, struct_(script(7), script(1, "0.0.10.0.9"))) == 0
     meter.power(9000, 60)
     meter.power(0, 60)

@@ -191,11 +191,11 @@ def test_nothing_is_loaded_before_there_is_something():
 
 def test_no_room_to_load_it_is_tried_again():
     m = PushMeter(load=False)
-    load = m.handler.load
-    m.handler.load = lambda: None
+    load = m.model.notifier
+    m.model.notifier = lambda: None
     m.push(V0)
     m.second(2)
-    m.handler.load = load
+    m.model.notifier = load
     m.second()
     assert len(m.paths.sent) == 1
 

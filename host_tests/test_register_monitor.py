@@ -46,7 +46,7 @@ class Talk(Meter):
         self.register = self.row(3, "1.0.1.7.0.255")
         self.done = []
         handler = self.model.handler("register_monitor")
-        handler.on_executed = lambda row, result: self.done.append(result)
+        handler.model.on_executed = lambda row, result: self.done.append(result)
         self.look = lambda: handler.tick(0)
 
     def come(self, *values):

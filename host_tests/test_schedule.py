@@ -9,11 +9,14 @@ timetable.py.
 from datetime import datetime, timedelta
 
 import pytest
+import timed
 from fakes import array, boolean, octets, obis, struct_, u8, u16
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables.notation import length
 from timed import EXCEPTION, OTHER_REASON, TYPE_UNMATCHED, UNDEFINED, Timed, refuses
+
+sleep = timed.sleep  # a fixture
 
 SCHEDULE, SPECIAL = (10, "0.0.12.0.0"), (11, "0.0.11.0.0")
 ENTRIES, ENABLE_DISABLE, INSERT, DELETE = 2, 1, 2, 3
@@ -149,7 +152,7 @@ def test_the_same_script_at_the_same_time_is_executed_once(meter):
 
 def test_a_script_that_fails_or_is_not_there_does_not_hold_up_the_next(meter):
     results = []
-    meter.model.handler("schedule").on_executed = lambda row, result: results.append(result)
+    meter.model.on_executed = lambda row, result: results.append(result)
     nowhere = entry(3, "12:01:00", table="0.0.10.0.9")
     meter.has(entry(1, "12:01:00", 9), entry(2, "12:01:00", 77), nowhere, entry(4, "12:01:00"))
     meter.run(60)
@@ -536,6 +539,7 @@ def test_bad_actions_change_nothing(meter, name):
 
 
 def test_a_tick_with_nothing_due_looks_at_nothing(meter):
+    meter.model.sleep = lambda: None  # whose looks are counted stays
     meter.has(entry(1, "12:05:00"))
     looks = []
     schedule = meter.model.handler("schedule")

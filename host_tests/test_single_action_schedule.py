@@ -2,7 +2,10 @@
 """cosem/single_action_schedule.py: when scripts are executed, and when not."""
 
 import pytest
+import timed
 from fakes import CLOCK, Meter, array, date_time, enum, octets, struct_
+
+sleep = timed.sleep  # a fixture
 
 SCRIPT, TYPE, TIMES = 2, 3, 4
 ONE, SAME_TIME_FIXED, SAME_TIME, FIXED, ANY = 1, 2, 3, 4, 5
@@ -26,7 +29,7 @@ class Talk(Meter):
         self.object = self.row(22, "0.0.15.0.0.255")
         self.schedule = self.model.handler("single_action_schedule")
         self.done = []
-        self.schedule.on_executed = lambda row, result: self.done.append(self.local()[5:])
+        self.model.on_executed = lambda row, result: self.done.append(self.local()[5:])
         self.set_local("2026-06-15 12:00:00")
 
     def times(self, *entries, type=ONE):
@@ -206,7 +209,7 @@ def test_power_failure_in_the_minute_does_not_execute_twice(meter):
 
 def test_a_script_that_is_not_there(meter):
     result = []
-    meter.schedule.on_executed = lambda row, r: result.append(r)
+    meter.model.on_executed = lambda row, r: result.append(r)
     name = b"\x00\x00\x0a\x00\x01\xff"
     assert meter.set(meter.object, SCRIPT, struct_(octets(name), b"\x12\x00\x07")) == 0
     meter.times(entry(12, 1))

@@ -2,9 +2,12 @@
 """cosem/special_days.py: which days are special, and the table of them over the server."""
 
 import pytest
+import timed
 from cosem import special_days
 from fakes import array, i8, octets, struct_, u8, u16
 from timed import EXCEPTION, OTHER_REASON, TYPE_UNMATCHED, UNDEFINED, Timed, refuses, when
+
+sleep = timed.sleep  # a fixture
 
 TABLE = (11, "0.0.11.0.0")
 ENTRIES, INSERT, DELETE = 2, 1, 2

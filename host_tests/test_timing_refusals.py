@@ -7,6 +7,7 @@ The cases are made of definitions/timing.toml and of the types in the class file
 """
 
 import pytest
+import timed
 import small
 import tables
 from dlms import types
@@ -15,6 +16,8 @@ from tables.notation import length
 from test_activity_calendar import action, day
 from test_schedule import entry
 from timed import DEFINITION, DENIED, EXCEPTION, OTHER_REASON, TYPE_UNMATCHED, Timed
+
+sleep = timed.sleep  # a fixture
 
 NAMES = {
     6: "0.0.14.0.0", 8: "0.0.1.0.0", 9: "0.0.10.0.0", 10: "0.0.12.0.0", 11: "0.0.11.0.0",

@@ -9,16 +9,39 @@ meter.run(3600)                             seconds pass; the class modules tick
 meter.marks                                 what scripts have done: (local time, mark)
 """
 
+import os
 from pathlib import Path
+from zlib import crc32
 
+import pytest
 import small
 from fakes import Storage, array, boolean, date_time, octets, obis, struct_, value
+
+from cosem.class_modules import ClassModules
 
 DEFINITION = Path(__file__).parent / "definitions" / "timing.toml"
 
 DENIED, UNDEFINED, TYPE_UNMATCHED, OTHER_REASON = 3, 4, 12, 250
 EXCEPTION = "exception-response"  # octets that are no APDU
 CLOCK = (8, "0.0.1.0.0")
+
+
+BOTH = os.environ.get("PICOMETER_ALL")
+
+
+@pytest.fixture(autouse=True, params=("awake", "asleep") if BOTH else ("",))
+def sleep(request, monkeypatch):
+    """Of the file that names it: in half of its tests all that can sleeps after each second, as
+    between the clients of a board. PICOMETER_ALL=1: each is run both ways."""
+    asleep = request.param == "asleep" if BOTH else crc32(request.node.name.encode()) & 1
+    if asleep:
+        tick = ClassModules.tick
+
+        def and_sleep(self, now):
+            tick(self, now)
+            self.sleep()
+
+        monkeypatch.setattr(ClassModules, "tick", and_sleep)
 
 
 def when(text, status=0xFF):

@@ -16,9 +16,6 @@ from micropython import const
 
 # Classes whose tick() has something to do only after something else has happened in that minute.
 _QUIET = ("parameter_monitor", "push_setup", "register_activation", "security_setup")
-# And those that know when they have: see cosem/timetable.py; in which minutes of an hour.
-_TIMETABLES = ("schedule", "activity_calendar")
-_SCHEDULE = "single_action_schedule"
 
 _MINUTE_MS = const(60000)
 _DAY = const(1440)
@@ -34,15 +31,19 @@ class Ahead:
         self.skipped = 0
         self._total = array("i", program.metrology.quanta)
         model = program.model
-        self._schedule = model.handler(_SCHEDULE)
-        self._timetables = []
+        # Those that know when they have something to do: who may sleep until then.
+        self._sleepers = []
+        self._watches = ()
         # Who else looks at every minute has to see it.
-        self._may = not program._watched
-        for name, h in zip(model.handler_names, model.handlers):
-            if name in _TIMETABLES:
-                self._timetables.append(h)
-            elif h in program._rest and name != _SCHEDULE and name not in _QUIET:
-                self._may = self._may and type(h).tick is handler.Handler.tick
+        self._may = True
+        for i in model.acting:
+            h = model.handlers[i]
+            if model.handler_names[i] in _QUIET:
+                continue
+            if type(h).due is handler.Handler.due:
+                self._may = False
+            else:
+                self._sleepers.append(h)
 
     def step(self, seconds):
         program = self.program
@@ -53,12 +54,12 @@ class Ahead:
             seconds -= n
             n = self._quiet(seconds // 60)
             if n:
-                self._skip(n)
-                seconds -= 60 * n
+                seconds -= 60 * self._skip(n)
         program.step(0)
 
     def _quiet(self, most):
-        """How many of the minutes that come have nothing to do but to count energy."""
+        """How many of the minutes that come have nothing to do but to count energy, if no value
+        crosses a threshold."""
         program = self.program
         clock = program.clock
         step = program._minutes
@@ -72,55 +73,61 @@ class Ahead:
             or program._edits != program.model.edits
             or program._due_shifts != clock.shifts
             or program._output != program._connected
-            or program.events._n
+            or program.events.n
             or not is_calm(program)
         ):
             return 0
         n = min(most, step - 1 - clock.minute % step)
         if program.supervises:
             n = min(n, (steady(program) - 1) // 60)
-        for timetable in self._timetables:
-            n = 0 if timetable.asked else min(n, timetable._due - 1 - clock.minute)
+        self._watches = ()
+        for sleeper in self._sleepers:
+            if not sleeper.sleeps():
+                return 0
+            n = min(n, sleeper.due() - 1 - clock.minute)
+            self._watches += sleeper.watches()
         if n <= 0 or clock.deviation_at(clock.minute + n) != clock.deviation:
             return 0
-        if self._schedule is not None:
-            if self._schedule.waits:
-                return 0
-            minutes = self._schedule.minutes
-            local = clock.minute - clock.deviation
-            for k in range(n):
-                minute = (local + k + 1) % 60
-                if minutes[minute >> 3] & 1 << (minute & 7):
-                    return k
         return n
 
     def _skip(self, n):
+        """Do so, up to the first minute in which a value crosses one; returns how many."""
         program = self.program
         clock = program.clock
         metrology = program.metrology
         total = self._total
         for k in range(len(total)):
             total[k] = 0
-        minute = clock.minute
-        for _ in range(n):
+        minute = first = clock.minute
+        crossed = False
+        while minute < first + n and not crossed:
             metrology.take(60)
             for k, q in enumerate(metrology.quanta):
                 if q:
                     total[k] += q
             minute += 1
-            metrology.begin(minute, minute - clock.deviation)
+            if self._watches:
+                program.registers.measure()
+                crossed = program.model.has_crossed(self._watches)
+            if not crossed:
+                metrology.begin(minute, minute - clock.deviation)
+        n = minute - first
         program.registers.spread(total)
         if program.registers.unix:
             add(program.model.image, program.registers.unix, 4, 60 * n)
         clock.advance(n * _MINUTE_MS)
         program._unseen += 60 * n
-        # They need not look at these minutes again.
-        if self._schedule is not None:
-            self._schedule.minute = clock.minute
-        for timetable in self._timetables:
-            timetable._minute = clock.minute
-            timetable._second = 0
+        if crossed:
+            program._fresh = False
+            program.work = program._instant(True, False)
+            program._finish()
+            n -= 1
+        else:
+            # They need not look at these minutes again.
+            for sleeper in self._sleepers:
+                sleeper.resume(sleeper.due())
         self.skipped += n
+        return minute - first
 
 
 def date(minute):

@@ -72,6 +72,7 @@ class Episodes:
     log       row of the profile that is captured when line log_line ends
     changed   something has begun or ended since somebody looked here
     running   some line is not idle
+    log_due   it is to be captured
     """
 
     def __init__(self, model, events):
@@ -85,7 +86,7 @@ class Episodes:
         self.kept = 0
         self.log = self.log_line = -1
         self.changed = self.running = False
-        self._log_due = False
+        self.log_due = False
         self._edits = -1
 
     def start(self):
@@ -219,12 +220,12 @@ class Episodes:
         self._add(k, _TOTAL, self._elapsed[k])
         self._feed(k, _PEAK, self._peaks[k])
         if k == self.log_line:
-            self._log_due = True
+            self.log_due = True
 
     def flush(self):
         """Capture the log of power failures, if one has ended."""
-        if self._log_due:
-            self._log_due = False
+        if self.log_due:
+            self.log_due = False
             if self.log >= 0 and self.model.act(self.log, _CAPTURE, _ZERO, 0, 2):
                 self.events.lost += 1
 

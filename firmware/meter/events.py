@@ -127,7 +127,7 @@ class Events:
         self.objects = [-1] * _N_LOGS
         self.profiles = [-1] * _N_LOGS
         self._waiting = bytearray(_N_WAITING)
-        self._n = 0
+        self.n = 0
         # Error and alarm registers: rows of the register, its filter and its descriptor (-1: there
         # is none), the event when it was cleared, codes, and the bit of each.
         self.registers = []
@@ -152,9 +152,9 @@ class Events:
 
     def later(self, code):
         """Note an event at the next second. Allocates nothing."""
-        if self._n < _N_WAITING:
-            self._waiting[self._n] = code
-            self._n += 1
+        if self.n < _N_WAITING:
+            self._waiting[self.n] = code
+            self.n += 1
         else:
             self.lost += 1
 
@@ -214,10 +214,10 @@ class Events:
     def flush(self):
         """Note what later() has kept."""
         k = 0
-        while k < self._n:
+        while k < self.n:
             self.note(self._waiting[k])
             k += 1
-        self._n = 0
+        self.n = 0
 
     def note(self, code, log=-1):
         """Set the event code object and capture the log; False if that failed."""
@@ -259,7 +259,7 @@ class Events:
             self._set(descriptor, bit)
             if new and cleared == _ALARMS_CLEARED:
                 if self.push_row >= 0:
-                    self.model.handler("push_setup").push(self.push_row)
+                    self.model.awake(self.push_row).push(self.push_row)
                 if self.on_alarm is not None:
                     self.on_alarm(said)
 

@@ -18,6 +18,7 @@ tick() and step() may allocate. What a request can reach (the hooks on_edit, eve
 on_captured) allocates nothing.
 """
 
+from cosem.handler import Handler
 from firmware.meter import events, registers
 from micropython import const
 
@@ -40,6 +41,7 @@ _WAS_POWERED_DOWN = const(2)
 # Saved at least so often, without any capture.
 _SAVE_MINUTES = const(60)
 
+_REGISTER_ACTIVATION = "register_activation"
 _CLOCK = const(8)
 _TIME = const(2)
 _DISCONNECT_CONTROL = const(70)
@@ -108,16 +110,22 @@ class Program:
         self._profiles = model.handler("profile_generic")
         # Those that act, after the captures.
         known = (self.clock, self._demand, self._profiles)
-        self._rest = [
-            h for h in model.handlers if h is not None and h not in known and not h.sleeps()
-        ]
-        # Scripts that the others run have set its masks: what follows from that comes last.
-        activation = model.handler("register_activation")
-        if activation is not None:
-            self._rest.remove(activation)
-            self._rest.append(activation)
-        # Some compare instantaneous values all the time.
         names = model.handler_names
+        rest = [
+            i
+            for i, h in enumerate(model.handlers)
+            if h is not None
+            and h not in known
+            and type(h).tick is not Handler.tick
+            and (type(h).due is not Handler.due or not h.sleeps())
+        ]
+        if _REGISTER_ACTIVATION in names:
+            # Scripts that the others run have set its masks: what follows from that comes last.
+            last = names.index(_REGISTER_ACTIVATION)
+            rest.remove(last)
+            rest.append(last)
+        model.acting = bytes(rest)
+        # Some compare instantaneous values all the time.
         self._watched = False
         for name in ("limiter", "register_monitor", "sensor_manager"):
             self._watched = self._watched or name in names
@@ -172,7 +180,8 @@ class Program:
         if ms < 1000 and clock.hundredths * 10 + elapsed_ms < 990 and clock.shifts == self._shifts:
             # No second begins, ours or the clock's: the usual case, and it is to be short.
             self._ms = ms
-            clock.advance(elapsed_ms)
+            if elapsed_ms:
+                clock.advance(elapsed_ms)
             if self.work is not None:
                 self._go_on(False)
             return
@@ -259,6 +268,7 @@ class Program:
 
     def _instant(self, boundary, live):
         """Everything that happens at an instant, in its order. A part ends where a yield is."""
+        model = self.model
         clock = self.clock
         now = clock.minute
         self._saved = False
@@ -272,7 +282,8 @@ class Program:
             yield
             self._measure()
         yield
-        clock.tick(now)
+        if clock.shifted:
+            clock.tick(now)
         due = self._is_due(boundary)
         if due and self._demand is not None:
             self.registers.give_demands()
@@ -306,10 +317,13 @@ class Program:
                     yield
                     self._profiles.capture(row)
                     yield
-        for handler in self._rest:
-            if boundary:
-                yield
-            handler.tick(now)
+        if model.look(now):
+            for i in model.acting:
+                if model.is_due(i, now):
+                    if boundary:
+                        yield
+                    model.tick_one(i, now)
+            model.looked()
         if self._billed:
             yield
             self._end_billing()
@@ -317,8 +331,10 @@ class Program:
             self.registers.count(_PROGRAM_CHANGES, self._changes)
             self._changes = 0
             self.events.note(_CONFIGURED)
-        yield
-        self._note()
+        episodes = self.episodes
+        if self.events.n or self._dirty or (episodes is not None and episodes.log_due):
+            yield
+            self._note()
         if boundary:
             yield
             self.metrology.begin(clock.minute, clock.minute - clock.deviation)

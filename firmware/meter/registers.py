@@ -25,6 +25,8 @@ _DEMAND_CAPTURE_TIME = const(6)
 _PERIOD = const(8)
 _DATE_TIME_LEN = const(14)
 
+_ACTIVATION = "register_activation"
+
 # A date-time of which nothing is specified.
 _NO_TIME = b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x80\x00\xff"
 
@@ -90,7 +92,9 @@ class Registers:
         self.demands = array("H")  # quantum, row
         self.maxima = array("H")  # row of the demand, row
         self.owed = array("i")  # energy of each demand that give_demands() will hand over
-        self._activation = model.handler("register_activation")
+        names = model.handler_names
+        # Number of the handler; 0 is nobody's.
+        self._activation = names.index(_ACTIVATION) if _ACTIVATION in names else 0
         self._demand = model.handler("demand_register")
         self._whole = array("i", [0] * (_N_ENERGIES + 2))
 
@@ -135,11 +139,13 @@ class Registers:
         whole[_R_MINUS] = whole[_R_Q3] + whole[_R_Q3 + 1]
         t = self.energies
         image = self.model.image
-        activation = self._activation
+        counting = self._counting()
         for k in range(0, len(t), 3):
             n = whole[t[k] >> 8]
-            if n and (activation is None or activation.counts(t[k + 2])):
-                add(image, t[k + 1], t[k] & _OCTETS, n)
+            if n:
+                row = t[k + 2]
+                if counting is None or counting[row >> 3] >> (row & 7) & 1:
+                    add(image, t[k + 1], t[k] & _OCTETS, n)
 
     def give_demands(self):
         """Hand over to the demand registers what has been taken."""
@@ -169,8 +175,13 @@ class Registers:
                 step = _common(step, seconds // 60)
         return step
 
-    def _counts_now(self, row):
-        return self._activation is None or self._activation.counts(row)
+    def _counting(self):
+        """A bit a row, set while the register counts; None: all do."""
+        activation = self.model.handlers[self._activation]
+        if activation is not None:
+            # A client may have set a mask in this second.
+            activation.tick(0)
+        return self.model.counting
 
     def measure(self):
         """Refresh the instantaneous values."""
@@ -195,11 +206,16 @@ class Registers:
         """A period of this demand register has ended: is its average the highest?"""
         model = self.model
         t = self.maxima
+        counting = self._counting()
         last = model.get_int(row, _LAST_AVERAGE)
         at = model.slot(row, _DEMAND_CAPTURE_TIME)
         for m in range(0, len(t), 2):
             to = t[m + 1]
-            if t[m] == row and self._counts_now(to) and last > model.get_int(to, _VALUE):
+            if (
+                t[m] == row
+                and (counting is None or counting[to >> 3] >> (to & 7) & 1)
+                and last > model.get_int(to, _VALUE)
+            ):
                 model.put_int(to, _VALUE, last)
                 to = model.slot(to, _EXTENDED_CAPTURE_TIME)
                 copy(model.image, to, model.image, at, _DATE_TIME_LEN)

@@ -35,7 +35,7 @@ class Meter:
     # The main loop waits for something to do; power fails; all is stored because of that.
     _idle = _failing = _stored = False
     sender = None  # while something is sent unasked, see sender.py
-    rests = False  # what that has loaded is not needed any more
+    rests = False  # what that has loaded, or a class that acts, is not needed any more
     _links = None
     _local = ()  # ports that only somebody who is there can reach
 
@@ -132,11 +132,9 @@ class Meter:
         ]
         events = self.program.events
         events.on_alarm = self._alarmed
-        push = self.model.handler("push_setup")
-        if push is not None:
-            push.load = self.notifier
-            if events.start_row >= 0:
-                push.push(events.start_row)
+        self.model.notifier = self.notifier
+        if events.start_row >= 0:
+            self.model.awake(events.start_row).push(events.start_row)
 
     def notifier(self):
         """What sends unasked, see cosem/notifier.py: loaded now, if it is not there. Between two
@@ -212,6 +210,9 @@ class Meter:
                 gc.collect()
                 self.rests = True
                 self.model.event(_RAM_ERROR)
+            if self.model.stirred:
+                self.model.stirred = False
+                self.rests = True
             self.server.guard.tick(step_ms)
             minute = self.program.clock.minute & 0xFF
             if minute != self._minute:

@@ -173,7 +173,7 @@ class Handler(handler.Handler):
             return _SUCCESS
         buf = slots.source(model, row, _ACTIONS)
         at = slots.offset(model, row, _ACTIONS) + 2 + (best - 1) * _ACTION_LEN
-        return script_table.run(model, slots.device_of(model, row), buf, at)
+        return script_table.run(model, row, buf, at)
 
     def _weight(self, row, action):
         """What an action weighs, counted from 0."""

@@ -5,9 +5,14 @@ their methods.
 A class module serves the objects of an interface class that behaves (see cosem/handler.py). What
 only requests need may sleep: nothing of it is loaded. A request allocates nothing, so that what it
 needs has to be there before it begins; anything else wakes what it comes to.
+
+Who acts by time may sleep as well, and says until when (Handler.due()). That time wakes it, a
+value that crosses a threshold (Handler.watches()), the clock that has been set or goes on with
+another deviation, and what wakes others. Then it has its tick, and goes again when it can.
 """
 
 from dlms import types
+from dlms.prim import compare
 from micropython import const
 
 # Fields of a row of the object table, see cosem/model.py.
@@ -29,6 +34,11 @@ _TEMPORARY_FAILURE = const(2)
 _OBJECT_UNDEFINED = const(4)
 _TYPE_UNMATCHED = const(12)
 
+_FAR = const(0x3FFFFFFF)
+# A value of dues: it was woken by no request, and goes when it can; what it acts by was set.
+_ROUSED = const(-1)
+_CHANGED = const(1)
+
 _NO_PARAMETER = const(0xFFFF)
 _RANGE = const(0x83)  # of dlms/types.py
 _INTEGER = const(0x0F)
@@ -44,6 +54,21 @@ class ClassModules:
         self.handler_names = definition.HANDLERS
         # None: a class that has no module, or one that sleeps.
         self.handlers = [None] * len(self.handler_names)
+        # When those that sleep are due, and what else wakes them, by the same number; 0: only
+        # requests do.
+        self.dues = [0] * len(self.handler_names)
+        self.watches = {}
+        # Those that act, in the order of their ticks. When the first of them is due, 0: they are
+        # to be looked at, and what all of them watch.
+        self.acting = bytes(range(len(self.handler_names)))
+        self._next = 0
+        self._watched = ()
+        # The clock as all have seen it: see Clock; anew: it is another now.
+        self.clock = None
+        self.shifts = -1
+        self.deviation = 0
+        self.anew = False
+        self.stirred = False  # something was woken by no request, or has gone since
         self.short_handler = definition.SHORT_HANDLER
         self.asleep = False
         self.wake()
@@ -55,17 +80,43 @@ class ClassModules:
         for i, name in enumerate(self.handler_names):
             if name and (name == only if only else i != short):
                 if self.handlers[i] is None:
-                    self.handlers[i] = self.load("cosem." + name).Handler(self)
+                    self._make(i)
                 self.handlers[i].wake()
+        self._next = 0
         if not only:
             self.asleep = False
 
+    def _make(self, i):
+        handler = self.load("cosem." + self.handler_names[i]).Handler(self)
+        due = self.dues[i]
+        if due > 0:
+            for row in range(self.n_rows()):
+                if self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER] == i:
+                    handler.start(row)
+            handler.resume(due)
+        self.handlers[i] = handler
+
     def sleep(self):
-        """Let go of the class modules that only requests need (Handler.sleeps())."""
+        """Let go of the class modules that nobody needs now (Handler.sleeps())."""
         self.asleep = True
-        for i, handler in enumerate(self.handlers):
-            if handler is not None and handler.sleeps():
-                self.handlers[i] = None
+        for i in range(len(self.handlers)):
+            self._let_go(i)
+
+    def _let_go(self, i):
+        handler = self.handlers[i]
+        if handler is not None and handler.sleeps():
+            due = handler.due()
+            if due:
+                clock = self.clock
+                if clock is not None and (
+                    clock.shifts != self.shifts or clock.deviation != self.deviation
+                ):
+                    return  # it is to see that first
+                self.watches[i] = handler.watches()
+                self.stirred = True
+            self.dues[i] = due
+            self.handlers[i] = None
+            self._next = 0
 
     def wakes(self, row, method=False):
         """Does a request for an attribute, or method, of an object have to wait until the module
@@ -99,11 +150,92 @@ class ClassModules:
             handler = self.handler_of(row)
             if handler is not None:
                 handler.start(row)
+        self.clock = self.handler("clock")
+
+    # --- Who acts ---------------------------------------------------------------------------
 
     def tick(self, now):
-        for handler in self.handlers:
-            if handler is not None:
-                handler.tick(now)
+        """A second has passed, of a model that has no meter program."""
+        if self.look(now):
+            for i in self.acting:
+                if self.is_due(i, now):
+                    self.tick_one(i, now)
+            self.looked()
+
+    def look(self, now):
+        """A second has passed, in this minute (UTC). False: nobody has anything to do in it. Else
+        those of `acting` that is_due() are to have their tick_one(); then looked() ends it."""
+        clock = self.clock
+        if clock is not None:
+            if clock.shifts != self.shifts or clock.deviation != self.deviation:
+                self.anew = True
+                return True
+        if self._next <= now:
+            return True
+        for watch in self._watched:
+            if self._is_crossed(watch):
+                return True
+        return False
+
+    def looked(self):
+        if self.anew:
+            self.anew = False
+            self.shifts = self.clock.shifts
+            self.deviation = self.clock.deviation
+        self._next = _FAR
+        self._watched = ()
+        for i in self.acting:
+            if self.handlers[i] is not None:
+                self._next = 0
+            elif self.dues[i]:
+                self._next = min(self._next, self.dues[i])
+                self._watched += self.watches[i]
+
+    def is_due(self, i, now):
+        """Has handler i to have a tick in this minute (UTC)? One that is awake always has."""
+        if self.handlers[i] is not None:
+            return True
+        due = self.dues[i]
+        return due > 0 and (due <= now or self.anew or self.has_crossed(self.watches[i]))
+
+    def has_crossed(self, watches):
+        """Is one of these values (Handler.watches()) on the other side of its threshold?"""
+        for watch in watches:
+            if self._is_crossed(watch):
+                return True
+        return False
+
+    def _is_crossed(self, watch):
+        # By itself, and without names: MicroPython takes heap for the frame of a longer function.
+        image = self.image
+        above = compare(image, watch[0], image, watch[1], watch[2]) > 0
+        return above != (image[watch[3]] != 0)
+
+    def tick_one(self, i, now):
+        """The tick of handler i, which is woken if it sleeps. May allocate."""
+        if self.handlers[i] is None:
+            self._rouse(i)
+        self.handlers[i].tick(now)
+        if self.dues[i] < 0 and self.asleep:
+            self._let_go(i)
+
+    def _rouse(self, i):
+        self.wake(self.handler_names[i])
+        self.stirred = True
+        if self.dues[i]:
+            self.dues[i] = _ROUSED
+
+    def renew(self, name):
+        """What this module acts by has been set: it looks anew (its renew()). No allocation."""
+        for i in range(len(self.handler_names)):
+            if self.handler_names[i] == name:
+                if self.handlers[i] is not None:
+                    self.handlers[i].renew()
+                elif self.dues[i]:
+                    self.dues[i] = _CHANGED
+                    self._next = 0
+
+    # --- Handlers of objects ----------------------------------------------------------------
 
     def handler_of(self, row):
         return self.handlers[self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]]
@@ -112,7 +244,7 @@ class ClassModules:
         """As handler_of(); one that sleeps is woken, for what is no request."""
         i = self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]
         if self.handlers[i] is None and self.handler_names[i]:
-            self.wake(self.handler_names[i])
+            self._rouse(i)
         return self.handlers[i]
 
     def handler(self, name):

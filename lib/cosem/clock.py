@@ -74,6 +74,7 @@ class Handler(handler.Handler):
     deviation    of local now, minutes
     flags        status bits other than daylight saving
     shifts       counts the jumps (30 bits, wraps): a module that counts periods compares it
+    shifted      the next tick() calls on_shift()
     old_minute, old_second   the time when the clock was last set in service
     """
 
@@ -90,7 +91,7 @@ class Handler(handler.Handler):
         self.last_second = 0
         self.shifts = 0
         self.on_shift = None
-        self._shifted = False
+        self.shifted = False
         self.old_minute = 0
         self.old_second = 0
         # The preset of adjust_to_preset_time; not kept over a power failure.
@@ -146,8 +147,8 @@ class Handler(handler.Handler):
 
     def adjust(self, minute, second, ms=0):
         """Set the clock in service: the time is good again, and the program hears of it."""
-        if not self._shifted:
-            self._shifted = True
+        if not self.shifted:
+            self.shifted = True
             self.old_minute = self.minute
             self.old_second = self.second
         self.flags &= ~(_INVALID | _DOUBTFUL)
@@ -160,8 +161,8 @@ class Handler(handler.Handler):
         self._refresh()
 
     def tick(self, now):
-        if self._shifted:
-            self._shifted = False
+        if self.shifted:
+            self.shifted = False
             if self.on_shift is not None:
                 self.on_shift(self.old_minute, self.minute)
 

@@ -66,9 +66,25 @@ class Handler:
         """Let go of code that is loaded again when it is needed."""
 
     def sleeps(self):
-        """May all of this class be let go of, for Model.wake() to make it anew, without start()?
-        True: nothing is remembered here, and only requests need it."""
+        """May all of this class be let go of, for Model.wake() to make it anew? True: nothing is
+        remembered here but what due() and watches() say."""
         return False
+
+    def due(self):
+        """Of a class that sleeps: the minute (UTC), later than now, in which it needs a tick; one
+        far off: none, as things are. 0: it has no ticks, and start() is not called again."""
+        return 0
+
+    def watches(self):
+        """What else wakes it: for each value that is held against a threshold, the positions of
+        their unsigned numbers in the image, octets of these, and where an octet is that is 0 while
+        the value is not above the threshold."""
+        return ()
+
+    def resume(self, due):
+        """It was made anew after due() had said this, and start() was called for each object
+        again. 1: what it acts by was set meanwhile. model.shifts and model.deviation are those of
+        the clock when all have last looked at it."""
 
     def wake(self):
         """Have what sleeps() has let go of. Allocates."""

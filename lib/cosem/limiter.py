@@ -84,19 +84,51 @@ class Limit:
 
 
 class Handler(handler.Handler):
-    """on_executed(row, action_result) is called after a script was executed."""
-
     def __init__(self, model):
         handler.Handler.__init__(self, model)
         self._limits = []
         self.clock = None
-        self.on_executed = None
         self._shifts = -1
 
     def start(self, row):
         self._limits.append(Limit(self.model, row))
         if self.clock is None:
             self.clock = self.model.handler("clock")
+
+    def sleeps(self):
+        if self.clock is None or self._shifts != self.clock.shifts:
+            return False
+        for limit in self._limits:
+            if limit.elapsed >= 0 or limit.is_new or limit.at <= self.clock.minute:
+                return False
+            # What is not there is nothing to wait for, nor is there, for long, what is in ROM.
+            if limit.value.row != -1 and not self._watch(limit):
+                return False
+        return True
+
+    def due(self):
+        return min([limit.at for limit in self._limits])
+
+    def watches(self):
+        return tuple([self._watch(limit) for limit in self._limits if limit.value.row >= 0])
+
+    def _watch(self, limit):
+        """One of watches(); None if the value is not there, or no unsigned number in the image."""
+        model = self.model
+        value = limit.value
+        at = model.slot(limit.row, _THRESHOLD_ACTIVE)
+        n = value.unsigned_len()
+        if value.row < 0 or not n or at < 0 or model.image[at] != model.image[value.pos]:
+            return None
+        return value.pos + 1, at + 1, n, model.state(limit.row, 0)
+
+    def resume(self, due):
+        self._shifts = self.model.shifts
+        for limit in self._limits:
+            limit.is_new = False
+            limit.is_emergency = slots.octet(self.model, limit.row, _EMERGENCY_ACTIVE) != 0
+            self._load(limit)
+            limit.at = due
 
     # --- Time -------------------------------------------------------------------------------
 
@@ -178,10 +210,8 @@ class Handler(handler.Handler):
             model.event(_LIMIT_EXCEEDED if above else _LIMIT_KEPT)
         buf = slots.source(model, row, _ACTIONS)
         at = slots.offset(model, row, _ACTIONS) + (_OVER_AT if above else _UNDER_AT)
-        result = script_table.run(model, slots.device_of(model, row), buf, at, True)
+        script_table.run(model, row, buf, at, True)
         model.edited(row, 0)
-        if self.on_executed is not None:
-            self.on_executed(row, result)
 
     def _load(self, limit):
         """When is the emergency profile active?"""

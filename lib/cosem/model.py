@@ -80,6 +80,10 @@ class Model(ClassModules):
     follows = ()  # row << 8 | attribute, each: of the network, see firmware/links/interface.py
     images = None  # the store of cosem/image_transfer.py
     plc = None  # {profile: its station} of links over a power line, for the classes of PLC
+    notifier = None  # () -> cosem/notifier.py, loaded now if need be; None: there is no room
+    invoke_id = 0  # of the last notification
+    on_executed = None  # (row, action_result): what the script of an object has come to
+    counting = None  # by cosem/register_activation.py: a bit a row, set while a register counts
 
     def __init__(self, definition):
         # For the start; whoever has made the meter may let go of it (None) after that.

@@ -84,6 +84,7 @@ _NOT_NOW = const(-1)
 _CONFIRM_S = const(30)
 _JUMP_S = const(3600)  # more than that has not just passed: the clock was set
 
+_PUSH_SETUP = const(40)
 _PUSH = const(0)  # owner in the outbox
 _KINDS_SHIFT = const(8)  # number there, of an APDU for an association: kinds, client_sap
 _ALL_KINDS = const(7)
@@ -106,7 +107,8 @@ class Notifier:
         self.model = model
         self.server = server
         self.paths = paths
-        self.handler = model.handler("push_setup")
+        rows = model.rows(_PUSH_SETUP)
+        self.handler = model.awake(rows[0]) if rows else None
         self.clock = model.handler("clock")
         self.outbox = Outbox(size, keeps_oldest)
         self.lost = self.done = 0
@@ -124,6 +126,8 @@ class Notifier:
         self._plain = None
         self._seconds = self._now()
         server.on_confirm = self.confirm
+        if rows:
+            self.handler.notifier = self
 
     def close(self):
         """It is let go of."""
@@ -262,7 +266,7 @@ class Notifier:
             self.lost += 1
             return
         box = self.outbox
-        number = self.handler.number = self.handler.number + 1 & _LAST_NUMBER
+        number = self.model.invoke_id = self.model.invoke_id + 1 & _LAST_NUMBER
         confirmed = terms.is_confirmed(self.model, row, self.clock)
         while True:
             at = box.open()

@@ -25,6 +25,8 @@ _NULL = const(0x00)
 
 _CLOCK = const(8)
 _TIME = const(2)
+_TIME_LEN = const(14)
+_OCTET_STRING = const(0x09)
 _PROFILE = const(7)
 _COMPACT_DATA = const(62)
 _COMPACT_BUFFER = const(2)
@@ -36,7 +38,6 @@ _NOT_VISIBLE = const(0xFFFF)
 _MAY_READ = const(1)
 # Fields of the object table and of an attribute entry, see model.py.
 _ROW_SHIFT = const(4)
-_ROW_N_ATTRIBUTES = const(10)
 _ROW_FIRST_ENTRY = const(12)
 _ENTRY_SHIFT = const(2)
 _KIND = const(0x0F)
@@ -92,15 +93,18 @@ def load(model, p):
     c = 0
     p.clock_column = -1
     for j in range(n):
-        row = slots.find_object(model, device, buf, at + 3, at + 7) & _NOBODY
-        if get_u16(t, c) != row or t[c + 2] != buf[at + 14]:
+        row = slots.find_object(model, device, buf, at + 3, at + 7)
+        attribute = buf[at + 14]
+        if row < 0 or attribute < 1 or attribute > model.n_attributes(row):
+            row = _NOBODY
+        if get_u16(t, c) != row or t[c + 2] != attribute:
             changed = True
         if t[c + 3] != buf[at + 16] or t[c + 4] != buf[at + 17]:
             changed = True
         put_u16(t, c, row)
         copy(t, c + 3, buf, at + 16, 2)
-        t[c + 2] = buf[at + 14]
-        if p.clock_column < 0 and get_u16(buf, at + 3) == _CLOCK and buf[at + 14] == _TIME:
+        t[c + 2] = attribute
+        if p.clock_column < 0 and get_u16(buf, at + 3) == _CLOCK and attribute == _TIME:
             p.clock_column = j
         c += _COLUMN_LEN
         at += _DEFINITION_LEN
@@ -175,14 +179,20 @@ def put(model, p, buf, end):
         attribute = columns[c + 2]
         data_index = columns[c + 3] << 8 | columns[c + 4]
         c += _COLUMN_LEN
-        at = row << _ROW_SHIFT
         after = -1
-        if row != _NOBODY and attribute and attribute <= objects[at + _ROW_N_ATTRIBUTES]:
+        if row != _NOBODY:
+            at = row << _ROW_SHIFT
             e = objects[at + _ROW_FIRST_ENTRY] << 8 | objects[at + _ROW_FIRST_ENTRY + 1]
             e = e + attribute - 1 << _ENTRY_SHIFT
             kind = attributes[e] & _KIND
             if kind != _RAM and kind != _ROM:
-                after = model.read(row, attribute, buf, pos, len(buf))
+                if p.n_columns - left - 1 == p.clock_column and end - pos > _TIME_LEN:
+                    buf[pos] = _OCTET_STRING
+                    buf[pos + 1] = _TIME_LEN - 2
+                    copy(buf, pos + 2, model.clock.local, 0, _TIME_LEN - 2)
+                    after = pos + _TIME_LEN
+                else:
+                    after = model.read(row, attribute, buf, pos, len(buf))
                 src = buf
                 at = pos
             else:

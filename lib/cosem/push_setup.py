@@ -55,6 +55,8 @@ _AXDR = const(0)
 _SERVICE_AT = const(3)  # 02 03 16 transport_service 09 destination 16 message
 _DESTINATION_AT = const(5)
 
+_FAR = const(0x3FFFFFFF)
+
 _LAST_SAP = const(0x7F)
 _LOOK_UP = const(7)  # of LIMITS in the definition
 _LONGEST_LABEL = const(63)
@@ -77,14 +79,17 @@ _NINE = const(57)
 class Handler(Base):
     """
     rows      of all objects; marks: what is to be done for each with the next second
-    number    long-invoke-id of the last notification
-    load      handed in: () -> the Notifier, loaded now if it was not there; None: there is no room
     notifier  while it is loaded: it is told of each second
     """
 
     rows = b""
-    number = 0
-    load = notifier = None
+    notifier = None
+
+    def sleeps(self):
+        return self.notifier is None and not any(self.marks)
+
+    def due(self):
+        return _FAR
 
     def start(self, row):
         self.rows += bytes((row >> 8, row & 0xFF))
@@ -99,13 +104,10 @@ class Handler(Base):
         self.model.image[self.model.state(row, 0)] = yes
 
     def tick(self, now):
-        if self.notifier is None:
-            if self.load is None or not any(self.marks):
-                return
-            self.notifier = self.load()
-            if self.notifier is None:
-                return
-        self.notifier.tick()
+        if self.notifier is None and self.model.notifier is not None and any(self.marks):
+            self.notifier = self.model.notifier()
+        if self.notifier is not None:
+            self.notifier.tick()
 
     # --- Methods ------------------------------------------------------------------------------
 

@@ -2,19 +2,19 @@
 """Register activation (class_id 6, version 0; IEC 62056-6-2, 4.3.5).
 
 register_assignment names registers, mask_list names sets of them by their index (from 1), and
-active_mask says which set counts. counts(row) is a look-up in a bit map, made anew whenever one
-of the three changes. A register that no object assigns always counts; one that several objects
-assign counts if one of them has it active.
+active_mask says which set counts. model.counting, a bit a row, says which registers count; the
+tick after one of the three has changed makes it anew. A register that no object assigns always
+counts; one that several objects assign counts if one of them has it active.
 
 Project-defined: add_mask replaces a mask of the same name; the active mask and masks that are not
 there cannot be deleted, active_mask must be in mask_list or empty (nothing counts), an index must
 be in register_assignment, a name occurs once, all arrays have at most 127 elements: other-reason.
-Nothing is allocated after boot.
+Ticks may allocate, requests do not.
 """
 
 from cosem import handler, slots
 from dlms.axdr import get_u16
-from dlms.prim import compare, copy, fill
+from dlms.prim import compare, copy
 from micropython import const
 
 _REGISTER_ASSIGNMENT = const(2)
@@ -39,6 +39,8 @@ _LONG_UNSIGNED = const(0x12)
 _REGISTER = const(3)
 _DEMAND_REGISTER = const(5)
 
+_FAR = const(0x3FFFFFFF)
+
 # An element of register_assignment: 02 02 12 class class 09 06 logical_name.
 _OBJECT_LEN = const(13)
 
@@ -47,30 +49,26 @@ class Handler(handler.Handler):
     def __init__(self, model):
         handler.Handler.__init__(self, model)
         self.rows = []
-        # A bit for each row: it is in a register_assignment; it is in a mask that is active.
-        self._listed = bytearray(model.n_rows() + 7 >> 3)
-        self._counts = bytearray(model.n_rows() + 7 >> 3)
-        self._stale = False
+        self._stale = True
 
     def start(self, row):
         self.rows.append(row)
-        self._stale = True
 
-    def counts(self, row):
-        """Does the register at this row count now?"""
-        if self._stale:
-            self._load()
-        at = row >> 3
-        return (self._counts[at] | ~self._listed[at]) >> (row & 7) & 1 == 1
+    def sleeps(self):
+        return not self._stale
+
+    def due(self):
+        return _FAR
+
+    def resume(self, due):
+        self._stale = False
 
     def _load(self):
         # Not when a mask is set: a script sets several, and whoever runs it may have to hurry.
-        self._stale = False
-        counts = self._counts
-        listed = self._listed
-        fill(counts, 0, len(counts), 0)
-        fill(listed, 0, len(listed), 0)
         model = self.model
+        # A bit for each row: it is in a register_assignment; it is in a mask that is active.
+        counts = bytearray(model.n_rows() + 7 >> 3)
+        listed = bytearray(len(counts))
         for r in self.rows:
             buf = slots.source(model, r, _REGISTER_ASSIGNMENT)
             at = slots.offset(model, r, _REGISTER_ASSIGNMENT)
@@ -91,6 +89,13 @@ class Handler(handler.Handler):
                     if mask >= 0 and _has_index(masks, mask, j + 1):
                         counts[row >> 3] |= bit
                 o += _OBJECT_LEN
+        for k in range(len(counts)):
+            counts[k] |= ~listed[k] & 0xFF
+        if model.counting is None:
+            model.counting = counts
+        else:
+            copy(model.counting, 0, counts, 0, len(counts))
+        self._stale = False
 
     def tick(self, now):
         if self._stale:

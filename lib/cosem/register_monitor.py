@@ -19,13 +19,10 @@ _OTHER_REASON = const(250)
 
 
 class Handler(handler.Handler):
-    """on_executed(row, action_result) is called after a script was executed."""
-
     def __init__(self, model):
         handler.Handler.__init__(self, model)
         self._values = []
         self._thresholds = []
-        self.on_executed = None
 
     def start(self, row):
         model = self.model
@@ -35,7 +32,7 @@ class Handler(handler.Handler):
     def tick(self, now):
         for k in range(len(self._values)):
             if not self.model.is_off(self._values[k].owner):
-                self._thresholds[k].look(self._values[k], self.on_executed)
+                self._thresholds[k].look(self._values[k])
 
     def check(self, row, attribute, buf, pos, end):
         if attribute == _MONITORED_VALUE:

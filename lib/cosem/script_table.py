@@ -102,10 +102,18 @@ class Handler(handler.Handler):
         return _SUCCESS
 
 
-def run(model, device, buf, at, local=False):
-    """Execute the script that a structure names, 02 02 09 06 script_logical_name 12
-    script_selector, at buf[at:]; action_result. local: for a function of the meter that supervises
-    a value; what its script asks of a Disconnect control is local."""
+def run(model, row, buf, at, local=False):
+    """Execute, for the object of this row, the script that a structure names, 02 02 09 06
+    script_logical_name 12 script_selector, at buf[at:]; action_result, of which
+    model.on_executed() hears. local: for a function of the meter that supervises a value; what its
+    script asks of a Disconnect control is local."""
+    result = _run(model, slots.device_of(model, row), buf, at, local)
+    if model.on_executed is not None:
+        model.on_executed(row, result)
+    return result
+
+
+def _run(model, device, buf, at, local):
     copy(_KEY, 2, buf, at + 4, 6)
     table = model.find(device, _KEY, 0)
     if table < 0:

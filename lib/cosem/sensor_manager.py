@@ -42,13 +42,10 @@ class Sensor:
 
 
 class Handler(handler.Handler):
-    """on_executed(row, action_result) is called after a script was executed."""
-
     def __init__(self, model):
         handler.Handler.__init__(self, model)
         self._sensors = []
         self.clock = None
-        self.on_executed = None
 
     def start(self, row):
         sensor = Sensor(self.model, row)
@@ -68,8 +65,8 @@ class Handler(handler.Handler):
         if new:
             self._stamp(sensor.row)
         if new or not sensor.raw.states:
-            sensor.raw.hold(sensor.raw_value, self.on_executed)
-        sensor.processed.look(sensor.value, self.on_executed)
+            sensor.raw.hold(sensor.raw_value)
+        sensor.processed.look(sensor.value)
 
     def _stamp(self, row):
         at = self.model.slot(row, _CAPTURE_TIME)

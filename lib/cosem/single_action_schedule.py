@@ -45,10 +45,9 @@ _MAX_MISSED = const(1440)
 
 
 class Handler(handler.Handler):
-    """on_executed(row, action_result) is called after a script was executed.
-
+    """
     minute   the last one (UTC) that was looked at
-    waits    in it one of the schedules may be due
+    waits    in it one of the schedules will be due
     minutes  a bit for each local minute of an hour in which one may be due
     """
 
@@ -61,7 +60,6 @@ class Handler(handler.Handler):
         self.minutes = bytearray(8)
         self._stale = True  # they are to be gathered
         self.clock = None
-        self.on_executed = None
         self.minute = -1
         self._shifts = -1
         self._date = bytearray(12)
@@ -73,6 +71,36 @@ class Handler(handler.Handler):
             self._due[i] = _NOT_DUE
         if self.clock is None:
             self.clock = self.model.handler("clock")
+
+    def sleeps(self):
+        clock = self.clock
+        return (
+            clock is not None
+            and self.minute == clock.minute
+            and self._shifts == clock.shifts
+            and not self.waits
+            and not self._stale
+        )
+
+    def due(self):
+        """The next minute in which one may be due, within an hour."""
+        minute = self.minute + 1
+        last = minute + 59
+        clock = self.clock
+        minutes = self.minutes
+        local = minute - clock.deviation
+        while minute < last and not minutes[local % 60 >> 3] & 1 << (local % 60 & 7):
+            minute += 1
+            local += 1
+        if clock.deviation_at(minute) != clock.deviation:
+            minute = self.minute + 1
+            while minute < last and not self._is_wanted(minute):
+                minute += 1
+        return minute
+
+    def resume(self, due):
+        self._shifts = self.model.shifts
+        self.minute = min(due - 1, self.clock.minute)
 
     # --- Time -------------------------------------------------------------------------------
 
@@ -102,12 +130,17 @@ class Handler(handler.Handler):
         if self._stale:
             self._gather()
         # Most minutes are nobody's.
-        local = (minute - clock.deviation_at(minute)) % 60
-        self.waits = bool(self.minutes[local >> 3] & 1 << (local & 7))
-        if self.waits:
+        self.waits = False
+        if self._is_wanted(minute):
             clock.local_of(minute, 0, self._date, 0)
             for i, row in enumerate(self.rows):
                 self._due[i] = _NOT_DUE if self.model.is_off(row) else self._second(row)
+                self.waits = self.waits or self._due[i] < _NOT_DUE
+
+    def _is_wanted(self, minute):
+        """May one of the schedules be due in this minute (UTC)?"""
+        local = (minute - self.clock.deviation_at(minute)) % 60
+        return self.minutes[local >> 3] & 1 << (local & 7) != 0
 
     def _gather(self):
         """In which minutes of an hour may one of the schedules be due?"""
@@ -166,10 +199,12 @@ class Handler(handler.Handler):
     def _run(self, minute, second):
         if not self.waits:
             return
+        self.waits = False
         for i in range(len(self.rows)):
             if self._due[i] <= second:
                 self._due[i] = _NOT_DUE
                 self._execute(self.rows[i], minute - self.clock.deviation_at(minute))
+            self.waits = self.waits or self._due[i] < _NOT_DUE
 
     def _execute(self, row, local):
         """Execute the script, unless this local minute (or a little later one) had its turn."""
@@ -180,17 +215,22 @@ class Handler(handler.Handler):
             return
         # Before the script: it must not come twice, whatever happens in it.
         put_u32(model.image, at, local + 1)
-        result = self.execute(row)
+        try:
+            self.execute(row)
+        except MemoryError:
+            # There was no room for it: with the next second.
+            put_u32(model.image, at, last + 1)
+            self._due[self.rows.index(row)] = 0
+            self.waits = True
+            raise
         model.edited(row, 0)
-        if self.on_executed is not None:
-            self.on_executed(row, result)
 
     def execute(self, row):
         """Execute the script now; action_result."""
         model = self.model
         buf = slots.source(model, row, _EXECUTED_SCRIPT)
         at = slots.offset(model, row, _EXECUTED_SCRIPT)
-        return script_table.run(model, slots.device_of(model, row), buf, at)
+        return script_table.run(model, row, buf, at)
 
     # --- Attributes -------------------------------------------------------------------------
 

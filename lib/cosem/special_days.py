@@ -38,6 +38,9 @@ _E_AT = const(6)
 
 
 class Handler(handler.Handler):
+    def sleeps(self):
+        return True
+
     def check(self, row, attribute, buf, pos, end):
         if not elements.are_different(buf, pos, end):
             return _OTHER_REASON
@@ -48,9 +51,7 @@ class Handler(handler.Handler):
 
     def changed(self, row, attribute):
         for name in _USERS:
-            user = self.model.handler(name)
-            if user is not None:
-                user.renew()
+            self.model.renew(name)
 
     def invoke(self, s, method, buf, pos, end):
         row = s.row

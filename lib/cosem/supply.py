@@ -31,7 +31,7 @@ class Supply:
     def __init__(self, model, row, device):
         self.model = model
         self._ledger = model.state(row, 0)
-        self._device = device
+        self._row = row
         self._tried = False  # script 1 was executed in this minute
         self._b = b = model.objects[(row << 4) + _B_AT]
         self._scripts = _find(model, device, _SCRIPT_TABLE, b)
@@ -71,7 +71,7 @@ class Supply:
         script = bytearray(_SCRIPT)
         script[_SCRIPT_B_AT] = self._b
         script.append(selector)
-        return script_table.run(self.model, self._device, script, 0, True)
+        return script_table.run(self.model, self._row, script, 0, True)
 
 
 def _find(model, device, key, b):

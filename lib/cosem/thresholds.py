@@ -87,6 +87,11 @@ class Monitored:
         """Of its type; -1: it is not there."""
         return self.buf[self.pos] if self.is_there() else -1
 
+    def unsigned_len(self):
+        """Octets of a number without sign; 0: it is another value."""
+        tag = self.tag()
+        return _LENGTHS[tag] if 0 <= tag < 25 and _TAGS_UNSIGNED >> tag & 1 else 0
+
     def renew(self):
         """The reference has been set: look for it again."""
         self.row = -2
@@ -113,14 +118,13 @@ class Thresholds:
         self._at = slots.offset(model, row, thresholds)
         self.states = b""  # an octet a threshold; empty: nothing has been crossed yet
 
-    def look(self, value, done):
+    def look(self, value):
         """hold() if there is something new."""
         if value.is_new() or (not self.states and value.is_there()):
-            self.hold(value, done)
+            self.hold(value)
 
-    def hold(self, value, done):
-        """Hold a Monitored against them: the scripts of those that it has crossed are executed.
-        done: None, or (row, action_result) after each of them."""
+    def hold(self, value):
+        """Hold a Monitored against them: the scripts of those that it has crossed are executed."""
         buf = self._buf
         at = self._at
         n = buf[at + 1]
@@ -137,21 +141,17 @@ class Thresholds:
                 if state != before:
                     states[k] = state
                     if before != _UNKNOWN:
-                        self._execute(k, _UP_AT if state == _ABOVE else _DOWN_AT, done)
+                        self._execute(k, _UP_AT if state == _ABOVE else _DOWN_AT)
                         if self.states is not states:
                             return  # the script has set this object
             at += 1 + _LENGTHS[buf[at]]
 
-    def _execute(self, k, which, done):
+    def _execute(self, k, which):
         model = self.model
         buf = slots.source(model, self.row, self.actions)
         at = slots.offset(model, self.row, self.actions)
         if k < buf[at + 1]:
-            device = slots.device_of(model, self.row)
-            at += 2 + k * _ACTIONS_LEN + which
-            result = script_table.run(model, device, buf, at, True)
-            if done is not None:
-                done(self.row, result)
+            script_table.run(model, self.row, buf, at + 2 + k * _ACTIONS_LEN + which, True)
 
 
 def target(model, row, buf, at):

@@ -35,6 +35,7 @@ _ON = const(0)
 _LATE = const(1)  # power failure, or set forward
 _ANEW = const(2)  # set back, or another object: what was before does not count
 
+_CHANGED = const(1)  # see Handler.resume()
 _SECOND_AT = const(4)
 _SYNCHRONIZED_S = const(60)
 _DAY = const(1440)
@@ -43,13 +44,10 @@ _FAR = const(0x1FFFFFFF)
 
 
 class Timetable(handler.Handler):
-    """on_executed(row, action_result) is called after a script was executed."""
-
     def __init__(self, model):
         handler.Handler.__init__(self, model)
         self.rows = []
         self.clock = None
-        self.on_executed = None
         # By the place in rows: the special days, and an octet: it was set since the last look.
         self.tables = []
         self.stale = None
@@ -59,6 +57,26 @@ class Timetable(handler.Handler):
         # When something is due, UTC.
         self._due = -1
         self._due_s = 0
+
+    def sleeps(self):
+        clock = self.clock
+        return (
+            clock is not None
+            and self._due > clock.minute
+            and clock.shifts == self._shifts
+            and clock.deviation == self._deviation
+            and not self.asked
+        )
+
+    def due(self):
+        return self._due
+
+    def resume(self, due):
+        self._shifts = self.model.shifts
+        self._deviation = self.model.deviation
+        self.asked = False
+        if due == _CHANGED:
+            self.renew()
 
     def start(self, row):
         self.rows.append(row)
@@ -108,7 +126,12 @@ class Timetable(handler.Handler):
         for i, row in enumerate(self.rows):
             anew = self.stale[i]
             self.stale[i] = 0
-            self._look(row, self.tables[i], _ANEW if anew else how, minute, second)
+            try:
+                self._look(row, self.tables[i], _ANEW if anew else how, minute, second)
+            except MemoryError:
+                self.stale[i] = anew
+                self.asked = True
+                raise
 
     def _how(self, minute, second):
         """How the clock has come here."""
@@ -126,8 +149,10 @@ class Timetable(handler.Handler):
         clock = self.clock
         image = self.model.image
         at = self.model.state(row, 0)
-        since = slots.unsigned32(image, at) - 1
-        since_s = image[at + _SECOND_AT]
+        last = slots.unsigned32(image, at)
+        last_s = image[at + _SECOND_AT]
+        since = last - 1
+        since_s = last_s
         if how == _LATE and since - minute > _DAY and not clock.flags & _INVALID:
             how = _ANEW
         if since < 0 or how == _ANEW:
@@ -147,7 +172,13 @@ class Timetable(handler.Handler):
         before = reached(clock, since)
         if before != since - clock.deviation_at(since):
             since_s = 59
-        again = self.look(row, table, how, before, since_s, local, second)
+        try:
+            again = self.look(row, table, how, before, since_s, local, second)
+        except MemoryError:
+            # There was no room for a script: it has its turn with the next second.
+            put_u32(image, at, last)
+            image[at + _SECOND_AT] = last_s
+            raise
         self.due_at(local // _DAY * _DAY + again // 60 + clock.deviation, again % 60)
 
     def due_at(self, minute, second):
@@ -159,11 +190,8 @@ class Timetable(handler.Handler):
     def execute(self, row, script, buf, at):
         """Execute a script, unless a Function control has switched this object off; script:
         script_table.py."""
-        if self.model.is_off(row):
-            return
-        result = script.run(self.model, slots.device_of(self.model, row), buf, at)
-        if self.on_executed is not None:
-            self.on_executed(row, result)
+        if not self.model.is_off(row):
+            script.run(self.model, row, buf, at)
 
 
 def reached(clock, minute):
