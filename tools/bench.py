@@ -60,6 +60,8 @@ ROWS = (
     ("profile_3000_us_per_row", "load profile of 3,000 rows in blocks, a row", "us"),
     ("profile_3000_heap", "  heap taken by reading it", "octets"),
     ("profile_3000_octets", "  octets of all its blocks", "octets"),
+    ("profile_10_heap", "heap taken by reading a profile of 10 rows", "octets"),
+    ("profile_10000_heap", "  of 10,000 rows", "octets"),
 )
 
 # The same of the chip: the budgets of its section are a goal and the last figure measured.
@@ -75,7 +77,12 @@ CHIP_ROWS = (
     ("profile_100_us_per_block", "a block of 1 KiB of a load profile, in RAM", "us"),
     ("flash_us_per_block", "  on flash", "us"),
     ("profile_100_heap", "  heap taken by reading it", "octets"),
-    ("tick_us", "100 ms pass, nothing is due", "us"),
+    ("profile_10_heap", "  by reading one of 10 rows, on flash", "octets"),
+    ("profile_10000_heap", "  of 10,000 rows", "octets"),
+    ("capture_us", "a capture of 8 columns, in RAM", "us"),
+    ("flash_capture_us", "  on flash", "us"),
+    ("tick_us", "100 ms pass, no second begins", "us"),
+    ("tick_idle_us", "a second with nothing due, but for its metrology", "us"),
     ("tick_second_us", "a second passes, its longest tick", "us"),
     ("tick_quarter_us", "a quarter of an hour ends, its longest tick, in RAM", "us"),
     ("flash_tick_quarter_us", "  on flash", "us"),
@@ -130,17 +137,28 @@ def measure_chip(definition):
     figures = {}
     with qemu.Chip(elf) as chip:
         figures.update(qemu.weigh(chip))
-    # Requests and answers of the measuring have to lie somewhere, too.
+    with qemu.Chip(elf) as chip:
+        # Of the board as it is, on flash.
+        measured = ticks(chip, "wiring.STATE")
+    figures.update(measured)
+    for name in ("capture_us", "tick_quarter_us", "power_fail_us"):
+        figures["flash_" + name] = measured[name]
+    # Requests and answers of the measuring have to lie somewhere, and so has state in RAM.
     elf = images.image(qemu.BOARD, definition, sizes.CHIP_HEAP)
+    with qemu.Chip(elf) as chip:
+        measured = ticks(chip, "None")
+    for name in ("capture_us", "tick_quarter_us"):
+        figures[name] = measured[name]
     for state in ("flash", None):
         with qemu.Chip(elf) as chip:
             said = chip.run("from device import chip\nchip.bench(state=%r)" % state)
         measured = json.loads(said)
         if state:
             figures["flash_us_per_block"] = measured["profile_100_us_per_block"]
-            figures["flash_tick_quarter_us"] = measured["tick_quarter_us"]
-            figures["flash_power_fail_us"] = measured["power_fail_us"]
     figures.update(measured)
+    with qemu.Chip(elf) as chip:
+        said = chip.run("from device import chip\nchip.long_profile()")
+    figures.update(json.loads(said))
     with qemu.Chip(elf) as chip:
         version = chip.run("import sys\nprint('%d.%d.%d' % sys.implementation.version[:3])")
     compiler = subprocess.run(
@@ -148,6 +166,12 @@ def measure_chip(definition):
     ).stdout.strip()
     figures["made_with"] = "MicroPython %s, gcc %s" % (version.strip(), compiler)
     return figures
+
+
+def ticks(chip, state):
+    """The figures of host_tests/device/ticks.py; state: what it takes, as Python."""
+    said = chip.run("import wiring\nfrom device import ticks\nticks.main(%s)" % state)
+    return json.loads(said.splitlines()[-1])
 
 
 def over_chip(figures, budget):

@@ -52,17 +52,31 @@ def play(name, link):
         print("ok %s %d" % (name, n))
 
 
-def bench(n_gets=50, rows=100, state=None):
-    """The figures of bench.py, and how long ticks take.
-
-    tick_us: one in which nothing is due. tick_second_us, tick_quarter_us: the longest part of a
-    second, and of a quarter of an hour, when demand periods end and profiles capture.
-    power_fail_us: the longest time that it takes to store everything when power fails.
-    """
+def long_profile():
+    """The heap that reading a profile of 10 and of 10,000 rows takes, on flash."""
     import json
 
     gc.threshold(_PORTION)
-    from device.bench import Bench, since_us, ticks_us
+    import chip
+    from device import bench
+    from firmware import app
+    from firmware.flash import FlashStorage
+    from firmware.ports import board as port
+
+    definition = app.Tables("definition")
+    definition.LIMITS = (1,) + definition.LIMITS[1:]
+    bench.with_long_profile(definition)
+    measured = bench.Bench(definition, FlashStorage(chip.Flash()), port)
+    gc.threshold(-1)
+    print(json.dumps(measured.run_long()))
+
+
+def bench(n_gets=50, rows=100, state=None):
+    """The figures of bench.py."""
+    import json
+
+    gc.threshold(_PORTION)
+    from device.bench import Bench
     from firmware import app
     from firmware.ports import board as port
 
@@ -83,38 +97,4 @@ def bench(n_gets=50, rows=100, state=None):
     measured = Bench(definition, storage, port)
     gc.threshold(-1)
     figures = measured.run(1, n_gets, (rows,))
-    program = measured.meter.program
-    program.in_parts = True
-    clock = program.clock
-    clock.set_utc(clock.minute // 15 * 15 + 14, 40)
-    figures.update({"tick_us": 0, "tick_second_us": 0, "tick_quarter_us": 0})
-    # The first second finds out that the clock was set.
-    program.tick(1000)
-    for _ in range(300):
-        second = clock.second
-        ms = 100
-        while ms or program.work is not None:
-            # Every tick with a fresh heap: a collection that falls into one is not its own.
-            gc.collect()
-            t = ticks_us()
-            program.tick(ms)
-            us = since_us(t)
-            ms = 0
-            if clock.second == second:
-                figures["tick_us"] = min(us, figures["tick_us"] or us)
-            elif clock.second:
-                figures["tick_second_us"] = max(us, figures["tick_second_us"])
-            else:
-                figures["tick_quarter_us"] = max(us, figures["tick_quarter_us"])
-    figures["power_fail_us"] = 0
-    for _ in range(20):
-        for _ in range(7):
-            program.tick(1000)
-        while program.work is not None:
-            program.tick(0)
-        gc.collect()
-        t = ticks_us()
-        if not program.power_fails():
-            raise ValueError("It could not be stored.")
-        figures["power_fail_us"] = max(since_us(t), figures["power_fail_us"])
     print(json.dumps(figures))
