@@ -7,10 +7,14 @@ import pathlib
 import subprocess
 
 import pytest
+import small
 from device import modems
 from doubles import amis49587, g3_adp, prime_node, st7580
+from doubles.meters import G3Meter, PRIMEMeter, action, get, set_
 
 ROOT = pathlib.Path(__file__).parent.parent
+AARQ = small.aarq(b"12345678")
+KINDS = (bytes, tuple, list, int)
 DOUBLES = {
     "amis49587": amis49587.Double,
     "st7580": st7580.Double,
@@ -112,6 +116,70 @@ def conversation(name):
         run(500)
     log.append("wrote %d %d" % (uart.n, uart.sum))
     return log
+
+
+class Recorded:
+    """A station whose polls are written down."""
+
+    def __init__(self, station, log):
+        self.station, self.log = station, log
+
+    def __getattr__(self, name):
+        return getattr(self.station, name)
+
+    def poll(self, now_ms):
+        event = self.station.poll(now_ms)
+        self.log.append("poll %d %d" % (now_ms, event))
+        return event
+
+
+def a_meter(profile):
+    """A meter on PRIME or G3: associations, blocks, what is set, a reset, values of the modem."""
+    meter = PRIMEMeter(step_ms=20) if profile == "prime" else G3Meter(step_ms=20)
+    log = ["modem " + ("prime_node" if profile == "prime" else "g3_adp"), "station " + profile]
+    uart = meter.modem.usi.uart = UART(meter.modem.usi.uart, log)
+    meter.station = Recorded(meter.station, log)
+    log.append("open %d" % meter.now())
+    meter.up().run(25000)
+    assert meter.ask(AARQ).startswith("61")
+    n = 28 if profile == "prime" else 29
+    class_id = 82 if profile == "prime" else 91
+    attribute = 6 if profile == "prime" else 8
+    obis = "0.0.%d.%d.0" % (n, 2 if profile == "prime" else 1)
+    for apdu in (
+        get(3, "1.0.1.8.0", 2),
+        get(15, "0.0.40.0.2", 2),
+        set_(class_id, obis, attribute, b"\x11\x09"),
+        get(class_id, obis, attribute),
+        get(84, "0.0.28.4.0", 2) if profile == "prime" else get(92, "0.0.29.2.0", 8),
+        action(84, "0.0.28.4.0", 1) if profile == "prime" else action(90, "0.0.29.0.0", 1),
+    ):
+        assert meter.ask(apdu)[:2] in ("C4", "C5", "C7")
+        meter.run(300)
+    meter.double.faults["reset_in_frame"] = 1
+    meter.say(get(3, "1.0.1.8.0", 2))
+    meter.run(80000).up()
+    assert meter.ask(bytes.fromhex("6203800100")).startswith("63")
+    log.append("wrote %d %d" % (uart.n, uart.sum))
+    return log
+
+
+@pytest.mark.parametrize("profile", ["prime", "g3"])
+def test_nothing_allocates_between_request_and_answer(profile, micropython, tmp_path):
+    log = a_meter(profile)
+    n = sum(line.startswith("poll") for line in log)
+    (tmp_path / "log").write_text("\n".join(log) + "\n")
+    packed = small.packed(small.HERE / "definitions" / (profile + ".toml"))
+    (tmp_path / "definition.py").write_text(
+        "".join("%s = %r\n" % (k, v) for k, v in packed.items() if isinstance(v, KINDS))
+    )
+    script = ROOT / "host_tests" / "device" / "modems.py"
+    done = subprocess.run(
+        [micropython, "-X", "heapsize=16M", str(script), str(ROOT / "lib"), str(tmp_path / "log"),
+         str(ROOT), str(tmp_path)],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["%d polls" % n], done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", DOUBLES)

@@ -234,11 +234,12 @@ def _reset_pin():
         return None
 
 
-def _lives(meter, station):
+def _lives(meter, station, configure):
     """The station is there for the classes of its profile."""
     if meter.model.plc is None:
         meter.model.plc = {}
     meter.model.plc[station.name] = station
+    configure(meter.model, station)
     return station
 
 
@@ -259,7 +260,8 @@ def prime(meter, modem):
     channel = meter.server.channel()
     # Beside what the modem takes there is the header, which it makes itself.
     llc = LLC432(meter.server, channel, modem.max_data + _LLC_432_LEN)
-    return _lives(meter, PRIME(channel, modem, llc, prime_setup.values(modem)))
+    station = PRIME(channel, modem, llc, prime_setup.values(modem))
+    return _lives(meter, station, configure_values)
 
 
 def _g3(meter, port, octets):
@@ -277,7 +279,8 @@ def g3(meter, modem):
 
     channel = meter.server.channel()
     wrapper = Wrapper(meter.server, channel, True)
-    return _lives(meter, G3(channel, modem, wrapper, b"", g3_setup.values(modem)))
+    station = G3(channel, modem, wrapper, b"", g3_setup.values(modem))
+    return _lives(meter, station, configure_g3)
 
 
 def configure_values(model, station):

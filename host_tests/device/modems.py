@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Drivers of modems on MicroPython: a conversation with the heap locked, and what a poll costs.
 
-    micropython modems.py LIB LOG
+    micropython modems.py LIB LOG [ROOT FOLDER]
 
 LOG has lines, made by host_tests/test_modem_heap.py:
 
     modem NAME                    which driver
+    station NAME                  polls are those of a station on it; the meter's definition.py is
+                                  in FOLDER. What its server has to do first is done in between
     read HEX | read -             what the next readinto() finds
     poll NOW EVENT                the driver is polled, and says EVENT
     send HEX DESTINATION OPTIONS RESULT
@@ -69,13 +71,30 @@ def driver(name, uart):
     return Modem(uart, pin)
 
 
+class Meter:
+    def __init__(self):
+        import definition
+        from cosem.model import Model
+        from dlms.server import Server
+
+        self.model = Model(definition)
+        self.server = Server(self.model)
+        self.model.start()
+
+
+def station(name, modem):
+    from firmware.links import plc
+
+    return getattr(plc, name)(Meter(), modem)
+
+
 def replay(lines):
     from binascii import unhexlify
 
     from micropython import heap_lock, heap_unlock
 
     uart = UART()
-    modem = None
+    modem = server = None
     kinds = []
     a = []
     b = []
@@ -86,6 +105,9 @@ def replay(lines):
         words = line.split()
         if words[0] == "modem":
             modem = driver(words[1], uart)
+        elif words[0] == "station":
+            modem = station(words[1], modem)
+            server = modem.channel.server
         elif words[0] == "read":
             uart.reads.append(b"" if words[1] == "-" else unhexlify(words[1]))
         elif words[0] == "wrote":
@@ -106,6 +128,11 @@ def replay(lines):
         kind = kinds[i]
         if kind == 1:
             polls += 1
+            if server is not None and server.todo:
+                heap_unlock()
+                while server.todo:
+                    server.work()
+                heap_lock()
             if modem.poll(a[i]) != b[i]:
                 wrong[i] = 1
                 n_wrong += 1
@@ -145,6 +172,6 @@ def bench():
 
 
 if __name__ == "__main__":
-    sys.path[:] = [sys.argv[1]]
+    sys.path[:] = [sys.argv[1]] + sys.argv[3:]
     with open(sys.argv[2]) as f:
         replay(f.read().split("\n")[:-1])

@@ -107,7 +107,7 @@ class Handler(handler.Handler):
     def changed(self, row, attribute):
         station = self.station()
         if station is not None:
-            station.attributes.apply(self.model)
+            station.attributes.changed(self.model, row, attribute)
 
     def open(self, s):
         s.n = 1

@@ -78,12 +78,20 @@ class ModemValues:
     # --- From and to the modem ------------------------------------------------------------------
 
     def apply(self, model):
-        """Take what the objects of the definition say, and clients have set."""
+        """Take what the objects of the definition say, of each class the first. Allocates."""
         for i in range(len(self._writes)):
             row = self._writes[i]
             found = model.rows(row[_CLASS])
             if found and row[_ATTRIBUTE] <= model.n_attributes(found[0]):
                 self._take(i, row, model, found[0])
+
+    def changed(self, model, object_row, attribute):
+        """A client has set an attribute."""
+        class_id = model.class_id(object_row)
+        for i in range(len(self._writes)):
+            row = self._writes[i]
+            if row[_CLASS] == class_id and row[_ATTRIBUTE] == attribute:
+                self._take(i, row, model, object_row)
 
     def _take(self, i, row, model, object_row):
         buf = slots.source(model, object_row, row[_ATTRIBUTE])

@@ -10,9 +10,8 @@ MAC frame as in the standard:
 
 Starting: reset (by the pin, or by command 21), then the configuration (71), which the modem
 sends back (72) and which has to be the same. Then it looks for a master by itself and reports
-(10).
-Afterwards each setting that changes goes by the data base (41). A modem that says that it is not
-set has been reset, and gets all that again.
+(10); what it said while nobody heard shows in its status. Each setting that changes goes by the
+data base (41). A modem that says that it is not set has been reset, and gets all that again.
 
 Uncertain, each in one place below:
 - NCN49597, whose firmware is loaded, is taken to speak as its predecessor;
@@ -88,7 +87,6 @@ _RUN = const(4)  # phase of local_modem.py
 # The configuration, WriteConfig.request: the settings of data base identifiers, at their places.
 _CONFIG_LEN = const(36)
 _AT_ADDRESS = const(4)
-_AT_INITIATOR = const(6)
 _AT_GROUPS = const(14)
 _AT_ALARM = const(29)
 _AT_MODE = const(30)
@@ -152,10 +150,7 @@ class Modem(LocalModem):
 
     @property
     def address(self):
-        return self._word(_AT_ADDRESS)
-
-    def _word(self, at):
-        return self._config[at] | self._config[at + 1] << 8
+        return self._config[_AT_ADDRESS] | self._config[_AT_ADDRESS + 1] << 8
 
     # --- As a PlcModem --------------------------------------------------------------------------
 

@@ -322,7 +322,7 @@ class Modem(USIModem):
             return self._fault(now_ms) if result else self._again(now_ms)
         self.address = self.buf[pos + 1] << 8 | self.buf[pos + 2]
         self.pan = self.buf[pos + 3] << 8 | self.buf[pos + 4]
-        self._wait_ms = 1000
+        self._runs()
         self._full = False
         self.n_joined = more(self.n_joined)
         self._enter(_RUN, now_ms)

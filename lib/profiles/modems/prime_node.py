@@ -267,7 +267,7 @@ class Modem(USIModem):
         buf = self.buf
         n = len(self._identifier)
         at = pos + 1 + n
-        self._wait_ms = 1000  # it answers
+        self._runs()
         self._again_ms = _AGAIN_MS
         self._phase_ms = now_ms
         if result or end - pos < n + 6:

@@ -134,6 +134,10 @@ class USIModem:
         self._later_status = _NO_ANSWER
         return _MODEM_CONFIRM
 
+    def _runs(self):
+        """It has come to RUN, or at least it answers."""
+        self._wait_ms = _MIN_WAIT_MS
+
     def _confirm(self, status):
         self._waiting = False
         self.status = status
