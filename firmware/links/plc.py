@@ -234,12 +234,13 @@ def _reset_pin():
         return None
 
 
-def _lives(meter, station, configure):
+def _lives(meter, station, configure=None):
     """The station is there for the classes of its profile."""
     if meter.model.plc is None:
         meter.model.plc = {}
     meter.model.plc[station.name] = station
-    configure(meter.model, station)
+    if configure is not None:
+        configure(meter.model, station)
     return station
 
 
