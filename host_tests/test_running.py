@@ -80,6 +80,30 @@ def test_a_request_weaker_than_the_policy_is_no_attack(running):
     assert running.events == []
 
 
+@pytest.mark.parametrize(
+    "name, noted",
+    [("hdlc-uart", [158]), ("hdlc-pty", [158]), ("hdlc-tcp", []), ("wrapper-tcp", [])],
+)
+def test_who_opens_an_association_at_a_local_port_is_noted_once_a_minute(running, name, noted):
+    gate = running.small.server.guard.anywhere
+    gate.opened = False
+    running.meter.program.events = SimpleNamespace(start_row=-1)
+    running.meter.connect(None, None, [SimpleNamespace(name=name, gate=gate)])
+    running.wait(1)
+    assert running.events == []
+    client(running)
+    assert gate.opened
+    running.wait(0)
+    assert running.events == noted
+    gate.opened = True
+    running.wait(0)
+    running.wait(1)
+    assert running.events == noted
+    gate.opened = True
+    running.wait(0)
+    assert running.events == 2 * noted
+
+
 def test_while_a_request_waits_for_work_nobody_sleeps(running):
     running.small.server.todo = 1
     assert running.meter.wait_ms() == 0

@@ -121,7 +121,7 @@ class Scripted(Household):
         if self._is[_REVERSED] != _NOTHING:
             for k in (1, 2):
                 v[_ANGLE_U + k] = 3600 - v[_ANGLE_U + k]
-                v[_ANGLE_I + k] = (v[_ANGLE_I + k] + 2400 * k - 3600) % 3600
+                v[_ANGLE_I + k] = (v[_ANGLE_I + k] + 3600 - 2400 * k) % 3600
         if self._is[_NEUTRAL] > 0:
             for k in range(3):
                 x = v[k] * sine(v[_ANGLE_U + k] + 900) // 10000 - self._is[_NEUTRAL]
