@@ -191,6 +191,8 @@ def build(
         meter.outputs = fittings.outputs
     if hasattr(definition, "OPTICAL"):
         meter.optical = definition.OPTICAL
+    if hasattr(definition, "LON"):
+        meter.lon = definition.LON
     if hasattr(definition, "GATEWAYS"):
         meter.gateways = definition.GATEWAYS
     if hasattr(definition, "MBUS"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""lib/profiles/lon_secure.py: a client that has its own code (`cryptography`) over the simulated
+"""firmware/links/lon_secure.py: a client that has its own code (`cryptography`) over the simulated
 network of test_lon.py."""
 
 import os
@@ -8,8 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import algorithms
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from cryptography.hazmat.primitives.cmac import CMAC
+from firmware.links.lon_secure import Secure
 from firmware.ports import ciphers
-from profiles.lon_secure import Secure
 from test_lon import (
     AARQ,
     AARQ_SECRET,

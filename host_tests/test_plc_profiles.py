@@ -145,3 +145,17 @@ def test_lon(line):
     assert ask(set_(130, "0.0.34.0.0", 2, b"\x11\x07"), 3) == b"\xc5\x01\xc1\x00"
     here.run(50)
     assert ask(get(132, "0.0.34.2.0", 11), 4, "0387")[4:5] == b"\x06"
+
+
+def test_lon_with_protected_messages_only(line):
+    """Protection itself: test_lon_secure.py."""
+    here = line("lon", mip_u61.Double(), "lon_secure.toml").up()
+    here.run(50)
+
+    def say(message, number):
+        here.double.hear(bytes.fromhex("00 19 0185 0382 51 %02X" % number) + message)
+        return here.answer()[8:]
+
+    assert say(b"\x2d\x10\x10\x01" + AARQ, 1) == b"\x2d\x14\x10\x01", "refused"
+    hello = say(b"\x2d\x15\x10\x01" + bytes(8), 2)
+    assert hello[:4] == b"\x2d\x15\x10\x01" and len(hello) == 12

@@ -333,15 +333,21 @@ def _lon(meter, port, octets):
     """A station with a network interface for power lines. Project-defined above the network."""
     from profiles.modems.mip_u61 import MIPU61
 
-    return lon(meter, MIPU61(octets))
+    return lon(meter, MIPU61(octets), port)
 
 
-def lon(meter, modem):
+def lon(meter, modem, port):
     """A station of LON on a modem that is there."""
     from profiles.lon import LON
 
-    station = _lives(meter, LON(meter.server.channel(), modem))
-    configure_lon(meter.model, station)
+    station = _lives(meter, LON(meter.server.channel(), modem), configure_lon)
+    protection = getattr(meter, "lon", None)
+    if protection:
+        from firmware.links.lon_secure import Secure
+        from firmware.ports import ciphers
+
+        key, station.only = protection
+        station.secure = Secure(ciphers.aes, key, station.node.unique, port.random_fill)
     return station
 
 

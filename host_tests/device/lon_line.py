@@ -12,7 +12,7 @@ import sys
 from firmware.links import plc
 from micropython import heap_lock, heap_unlock
 from profiles.modems.mip_u61 import MIPU61
-from served import model, server
+from served import model, port, server
 
 
 class UART:
@@ -45,7 +45,7 @@ meter = Meter()
 meter.model = model
 meter.server = server
 uart = UART()
-station = plc.lon(meter, MIPU61(uart))
+station = plc.lon(meter, MIPU61(uart), port)
 now = 0x3FFFFFFF - 200
 station.open(now)
 for line in sys.stdin:

@@ -20,8 +20,8 @@ header, without `more`, as its response. The response to the last, or only, one 
 its segment 0, or a header alone where there is nothing to say; the client pulls the others by
 number, in order; it may pull the last one again. What is out of order hears a header with
 `protected` and nothing behind it: begin anew. `protected` messages are those of `secure`, an
-object such as lon_secure.py has, or refused where there is none; where it is there, `only` it may
-be let through.
+object that the firmware hands in (firmware/links/lon_secure.py), or refused where there is none;
+where it is there, `only` they may be served.
 
 What is for many (broadcast, group) or unconfirmed hears nothing. What the meter sends unasked is
 repeated, unconfirmed, in numbered segments if it has to be.

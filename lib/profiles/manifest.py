@@ -30,7 +30,6 @@ package(
         "lon_frame.py",
         "lon_messages.py",
         "lon_node.py",
-        "lon_secure.py",
         "mbus.py",
         "mbus_records.py",
         "modems/__init__.py",

@@ -30,6 +30,9 @@
     [mbus]                             the M-Bus, see firmware/links/mbus.py: link (["tcp", host,
                                        port], ["tty", path, bauds], on a board ["uart", number,
                                        bauds])
+    [lon]                              key of protected messages on an ISO/IEC 14908 network, see
+                                       firmware/links/lon_secure.py: key ("0x...", 16 octets),
+                                       only (true: no other messages are served)
     [metrology], [[pulse]], [display]  of the board around the meter, see fittings.py
     [optical]                          the local port of IEC 62056-21, see optical.py
     [update]                           maker_key ("0x...", 64 octets: the public key of P-256 whose
@@ -84,7 +87,8 @@ from .notation import INTEGERS, Typed, logical_name, obis, parse_type
 _TOP = {"name": (str, True), "limits": (dict, True), "device": (list, True),
         "access": (dict, True), "association": (list, True), "objects": (list, True),
         "gateway": (list, False), "metrology": (dict, False), "pulse": (list, False),
-        "display": (dict, False), "optical": (dict, False), "update": (dict, False),
+        "display": (dict, False), "optical": (dict, False), "lon": (dict, False),
+        "update": (dict, False),
         "mbus": (dict, False)}  # fmt: skip
 _LIMITS = {"associations": (int, True), "work_len": (int, True), "max_send_pdu": (int, True),
            "max_receive_pdu": (int, True), "gbt_len": (int, False),
@@ -100,6 +104,7 @@ _ASSOCIATION = {"device": (str, True), "client_sap": (int, True), "object": (str
 _GATEWAY = {"network_id": (int, True), "link": (list, True), "time_out": (int, False),
             "physical_device_address": (str, False), "note": (str, False)}  # fmt: skip
 _UPDATE = {"maker_key": (str, True)}
+_LON = {"key": (str, True), "only": (bool, False)}
 _MBUS = {"link": (list, True)}
 _MBUS_LINKS = {"tcp": (str, int), "tty": (str, int), "uart": (int, int)}
 _LINKS = {"wrapper-tcp": (str, int), "hdlc-tty": (str, int), "hdlc-uart": (int, int)}
@@ -249,6 +254,7 @@ class Loader:
         d.gateways = [self.gateway(n, g) for n, g in enumerate(self.data.get("gateway", []))]
         d.mbus = self.mbus(self.data.get("mbus"))
         d.maker = self.maker(self.data.get("update"))
+        d.lon = self.lon(self.data.get("lon"))
         for g, group in enumerate(self.data["objects"]):
             self.group(("objects", g), group)
         self.rows()
@@ -329,6 +335,15 @@ class Loader:
                 ("update", "maker_key"), "maker_key is none; expected 0x and 64 octets, x and y"
             )
         return bytes.fromhex(table["maker_key"][2:])
+
+    def lon(self, table):
+        """(key, may nothing else be served), None if there is no [lon]."""
+        if table is None:
+            return None
+        keys(self.document, ("lon",), table, _LON)
+        if not re.fullmatch("0x([0-9A-Fa-f]{2}){16}", table["key"]):
+            raise self.error(("lon", "key"), "key is none; expected 0x and 16 octets")
+        return bytes.fromhex(table["key"][2:]), int(table.get("only", False))
 
     def mbus(self, table):
         """(kind, where, number) of the M-Bus, None if there is none."""

@@ -129,6 +129,7 @@ class Packer:
         t.certificates = self.certificates(t)
         t.gateways = tuple(d.gateways)
         t.mbus = d.mbus
+        t.lon = d.lon
         t.fittings = Fittings(d)
         t.optical = optical(d)
         t.maker = d.maker

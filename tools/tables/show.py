@@ -96,6 +96,10 @@ def module(tables):
         text += ")\n\n"
     if tables.mbus:
         text += "# (kind of line, where, number)\nMBUS = %r\n\n" % (tables.mbus,)
+    if tables.lon:
+        text += "# (key of protected messages, 1: no others are served)\nLON = %r\n\n" % (
+            tables.lon,
+        )
     text += fittings(tables.fittings)
     if tables.optical:
         text += (
