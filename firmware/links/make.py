@@ -174,8 +174,13 @@ def _optical(want, meter, port, trace, info_len):
 
 
 def _hdlc_usb(want, meter, port, trace, info_len):
+    from firmware.ports import lines
+
+    opened = lines.open_usb()
+    if opened is None:
+        raise ValueError("this board has no second USB serial port.")
     profile = _hdlc(meter, info_len)
-    return _serial(want[0], want[1], port.usb(), profile, port, trace, _CHUNK_LEN)
+    return _serial(want[0], want[1], opened, profile, port, trace, _CHUNK_LEN)
 
 
 _MAKERS = {

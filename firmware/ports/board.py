@@ -97,7 +97,8 @@ def write(stream, buf, pos, n):
 
 
 def close(stream):
-    stream.deinit()
+    if hasattr(stream, "deinit"):
+        stream.deinit()
 
 
 class Poller:

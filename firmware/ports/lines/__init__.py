@@ -4,6 +4,9 @@ links of links/line.py; apart from the ports, so that only they load it.
 
     open_uart(number, baud, even) -> stream   as uart() of a port, with the receive buffer that
                                         overruns() knows, and even parity, or none
+    open_usb() -> stream | None         the second USB serial port of a board: usb_cdc.data, or
+                                        pyb.USB_VCP(1), or what boot.py has kept as
+                                        usb.device.meter; None: there is none
     driver(number) -> pin | None        the pin that switches a half-duplex transceiver to sending:
                                         pin.set(on); None: there is none, or the runtime does it
     set_rate(stream, baud)              OSError: the line has no such rate
@@ -22,6 +25,7 @@ if sys.implementation.name == "circuitpython":
         driver,
         is_sending,
         open_uart,
+        open_usb,
         overruns,
         set_rate,
     )
@@ -30,10 +34,18 @@ elif sys.implementation.name == "micropython":
         driver,
         is_sending,
         open_uart,
+        open_usb,
         overruns,
         set_rate,
     )
 else:
-    from firmware.ports.lines.cpython import driver, is_sending, open_uart, overruns, set_rate
+    from firmware.ports.lines.cpython import (
+        driver,
+        is_sending,
+        open_uart,
+        open_usb,
+        overruns,
+        set_rate,
+    )
 
-__all__ = ("driver", "is_sending", "open_uart", "overruns", "set_rate")
+__all__ = ("driver", "is_sending", "open_uart", "open_usb", "overruns", "set_rate")

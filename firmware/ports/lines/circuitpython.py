@@ -8,6 +8,10 @@ def open_uart(number, baud, even=False):
     return port.uart(number, baud, even)
 
 
+def open_usb():
+    return port.usb()
+
+
 def driver(number):
     return None
 

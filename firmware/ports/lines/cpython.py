@@ -18,6 +18,10 @@ def open_uart(number, baud, even=False):
     raise ValueError("a PC has terminals, no UART %d" % number)
 
 
+def open_usb():
+    return None
+
+
 def driver(number):
     return None
 

@@ -51,3 +51,17 @@ def is_sending(stream):
 def overruns(stream):
     # No port counts them; a buffer that is full has lost some, or is about to.
     return 1 if hasattr(stream, "any") and stream.any() >= _RX_LEN - 1 else 0
+
+
+def open_usb():
+    try:
+        from pyb import USB_VCP
+
+        return USB_VCP(1)
+    except ImportError:
+        pass
+    try:
+        from usb import device
+    except ImportError:
+        return None
+    return getattr(device, "meter", None)
