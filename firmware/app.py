@@ -84,6 +84,7 @@ def build(
     display=None,
     update=None,
     script=None,
+    slots=None,
 ):
     """A meter, ready for links.
 
@@ -98,8 +99,9 @@ def build(
     record        who the meter is, see provisioning.py; None: who the definition says
     n_associations  how many at a time; 0: as the definition says
     display       terminal or ssd1306: what shows the display list; None: nothing does
-    update        folder where images of the firmware are kept, see update.py; None: it takes none
+    update        folder for what an update of the firmware keeps, see update.py; None: no updates
     script        what happens to the simulated household, see meter/scripted.py
+    slots         regions of flash for updates, see of() of regions.py; None: folders in `update`
 
     OSError: the storage cannot be used. ValueError: the definition does not fit this program.
     """
@@ -171,13 +173,7 @@ def build(
         from firmware.update import Images
 
         maker = getattr(definition, "MAKER", b"") if record is None else record.maker()
-        files = getattr(storage, "files", None)
-        if files is None:
-            # The state is somewhere else: images are in files all the same.
-            from firmware.files import Files
-
-            files = Files()
-        model.images = Images(model, rows[0], files, update, maker)
+        model.images = Images(model, rows[0], *_slots(storage, update, slots), maker)
     # What is needed of it later the model has.
     model.definition = None
     meter = Meter(model, server, program, storage, port.ticks_ms(), speed)
@@ -212,6 +208,25 @@ def household(seed, script):
     from firmware.meter.household import Household
 
     return Household(seed)
+
+
+def _slots(storage, folder, regions):
+    """Files, the folder and the slots of an update."""
+    files = getattr(storage, "files", None)
+    if files is None:  # of raw flash
+        from firmware.files import Files
+
+        files = Files()
+    slots = None
+    if regions:
+        from firmware.regions import of
+
+        slots = of(regions)
+    if slots is None:
+        from firmware.folders import Folders
+
+        slots = Folders(files, folder)
+    return files, folder, slots
 
 
 def forget():

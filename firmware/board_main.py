@@ -125,6 +125,7 @@ _JOBS = (
     "dlms.notification",
     "dlms.report",
     "dlms.outbox",
+    "firmware.container",
     "firmware.links.push",
     "firmware.meter.sender",
     "firmware.meter.power_up",
@@ -275,6 +276,7 @@ def build(wiring, options):
         options.get("associations", _ASSOCIATIONS),
         getattr(wiring, "DISPLAY", None),
         options.get("update"),
+        slots=getattr(wiring, "SLOTS", None),
     )
 
 

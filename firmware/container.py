@@ -11,7 +11,9 @@
 
 Algorithm 1 is the two named here; others may get other numbers. Numbers have the highest octet
 first. A path has letters, digits, - and _, dots and slashes, no part of it begins with a dot; it
-leads from the folder of a slot. The image ends where the last file does.
+leads from the folder of a slot. The image ends where the last file does. If slots are regions of
+flash (regions.py) it has one file, a ROMFS; what leads there, head_len and the length of its path,
+stays where it is, for the launcher of a meter is not updated.
 
 verify() says what is wrong with one as the code of an event (meter/events.py): it is all that is
 known of an image when nothing is. What is in it is believed after its signature only.
@@ -37,7 +39,7 @@ _HASH_LEN = const(32)
 _SIGNATURE_LEN = const(64)
 _LONGEST_HEAD = const(255)
 _LONGEST_FILE = const(0xFFFFFF)
-CHUNK = 512
+_CHUNK = 512
 
 
 class Image:
@@ -46,7 +48,7 @@ class Image:
 
     def __init__(self, f, size):
         self._f = f
-        self._size = size
+        self.size = size
         head = bytearray(_LONGEST_HEAD)
         f.seek(0)
         n = min(f.readinto(head), size)
@@ -79,11 +81,11 @@ class Image:
         if self.code:
             return self.code
         digest = _new()
-        left = self._size - self.at
-        chunk = memoryview(bytearray(CHUNK))
+        left = self.size - self.at
+        chunk = memoryview(bytearray(_CHUNK))
         self._f.seek(self.at)
         while left:
-            n = self._f.readinto(chunk[: min(left, CHUNK)])
+            n = self._f.readinto(chunk[: min(left, _CHUNK)])
             if not n:
                 return TRUNCATED
             digest.update(chunk[:n])
@@ -98,9 +100,9 @@ class Image:
         if self.version <= number:
             return NOT_NEWER
         at = self.at
-        while at < self._size:
+        while at < self.size:
             path, at, n = self.file(at)
-            if not is_path(path) or at + n > self._size:
+            if not is_path(path) or at + n > self.size:
                 return DAMAGED
             at += n
             yield

@@ -4,9 +4,10 @@
     python -m firmware.launch          on a PC: options as for main.py on stdin, with `update`
     board()                            on a board: boards/main.py, which is frozen
 
-This launcher is never updated: an image goes to a slot, a folder that comes first on the path,
-and has no part in starting itself. It counts the starts of a slot that is not confirmed yet, and
-when they are used up, or the slot cannot be imported at all, what ran before runs again.
+This launcher is never updated: an image goes to a slot, a folder or a region of flash that comes
+first on the path, and has no part in starting itself. It counts the starts of a slot that is not
+confirmed yet, and when they are used up, or the slot cannot be imported at all, what ran before
+runs again.
 """
 
 import sys
@@ -17,20 +18,20 @@ from firmware.version import NUMBER
 from micropython import const
 
 JOURNAL = "/journal"
-# Folders of the slots, by their number in the journal; 0 has none.
-SLOTS = ("", "/a", "/b")
+# Slots that are folders, by their number in the journal; 0 has none.
+FOLDERS = ("", "/a", "/b")
 _WATCHDOG_MS = const(8000)
 # Exit code of main.py that asks for another start.
 RESTART = 64
 
 
 def slot(folder):
-    """Folder of the slot that is to run, "": none. Its start is counted before it happens."""
+    """Number of the slot that is to run, 0: none. Its start is counted before it happens."""
     journal = Journal(Files(), folder + JOURNAL)
     try:
         journal.load()
         if not journal.active:
-            return ""
+            return 0
         if journal.trial:
             if journal.left:
                 journal.left -= 1
@@ -40,13 +41,13 @@ def slot(folder):
             # Somebody has put a newer firmware beside this launcher.
             journal.active = journal.version = 0
         else:
-            return folder + SLOTS[journal.active]
+            return journal.active
         journal.save()
     except OSError:
         # What cannot be counted is not tried.
         if journal.trial:
             journal.go_back()
-    return folder + SLOTS[journal.active] if journal.active else ""
+    return journal.active
 
 
 def gave_up(folder):
@@ -73,20 +74,22 @@ def board():
     import wiring
 
     folder = wiring.STATE + "/.update" if isinstance(wiring.STATE, str) else None
-    path = slot(folder) if folder else ""
-    journal = Journal(Files(), folder + JOURNAL) if path else None
-    if path:
+    folder = getattr(wiring, "UPDATE", folder)
+    number = slot(folder) if folder else 0
+    journal = Journal(Files(), folder + JOURNAL) if number else None
+    if number:
         journal.load()
-        enter(path)
-    dog = _watchdog() if path and journal.trial else None
+    dog = _watchdog() if number and journal.trial else None
     try:
+        if number:
+            enter(_place(wiring, folder, number))
         from firmware import board_main
 
         again = board_main.run(update=folder, dog=dog)
     except Exception as e:
-        if not path:
+        if not number:
             raise
-        print("The firmware in %s has failed: %r" % (path, e))
+        print("The firmware in slot %s has failed: %r" % (" ab"[number], e))
         if not journal.trial:
             gave_up(folder)
         again = True
@@ -94,6 +97,17 @@ def board():
         from machine import reset
 
         reset()
+
+
+def _place(wiring, folder, number):
+    """Where the modules of a slot are."""
+    if hasattr(wiring, "SLOTS"):
+        from firmware.regions import of
+
+        slots = of(wiring.SLOTS)
+        if slots is not None:
+            return slots.mount(number)
+    return folder + FOLDERS[number]
 
 
 def _watchdog():
@@ -110,7 +124,8 @@ def main():
 
     options = json.loads(sys.stdin.readline())
     folder = options.get("update")
-    path = slot(folder) if folder else ""
+    number = slot(folder) if folder else 0
+    path = folder + FOLDERS[number] if number else ""
     if path:
         enter(path)
     try:

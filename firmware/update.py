@@ -5,9 +5,10 @@ comes, how it is verified and installed, and what happens after the restart.
 A folder, .update in that of the state, has
 
     journal     see journal.py: which slot runs, how the transfer stands
-    image       the octets that have come; blocks lie where they belong
     map         a bit for each block that has come, as in image_transferred_blocks_status
-    a, b        the slots: the files of an image each
+
+Beside it are two slots, a and b, and the octets that have come: in folders there (folders.py), or
+in regions of flash (regions.py).
 
 Power may fail at any write. A block counts when its bit is stored, after its octets are. The slot
 that does not run is filled, read back and compared before the journal names it; from then on the
@@ -24,13 +25,11 @@ work is done by turn() in short steps, between two requests.
 """
 
 import sys
-from binascii import crc32
 
 from dlms.axdr import put_length, put_u32
 from dlms.prim import copy
 from firmware import journal
-from firmware.container import CHUNK, DAMAGED, Image
-from firmware.launch import JOURNAL, SLOTS
+from firmware.launch import JOURNAL
 from firmware.version import NUMBER
 from micropython import const
 
@@ -48,12 +47,13 @@ _MEMORY_ERROR = const(14)
 _READY = const(17)
 _FIRMWARE_ACTIVATED = const(18)
 _VERIFICATION_FAILED = const(51)
+_DAMAGED = const(101)
 
-_LONGEST = const(4 << 20)
 _LONGEST_VALUE = const(512)  # of those that are read by the self-test
 _VALUE = const(2)
 _MAP_PIECE = const(64)
 _TRIAL_MS = const(10000)
+_TRIES = const(64)  # turns in which there is no room to read an object
 _RESTART_MS = const(1000)
 _TICKS_MASK = const(0x3FFFFFFF)
 
@@ -83,13 +83,14 @@ class Images:
     longest         octets of an image
     """
 
-    longest = _LONGEST
-
-    def __init__(self, model, row, files, folder, maker):
+    def __init__(self, model, row, files, folder, slots, maker):
         self.row = row
         self._model = model
         self._files = files
         self._folder = folder
+        self._slots = slots
+        self.longest = slots.longest
+        self._runtime = runtime() + slots.kind
         self._maker = maker
         self._journal = j = journal.Journal(files, folder + JOURNAL)
         files.folder(folder)
@@ -113,7 +114,7 @@ class Images:
         """Go on with the image of before the restart."""
         j = self._journal
         self._take(j.size, j.block_size)
-        self._image = self._files.open(self._folder + "/image")
+        self._image = self._slots.open(self._spare())
         self._map = self._files.open(self._folder + "/map")
         self._map.seek(0)
         piece = self._map.read(_MAP_PIECE)
@@ -130,16 +131,22 @@ class Images:
             piece = self._map.read(_MAP_PIECE)
         self._find_first()
         if self.status == _VERIFIED:
-            self._signature = Image(self._image, self.size).signature
+            self._signature = self._container().signature
 
     def _spare(self):
-        """Folder of the slot that does not run."""
-        return self._folder + SLOTS[2 if self._journal.active == 1 else 1]
+        """Number of the slot that does not run."""
+        return 2 if self._journal.active == 1 else 1
+
+    def _container(self):
+        # Only loaded while an image is looked at.
+        from firmware.container import Image
+
+        return Image(self._image, self.size)
 
     def _clear(self):
         """What has been left in that slot takes room that others need."""
         try:
-            self._files.clear(self._spare())
+            self._slots.clear(self._spare())
         except OSError:
             self._model.event(_MEMORY_ERROR)
 
@@ -171,7 +178,7 @@ class Images:
             j.size = 0
             self.size = self.n_blocks = self.missing = self.first = 0
             self._keep(0)
-            self._image = self._files.create(self._folder + "/image")
+            self._image = self._slots.create(self._spare())
             self._map = self._files.create(self._folder + "/map")
             left = (size + block_size - 1) // block_size + 7 >> 3
             while left:
@@ -193,10 +200,8 @@ class Images:
 
     def put(self, number, octets):
         try:
-            self._image.seek(number * self.block_size)
-            if self._image.write(octets) != len(octets):
-                raise OSError(28)
-            self._files.sync(self._image)
+            at = number * self.block_size
+            self._slots.write(self._image, at, octets, self._counts)
             if not self._has(number):
                 self._mark(number)
                 self.missing -= 1
@@ -206,6 +211,13 @@ class Images:
             self._model.event(_MEMORY_ERROR)
             return False
         return True
+
+    def _counts(self, at, end):
+        """Has this part of the image octets of a block that has come?"""
+        for number in range(at // self.block_size, (end - 1) // self.block_size + 1):
+            if self._has(number):
+                return True
+        return False
 
     def _octet(self, number):
         """The octet of the map that has the bit of a block."""
@@ -265,8 +277,8 @@ class Images:
 
     def _verify(self):
         """Generator: is the image one that may be installed?"""
-        image = Image(self._image, self.size)
-        code = yield from image.verify(NUMBER, runtime(), self._maker)
+        image = self._container()
+        code = yield from image.verify(NUMBER, self._runtime, self._maker)
         if code:
             self._keep(_NOT_VERIFIED)
             self._model.event(_VERIFICATION_FAILED)
@@ -281,25 +293,19 @@ class Images:
 
     def _install(self):
         """Generator: fill the slot that does not run, and let the journal name it."""
-        image = Image(self._image, self.size)
+        image = self._container()
         j = self._journal
-        number = 2 if j.active == 1 else 1
-        folder = self._spare()
+        number = self._spare()
         self._clear()
         yield
-        at = image.at
-        chunk = memoryview(bytearray(CHUNK))
         # What is installed must be what was verified, and nothing that has changed since.
-        if (yield from image.verify(NUMBER, runtime(), self._maker)):
-            self._fail(DAMAGED)
+        code = yield from image.verify(NUMBER, self._runtime, self._maker)
+        code = _DAMAGED if code else (yield from self._slots.install(image, number))
+        if code:
+            self._clear()
+            self._keep(_NOT_ACTIVATED)
+            self._model.event(code)
             return
-        while at < self.size:
-            path, at, n = image.file(at)
-            if not (yield from self._copy(image, at, n, folder + "/" + path.decode(), chunk)):
-                self._fail(_MEMORY_ERROR)
-                return
-            at += n
-        self._files.settle()
         j.previous = j.active
         j.previous_version = j.version
         j.active = number
@@ -312,38 +318,6 @@ class Images:
             # Nothing of it is stored: what runs goes on.
             j.load()
             raise
-
-    def _copy(self, image, at, n, path, chunk):
-        """Generator: copy n octets of the image to a file, and read it back; 1 if it has them."""
-        self._files.folder(path[: path.rfind("/")])
-        f = self._files.create(path)
-        try:
-            crc = [0, 0]
-            end = at + n
-            while at < end:
-                piece = chunk[: min(end - at, CHUNK)]
-                if not image.read(at, piece) or f.write(piece) != len(piece):
-                    return 0
-                crc[0] = crc32(piece, crc[0])
-                at += len(piece)
-                yield
-            self._files.sync(f)
-            f.seek(0)
-            while n:
-                piece = chunk[: min(n, CHUNK)]
-                if f.readinto(piece) != len(piece):
-                    return 0
-                crc[1] = crc32(piece, crc[1])
-                n -= len(piece)
-                yield
-            return crc[0] == crc[1]
-        finally:
-            f.close()
-
-    def _fail(self, code):
-        self._clear()
-        self._keep(_NOT_ACTIVATED)
-        self._model.event(code)
 
     # --- Time -------------------------------------------------------------------------------
 
@@ -387,12 +361,14 @@ class Images:
             # It has been installed by this run, and waits until the answer has gone.
             self.wants_restart = passed_ms >= _RESTART_MS
         elif passed_ms >= _TRIAL_MS:
-            self._end_trial(meter)
+            self._job = self._end_trial(meter)
 
     def _end_trial(self, meter):
+        """Generator: confirm this firmware, or go back."""
+        well = yield from _is_well(meter)
         j = self._journal
         j.trial = j.left = 0
-        if _is_well(meter):
+        if well:
             j.status = self.status = _ACTIVATED
             self._clear()
             self._model.event(_FIRMWARE_ACTIVATED)
@@ -423,12 +399,27 @@ def _put_octets(buf, pos, octets):
 
 
 def _is_well(meter):
-    """The test of a new firmware by itself: it can read all of its objects, and save its state."""
+    """Generator: the test of a new firmware by itself. It can read all of its objects, one a turn,
+    and save its state."""
     model = meter.model
     buf = bytearray(_LONGEST_VALUE)
     try:
-        for row in range(model.n_rows()):
-            model.read(row, _VALUE, buf, 0, _LONGEST_VALUE)
+        row = 0
+        tries = _TRIES
+        while row < model.n_rows():
+            try:
+                model.read(row, _VALUE, buf, 0, _LONGEST_VALUE)
+                row += 1
+                tries = _TRIES
+            except MemoryError:
+                tries -= 1
+                if not tries:
+                    raise
+                # On a board: what was loaded for the rows before goes, if no answer needs it.
+                if not any(a.transfer for a in meter.server.associations):
+                    model.sleep()
+                    meter.rests = True
+            yield
     except Exception as e:
         meter.server.fault = e
         return False

@@ -72,6 +72,8 @@ ENTRIES = (
     # Power was not gone after all; the program was away for more than a second.
     "firmware.meter.power_up",
     "firmware.meter.steady",
+    # And what looks at an image.
+    "firmware.container",
 )
 RESIDENT = (
     "dlms.server",
@@ -84,7 +86,8 @@ RESIDENT = (
 # What security is: it comes with a client who ciphers or proves who he is.
 SECURITY = ("dlms.secured", "dlms.marks", "firmware.ports.ciphers", "firmware.vault")
 # Not on boards.
-HOST = ("crypto._gcm_host",)
+_PORTS = ("cpython", "circuitpython", "micropython")
+HOST = ("crypto._gcm_host", *("firmware.ports." + name for name in _PORTS))
 
 
 def imports(name, inner):

@@ -32,6 +32,7 @@ ONLY_HERE = {
     "firmware/ports/ciphers/": {"cryptolib", "hashlib"},
     "firmware/ports/": {"os", "select", "socket", "time"},
     "firmware/files.py": {"fcntl", "os"},
+    "firmware/regions.py": {"vfs"},
     # The constants of the board that it runs on.
     "firmware/board_main.py": {"wiring"},
     "firmware/launch.py": {"wiring"},

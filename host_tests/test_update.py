@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from test_store import MemoryFiles, PowerCut
 
 from firmware import journal, launch, update
-from firmware.container import is_path
+from firmware.container import Image, is_path
 from firmware.files import Files
+from firmware.folders import Folders
 
 FOLDER = "state/.update"
 BLOCK_SIZE = 32
@@ -60,17 +61,22 @@ class Meter:
         self.fault = None
         self.saves = True
         self.reads = []
+        self.associations = []
+        self.sleeps = 0
         self.now_ms = 0
         self.number = number
         update.NUMBER = number
         maker = tool.public(key(maker)) if maker else b""
-        self.images = update.Images(self, 5, files, FOLDER, maker)
+        self.images = update.Images(self, 5, files, FOLDER, Folders(files, FOLDER), maker)
 
     def n_rows(self):
         return 3
 
     def read(self, row, attribute, buf, pos, limit):
         self.reads.append(row)
+
+    def sleep(self):
+        self.sleeps += 1
 
     def save_now(self):
         return self.saves
@@ -148,7 +154,8 @@ def starts(files, number=1):
     launch.Files, before = lambda: files, launch.Files
     launch.NUMBER, before_number = number, launch.NUMBER
     try:
-        return launch.slot(FOLDER)
+        number = launch.slot(FOLDER)
+        return FOLDER + launch.FOLDERS[number] if number else ""
     finally:
         launch.Files, launch.NUMBER = before, before_number
 
@@ -232,7 +239,7 @@ def test_the_disk_is_full_when_it_is_installed(files, meter):
 
 def test_what_fails_otherwise_is_no_end_of_the_meter(files, meter, monkeypatch):
     meter.transfer(image())
-    monkeypatch.setattr(update.Image, "verify", lambda *what: None.nothing)
+    monkeypatch.setattr(Image, "verify", lambda *what: None.nothing)
     meter.images.start(0)
     meter.work()
     assert meter.images.status == NOT_VERIFIED and isinstance(meter.fault, AttributeError)
@@ -414,6 +421,31 @@ def test_a_firmware_that_cannot_read_its_objects(files, meter):
     meter.pass_time(12000)
     assert meter.images.wants_restart and isinstance(meter.fault, TypeError)
     assert starts(files) == ""
+
+
+def test_a_firmware_that_finds_no_room_to_read_its_objects(files, meter):
+    """What it has loaded is let go of, and it tries again; not for ever."""
+    installed(files, meter)
+    starts(files)
+    meter = Meter(files, 2)
+    read = meter.read
+
+    def full(row, *where):
+        if row == 1 and not meter.sleeps:
+            raise MemoryError
+        read(row, *where)
+
+    meter.read = full
+    meter.pass_time(12000)
+    assert meter.images.status == ACTIVATED and meter.reads == [0, 1, 2] and meter.rests
+    installed(files, meter, 3)
+    starts(files)
+    meter = Meter(files, 3)
+    meter.associations.append(types.SimpleNamespace(transfer=1))
+    meter.read = full
+    meter.pass_time(20000)
+    assert meter.images.wants_restart and isinstance(meter.fault, MemoryError)
+    assert not meter.sleeps
 
 
 def test_a_firmware_that_is_not_what_the_image_said(files, meter):
@@ -708,7 +740,7 @@ def test_a_board_that_wants_to_be_started_again(board):
 
 def test_a_slot_that_fails_on_a_board(board):
     j = board.slot("raise ValueError('no')")
-    failed = "The firmware in /state/.update/a has failed: ValueError('no',)"
+    failed = "The firmware in slot a has failed: ValueError('no',)"
     for _ in range(journal.STARTS):
         assert board() == [*WATCHED, failed, "reset"]
     assert board() == BASE
@@ -721,7 +753,7 @@ def test_a_confirmed_slot_that_fails_on_a_board(board):
     j.trial = 0
     j.save()
     assert board()[-2:] == [
-        "The firmware in /state/.update/a has failed: ValueError('no',)",
+        "The firmware in slot a has failed: ValueError('no',)",
         "reset",
     ]
     assert board() == BASE

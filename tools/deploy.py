@@ -20,12 +20,9 @@ if sys.version_info < (3, 11):
     sys.exit("Python 3.11 or later is needed; this is %d.%d." % sys.version_info[:2])
 
 import argparse
-import contextlib
 import hashlib
-import io
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 
@@ -36,6 +33,7 @@ import compile as compiling
 import images
 import records
 import remote
+import romfs
 from bootstrap import BUILD, ROOT, Trouble, as_command, say
 from remote import Remote
 
@@ -372,22 +370,13 @@ def rom_hash(board, n):
 
 
 def romfs_image(files, board):
-    """Path of an image of {name: octets}, made by mpremote."""
-    from mpremote.romfs import make_romfs
-
+    """Path of an image of {name: octets}."""
     folder = os.path.join(BUILD, "romfs", board)
+    path = os.path.join(folder, "meter.romfs")
     with bootstrap.lock("romfs"):
-        shutil.rmtree(folder, ignore_errors=True)
-        for name, data in files.items():
-            path = os.path.join(folder, "tree", name)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as f:
-                f.write(data)
-        with contextlib.redirect_stdout(io.StringIO()):
-            data = make_romfs(os.path.join(folder, "tree"), mpy_cross=False)
-        path = os.path.join(folder, "meter.romfs")
+        os.makedirs(folder, exist_ok=True)
         with open(path, "wb") as f:
-            f.write(data)
+            f.write(romfs.image(files))
     return path
 
 

@@ -104,7 +104,10 @@ class Board:
     def said(self):
         """What the script has said since, without waiting."""
         while select.select([self._console], [], [], 0)[0]:
-            self._got += self._console.recv(65536)
+            data = self._console.recv(65536)
+            if not data:
+                break  # the emulator has ended
+            self._got += data
         return self._got.decode(errors="replace").replace("\r\n", "\n")
 
     def result(self):

@@ -14,10 +14,12 @@ meter's is used, which everybody has.
 
 An image has the files of one version for one runtime: .mpy for MicroPython on one kind of
 processor, sources for CPython. --for says which: `micropython` (the one that meter.py runs),
-`cpython`, or what the meter says of itself, such as "rp2 mpy6.3 armv6m". Its number has to be
-above that of the firmware that runs; with no --version it is that of firmware/version.py. A
-definition goes into it with --definition only: else the meter keeps the one it has. With another
-one, whose objects are others, the meter begins without the values of before.
+`cpython`, or what the meter says of itself, such as "rp2 mpy6.3 armv6m". A fourth word, romfs, is
+for boards whose slots are regions of flash (boards/README.md): "rp2 mpy6.3 armv6m romfs" or
+"qemu mpy6.3 armv7em romfs". Such an image has one file, a ROMFS with the .mpy, which run from
+flash. Its number has to be above that of the firmware that runs; with no --version it is that of
+firmware/version.py. A definition goes into it with --definition only: else the meter keeps the one
+it has. With another one, whose objects are others, the meter begins without the values of before.
 
 firmware/container.py has the format; firmware/update.py says what the meter does with it.
 """
@@ -45,6 +47,7 @@ import compile as compiling
 import reader
 import records
 import remote
+import romfs
 import sheet as sheets
 from bootstrap import BUILD, ROOT, Trouble, as_command, say
 
@@ -52,6 +55,7 @@ IMAGES = os.path.join(BUILD, "images")
 DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 DEMO_KEY = os.path.join(ROOT, "firmware", "definitions", "residential", "maker-p256.pem")
 DEMO = "DEMO ONLY. Everybody knows this key: it is in the sources of Picometer.\n\n"
+ROMFS = "romfs"  # the fourth word of a runtime: slots are regions of flash
 CLIENT = 7  # of the reference meter: firmware update
 
 _MAGIC = b"PMFW\x01\x01"
@@ -261,10 +265,10 @@ def runtime_of(text):
         )  # fmt: skip
         return "%s %s" % (r.stdout.strip(), arch or "any"), arch
     words = text.split(" ")
-    if len(words) != 3 or not re.fullmatch(r"mpy\d+\.\d+", words[1]):
+    if len(words) - (words[-1] == ROMFS) != 3 or not re.fullmatch(r"mpy\d+\.\d+", words[1]):
         raise Trouble(
             "--for %s: expected micropython, cpython, or the three words that a meter says, as in"
-            ' "rp2 mpy6.3 armv6m".' % text
+            ' "rp2 mpy6.3 armv6m", and perhaps romfs.' % text
         )
     arch = None if words[2] == "any" else words[2]
     if arch not in bootstrap.ARCHITECTURES:
@@ -283,6 +287,9 @@ def make(options):
         files = cpython_files(number, options.definition)
     else:
         files = micropython_files(number, arch, options.definition)
+    if runtime.endswith(" " + ROMFS):
+        del files["firmware/main.mpy"]  # a PC's
+        files = {"firmware.romfs": romfs.image(files)}
     octets = container(number, runtime, payload_of(files), key)
     name = "picometer-%d-%s.pmf" % (number, runtime.replace(" ", "-"))
     path = options.output or os.path.join(IMAGES, name)

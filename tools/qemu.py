@@ -16,6 +16,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -25,6 +26,8 @@ from bootstrap import Trouble, as_command, say
 
 PROGRAM = "qemu-system-arm"
 MACHINE = "mps2-an385"
+_PSRAM_LEN = 16 << 20
+FLASH_LEN = 2 << 20  # of it: chip.Flash
 BOARD = "MPS2_AN385"
 
 # Starts the meter as boards/main.py does. What measures it is as little as can be: it takes heap
@@ -44,14 +47,28 @@ print("free", gc.mem_free())
 """
 
 
+def blank(path):
+    """A file for the flash of a board that was never used."""
+    with open(path, "wb") as f:
+        f.write(b"\xff" * FLASH_LEN)
+        f.truncate(_PSRAM_LEN)
+
+
 class Chip(emulated.Board):
     """A running board. `address` is where its UART1 listens: (host, port).
 
     live: while it sleeps, its time passes as ours does, as a peer on a UART expects; else sleep
     takes no time here, and what is measured does not depend on this machine.
+    flash: file of what its flash holds, see blank(), when the power comes and from then on; None:
+    it is blank, and forgotten.
     """
 
-    def __init__(self, elf, patience_s=60, uarts=1, live=False):
+    def __init__(self, elf, patience_s=60, uarts=1, live=False, flash=None):
+        self._own = None
+        if flash is None:
+            self._own = tempfile.NamedTemporaryFile(prefix="picometer-", suffix=".flash")
+            flash = self._own.name
+            blank(flash)
         console, theirs = socket.socketpair()
         listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(uarts)]
         self.address = listeners[0].getsockname()
@@ -66,6 +83,8 @@ class Chip(emulated.Board):
             "-semihosting",
         ]
         args += ["-icount", "shift=4,sleep=%s" % ("on" if live else "off"), "-kernel", elf]
+        args += ["-machine", "memory-backend=psram", "-object"]
+        args += ["memory-backend-file,id=psram,share=on,size=%d,mem-path=%s" % (_PSRAM_LEN, flash)]
         args += ["-chardev", "socket,id=console,fd=%d" % theirs.fileno()]
         args += ["-serial", "chardev:console"]
         for k, listener in enumerate(listeners):
@@ -91,6 +110,11 @@ class Chip(emulated.Board):
         except BaseException:
             self.stop()
             raise
+
+    def stop(self):
+        emulated.Board.stop(self)
+        if self._own:
+            self._own.close()
 
 
 def weigh(chip):

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Mounts a file system on what wiring.flash() leaves of the flash; the meter needs none."""
+"""Mounts a file system in a part of the flash: for updates, and for scripts."""
 
 import os
 
 from chip import Flash
 
-_FIRST = 128
+_PLACE = 128, 128  # blocks: the first one, how many
 
 try:
-    os.mount(os.VfsLfs2(Flash(_FIRST)), "/")
+    os.mount(os.VfsLfs2(Flash(*_PLACE)), "/")
 except OSError:
-    os.VfsLfs2.mkfs(Flash(_FIRST))
-    os.mount(os.VfsLfs2(Flash(_FIRST)), "/")
+    os.VfsLfs2.mkfs(Flash(*_PLACE))
+    os.mount(os.VfsLfs2(Flash(*_PLACE)), "/")

@@ -13,5 +13,10 @@ LINKS = (("hdlc-uart", 1, 9600),)
 
 # Where the meter keeps its state: raw flash, as the module and the name of its block device, first
 # block, number of blocks (and octets that are programmed at once, if more than one); or a folder,
-# as "/meter"; None: nothing is kept. What follows these blocks is littlefs.
+# as "/meter"; None: nothing is kept. What follows these blocks is littlefs, which _boot.py mounts.
 STATE = ("chip", "Flash", 0, 128)
+
+# Folder for what an update of the firmware keeps, and its slots: module, name, arguments of what
+# makes the block device, which is mapped, too; first block of slot a, of slot b, and how many.
+UPDATE = "/.update"
+SLOTS = ("chip", "Flash", (), 256, 384, 128)

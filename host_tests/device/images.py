@@ -14,6 +14,7 @@ import gc
 
 import micropython
 from firmware.files import Files
+from firmware.folders import Folders
 from firmware.update import Images
 
 
@@ -22,7 +23,8 @@ class Model:
         print("event", code)
 
 
-images = Images(Model(), 0, Files(), sys.argv[3], b"")
+files = Files()
+images = Images(Model(), 0, files, sys.argv[3], Folders(files, sys.argv[3]), b"")
 print(images.begin(b"new", 1000, 1))
 for k in (0, 511, 512, 999):
     print(images.put(k, b"x"))

@@ -302,8 +302,17 @@ class Client:
             self.media.write(message)
         received = GXByteBuffer()
         notify = GXReplyData()
+        repeats = self.options.repeats if message is not None else 0
         while True:
-            received.set(self.one_wpdu() if self.options.gbt_wrapper else self.media.read())
+            try:
+                received.set(self.one_wpdu() if self.options.gbt_wrapper else self.media.read())
+            except TimeoutError:
+                if not repeats:
+                    raise
+                repeats -= 1
+                received.clear()
+                self.media.write(message)
+                continue
             if self.client.getData(received, reply, notify):
                 break
         if self.options.trace:
@@ -893,6 +902,7 @@ def parser():
     p.add_argument("--max-info", type=int, default=128)
     p.add_argument("--window", type=int, default=1)
     p.add_argument("--timeout", type=float, default=10, help="seconds")
+    p.add_argument("--repeats", type=int, default=0, help="of a frame of HDLC, on a time-out")
     p.add_argument("--trace", action="store_true", help="octets, on stderr")
     return p
 

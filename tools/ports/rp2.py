@@ -28,8 +28,10 @@ _FLAG_FAMILY = 0x2000
 _MAGIC = (0x0A324655, 0x9E5D5157, 0x0AB16F30)
 _PAYLOAD = 256
 FLASH_BASE = 0x10000000
-# Where littlefs begins, of 2 MiB; MicroPython's own boards leave less to what is frozen.
-STORAGE = 0xC0000
+# Of 2 MiB: where the two slots of an update begin, which MicroPython takes for a ROMFS, and behind
+# them littlefs. MicroPython's own boards leave less to what is frozen, and have no ROMFS.
+SLOTS = 0xC0000
+STORAGE = 0x180000
 _FLASH_LEN = 2 << 20
 _STORAGE_BYTES = re.compile(r"(?<=MICROPY_HW_FLASH_STORAGE_BYTES)\s+\(.*?\)$", re.M)
 
@@ -69,10 +71,10 @@ def build(order, path, source, make):
     make(["-C", order.work], why)
     with open(os.path.join(order.work, "firmware.bin"), "rb") as f:
         octets = f.read()
-    if len(octets) > STORAGE:
+    if len(octets) > SLOTS:
         raise Trouble(
-            "The firmware of %s has %d octets; its file system begins at %d."
-            % (order.board, len(octets), STORAGE)
+            "The firmware of %s has %d octets; what is kept in flash begins at %d."
+            % (order.board, len(octets), SLOTS)
         )
     shutil.copyfile(os.path.join(order.work, "firmware.bin"), path[: -len("uf2")] + "bin")
     with open(path, "wb") as f:
@@ -87,6 +89,7 @@ def board_folder(order):
     path = os.path.join(folder, "mpconfigboard.h")
     with open(path) as f:
         text, n = _STORAGE_BYTES.subn(" (%d)" % (_FLASH_LEN - STORAGE), f.read())
+    text += "\n#define MICROPY_HW_ROMFS_BYTES (%d)\n" % (STORAGE - SLOTS)
     if n != 1:
         raise Trouble("%s does not say how the flash of %s is divided." % (path, order.board))
     with open(path, "w") as f:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// chip.Flash(first=0): a NOR flash of 1 MiB, from a block on, as a block device of MicroPython,
-// outside the heap. Erasing sets a block to FF, programming clears bits. It lasts as long as QEMU runs,
-// soft resets included.
+// chip.Flash(first=0, count=all): blocks of a NOR flash of 2 MiB, as a block device of MicroPython, and
+// mapped: as a buffer it is read where it is. Erasing sets a block to FF, programming clears bits.
+// It lies in the 16 MiB of the board that QEMU can lay over a file (tools/qemu.py): then it keeps
+// what it has when the power goes.
 
 #include <string.h>
 
@@ -10,24 +11,25 @@
 #include "py/runtime.h"
 
 #define BLOCK_LEN (4096)
-#define N_BLOCKS (256)
-
-// Kept inverted, since memory begins as zeros and flash erased.
-static uint8_t cells[N_BLOCKS][BLOCK_LEN];
+#define N_BLOCKS (512)
+#define CELLS ((uint8_t *)0x21000000)
 
 typedef struct {
     mp_obj_base_t base;
     mp_int_t first;
+    mp_int_t count;
 } flash_t;
 
 static mp_obj_t flash_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
-    mp_arg_check_num(n_args, n_kw, 0, 1, false);
+    mp_arg_check_num(n_args, n_kw, 0, 2, false);
     mp_int_t first = n_args ? mp_obj_get_int(args[0]) : 0;
-    if (first < 0 || first >= N_BLOCKS) {
+    mp_int_t count = n_args > 1 ? mp_obj_get_int(args[1]) : N_BLOCKS - first;
+    if (first < 0 || count <= 0 || first + count > N_BLOCKS) {
         mp_raise_ValueError(NULL);
     }
     flash_t *self = mp_obj_malloc(flash_t, type);
     self->first = first;
+    self->count = count;
     return MP_OBJ_FROM_PTR(self);
 }
 
@@ -35,11 +37,12 @@ static mp_obj_t flash_make_new(const mp_obj_type_t *type, size_t n_args, size_t 
 static uint8_t *place(size_t n_args, const mp_obj_t *args, size_t n) {
     mp_int_t offset = n_args > 3 ? mp_obj_get_int(args[3]) : 0;
     mp_int_t block = mp_obj_get_int(args[1]);
-    mp_int_t at = (((flash_t *)MP_OBJ_TO_PTR(args[0]))->first + block) * BLOCK_LEN + offset;
-    if (block < 0 || at < 0 || at + n > sizeof(cells)) {
+    flash_t *self = MP_OBJ_TO_PTR(args[0]);
+    mp_int_t at = block * BLOCK_LEN + offset;
+    if (block < 0 || at < 0 || at + (mp_int_t)n > self->count * BLOCK_LEN) {
         return NULL;
     }
-    return &cells[0][0] + at;
+    return CELLS + self->first * BLOCK_LEN + at;
 }
 
 // readblocks(block, buf, offset=0)
@@ -50,9 +53,7 @@ static mp_obj_t flash_readblocks(size_t n_args, const mp_obj_t *args) {
     if (src == NULL) {
         return MP_OBJ_NEW_SMALL_INT(-MP_EIO);
     }
-    for (size_t i = 0; i < info.len; i++) {
-        ((uint8_t *)info.buf)[i] = ~src[i];
-    }
+    memcpy(info.buf, src, info.len);
     return MP_OBJ_NEW_SMALL_INT(0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(flash_readblocks_obj, 3, 4, flash_readblocks);
@@ -66,32 +67,32 @@ static mp_obj_t flash_writeblocks(size_t n_args, const mp_obj_t *args) {
         return MP_OBJ_NEW_SMALL_INT(-MP_EIO);
     }
     if (n_args == 3) {
-        memset(dest, 0, info.len);
+        memset(dest, 0xff, info.len);
     }
     for (size_t i = 0; i < info.len; i++) {
-        dest[i] |= ~((const uint8_t *)info.buf)[i];
+        dest[i] &= ((const uint8_t *)info.buf)[i];
     }
     return MP_OBJ_NEW_SMALL_INT(0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(flash_writeblocks_obj, 3, 4, flash_writeblocks);
 
 static mp_obj_t flash_ioctl(mp_obj_t self_in, mp_obj_t op_in, mp_obj_t arg_in) {
-    mp_int_t first = ((flash_t *)MP_OBJ_TO_PTR(self_in))->first;
+    flash_t *self = MP_OBJ_TO_PTR(self_in);
     switch (mp_obj_get_int(op_in)) {
         case MP_BLOCKDEV_IOCTL_INIT:
         case MP_BLOCKDEV_IOCTL_DEINIT:
         case MP_BLOCKDEV_IOCTL_SYNC:
             return MP_OBJ_NEW_SMALL_INT(0);
         case MP_BLOCKDEV_IOCTL_BLOCK_COUNT:
-            return MP_OBJ_NEW_SMALL_INT(N_BLOCKS - first);
+            return MP_OBJ_NEW_SMALL_INT(self->count);
         case MP_BLOCKDEV_IOCTL_BLOCK_SIZE:
             return MP_OBJ_NEW_SMALL_INT(BLOCK_LEN);
         case MP_BLOCKDEV_IOCTL_BLOCK_ERASE: {
             mp_int_t block = mp_obj_get_int(arg_in);
-            if (block < 0 || first + block >= N_BLOCKS) {
+            if (block < 0 || block >= self->count) {
                 return MP_OBJ_NEW_SMALL_INT(-MP_EIO);
             }
-            memset(cells[first + block], 0, BLOCK_LEN);
+            memset(CELLS + (self->first + block) * BLOCK_LEN, 0xff, BLOCK_LEN);
             return MP_OBJ_NEW_SMALL_INT(0);
         }
         default:
@@ -99,6 +100,17 @@ static mp_obj_t flash_ioctl(mp_obj_t self_in, mp_obj_t op_in, mp_obj_t arg_in) {
     }
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(flash_ioctl_obj, flash_ioctl);
+
+static mp_int_t flash_get_buffer(mp_obj_t self_in, mp_buffer_info_t *info, mp_uint_t flags) {
+    if (flags != MP_BUFFER_READ) {
+        return 1;
+    }
+    flash_t *self = MP_OBJ_TO_PTR(self_in);
+    info->buf = CELLS + self->first * BLOCK_LEN;
+    info->len = self->count * BLOCK_LEN;
+    info->typecode = 'B';
+    return 0;
+}
 
 static const mp_rom_map_elem_t flash_locals_dict_table[] = {
     { MP_ROM_QSTR(MP_QSTR_readblocks), MP_ROM_PTR(&flash_readblocks_obj) },
@@ -112,6 +124,7 @@ MP_DEFINE_CONST_OBJ_TYPE(
     MP_QSTR_Flash,
     MP_TYPE_FLAG_NONE,
     make_new, flash_make_new,
+    buffer, flash_get_buffer,
     locals_dict, &flash_locals_dict
     );
 
