@@ -52,7 +52,8 @@ def image(number=2, runtime=RUNTIME, signed_by="maker", files=None):
 
 
 class Meter:
-    """What update.py wants of a meter, its model and its program; the store itself is `images`."""
+    """What update.py wants of a meter, its model and its program; the store itself is `images`.
+    test_regions.py has one with slots of another kind."""
 
     def __init__(self, files, number=1, maker="maker"):
         self.events = []
@@ -67,7 +68,20 @@ class Meter:
         self.number = number
         update.NUMBER = number
         maker = tool.public(key(maker)) if maker else b""
-        self.images = update.Images(self, 5, files, FOLDER, Folders(files, FOLDER), maker)
+        self.images = update.Images(self, 5, files, FOLDER, self.slots(files), maker)
+
+    @staticmethod
+    def slots(files):
+        return Folders(files, FOLDER)
+
+    @staticmethod
+    def image(number):
+        return image(number)
+
+    @staticmethod
+    def started(files):
+        """The version that the launcher starts, which has to be whole."""
+        return version_in(files, starts(files))
 
     def n_rows(self):
         return 3
@@ -549,20 +563,20 @@ def test_a_write_that_fails_takes_the_same_place_again(files):
 # --- Power ----------------------------------------------------------------------------------
 
 
-def client_updates(files, number, at_start):
+def client_updates(files, number, at_start, kind=Meter):
     """Whatever was done before: the launcher starts what it finds, and a client brings the meter
     to the next version. at_start(version) hears of each start."""
     for _ in range(8):
-        running = version_in(files, starts(files))
+        running = kind.started(files)
         at_start(running)
-        meter = Meter(files, running)
+        meter = kind(files, running)
         meter.pass_time(11000)
         if running == number:
             assert meter.images.status == ACTIVATED
             return
         if meter.images.wants_restart:
             continue
-        octets = image(number)
+        octets = kind.image(number)
         if meter.images.status == INITIATED:
             have = meter.bits()
             meter.send(octets, [k for k in range(len(have)) if have[k] == "0"])
@@ -577,11 +591,11 @@ def client_updates(files, number, at_start):
     raise AssertionError("the update never ends")
 
 
-def before(number):
+def before(number, kind=Meter):
     """Files of a meter that runs a version, in its slot."""
     files = MemoryFiles()
     for k in range(2, number + 1):
-        client_updates(files, k, lambda version: None)
+        client_updates(files, k, lambda version: None, kind)
     return files.data
 
 
@@ -591,20 +605,24 @@ def copied(data):
 
 @pytest.mark.parametrize("old", [1, 2, 3])
 def test_power_cuts_at_every_write(old):
+    power_cuts(old, Meter)
+
+
+def power_cuts(old, kind):
     """Everything is the old or the new firmware, and the update can be gone on with."""
-    data = before(old)
+    data = before(old, kind)
     whole = copied(data)
-    client_updates(whole, old + 1, lambda version: None)
+    client_updates(whole, old + 1, lambda version: None, kind)
     found = {old: 0, old + 1: 0}
     for cut_at in range(whole.n_writes):
         for part in (0, 4, 8):
             files = copied(data)
             files.cut_at, files.part = cut_at, part
             with pytest.raises(PowerCut):
-                client_updates(files, old + 1, lambda version: None)
+                client_updates(files, old + 1, lambda version: None, kind)
             files = copied(files.data)
             versions = []
-            client_updates(files, old + 1, versions.append)
+            client_updates(files, old + 1, versions.append, kind)
             assert versions == sorted(versions) and set(versions) <= {old, old + 1}
             found[versions[0]] += 1
     print("%d cut points: then %r ran" % (3 * whole.n_writes, found))
