@@ -17,7 +17,7 @@ for _path in ("tools", "firmware/ports/shim", "", "lib"):
 
 import bootstrap
 
-pytest.register_assert_rewrite("peer_sessions")
+pytest.register_assert_rewrite("peer_sessions", "updates")
 
 # Files that take minutes: where several processes share the files, these have to be begun first.
 _LONG = ("test_rp2040.py", "test_counters.py", "test_update_running.py", "test_cortex_m3.py")

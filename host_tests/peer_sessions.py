@@ -180,6 +180,7 @@ class Peer:
         for name, value in secret.items():
             args += ["--" + name, value]
         args += options
+        self.opened = None
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True

@@ -110,6 +110,17 @@ class Board:
             self._got += data
         return self._got.decode(errors="replace").replace("\r\n", "\n")
 
+    def rest(self):
+        """What the script says until it ends, or the emulator does: power that fails."""
+        while _CTRL_D not in self._got:
+            if not select.select([self._console], [], [], self.patience_s)[0]:
+                raise Trouble("The chip says nothing more. It said: %r" % self._got[-400:])
+            data = self._console.recv(65536)
+            if not data:
+                break
+            self._got += data
+        return self._got.partition(_CTRL_D)[0].decode(errors="replace").replace("\r\n", "\n")
+
     def result(self):
         """What the script has said, to its end. Failed: it ended with an exception."""
         out = self._until(_CTRL_D).decode(errors="replace").replace("\r\n", "\n")

@@ -3,7 +3,11 @@
 // mapped: as a buffer it is read where it is. Erasing sets a block to FF, programming clears bits.
 // It lies in the 16 MiB of the board that QEMU can lay over a file (tools/qemu.py): then it keeps
 // what it has when the power goes.
+//
+// chip.cut(n, part): power fails at write n from now on, 0 is the next one, when so many of its octets
+// are done: QEMU ends.
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "extmod/vfs.h"
@@ -13,6 +17,30 @@
 #define BLOCK_LEN (4096)
 #define N_BLOCKS (512)
 #define CELLS ((uint8_t *)0x21000000)
+
+static mp_int_t writes_left = -1;
+static size_t part;
+
+// Of n octets that are to be written, how many are.
+static size_t allowed(size_t n) {
+    return writes_left == 0 ? MIN(n, part) : n;
+}
+
+static void written(void) {
+    if (writes_left == 0) {
+        exit(0);
+    }
+    if (writes_left > 0) {
+        writes_left--;
+    }
+}
+
+static mp_obj_t chip_cut(mp_obj_t n_in, mp_obj_t part_in) {
+    writes_left = mp_obj_get_int(n_in);
+    part = mp_obj_get_int(part_in);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(chip_cut_obj, chip_cut);
 
 typedef struct {
     mp_obj_base_t base;
@@ -69,9 +97,11 @@ static mp_obj_t flash_writeblocks(size_t n_args, const mp_obj_t *args) {
     if (n_args == 3) {
         memset(dest, 0xff, info.len);
     }
-    for (size_t i = 0; i < info.len; i++) {
+    size_t n = allowed(info.len);
+    for (size_t i = 0; i < n; i++) {
         dest[i] &= ((const uint8_t *)info.buf)[i];
     }
+    written();
     return MP_OBJ_NEW_SMALL_INT(0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(flash_writeblocks_obj, 3, 4, flash_writeblocks);
@@ -92,7 +122,8 @@ static mp_obj_t flash_ioctl(mp_obj_t self_in, mp_obj_t op_in, mp_obj_t arg_in) {
             if (block < 0 || block >= self->count) {
                 return MP_OBJ_NEW_SMALL_INT(-MP_EIO);
             }
-            memset(CELLS + (self->first + block) * BLOCK_LEN, 0xff, BLOCK_LEN);
+            memset(CELLS + (self->first + block) * BLOCK_LEN, 0xff, allowed(BLOCK_LEN));
+            written();
             return MP_OBJ_NEW_SMALL_INT(0);
         }
         default:
@@ -131,6 +162,7 @@ MP_DEFINE_CONST_OBJ_TYPE(
 static const mp_rom_map_elem_t chip_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_chip) },
     { MP_ROM_QSTR(MP_QSTR_Flash), MP_ROM_PTR(&flash_type) },
+    { MP_ROM_QSTR(MP_QSTR_cut), MP_ROM_PTR(&chip_cut_obj) },
 };
 static MP_DEFINE_CONST_DICT(chip_globals, chip_globals_table);
 
