@@ -36,6 +36,7 @@ PINS = ALL | {
 CIRCUITPYTHON = {"DRIVE_BUTTON"}
 # What a board may have, or not name.
 OPTIONAL = {"POWER_FAIL", "TERMINAL_COVER", "METER_COVER", "MAGNET"}
+UPDATES = {"UPDATE", "SLOTS"}
 
 # As tools/autobuild and micropython.org's download pages read them.
 JSON_KEYS = {
@@ -98,7 +99,7 @@ def test_all_boards_have_the_same_names(board):
     wanted = set(ALL if board in BARE else PINS)
     if wiring["PORT"] == "circuitpython":
         wanted |= CIRCUITPYTHON
-    assert set(wiring) - OPTIONAL == wanted
+    assert set(wiring) - OPTIONAL - UPDATES == wanted
 
 
 @pytest.mark.parametrize("board", WIRED)
