@@ -48,8 +48,6 @@ HEAP = 98304
 ARCHITECTURE = "armv7em"
 RUNTIME = "qemu mpy6.3 %s romfs" % ARCHITECTURE
 WHOLE = bool(os.environ.get("PICOMETER_ALL"))
-# As a board with boards/main.py does when its power comes.
-STARTS = "import _boot\nfrom firmware import launch\nlaunch.board()\n"
 READY, DONE = 17, 18  # event codes
 # Of firmware/, what this board never loads.
 NOT_HERE = ("firmware/main", "firmware/drivers/", "firmware/links/tcp", "firmware/links/udp",
@@ -80,7 +78,7 @@ class OnChip(updates.Updated):
     def start(self):
         self.chip = qemu.Chip(self.elf, live=True, flash=self.flash)
         self.ports["hdlc"] = self.chip.address
-        self.chip.start(STARTS)
+        self.chip.start(qemu.STARTS)
         self.starts += 1
 
     def stop(self):

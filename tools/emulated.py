@@ -44,7 +44,8 @@ class Board:
 
     def _stderr(self):
         self.process.kill()
-        return self.process.stderr.read().decode(errors="replace")
+        said = self.process.stderr.read()
+        return said if isinstance(said, str) else said.decode(errors="replace")
 
     def prompt(self):
         """Wait for the REPL, and have it take scripts."""

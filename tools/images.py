@@ -238,7 +238,8 @@ def make(args, why, program="make", **variables):
 
 class Order:
     """What a port is to build: board, its folder, micropython (source), definition (folder of the
-    module and of names.py), heap (octets), out (folder for the image), work (folder for objects).
+    module and of names.py), heap, flash (octets; None: as the board has it), out (folder for the
+    image), work (folder for objects).
     """
 
 
@@ -261,16 +262,20 @@ def digest(order, port):
             paths += [os.path.join(where, n) for n in names if not n.endswith((".md", ".pyc"))]
     paths += [port.__file__, __file__, *glob.glob(os.path.join(BOARDS, "*.py"))]
     paths.append(os.path.join(order.definition, "definition.py"))
-    h = hashlib.sha256(("%s %d" % (order.micropython, order.heap)).encode())
+    what = "%s %d %s" % (order.micropython, order.heap, order.flash)
+    h = hashlib.sha256(what.encode())
     for path in sorted(paths):
         with open(path, "rb") as f:
             h.update(path.encode() + b"\0" + f.read() + b"\0")
     return h.hexdigest()
 
 
-def image(board, definition=DEFINITION, heap=None):
-    """Path of the image of a board, built if need be. heap: octets, else what the port has."""
+def image(board, definition=DEFINITION, heap=None, flash=None):
+    """Path of the image of a board, built if need be. heap, flash: octets, else what the port has;
+    boards that differ in their flash alone share a folder."""
     port = port_of(board)
+    if flash and not hasattr(port, "FLASH_LEN"):
+        raise Trouble("The flash of %s cannot be chosen." % board)
     if heap and not port.HEAP:
         raise Trouble("The heap of %s is what its image leaves: it cannot be chosen." % board)
     with bootstrap.lock("firmware"):
@@ -279,6 +284,7 @@ def image(board, definition=DEFINITION, heap=None):
         order.board = board
         order.folder = os.path.join(BOARDS, board)
         order.heap = heap or port.HEAP
+        order.flash = flash
         order.micropython = micropython()
         made = compiling.definition(definition)
         name = board
@@ -286,6 +292,8 @@ def image(board, definition=DEFINITION, heap=None):
             name += "-" + re.sub(r"\W", "-", os.path.splitext(os.path.basename(definition))[0])
         if order.heap != port.HEAP:
             name += "-%d" % order.heap
+        if flash:
+            name += "-%dM" % (flash >> 20)
         order.out = os.path.join(IMAGES, name)
         order.work = os.path.join(order.out, "work")
         order.definition = os.path.join(order.out, "made")
@@ -310,9 +318,11 @@ def main(args):
     parser.add_argument("--board", required=True, help="one of: " + ", ".join(boards()))
     parser.add_argument("--definition", default=DEFINITION, help="TOML file of a meter")
     parser.add_argument("--heap", type=int, help="octets, where the port lets us choose")
+    parser.add_argument("--flash", type=int, metavar="MIB", help="of a board with more")
     options = parser.parse_args(args)
     try:
-        print(image(options.board, options.definition, options.heap))
+        flash = options.flash << 20 if options.flash else None
+        print(image(options.board, options.definition, options.heap, flash))
     except Trouble as e:
         say(str(e))
         return 1

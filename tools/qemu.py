@@ -4,6 +4,9 @@
 
     python3 tools/qemu.py SCRIPT.py     run a script on it, print what it says
     python3 tools/qemu.py               start the meter; its UART1 is a TCP port
+    python3 tools/qemu.py --flash FILE --heap 98304
+                                        the same with a flash that keeps what it has, and with
+                                        updates of the firmware, after which it starts again
 
 Time is counted in instructions (-icount): a program takes the same time in every run, 62.5
 instructions a microsecond, whatever this machine does meanwhile.
@@ -27,10 +30,13 @@ from bootstrap import Trouble, as_command, say
 PROGRAM = "qemu-system-arm"
 MACHINE = "mps2-an385"
 _PSRAM_LEN = 16 << 20
-FLASH_LEN = 2 << 20  # of it: chip.Flash
+FLASH_LEN = 3 << 20  # of it: chip.Flash
 BOARD = "MPS2_AN385"
 
-# Starts the meter as boards/main.py does. What measures it is as little as can be: it takes heap
+# Starts the meter as boards/main.py does, with updates.
+STARTS = "import _boot\nfrom firmware import launch\nlaunch.board()\n"
+
+# The same without updates, to be weighed. What measures it is as little as can be: it takes heap
 # itself. The collector believes old pointers on the stack; f() overwrites them.
 _WEIGH = """
 import gc
@@ -60,17 +66,18 @@ class Chip(emulated.Board):
     live: while it sleeps, its time passes as ours does, as a peer on a UART expects; else sleep
     takes no time here, and what is measured does not depend on this machine.
     flash: file of what its flash holds, see blank(), when the power comes and from then on; None:
-    it is blank, and forgotten.
+    it is blank, and forgotten. port: of UART1; 0: any. When the chip is reset QEMU ends.
     """
 
-    def __init__(self, elf, patience_s=60, uarts=1, live=False, flash=None):
+    def __init__(self, elf, patience_s=60, uarts=1, live=False, flash=None, port=0):
         self._own = None
         if flash is None:
             self._own = tempfile.NamedTemporaryFile(prefix="picometer-", suffix=".flash")
             flash = self._own.name
             blank(flash)
         console, theirs = socket.socketpair()
-        listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(uarts)]
+        ports = [port] + [0] * (uarts - 1)
+        listeners = [socket.create_server(("127.0.0.1", number)) for number in ports]
         self.address = listeners[0].getsockname()
         args = [
             PROGRAM,
@@ -123,14 +130,32 @@ def weigh(chip):
     return {w[0]: int(w[1]) for w in lines if w[0] in ("ready_us", "held", "free")}
 
 
+def serve(elf, flash):
+    """Run the meter as a board does, with updates; it is started again when it asks for that."""
+    if not os.path.exists(flash):
+        blank(flash)
+    port = 0
+    while True:
+        with Chip(elf, live=True, flash=flash, port=port) as chip:
+            chip.start(STARTS)
+            for line in chip.wait_for("ready"):
+                print(line)
+            port = chip.address[1]
+            print("ready at %s:%d, Ctrl-C ends it" % chip.address, flush=True)
+            chip.process.wait()
+
+
 def main(args):
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--board", default=BOARD)
     parser.add_argument("--heap", type=int, help="octets")
+    parser.add_argument("--flash", metavar="FILE", help="what keeps its flash, made if missing")
     parser.add_argument("script", nargs="?")
     options = parser.parse_args(args)
     try:
         elf = images.image(options.board, heap=options.heap)
+        if options.flash:
+            return serve(elf, options.flash)
         with Chip(elf, live=not options.script) as chip:
             if options.script:
                 with open(options.script) as f:

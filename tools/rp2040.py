@@ -30,8 +30,8 @@ from bootstrap import BUILD, Trouble, command, as_command, say, stamp, stamped, 
 from ports import rp2
 
 BOARD = "RPI_PICO"
-FLASH_LEN = 2 << 20
-STORAGE = rp2.STORAGE  # where the image ends at the latest and littlefs begins
+FLASH_LEN = rp2.FLASH_LEN
+STORAGE = rp2.storage(FLASH_LEN)  # where the image ends at the latest and littlefs begins
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rp2040")
 EMULATOR = os.path.join(BUILD, "rp2040")
@@ -83,26 +83,27 @@ def emulator():
         stamp(mark, content)
 
 
-def image():
-    """Path of what the flash of a board begins with."""
-    return images.image(BOARD)[: -len("uf2")] + "bin"
+def image(flash=None):
+    """Path of what the flash of a board begins with. flash: its octets, None: a Pico's."""
+    return images.image(BOARD, flash=flash)[: -len("uf2")] + "bin"
 
 
-def flashed(program, storage=b""):
+def flashed(program, storage=b"", flash=FLASH_LEN):
     """What the flash of a board holds: the image, and what its file system has had; else blank."""
     with open(program, "rb") as f:
         octets = f.read()
-    return (octets.ljust(STORAGE, b"\xff") + storage).ljust(FLASH_LEN, b"\xff")
+    return (octets.ljust(rp2.storage(flash), b"\xff") + storage).ljust(flash, b"\xff")
 
 
 class Chip(emulated.Board):
     """A running board. `address` is where its UART0 listens: (host, port).
 
-    flash: file of what its flash holds when the power comes; it is only read.
+    flash: file of what its flash holds when the power comes.
+    keep: what it holds when it is reset is written there. After a reset the emulator ends.
     live: the chip's time does not run ahead of ours, as a peer expects; else sleep takes none.
     """
 
-    def __init__(self, flash, live=False, patience_s=60):
+    def __init__(self, flash, live=False, patience_s=60, keep=False):
         console, theirs = socket.socketpair()
         listener = socket.create_server(("127.0.0.1", 0))
         self.address = listener.getsockname()
@@ -113,6 +114,7 @@ class Chip(emulated.Board):
             "console": theirs.fileno(),
             "uart": listener.fileno(),
             "live": live,
+            "keep": keep,
         }
         process = subprocess.Popen(
             ["node", os.path.join(HERE, "run.mjs"), json.dumps(options)],

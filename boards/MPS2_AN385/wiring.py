@@ -19,4 +19,4 @@ STATE = ("chip", "Flash", 0, 128)
 # Folder for what an update of the firmware keeps, and its slots: module, name, arguments of what
 # makes the block device, which is mapped, too; first block of slot a, of slot b, and how many.
 UPDATE = "/.update"
-SLOTS = ("chip", "Flash", (), 256, 384, 128)
+SLOTS = ("chip", "Flash", (), 256, 512, 256)

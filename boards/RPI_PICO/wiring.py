@@ -49,9 +49,9 @@ TCP_PORT = None
 # Folder for what the meter keeps; None: nothing.
 STATE = "/meter"
 
-# Slots of an update, in the ROMFS of an image that is built here: module, name and arguments of
-# what makes the block device, first block of slot a, of slot b, and how many.
-SLOTS = ("vfs", "rom_ioctl", (2, 0), 0, 96, 96)
+# Slots of an update, in the ROMFS of an image for 4 MiB of flash: module, name, arguments of what
+# makes the block device, first block of slot a, of slot b, and how many.
+SLOTS = ("vfs", "rom_ioctl", (2, 0), 0, 160, 160)
 
 # True: the meter only serves clients with secrets once it has a provisioning record.
 PROVISIONING = False

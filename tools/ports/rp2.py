@@ -28,12 +28,18 @@ _FLAG_FAMILY = 0x2000
 _MAGIC = (0x0A324655, 0x9E5D5157, 0x0AB16F30)
 _PAYLOAD = 256
 FLASH_BASE = 0x10000000
-# Of 2 MiB: where the two slots of an update begin, which MicroPython takes for a ROMFS, and behind
-# them littlefs. MicroPython's own boards leave less to what is frozen, and have no ROMFS.
-SLOTS = 0xC0000
-STORAGE = 0x180000
-_FLASH_LEN = 2 << 20
+# Octets for what is frozen; MicroPython's own boards leave less. Behind it, in flash of 4 MiB and
+# more, lie the two slots of an update, which MicroPython takes for a ROMFS, and then littlefs.
+CODE_LEN = 0xE0000
+_SLOTS_LEN = 2 * 160 * 4096
+FLASH_LEN = 2 << 20  # of a Pico
+_LARGE = 4 << 20
 _STORAGE_BYTES = re.compile(r"(?<=MICROPY_HW_FLASH_STORAGE_BYTES)\s+\(.*?\)$", re.M)
+
+
+def storage(flash_len):
+    """Where littlefs begins, in a flash of so many octets."""
+    return CODE_LEN + (_SLOTS_LEN if flash_len >= _LARGE else 0)
 
 
 def refused(board):
@@ -65,16 +71,17 @@ def build(order, path, source, make):
         ],
         why,
         program="cmake",
+        CFLAGS="-DPICO_FLASH_SIZE_BYTES=%d" % (order.flash or FLASH_LEN),
         CXXFLAGS="-DPICO_CXX_DISABLE_ALLOCATION_OVERRIDES=1",
         LDFLAGS="-L" + order.work,
     )  # fmt: skip
     make(["-C", order.work], why)
     with open(os.path.join(order.work, "firmware.bin"), "rb") as f:
         octets = f.read()
-    if len(octets) > SLOTS:
+    if len(octets) > CODE_LEN:
         raise Trouble(
             "The firmware of %s has %d octets; what is kept in flash begins at %d."
-            % (order.board, len(octets), SLOTS)
+            % (order.board, len(octets), CODE_LEN)
         )
     shutil.copyfile(os.path.join(order.work, "firmware.bin"), path[: -len("uf2")] + "bin")
     with open(path, "wb") as f:
@@ -84,12 +91,14 @@ def build(order, path, source, make):
 def board_folder(order):
     """MicroPython's own folder of the board, with the flash divided as above."""
     folder = os.path.join(order.work, "board")
+    flash_len = order.flash or FLASH_LEN
+    at = storage(flash_len)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(os.path.join(order.micropython, "ports", "rp2", "boards", order.board), folder)
     path = os.path.join(folder, "mpconfigboard.h")
     with open(path) as f:
-        text, n = _STORAGE_BYTES.subn(" (%d)" % (_FLASH_LEN - STORAGE), f.read())
-    text += "\n#define MICROPY_HW_ROMFS_BYTES (%d)\n" % (STORAGE - SLOTS)
+        text, n = _STORAGE_BYTES.subn(" (%d)" % (flash_len - at), f.read())
+    text += "\n#define MICROPY_HW_ROMFS_BYTES (%d)\n" % (at - CODE_LEN)
     if n != 1:
         raise Trouble("%s does not say how the flash of %s is divided." % (path, order.board))
     with open(path, "w") as f:

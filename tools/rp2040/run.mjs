@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// An RP2040 with 2 MiB of flash, emulated: tools/rp2040.py starts this and talks to it.
+// An RP2040, emulated: tools/rp2040.py starts this and talks to it.
 //
 //     node run.mjs '{"modules": FOLDER, "rom": FILE, "flash": FILE, "console": FD, "uart": FD,
-//                    "live": BOOLEAN}'
+//                    "live": BOOLEAN, "keep": BOOLEAN}'
 //
-// modules is where npm has put the emulator; flash what the flash holds, from its beginning;
+// modules is where npm has put the emulator; flash what the flash holds, all of it;
 // console the descriptor of a connected socket, the serial port over USB; uart that of a socket
 // that listens: who connects is at the other end of UART0. live: the chip's time does not run
-// ahead of ours; else, while it sleeps, its time passes at once.
+// ahead of ours; else, while it sleeps, its time passes at once. keep: what the flash holds when the
+// chip is reset is written to the file. After a reset this ends.
 //
 // On stdin and stdout there are orders and answers, a line of JSON each:
 //     {"do": "cut", "at": [[k, part], ...], "folder": FOLDER}   power is cut at the k-th write to
@@ -29,7 +30,6 @@ const options = JSON.parse(process.argv[2]);
 const require = createRequire(path.join(options.modules, 'package.json'));
 const { RP2040, USBCDC } = require('rp2040js');
 
-const FLASH_LEN = 2 << 20;
 const SECTOR = 4096;
 const PAGE = 256;
 const ERASE_NS = 45e6; // of the Pico's W25Q16JV, typical
@@ -48,13 +48,15 @@ const STOP = 0x1f;
 const OUT_ENDPOINT_BUFFER = 64;
 const RANDOM_BIT = 0x1c;
 const ROSC = 0x40060;
+const WATCHDOG = 0x40058;
 
+const stored = fs.readFileSync(options.flash);
 const chip = new RP2040();
 chip.logger = { debug() {}, info() {}, warn() {}, error() {} };
 const rom = new Uint8Array(16384);
 rom.set(fs.readFileSync(options.rom));
 chip.loadBootrom(new Uint32Array(rom.buffer));
-chip.flash.set(fs.readFileSync(options.flash), 0);
+chip.flash.set(stored, 0);
 
 // The ring oscillator's random bit: the same in every run.
 let noise = 0x2545f491;
@@ -73,7 +75,7 @@ let plan = new Map(); // number of a write: [name of the cut, part]
 let folder = '';
 let said = [];
 
-const content = () => chip.flash.subarray(0, FLASH_LEN);
+const content = () => chip.flash.subarray(0, stored.length);
 
 function write(at, n, erased) {
     // Octets as they are once the write is done.
@@ -113,6 +115,13 @@ chip.onBreak = (code) => {
         process.stderr.write(`The chip has stopped: ${why}, called from ${r[14].toString(16)}\n`);
         process.exit(1);
     }
+};
+
+chip.peripherals[WATCHDOG].onWatchdogTrigger = () => {
+    if (options.keep) {
+        fs.writeFileSync(options.flash, content());
+    }
+    process.exit(0);
 };
 
 // --- Serial port over USB -------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// chip.Flash(first=0, count=all): blocks of a NOR flash of 2 MiB, as a block device of MicroPython, and
+// chip.Flash(first=0, count=all): blocks of a NOR flash of 3 MiB, as a block device of MicroPython, and
 // mapped: as a buffer it is read where it is. Erasing sets a block to FF, programming clears bits.
 // It lies in the 16 MiB of the board that QEMU can lay over a file (tools/qemu.py): then it keeps
 // what it has when the power goes.
@@ -15,7 +15,7 @@
 #include "py/runtime.h"
 
 #define BLOCK_LEN (4096)
-#define N_BLOCKS (512)
+#define N_BLOCKS (768)
 #define CELLS ((uint8_t *)0x21000000)
 
 static mp_int_t writes_left = -1;
