@@ -521,10 +521,8 @@ def read_everything(
             continue
         encoding = encoding_of(name, association, expected, twin)
         if moves(name):
-            assert len(answer["raw"]) in ((4, 20) if name[0] == 64 else (10,)), name
-            encoding = answer["raw"]
-        elif (name[0], name[2]) in OF_THE_NETWORK:
-            assert len(answer["raw"]) == OF_THE_NETWORK[name[0], name[2]], name
+            n = OF_THE_NETWORK.get((name[0], name[2]), 10)
+            assert len(answer["raw"]) in ((4, 20) if name[0] == 64 else (n,)), name
             encoding = answer["raw"]
         assert answer["raw"] == encoding, name
         if "undecoded" in answer:
@@ -543,8 +541,10 @@ OF_THE_NETWORK = {(41, 2): 6, (42, 3): 10, (43, 2): 16}
 
 def moves(name):
     """Does it change with each request of a client that ciphers: its invocation counter, or the
-    system title of whoever asked last?"""
+    system title of whoever asked last? Or has a running meter it from its network?"""
     class_id, obis, attribute = name
+    if (class_id, attribute) in OF_THE_NETWORK:
+        return True
     if class_id == 64:
         return attribute == 4
     return class_id == 1 and obis.startswith("0.0.43.1.") and attribute == 2
