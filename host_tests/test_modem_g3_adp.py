@@ -146,6 +146,14 @@ def test_it_is_made_to_leave_and_joins_again():
     assert modem.address == 0x0077
 
 
+def test_that_it_had_to_leave_is_noticed_when_nobody_said_so():
+    modem, double, bench = up()
+    double.kick(False)
+    assert bench.until(DOWN, 40000) == 1 and modem.n_faults == 0
+    bench.until(UP, 20000)
+    assert modem.n_joined == 2
+
+
 def test_a_reset_in_between_is_noticed():
     modem, double, bench = up()
     double.power_on()

@@ -89,6 +89,23 @@ def test_prime(line, pins):
     assert len(double.sent) == 3 and made.station.n_foreign == 1
 
 
+def test_restarts_of_a_modem_are_counted(line):
+    double = prime_node.Double()
+    made = line("prime", double, "prime.toml")
+    double.identifiers = {b"PMT2000000000001": 0x123}
+    made.up()
+    double.hung = True
+    made.run(40000)
+    assert not made.station.modem.is_up
+    double.hung = False
+    made.up(40000)
+    double.hear(1, 1, AARQ)
+    made.answer()
+    double.hear(1, 1, get(1, "0.0.96.15.0", 2))
+    faults = made.station.modem.n_faults
+    assert made.answer()[3][-3:] == bytes((0x12, 0, faults)) and faults
+
+
 def test_g3(line):
     double = g3_adp.Double()
     made = line("g3", double, "g3.toml").up()

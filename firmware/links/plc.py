@@ -25,6 +25,7 @@ _TCP_UDP_SETUP = const(41)
 _INACTIVITY = const(6)
 
 _LLC_432_LEN = const(3)
+_PLC_FAULTS = const(11)  # counter, see meter/sources.py
 
 # Alarm descriptor 1 and alarm register 1 of a meter: Data, 0.0.97.98.20 and 0.0.97.98.0.
 _ALARM_DESCRIPTOR = b"\x00\x01\x00\x00\x61\x62\x14\xff"
@@ -59,9 +60,10 @@ class Octets:
 class PowerLine:
     gate = None
 
-    def __init__(self, port, name, address, stream, station, configure, setup_class):
+    def __init__(self, port, name, address, stream, station, configure, setup_class, registers):
         """configure(model, station): hands on what the setup objects say. setup_class: of the
-        object that says who may come by it, see dlms/guard.py."""
+        object that says who may come by it, see dlms/guard.py. registers: of the program, count
+        how often the modem had to be started again."""
         self.port = port
         self.name = name
         self.address = address
@@ -71,6 +73,8 @@ class PowerLine:
         self._stream = stream
         self._poller = None
         self._configure = configure
+        self._registers = registers
+        self._n_faults = 0
 
     def open(self, poller):
         self._poller = poller
@@ -95,6 +99,9 @@ class PowerLine:
             rounds -= 1
         if not rounds:
             self.ready = True
+        if station.modem.n_faults != self._n_faults:
+            self._n_faults = station.modem.n_faults
+            self._registers.count(_PLC_FAULTS, 1)
 
     def close(self):
         if self._poller is not None:
@@ -384,4 +391,6 @@ def make(want, meter, port):
     stream = port.uart(want[1], want[2])
     station = station_of(meter, port, Octets(port, stream))
     name = "UART%d %d" % (want[1], want[2])
-    return PowerLine(port, want[0], name, stream, station, configure, setup_class)
+    return PowerLine(
+        port, want[0], name, stream, station, configure, setup_class, meter.program.registers
+    )

@@ -14,6 +14,7 @@ not have is not fed.
                failed_authentications notifications notifications_lost (sent unasked)
                phase_failures (power failures in any phase)
                metrology_faults (of an energy chip)
+               plc_faults (times that a modem for power lines had to be started again)
     status.profile1, status.profile2    status octet of the profile that captures the object
     event.X, status.error, status.alarm, status.alarm2    see events.py
     sag.X swell.X cut.X outage.X long_outage.X contact.X over_current.X bad_week.X
@@ -40,7 +41,8 @@ _LOGS = "standard fraud disconnect power_quality communication"
 _DEMANDS = "a_plus a_minus r_plus r_minus"
 _COUNTS = (
     "power_failures boots events program_changes billing_periods clock_changes "
-    "failed_authentications notifications notifications_lost metrology_faults phase_failures"
+    "failed_authentications notifications notifications_lost metrology_faults phase_failures "
+    "plc_faults"
 )
 _BILLING_PERIODS = const(4)
 

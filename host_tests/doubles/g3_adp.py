@@ -107,6 +107,8 @@ class Double(USIDouble):
     def hear(self, nsdu, lqi=50, after_ms=2):
         self.say(bytes((0x1F, lqi)) + struct.pack(">H", len(nsdu)) + nsdu, after_ms)
 
-    def kick(self):
+    def kick(self, heard=True):
         self.joined = False
-        self.say(b"\x25")
+        self.mac[0x53, 0] = b"\xff\xff"
+        if heard:
+            self.say(b"\x25")

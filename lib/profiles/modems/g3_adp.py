@@ -200,7 +200,7 @@ class Modem(USIModem):
         return 0
 
     def _watch(self, now_ms):
-        """Is it there?"""
+        """Is it there, and in a network?"""
         self._phase_ms = now_ms
         self._doubt = False
         self._watching = True
@@ -279,19 +279,20 @@ class Modem(USIModem):
                 self._said = 0
                 self._enter(self._phase + 1, now_ms)
             return 0
-        self._got(asked, status, pos, end)
-        return 0
-
-    def _got(self, asked, status, pos, end):
-        if self._watching:
-            self._watching = False
-            return
         if asked == _SET_REQ or asked == _MAC_SET_REQ:
             self._value_came(0, -1 if status else 0)
-            return
+            return 0
         at = pos + 2 + _ID_LEN
-        n = self.buf[at - 1] if at <= end else 0xFFFF
-        self._value_came(at, -1 if status or n > end - at else n)
+        n = buf[at - 1] if at <= end else 0xFFFF
+        if status or n > end - at:
+            n = -1
+        if not self._watching:
+            self._value_came(at, n)
+            return 0
+        self._watching = False
+        if n == 2 and buf[at] == 0xFF and buf[at + 1] == 0xFF:
+            return self._left(now_ms)  # and what said so was lost
+        return 0
 
     def _confirmed(self, status):
         if status == _SUCCESS:
@@ -380,6 +381,7 @@ class Modem(USIModem):
 
     def _left(self, now_ms):
         self.address = self.pan = 0xFFFF
+        self._watching = False
         if self._phase >= _DISCOVER:
             self._again(now_ms)
         if not self.is_up:

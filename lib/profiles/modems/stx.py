@@ -22,8 +22,8 @@ Exchange does this, for one request at a time; what happens when to it:
 
 again: to PAUSE, and after _TRIES times done: no answer.
 
-Frames are read in chunks: an octet may be
-late by _GAP_MS, not by the 10 ms of the data sheets. Allocates three buffers at construction.
+Frames are read in chunks: an octet may be late by _GAP_MS, not by the 10 ms of the data sheets.
+Allocates three buffers at construction.
 """
 
 from dlms.prim import copy
