@@ -36,6 +36,10 @@ def meter():
     return Meter()
 
 
+def remembered(meter):
+    return meter.server.parts.get("dlms.undo")
+
+
 def failing(meter):
     store = Failing(meter)
     store.fails = True
@@ -86,14 +90,14 @@ def test_a_set_that_cannot_be_saved_has_not_been(meter, name):
     for request_ in REQUESTS[name]:
         answer = t.say(request_)
     assert answer == IMPOSSIBLE
-    assert content(meter) == before and meter.server.undo.end == 0
+    assert content(meter) == before and remembered(meter).end == 0
     # The same once more, now that there is room.
     store.fails = False
     for request_ in REQUESTS[name]:
         answer = t.say(request_)
     assert "D801" not in answer
     changed = content(meter)
-    assert changed != before and meter.server.undo.end == 0
+    assert changed != before and remembered(meter).end == 0
     # What was saved does not come back when something else cannot be.
     store.fails = True
     assert t.say("C101C1" + LONG_UNSIGNED + "02 00 127777") == IMPOSSIBLE
@@ -155,24 +159,24 @@ def test_nobody_hears_of_an_unconfirmed_one(meter):
 def test_it_goes_with_the_service_but_not_while_an_answer_waits(meter):
     Failing(meter)
     t = meter.management()
-    assert meter.server.undo is None
+    assert remembered(meter) is None
     t.say(REQUESTS["one"][0])
-    assert meter.server.undo is not None
+    assert remembered(meter) is not None
     meter.server.forget(True)
-    assert meter.server.undo is None
+    assert remembered(meter) is None
     apdu = bytearray.fromhex(REQUESTS["one"][0].replace(" ", ""))
     while meter.server.held is None:
         assert meter.server.request(t.channel, 1, 1, apdu, 0, len(apdu)) == -1
         if meter.server.held is None:
             meter.server.work()
     meter.server.forget(True)
-    assert meter.server.undo.end
+    assert remembered(meter).end
 
 
 def test_where_nothing_is_kept_nothing_is_remembered(meter):
     t = meter.management()
     t.say(REQUESTS["one"][0])
-    assert meter.server.undo is None
+    assert remembered(meter) is None
 
 
 class Slots:

@@ -62,8 +62,9 @@ class Channel:
             return n
         server.unsaved = True
         if n <= 0 or not heard:
-            if server.undo is not None:
-                server.undo.end = 0  # nobody hears that it could not be saved
+            undo = server.parts.get("dlms.undo")
+            if undo is not None:
+                undo.end = 0  # nobody hears that it could not be saved
             return n
         server.todo |= _SAVE
         server.held = self
@@ -91,7 +92,7 @@ def save(server):
     """Store what was changed; what cannot be stored is not acknowledged, and a value that was set
     is as before. Allocates."""
     channel = server.held
-    undo = server.undo
+    undo = server.parts.get("dlms.undo")
     if not server.unsaved:
         server.held = None  # its answer is not asked for any more
     elif server.model.save():

@@ -8,8 +8,6 @@ from micropython import const
 
 _OPENING = "dlms.opening"
 _SHORT_NAMES = "dlms.short_names"
-_SET = "dlms.set"
-_UNDO = "dlms.undo"
 _ASSOCIATION_SN = "association_sn"
 _CLASSES = "cosem"  # no part: what sleeps of the model
 _SECURED = "dlms.secured"
@@ -27,9 +25,6 @@ _LOAD = const(8192)  # todo: a part is wanted
 
 class Parts:
     """The half of a Server that knows what is there."""
-
-    keeps = False  # handed in: what clients change is saved before they hear of it
-    undo = None  # what a request has set, as it was before: where it has to be saved
 
     def part(self, name):
         """A module of the stack that is loaded when a request wants it, as "dlms.set". None: it
@@ -61,8 +56,9 @@ class Parts:
                 self.model.later = self.secured.later
             self.secured.context_of(self._client)
             return
-        if self.keeps and self.undo is None and (name == _SET or name == _SHORT_NAMES):
-            self.undo = self.model.load(_UNDO).Undo(self.model)
+        if self.keeps and "dlms.undo" not in self.parts and name in ("dlms.set", _SHORT_NAMES):
+            # No module, but what it has: what a request has set, as it was before.
+            self.parts["dlms.undo"] = self.model.load("dlms.undo").Undo(self.model)
         self.parts[name] = part
         if name == _SHORT_NAMES:
             self.short = part
@@ -114,10 +110,11 @@ class Parts:
         used = self.in_use()
         ended = not self.todo and not self.needs_security() and self._forget_security()
         if ended or all_parts or not used:
+            undo = self.parts.get("dlms.undo")
             self.parts.clear()
             self.short = None
-            if self.held is None:
-                self.undo = None
+            if self.held is not None and undo is not None:
+                self.parts["dlms.undo"] = undo
             for a in self.associations:
                 if a.stream.variables is not None:
                     a.stream.variables = None

@@ -88,6 +88,7 @@ class Server(Parts):
         model.part = self.part
         model.wants = self.wants
         self.todo = 0
+        self.keeps = False  # handed in: what clients change is saved before they hear of it
         self.unsaved = False  # something is changed
         self.held = None  # the channel whose answer waits for that
         self.wants_transfer = None  # the association that has to have a Transfer, see gbt.py

@@ -136,7 +136,7 @@ def _write_all(a, row, buf, pos, end):
     n = a.model.n_attributes(row)
     if buf[pos] != _STRUCTURE or buf[pos + 1] != n:
         return _TYPE_UNMATCHED
-    undo = a.server.undo
+    undo = a.server.parts.get("dlms.undo")
     mark = 0 if undo is None else undo.end
     for store in range(2):
         at = pos + 2

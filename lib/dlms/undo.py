@@ -32,7 +32,7 @@ def put(a, row, attribute, buf, pos, end):
     """Model.store() likewise: the old value comes back if the new one cannot be saved, or the
     class says that it cannot come into force."""
     model = a.model
-    undo = a.server.undo
+    undo = a.server.parts.get("dlms.undo")
     if undo is None:
         return model.store(row, attribute, buf, pos, end)
     mark = undo.end
