@@ -324,6 +324,21 @@ def test_what_the_objects_say(bench):
     assert int.from_bytes(get(132, 2, 9)[1:], "big") < 5
 
 
+def test_a_utility_table(bench):
+    """Class 26: basic table 54, whole, set, and its length with it. (The base_names that
+    IEC 62056-8-8 gives these are not known.)"""
+    bench.ask(AARQ_SECRET, **MANAGEMENT)
+    table = bytes.fromhex("001A0000413600FF")
+
+    def get(attribute):
+        return bench.ask(b"\xc0\x01\xc1" + table + bytes((attribute, 0)), **MANAGEMENT)[4:]
+
+    assert [get(k).hex() for k in (2, 3, 4)] == ["120036", "0600000004", "090400010203"]
+    value = bytes.fromhex("0905 0909090909")
+    assert bench.ask(b"\xc1\x01\xc1" + table + b"\x04\x00" + value, **MANAGEMENT)[3] == 0
+    assert [get(k).hex() for k in (3, 4)] == ["0600000005", value.hex()]
+
+
 @pytest.mark.parametrize(
     "what, attribute, value, result",
     [

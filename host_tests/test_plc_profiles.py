@@ -164,6 +164,21 @@ def test_lon(line):
     assert ask(get(132, "0.0.34.2.0", 11), 4, "0387")[4:5] == b"\x06"
 
 
+def test_a_push_over_lon(line):
+    """To whom the meter has heard last, three times again, unconfirmed."""
+    here = line("lon", mip_u61.Double(), "lon.toml").up()
+    here.run(50)
+    for number, apdu in ((1, AARQ), (2, bytes.fromhex("C301C100280001190900FF01010F00"))):
+        here.double.hear(bytes.fromhex("0019 0185 0382 51 %02X 2D100101" % number) + apdu)
+        here.answer()
+    here.double.sent.clear()
+    here.run(3000)
+    assert len(here.double.sent) == 4 and len(set(here.double.sent)) == 1
+    note = here.double.sent[0]
+    assert note[:12].hex() == "00090382018551112d100101"
+    assert note[12] == 0x0F and note.endswith(b"\x06\x00\x01\xe2\x40")
+
+
 def test_lon_with_protected_messages_only(line):
     """Protection itself: test_lon_secure.py."""
     here = line("lon", mip_u61.Double(), "lon_secure.toml").up()

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""The whole reference meter behind the modems of PRIME and G3: a reading client gets its object
-list and every attribute in it.
+"""The whole reference meter behind the modems of PRIME, G3 and LON: a reading client gets its
+object list and every attribute in it.
 """
 
 import pytest
 import small
-from doubles import g3_adp, prime_node
+from doubles import g3_adp, mip_u61, prime_node
 from doubles.meters import CLIENT, OWN, packet
 from fakes import value
 from test_plc_profiles import Line
 
 from firmware.meter import fittings
 
-REFERENCE = "../../firmware/definitions/residential.toml"
+REFERENCE = "../../firmware/definitions/%s.toml"
 AARQ = small.aarq(b"demo-reading")
 READER = 2
 OBJECT_LIST = bytes.fromhex("000F 0000280002FF 02".replace(" ", ""))
@@ -40,6 +40,28 @@ def over_g3(line):
     return ask
 
 
+def over_lon(line):
+    line.up()
+    line.run(50)
+    number = 0
+
+    def say(message):
+        nonlocal number
+        number = number % 15 + 1
+        line.double.hear(bytes.fromhex("00 19 0185 0382 51 %02X" % number) + message)
+        return line.answer(20000)[8:]
+
+    def ask(apdu):
+        response = say(bytes((0x2D, 0x10, READER, 1)) + apdu)
+        answer = response[5 if response[1] & 2 else 4 :]
+        while response[1] & 8:
+            response = say(bytes((0x2D, 0x13, READER, 1, response[4] + 1)))
+            answer += response[5:]
+        return answer
+
+    return ask
+
+
 def get(ask, descriptor):
     """The A-XDR of an attribute, or its data_access_result."""
     answer = ask(b"\xc0\x01\xc1" + descriptor + b"\x00")
@@ -56,12 +78,16 @@ def get(ask, descriptor):
 
 
 @pytest.mark.parametrize(
-    "profile, double, over",
-    [("prime", prime_node.Double, over_prime), ("g3", g3_adp.Double, over_g3)],
+    "profile, double, over, definition",
+    [
+        ("prime", prime_node.Double, over_prime, "residential"),
+        ("g3", g3_adp.Double, over_g3, "residential"),
+        ("lon", mip_u61.Double, over_lon, "lon"),
+    ],
 )
-def test_all_attributes_of_all_objects(profile, double, over, monkeypatch):
+def test_all_attributes_of_all_objects(profile, double, over, definition, monkeypatch):
     monkeypatch.setattr(fittings, "pins_of", lambda: None)
-    line = Line(profile, double(), REFERENCE)
+    line = Line(profile, double(), REFERENCE % definition)
     try:
         ask = over(line)
         assert ask(AARQ)[:1] == b"\x61"

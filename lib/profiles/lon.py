@@ -160,7 +160,7 @@ class LON(Messages):
         elif event == _MODEM_CONFIRM:
             self._under_way = False
             if modem.status:
-                self.n_failed += self.n_failed < _FULL
+                self.n_lost += self.n_lost < _FULL
         elif event == _MODEM_DOWN or event == _MODEM_FAULT:
             self._under_way = False
         if self._greets:

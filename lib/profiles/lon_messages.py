@@ -30,7 +30,7 @@ class Messages:
     code       of application messages
     secure, only    what opens and seals protected messages, or None; nothing else is served
     n_messages, n_valid    messages that came for the adaptation layer, and those that were good
-    n_failed   frames that the modem did not send
+    n_lost   frames that the modem did not send
     n_no_data, n_overrun   messages that had nothing in them, or more than fits
     message_status    of the last one: 1 good, 2 not; 0: none has come
     quality    of the last frame, -1: not known
@@ -41,7 +41,7 @@ class Messages:
         self.node = Node(min(max_data, modem.max_data - BODY))
         self.code = _CODE
         self._room = self.node.max_data - _LONGEST_HEADER - _OVERHEAD
-        self.n_messages = self.n_valid = self.n_failed = self.n_no_data = self.n_overrun = 0
+        self.n_messages = self.n_valid = self.n_lost = self.n_no_data = self.n_overrun = 0
         self.message_status = 0
         self.quality = -1
         self.secure = None
@@ -116,7 +116,7 @@ class Messages:
         if attribute == 2:
             return modem.n_bad_crc
         if attribute == 3:
-            return self.n_failed
+            return self.n_lost
         if attribute == 4:
             return node.n_again
         if attribute == 5:
@@ -135,7 +135,7 @@ class Messages:
         node = self.node
         self.modem.n_bad_crc = self.modem.n_ok = 0
         node.n_again = node.n_full = node.n_lost = node.n_missed = node.n_received = 0
-        self.n_failed = self.n_messages = self.n_valid = 0
+        self.n_lost = self.n_messages = self.n_valid = 0
 
     def diagnostic(self, attribute):
         """Of Diagnostic (class_id 133)."""
