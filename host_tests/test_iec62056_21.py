@@ -28,7 +28,7 @@ from optical import (
 
 from dlms.prim import crc16
 from profiles import iec62056_21 as profile
-from profiles.iec62056_21 import RATES, TABLE
+from profiles.iec62056_21 import TABLE, baud_rate
 
 STATES = (
     "ASLEEP IDLE IDENTIFYING WAITING CONFIRMING READING READ PROGRAMMING ANSWERING LEAVING BINARY "
@@ -42,6 +42,7 @@ ACTIONS = (
     "HAND_OVER SIGN_OFF"
 ).split()
 AS_IT_WAS = 15
+RATES = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 NOTHING = 0x0F
 
 LINES = (
@@ -183,6 +184,10 @@ def test_the_table_names_what_there_is():
             assert cell == NOTHING or cell >> 4 < len(ACTIONS)
             assert cell & 15 in (AS_IT_WAS, *range(len(STATES)))
     assert all(getattr(profile, "_" + a) == k for k, a in enumerate(ACTIONS) if k)
+
+
+def test_the_numbers_of_rates():
+    assert tuple(map(baud_rate, range(10))) == RATES
 
 
 # --- Sign-on --------------------------------------------------------------------------------

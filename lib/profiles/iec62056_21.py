@@ -96,9 +96,8 @@ TABLE = bytes((
 
 _ACK = const(0x06)
 
-# Baud rates by their number, in messages and in IEC local port setup; messages know the first 7.
-RATES = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
-_FASTEST = const(6)
+_FASTEST = const(6)  # the last number of a rate that messages know
+_LAST_DOUBLED = const(7)
 # Protocol modes by their letters.
 _MODE_A = const(0x41)
 _MODE_B = const(0x42)
@@ -127,6 +126,14 @@ _AGAIN = const(-1)
 _SIGNS_OFF = const(-3)
 
 
+def baud_rate(number):
+    """300, 600, ... 38400, 57600, 115200 by its number, in messages and IEC local port setup."""
+    # No table: the integers of one that is frozen are not small, and to count with them allocates.
+    if number <= _LAST_DOUBLED:
+        return 300 << number
+    return 57600 if number == _LAST_DOUBLED + 1 else 115200
+
+
 class TariffDevice(Answers):
     """state, baud: see above."""
 
@@ -142,7 +149,7 @@ class TariffDevice(Answers):
         self.out = tx
         self.out_pos = 0
         self.state = _IDLE
-        self.baud = RATES[0]
+        self.baud = baud_rate(0)
         # Of this session: protocol mode, proposed and agreed rate, reaction time.
         self._mode = _MODE_A
         self._proposed = self._z = 0
@@ -210,8 +217,7 @@ class TariffDevice(Answers):
         action = cell >> 4
         if cell & 15 != 15:
             self.state = cell & 15
-        self._since_ms = now_ms
-        self._late = False
+        self._hear(now_ms)
         if action == _IDENTIFY:
             self._sign_on()
         elif action == _LISTEN:
@@ -232,7 +238,7 @@ class TariffDevice(Answers):
             self._repeat()
         elif action == _PROGRAM:
             self._attempts = 0
-            self.baud = RATES[self._z]
+            self.baud = baud_rate(self._z)
             self.ask_password()
         elif action == _CARRY_OUT:
             self._attempts = 0
@@ -245,7 +251,7 @@ class TariffDevice(Answers):
         elif action == _HAND_OVER:
             self.hdlc.reset()
             self._linked = False
-            self.baud = RATES[self._z]
+            self.baud = baud_rate(self._z)
         elif action == _SIGN_OFF:
             self._sign_off()
 
@@ -260,7 +266,7 @@ class TariffDevice(Answers):
         else:
             self.state = _ASLEEP if self.data.battery else _IDLE
             rate = self.data.default_rate()
-        self.baud = RATES[rate]
+        self.baud = baud_rate(rate)
 
     def _sign_off(self):
         if self.state == _BINARY:
@@ -278,14 +284,14 @@ class TariffDevice(Answers):
             self._mode = _MODE_A  # no letter says 300 baud
         fast = data.is_fast()
         self._reaction_ms = _FAST_MS if fast else _SLOW_MS
-        self.baud = RATES[data.default_rate()]
+        self.baud = baud_rate(data.default_rate())
         self.identify(self._mode, self._proposed, fast)
 
     def _readout(self, rate):
         """Begin the data message, at this rate; -1: at that of the sign-on."""
         self.state = _READING
         if rate >= 0:
-            self.baud = RATES[rate]
+            self.baud = baud_rate(rate)
         self.begun = self.ended = False
         self.data.begin()
 
