@@ -138,6 +138,23 @@ def test_without_such_a_hash_or_room_for_it_the_digest_is_empty(meter, kind):
     assert meter.digest() == b""
 
 
+def test_hashes_come_for_the_digest_and_go(meter):
+    """As the firmware hands them in, where nobody needs security."""
+    model = meter.model
+    wanted = []
+    new_hash, model.new_hash = model.new_hash, None
+
+    def on_security(on):
+        wanted.append(on)
+        model.new_hash = new_hash if on else None
+
+    model.on_security = on_security
+    assert meter.set(*NUMBER, 2, i16(9)) == 0
+    meter.run(1)
+    assert wanted == [True, False]
+    assert meter.digest() == hashlib.sha256(meter.octets(*MONITOR, VALUES)).digest()
+
+
 def test_the_digest_of_no_parameters(meter):
     assert meter.set(*MONITOR, LIST, array()) == 0
     assert meter.octets(*MONITOR, VALUES) == struct_()

@@ -249,8 +249,9 @@ class Handler(handler.Handler):
         at = model.slot(row, _PARAMETER_VALUE_DIGEST)
         if at < 0:
             return
-        if model.new_hash is None and model.on_security is not None:
-            model.on_security()
+        locked = model.new_hash is None and model.on_security is not None
+        if locked:
+            model.on_security(True)
         kind = slots.octet(model, row, _HASH_ALGORITHM_ID)
         try:
             digest = hashes.new(_HASHES[kind], model.new_hash or _no_hash)
@@ -268,6 +269,8 @@ class Handler(handler.Handler):
                     n = self._put(row, names, name, j * _PORTION, portion, 0)
                     digest.update(portion[:n])
             octets = digest.digest()
+        if locked:
+            model.on_security(False)
         if not model.put_bytes(row, _PARAMETER_VALUE_DIGEST, octets):
             model.put_bytes(row, _PARAMETER_VALUE_DIGEST, b"")
         model.edited(row, _PARAMETER_VALUE_DIGEST)
