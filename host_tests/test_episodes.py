@@ -382,6 +382,21 @@ def test_a_week_of_bad_voltage(polyphase):
     assert meter.number(1, "0.0.97.98.1") & 7 << 14 == 1 << 15
 
 
+def test_quiet_minutes_are_skipped_and_nothing_is_missed(polyphase):
+    """A day of an ordinary house; and limits so narrow that any minute may cross them."""
+    meter = Full(polyphase)
+    ahead = Ahead(meter.program)
+    ahead.step(86400)
+    assert ahead.skipped > 1200
+    for name, value, octets in (("1.0.12.31.0", 2250, 2), ("1.0.11.35.0", 5000, 4),
+                                ("1.0.12.35.128", 10, 4), ("1.0.2.35.0", 1000, 4)):  # fmt: skip
+        meter = Full(polyphase)
+        meter.set_number(name, value, octets)
+        ahead = Ahead(meter.program)
+        ahead.step(7200)
+        assert ahead.skipped == 0
+
+
 # --- States, and definitions that have less ---------------------------------------------------
 
 IDLE, WAITS, LASTS = range(3)

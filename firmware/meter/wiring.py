@@ -53,7 +53,7 @@ class Wiring:
     def is_calm(self, bounds):
         """Of a simulated household, through whose open disconnector nothing flows."""
         current, _leak, unbalance, _neutral, export = self.limits
-        return current >= bounds[2] and export >= bounds[3] and unbalance >= bounds[4]
+        return current >= bounds[2] and unbalance >= bounds[3] and export >= bounds[4]
 
     def look(self, values, missing, seconds):
         current, leak, unbalance, neutral, export = self.limits
