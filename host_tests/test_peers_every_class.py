@@ -26,9 +26,6 @@ DIFFERENT = (
     (24, 0, (2, 3, 5), "has the attributes of version 1 in every version"),
     (28, 2, (7,), "has no list_of_allowed_callers"),
     (65, 1, (5, 6, 7, 8), "has the attributes of version 0 in every version"),
-    (92, 0, (5,), "takes octets; here the class file leaves the element open"),
-    (92, 1, (5,), "takes octets; here the class file leaves the element open"),
-    (92, 2, (5,), "takes octets; here the class file leaves the element open"),
     (151, 0, (2,), "has the attributes of version 1 in every version"),
 )
 NOT_UNDERSTOOD = {(c, name_of(c, v), k) for c, v, attributes, _ in DIFFERENT for k in attributes}
