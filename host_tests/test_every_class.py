@@ -3,15 +3,18 @@
 method, as a client that may do everything sees it.
 
 What is tried comes from the class files: a value of the type is taken and read back; what is no
-value of it (another tag, cut, too long, out of its range, an element missing) is refused and the
-image is as it was. What a class does beyond that is in the test of its module.
+value of it (another tag, cut, too long, out of its range, an element missing, at any depth) is
+refused and the image is as it was; so are parameters of methods. What a class does beyond that is
+in the test of its module.
 """
+
+import struct
 
 import pytest
 from every_class import CLASSES, VERSIONS, name_of, path
 from fakes import Storage
 from small import Meter
-from tables.notation import FIXED, INTEGERS, TAGS
+from tables.notation import CODES, FIXED, INTEGERS, TAGS, length
 
 SUCCESS, READ_WRITE_DENIED, OBJECT_UNDEFINED = 0, 3, 4
 OBJECT_UNAVAILABLE, TYPE_UNMATCHED, SCOPE_VIOLATED, OTHER_REASON = 11, 12, 13, 250
@@ -105,25 +108,43 @@ def of_another_type(t):
     return b"\x03\x01" if t.tag != BOOLEAN else b"\x11\x01"
 
 
-def wrong(t, data):
-    """What is no value of type t: (what is wrong with it, encoding). data: one that is."""
-    yield "cut", data[:-1]
-    yield "octets after it", data + b"\x00"
+def spoiled(t):
+    """Encodings that are wrong in one place, at any depth: (what is wrong there, encoding)."""
     yield "another type", of_another_type(t)
     if t.kind == "structure":
         parts = [f.encode(f.default()) for _, f in t.fields]
         yield "an element missing", bytes((2, len(parts) - 1)) + b"".join(parts[:-1])
         yield "an element too many", bytes((2, len(parts) + 1)) + b"".join(parts) + b"\x00"
+        for k, (name, field) in enumerate(t.fields):
+            for what, data in spoiled(field):
+                all_parts = parts[:k] + [data] + parts[k + 1 :]
+                yield "%s: %s" % (name, what), bytes((2, len(parts))) + b"".join(all_parts)
     if t.kind == "array" and t.element.kind != "any":
-        yield "an element of another type", b"\x01\x01" + of_another_type(t.element)
-    if t.lo is not None and FIXED[t.tag] == 1 and t.lo >= 0:
-        if t.hi < 0xFF:
-            yield "above its range", bytes((t.tag, t.hi + 1))
-        if t.lo:
-            yield "below its range", bytes((t.tag, t.lo - 1))
+        for what, data in spoiled(t.element):
+            yield "an element: " + what, b"\x01\x01" + data
+    if t.lo is not None:
+        code = ">" + CODES[t.tag]
+        for what, value in (("above its range", t.hi + 1), ("below its range", t.lo - 1)):
+            try:
+                yield what, bytes((t.tag,)) + struct.pack(code, value)
+            except struct.error:
+                pass  # no value of the tag
     if t.size is not None and t.tag in (OCTET_STRING, VISIBLE_STRING):
         yield "too long", bytes((t.tag, t.size + 1)) + b" " * (t.size + 1)
         yield "too short", bytes((t.tag, t.size - 1)) + b" " * (t.size - 1)
+
+
+def wrong(t, data):
+    """What is no value of type t: (what is wrong with it, encoding). data: one that is."""
+    yield "cut", data[:-1]
+    yield "octets after it", data + b"\x00"
+    yield from spoiled(t)
+
+
+def refusals(t, what):
+    """The results for that. A range of numbers of two octets is the class's to look at."""
+    wide = t.lo is not None and FIXED[t.tag] > 1 and "its range" in what
+    return (OTHER_REASON,) if wide else (TYPE_UNMATCHED, MALFORMED)
 
 
 @pytest.fixture(scope="module")
@@ -167,41 +188,53 @@ def test_what_is_no_value_is_refused_and_changes_nothing(which, client):
         value = client.get(*which, k)
         before = bytes(client.image)
         for what, data in wrong(a.type, value):
-            assert client.set(*which, k, data) in (TYPE_UNMATCHED, MALFORMED), (a.name, what)
+            assert client.set(*which, k, data) in refusals(a.type, what), (a.name, what)
             assert bytes(client.image) == before, (a.name, what)
         assert client.get(*which, k) == value
 
 
 @pytest.mark.parametrize("which", VERSIONS, ids=shown)
 def test_longer_than_its_capacity(which, client):
-    """A string that its slot cannot hold: other-reason, nothing is cut off."""
+    """A string or an array that its slot cannot hold: other-reason, nothing is cut off."""
     model = client.meter.model
     key = bytes.fromhex(client.about(*which, 0))[:8]
     row = model.find(0, key, 0)
     for k, a in CLASSES[which[0]].versions[which[1]].attributes.items():
         t = a.type
+        if "w" not in a.access or a.computed:
+            continue
         strings = t.kind == "simple" and t.tag in (OCTET_STRING, VISIBLE_STRING, UTF8_STRING)
-        if "w" in a.access and not a.computed and strings and t.size is None and t.most is None:
-            before = bytes(client.image)
+        if strings and t.size is None and t.most is None:
             n = model.capacity(row, k)
-            size = bytes((n,)) if n < 0x80 else b"\x82" + n.to_bytes(2, "big")
-            data = bytes((t.tag,)) + size + b" " * n
-            assert client.set(*which, k, data) in (OTHER_REASON, TYPE_UNMATCHED), a.name
-            assert bytes(client.image) == before
+            data = bytes((t.tag,)) + length(n) + b" " * n
+            refused = (OTHER_REASON, TYPE_UNMATCHED)
+        elif t.kind == "array" and t.element.kind != "any":
+            element = t.element.encode(t.element.default())
+            n = model.capacity(row, k) // len(element) + 1
+            data = b"\x01" + length(n) + element * n
+            refused = (OTHER_REASON,)
+        else:
+            continue
+        before = bytes(client.image)
+        assert client.set(*which, k, data) in refused, a.name
+        assert bytes(client.image) == before
 
 
 @pytest.mark.parametrize("which", VERSIONS, ids=shown)
 def test_methods(which, client):
-    """One that is not there, and a parameter of another type, are refused and change nothing. A
-    class that only stores refuses all of them: other-reason."""
+    """One that is not there, and what is no value of a parameter's type, are refused and change
+    nothing. A class that only stores refuses all of them: other-reason."""
     v = CLASSES[which[0]].versions[which[1]]
     before = bytes(client.image)
     for k, m in v.methods.items():
-        if m.parameter is not None:
-            answer = client.act(*which, k, of_another_type(m.parameter))
-            assert answer != SUCCESS, m.name
+        value = b"" if m.parameter is None else m.parameter.encode(m.parameter.default())
+        for what, data in wrong(m.parameter, value) if value else ():
+            refused = refusals(m.parameter, what) if v.module else (OTHER_REASON, MALFORMED)
+            assert client.act(*which, k, data) in refused, (m.name, what)
+        # A parameter that says nothing may be left out; another may not.
+        if v.module and value and m.parameter.text != "integer(0)":
+            assert client.act(*which, k, b"") == TYPE_UNMATCHED, m.name
         if not v.module:
-            value = b"" if m.parameter is None else m.parameter.encode(m.parameter.default())
             assert client.act(*which, k, value) == OTHER_REASON, m.name
     for k in (0, len(v.methods) + 1):
         assert client.act(*which, k, b"\x0f\x00") == OBJECT_UNDEFINED
