@@ -101,3 +101,28 @@ def test_a_store_that_is_full_in_each_step_of_a_day(residential, capsys, name, h
     with capsys.disabled():
         print("\n%s, %s: %d steps of a day tried, %d refused, %d kept all the same"
               % (name, how, len(steps), refused, kept))  # fmt: skip
+
+
+@pytest.mark.parametrize("name, how", CASES)
+def test_it_starts_on_a_store_that_is_full(residential, name, how):
+    back_end = BACK_ENDS[name]()
+    memory = Memory()
+    life = Life(residential, back_end, memory)
+    for step in DAY[:10]:
+        step(life)
+    before = life.state()
+    assert life.meter.program.power_down()
+    back_end = back_end.again()
+    back_end.wear(True, how)
+    life = Life(residential, back_end, memory, START + 600)
+    life.meter.program.step(3600)
+    assert is_noted(life) and not life.meter.storage.damaged and life.server.fault is None
+    back_end.wear(False, how)
+    life.meter.program.step(3600)
+    life.meter.model.handler("security_setup").tick(0)
+    after = life.state()
+    for what in ("keys", "message", "image", "periods"):
+        assert after[what] == before[what], what
+    if back_end.keeps_rows:
+        assert after["load"][: len(before["load"])] == before["load"]
+    goes_on(life)
