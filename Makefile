@@ -32,7 +32,8 @@ test: ## ruff, codespell, and all tests on CPython and MicroPython
 
 test-long: ## what make test tries a sample of: power cuts and full stores in all of a day, a whole year
 	@$(PYTHON) tools/bootstrap.py test
-	@PICOMETER_ALL=1 $(VENV) -m pytest host_tests/test_power_cuts.py host_tests/test_worn_out.py host_tests/test_ahead.py $(ARGS)
+	@PICOMETER_ALL=1 $(VENV) -m pytest host_tests/test_power_cuts.py host_tests/test_worn_out.py \
+	    host_tests/test_ahead.py host_tests/test_update_chip.py host_tests/test_rp2040.py $(ARGS)
 
 lint: ## ruff and codespell only (after make test has installed them)
 	@$(VENV) -m ruff check --quiet .
@@ -60,7 +61,8 @@ provision: ## records of meters: make provision ARGS="new --flag ABC --serial 42
 test-cortex-m3: ## the meter on an emulated Cortex-M3 with a heap of 64 KiB
 	@$(PYTHON) tools/bootstrap.py test
 	@$(PYTHON) tools/images.py --board MPS2_AN385
-	@$(VENV) -m pytest host_tests/test_cortex_m3.py host_tests/test_cortex_m3_crypto.py $(ARGS)
+	@$(VENV) -m pytest host_tests/test_cortex_m3.py host_tests/test_cortex_m3_crypto.py \
+	    host_tests/test_update_chip.py $(ARGS)
 
 test-rp2040: ## the image of RPI_PICO in an emulator: read over UART0, its power cut
 	@$(PYTHON) tools/bootstrap.py test

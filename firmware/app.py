@@ -173,7 +173,7 @@ def build(
         from firmware.update import Images
 
         maker = getattr(definition, "MAKER", b"") if record is None else record.maker()
-        model.images = Images(model, rows[0], *_slots(storage, update, slots), maker)
+        model.images = Images(model, rows[0], *slots_of(storage, update, slots), maker)
     # What is needed of it later the model has.
     model.definition = None
     meter = Meter(model, server, program, storage, port.ticks_ms(), speed)
@@ -210,7 +210,7 @@ def household(seed, script):
     return Household(seed)
 
 
-def _slots(storage, folder, regions):
+def slots_of(storage, folder, regions):
     """Files, the folder and the slots of an update."""
     files = getattr(storage, "files", None)
     if files is None:  # of raw flash

@@ -59,7 +59,7 @@ class Regions:
         base = at // sector * sector
         while base < end:
             if not _is_blank(view, base, base + sector) and not counts(base, base + sector):
-                self._erase(f.number, base // sector)
+                self._device.ioctl(_ERASE, self._firsts[f.number - 1] + base // sector)
             base += sector
         base = at // _PAGE * _PAGE
         while base < end:
@@ -71,9 +71,6 @@ class Regions:
             base += _PAGE
         if view[at:end] != octets:
             raise OSError(5)
-
-    def _erase(self, number, k):
-        self._device.ioctl(_ERASE, self._firsts[number - 1] + k)
 
     def install(self, image, number):
         yield

@@ -30,7 +30,7 @@ from test_update import (
     tool,
 )
 
-from firmware import regions
+from firmware import container, folders, regions
 from firmware.regions import Regions
 
 SECTOR = 512
@@ -238,6 +238,11 @@ def test_an_image_that_rots_after_it_was_verified(files, meter):
     meter.images.start(1)
     meter.work()
     assert meter.images.status == NOT_ACTIVATED and meter.events == [READY, DAMAGED]
+
+
+def test_copies_of_a_code_agree():
+    assert regions._DAMAGED == test_update.update._DAMAGED == container.DAMAGED
+    assert folders._MEMORY_ERROR == test_update.update._MEMORY_ERROR == MEMORY_ERROR
 
 
 def test_longer_than_a_slot(meter):

@@ -252,9 +252,25 @@ def test_an_image_is_shown(tmp_path):
     assert "is truncated" in run("show", image, "--key", keys)[2]
 
 
+def test_an_image_for_regions_of_flash(tmp_path):
+    """It has one file, which begins as a ROMFS does; a PC's main is not in it."""
+    image = tmp_path / "two.pmf"
+    octets = made(image, 2, "rp2 mpy6.3 armv6m romfs")
+    code, out, _err = run("show", image)
+    assert code == 0
+    assert re.search(r"^runtime    rp2 mpy6.3 armv6m romfs\nfiles      1, \d+ octets$", out, re.M)
+    at = octets.index(b"firmware.romfs") + len(b"firmware.romfs") + 4
+    assert octets[at : at + 3] == b"\xd2\xcd\x31"
+    assert b"board_main.mpy" in octets and b"\x08main.mpy" not in octets
+
+
 @pytest.mark.parametrize(
     "args, words",
     [
+        (
+            ("make", "--for", "rp2 mpy6.3 romfs"),
+            "expected micropython, cpython, or the three words",
+        ),
         (("make", "--version", "0"), "no number of a version"),
         (("make", "--for", "here"), "expected micropython, cpython, or the three words"),
         (("make", "--for", "rp2 mpy6.3 z80"), "no processor that is known"),

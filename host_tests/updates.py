@@ -46,6 +46,7 @@ class Updated:
 
     link = "wrapper"
     options = ()
+    patience_s = PATIENCE_S
 
     def __init__(self, peers, expected):
         self.peers, self.expected = peers, expected
@@ -62,7 +63,7 @@ class Updated:
     def client(self, association=UPDATE):
         """Connected anew, as soon as the meter is there."""
         self.leave()
-        limit = time.monotonic() + PATIENCE_S
+        limit = time.monotonic() + self.patience_s
         while True:
             self.awake()
             secret = self.expected.secret(association)
@@ -105,7 +106,7 @@ class Updated:
         return self.ends()
 
     def ends(self, *on_the_way):
-        limit = time.monotonic() + PATIENCE_S
+        limit = time.monotonic() + self.patience_s
         while self.status() in (2, *on_the_way):
             assert time.monotonic() < limit
             time.sleep(0.05)
@@ -121,7 +122,7 @@ class Updated:
         error = self.peer.refused("action", class_id=18, obis=TRANSFER[1], method=4,
                                   type="integer", value=0)  # fmt: skip
         assert error["code"] == TEMPORARY_FAILURE
-        limit = time.monotonic() + PATIENCE_S
+        limit = time.monotonic() + self.patience_s
         status = 5
         while status not in (ACTIVATED, NOT_ACTIVATED):
             assert time.monotonic() < limit
@@ -142,7 +143,7 @@ class Updated:
 
     def notes(self, *codes):
         """Until these are among the events: they are noted with the next second."""
-        limit = time.monotonic() + PATIENCE_S
+        limit = time.monotonic() + self.patience_s
         while not set(codes) <= set(self.events()):
             assert time.monotonic() < limit, self.events()
             time.sleep(0.3)
