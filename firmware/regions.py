@@ -128,9 +128,10 @@ def of(place):
     module, name, args, a, b, count = place
     make = getattr(__import__(module), name, None)
     device = make(*args) if make else None
-    if not hasattr(device, "readblocks"):
+    try:
+        cells = memoryview(device)
+    except TypeError:
         return None
-    cells = memoryview(device)
     if cells[:3] == _ROMFS or len(cells) < (b + count) * device.ioctl(_BLOCK_LEN, 0):
         return None
     return Regions(device, cells, (a, b), count)

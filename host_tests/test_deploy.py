@@ -125,7 +125,7 @@ def test_a_board_becomes_a_meter_with_a_name(micropython, tmp_path):
 
 
 def test_a_romfs_image(micropython):
-    with FakeBoard(micropython, faults=["romfs=512"]) as board:
+    with FakeBoard(micropython, faults=["romfs=1024"]) as board:
         mpremote(board, "exec", "import os; os.mkdir('/lib'); os.mkdir('/lib/dlms')")
         mpremote(board, "exec", "open('/lib/dlms/__init__.py', 'w').close()")
         r = deploy(board, "--romfs")

@@ -261,8 +261,6 @@ def test_power_cuts_at_every_write(old):
 
 
 class Mapped(bytearray):
-    readblocks = None
-
     def ioctl(self, op, arg):
         return SECTOR
 
