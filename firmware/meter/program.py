@@ -322,6 +322,9 @@ class Program:
                 if model.is_due(i, now):
                     if boundary:
                         yield
+                    if model.handlers[i] is None:
+                        model.rouse(i)
+                        yield
                     model.tick_one(i, now)
             model.looked()
         if self._billed:

@@ -12,6 +12,7 @@ _STEP_MS = const(60000)
 _SECOND_MS = const(1000)
 _MOST_WORK = const(4)  # times in one turn
 _MOST_CRAMPED = const(63)  # and one, that find no room (a mask)
+_NO_ROOM = const(3)  # its place in what has been noted
 _AUTHENTICATION_FAILED = const(46)  # event code, see meter/events.py
 _RAM_ERROR = const(13)
 _DECIPHERING_FAILED = const(49)  # and the next one: replayed invocation counter
@@ -54,8 +55,9 @@ class Meter:
         model.on_setup = self._set_up
         server.on_authentication_failed = self._refused
         server.on_protection_failed = self._misprotected
-        # Which of the two, and of local communication, has been noted in this minute.
-        self._noted = bytearray(3)
+        # Which of the two, local communication, and that there was no room, has been noted in this
+        # minute.
+        self._noted = bytearray(4)
         self._minute = -1
         self._tries = 0  # of work() since there was room for it
 
@@ -207,9 +209,12 @@ class Meter:
                 self.program.tick(step_ms)
             except MemoryError:
                 # What was left to do of this instant is not done; what comes next is.
+                # Who has to be woken for it tries again with each second.
                 gc.collect()
                 self.rests = True
-                self.model.event(_RAM_ERROR)
+                if not self._noted[_NO_ROOM]:
+                    self._noted[_NO_ROOM] = 1
+                    self.model.event(_RAM_ERROR)
             if self.model.stirred:
                 self.model.stirred = False
                 self.rests = True
@@ -217,7 +222,8 @@ class Meter:
             minute = self.program.clock.minute & 0xFF
             if minute != self._minute:
                 self._minute = minute
-                self._noted[0] = self._noted[1] = self._noted[2] = 0
+                for k in range(len(self._noted)):
+                    self._noted[k] = 0
                 security = self.model.handler("security_setup")
                 if security is not None:
                     security.tick(minute)

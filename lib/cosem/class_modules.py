@@ -214,12 +214,13 @@ class ClassModules:
     def tick_one(self, i, now):
         """The tick of handler i, which is woken if it sleeps. May allocate."""
         if self.handlers[i] is None:
-            self._rouse(i)
+            self.rouse(i)
         self.handlers[i].tick(now)
         if self.dues[i] < 0 and self.asleep:
             self._let_go(i)
 
-    def _rouse(self, i):
+    def rouse(self, i):
+        """Wake handler i, for what is no request. Allocates."""
         self.wake(self.handler_names[i])
         self.stirred = True
         if self.dues[i]:
@@ -244,7 +245,7 @@ class ClassModules:
         """As handler_of(); one that sleeps is woken, for what is no request."""
         i = self.objects[(row << _ROW_SHIFT) + _ROW_HANDLER]
         if self.handlers[i] is None and self.handler_names[i]:
-            self._rouse(i)
+            self.rouse(i)
         return self.handlers[i]
 
     def handler(self, name):
