@@ -20,7 +20,7 @@ from micropython import const, heap_lock, heap_unlock
 # While the meter is put together much is allocated and dropped. Collected in portions of this
 # size, it leaves room where large things can go; else the heap is full of holes. A large heap
 # takes larger ones, and they take its collector longer.
-_PORTION = const(1024)
+_PORTION = const(2048)
 _PORTION_SHIFT = const(6)
 gc.threshold(max(_PORTION, gc.mem_free() >> _PORTION_SHIFT))
 

@@ -4,7 +4,7 @@
 import gc
 import sys
 
-_PORTION = 1024  # as board_main.py has it
+_PORTION = 2048  # as board_main.py has it
 _ASSOCIATIONS = 3
 
 
