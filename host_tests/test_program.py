@@ -331,6 +331,33 @@ def test_energy_up_to_the_boundary_is_in_the_row(residential):
     assert meter.energy("1.0.1.8.0") == 24 * 60
 
 
+@pytest.mark.parametrize(
+    "day, tariffs",
+    [
+        ("2026-12-24", [(6, 1), (17, 4), (20, 1), (22, 2)]),  # a Thursday
+        ("2026-12-25", [(6, 3), (22, 2)]),
+        ("2026-12-26", [(6, 3), (22, 2)]),  # a Saturday
+        ("2027-01-01", [(6, 3), (22, 2)]),  # a Friday
+        ("2026-04-01", [(6, 1), (17, 4), (20, 1), (22, 2)]),  # a season begins
+    ],
+)
+def test_tariffs_of_a_day(residential, day, tariffs):
+    """By the calendar and its special days: which registers count, hour by hour."""
+    first = datetime.datetime.fromisoformat(day) - datetime.timedelta(hours=8)
+    meter = Meter(residential, first.isoformat()[:16], Constant(a_plus=3600))
+    while meter.clock.local[5]:
+        meter.program.step(60)
+    assert meter.now() == day + " 00:00:00"
+    expected = 2
+    for hour in range(24):
+        expected = dict(tariffs).get(hour, expected)
+        before = [meter.energy("1.0.1.8.%d" % t) for t in range(5)]
+        meter.program.step(3600)
+        after = [meter.energy("1.0.1.8.%d" % t) for t in range(5)]
+        counted = [t for t in range(1, 5) if after[t] - before[t] == 3600]
+        assert counted == [expected] and after[0] - before[0] == 3600, hour
+
+
 def test_tariff_changes_at_its_instant(residential):
     # A Monday; 06:00 local time is 04:00 UTC.
     meter = Meter(residential, "2026-06-01T03:00", Constant(a_plus=3600, a_minus=7200))
