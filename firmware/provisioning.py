@@ -72,6 +72,8 @@ _SECURITY_SUITE = const(3)
 _KEY_ROOM = const(32)  # in the hidden state of Security setup, see cosem/security_setup.py
 _N_KEYS = const(4)
 _VALUE = const(2)
+_LOCAL_PORT_SETUP = const(19)
+_PASSWORDS = (7, 8, 9)
 _SAP_ASSIGNMENT_LIST = const(2)
 
 # class_id and logical name of the objects that say who a logical device is.
@@ -279,6 +281,10 @@ class Record:
             for k in range(_N_KEYS):
                 model.image[at : at + n] = keys[k * n : (k + 1) * n]
                 at += _KEY_ROOM
+        for row in model.rows(_LOCAL_PORT_SETUP):
+            # Everybody knows those of the definition: there are none until a client sets some.
+            for password in _PASSWORDS:
+                _put(model, row, password, b"")
         model.storage.extra[_APPLIED : _APPLIED + 4] = self._data[len(self._data) - 4 :]
         self.taken = True
 

@@ -403,9 +403,9 @@ def test_a_device_without_a_readout():
 
 
 def test_whoever_signs_on_has_no_rights():
-    line = Line(terms={6: (-1, -1, -1, -1)})
+    line = Line(terms={7: (-1, -1, -1, -1)})
     assert line.sign_on(b"050") == block("!\r\n")
-    line = Line(terms={6: (-1, -1, -1, -1)})
+    line = Line(terms={7: (-1, -1, -1, -1)})
     line.program()
     assert line.ask(command("R1", "1.8.0()")) == block("(ER0D)")
     assert line.ask(command("P1", "(11111111)")) == block("(ER0D)"), "nobody is behind it"

@@ -14,7 +14,7 @@ from optical import ACK, BREAK, DEFINITION, REQUEST, Line, block, command
 P1, P2 = ("P1", "(11111111)"), ("P2", "(22222222)")
 REFUSED, UNDEFINED, MALFORMED = block("(ER03)"), block("(ER04)"), block("(ERFA)")
 UNMATCHED, WRONG, LATER = block("(ER0C)"), block("(ER0D)"), block("(ER02)")
-RIGHTS = 6  # place in OPTICAL
+RIGHTS = 7  # place in OPTICAL
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_many_wrong_passwords_are_delayed():
 
 
 def test_no_password_is_none_that_opens():
-    line = Line(terms={RIGHTS: (0, 1, 2, 2)})
+    line = Line(terms={RIGHTS: (16, 2, 1, 1)})
     line.program()
     assert line.ask(command("W5", "()")) == WRONG
     assert line.set(9, "09023535") == 0
@@ -153,6 +153,17 @@ def test_no_password_is_none_that_opens():
 
 def test_a_password_without_a_client(line):
     assert line.ask(command("W5", "(55)")) == WRONG
+
+
+def test_a_client_that_is_not_let_in(line):
+    """A meter that waits to be provisioned has none with a secret."""
+    meter = small.Meter(DEFINITION, None, storage=fakes.Storage())
+    meter.model.configs = tuple(c for c in meter.model.configs if c[0] == 16)
+    line = Line(meter)
+    line.program()
+    assert line.ask(command(*P1)) == line.ask(command(*P2)) == WRONG
+    assert read(line, "C.50.1") == UNDEFINED
+    assert read(line, "1.8.0") == block("1.8.0(12345.678*kWh)")
 
 
 def test_a_new_password_counts_at_once(line):

@@ -520,6 +520,19 @@ def test_a_definition_that_keeps_its_names_in_rom(tmp_path, record):
     assert not meter.opens(READING, aarq_with(b"demo-reading"))
 
 
+def test_passwords_of_an_optical_port_are_those_of_nobody(tmp_path):
+    """Those of the definition everybody knows: a client has to set others."""
+    path = os.path.join(ROOT, "firmware", "definitions", "optical.toml")
+    module = sheets.load(compiling.definition(path))
+    record = load(tmp_path, identities.new("ABC", "42", module).octets())
+    model = Meter(module, record).model
+    (row,) = model.rows(19)
+    for attribute in (7, 8, 9):
+        at = model.slot(row, attribute)
+        assert model.image[at : at + 2] == b"\x09\x00"
+        assert model.value_len(row, attribute) == 2
+
+
 # --- Keys and certificates ------------------------------------------------------------------
 
 SETUPS = (1, "0.0.43.0.1"), (1, "0.0.43.0.4"), (1, "0.0.43.0.5")

@@ -19,17 +19,14 @@ def test_what_the_firmware_gets():
     rows = {o.row: (o.version.class_id, o.text.split()[-1])
             for o in tables.load_definition(str(DEFINITION)).objects}  # fmt: skip
     assert rows[setup] == (19, "0.0.20.0.0.255") and rows[readout] == (7, "0.0.21.0.0.255")
-    assert rest == [b"PMT", b"PICOMETER", ord("E"), 0, (0, 1, 2, -1)]
-    assert [packed["ASSOCIATIONS"][k][0] for k in (0, 1, 2)] == [16, 2, 1]
+    assert rest == [b"PMT", b"PICOMETER", ord("E"), 0, 1, (16, 2, 1, -1)]
 
 
 def test_the_reference_meter_has_none_and_one_with_a_port_has():
     assert small.packed(os.path.join(ROOT, "firmware/definitions/residential.toml"))[
         "OPTICAL"
     ] is (None)
-    packed = small.packed(REFERENCE)
-    clients = [packed["ASSOCIATIONS"][k][0] for k in packed["OPTICAL"][6][:3]]
-    assert clients == [2, 2, 1]
+    assert small.packed(REFERENCE)["OPTICAL"][6:] == (1, (2, 2, 1, -1))
 
 
 @pytest.mark.parametrize(

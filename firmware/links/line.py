@@ -68,14 +68,17 @@ class Pace:
     def transmit(self, now_ms):
         if self.leaving and not self._has_left(now_ms):
             return 0
+        profile = self.profile
         # What has come in may have changed it, and so may that all of this has left.
-        self._set_rate()
-        n = self.profile.transmit(now_ms)
-        if not n:
+        if self._changes and profile.baud != self.rate:
             self._set_rate()
+        n = profile.transmit(now_ms)
+        if not n:
+            if self._changes and profile.baud != self.rate:
+                self._set_rate()
             return 0
-        self.out = self.profile.out
-        self.out_pos = self.profile.out_pos
+        self.out = profile.out
+        self.out_pos = profile.out_pos
         self.leaving = True
         self._begun_ms = now_ms
         self._takes_ms = n * _BITS_MS // self.rate + _MARGIN_MS if self.rate else 0
@@ -96,12 +99,11 @@ class Pace:
         return True
 
     def _set_rate(self):
-        if self._changes and self.profile.baud != self.rate:
-            self.rate = self.profile.baud
-            try:
-                lines.set_rate(self.stream, self.rate)
-            except OSError:
-                pass  # who has signed on hears nothing, and the session ends
+        self.rate = self.profile.baud
+        try:
+            lines.set_rate(self.stream, self.rate)
+        except OSError:
+            pass  # who has signed on hears nothing, and the session ends
 
 
 class Line(Serial):

@@ -98,8 +98,8 @@ class LocalPort:
 
     def __init__(self, server, channel, terms):
         """terms: OPTICAL of a definition: row of the IEC local port setup, row of the readout or
-        -1, flag, identification, protocol_mode, battery, and four rows of ASSOCIATIONS, or -1: of
-        whoever signs on, of pass_p1, pass_p2, pass_w5."""
+        -1, flag, identification, protocol_mode, battery, server_sap of the logical device, and
+        client_sap, or -1 for nobody: of whoever signs on, of pass_p1, pass_p2, pass_w5."""
         self.server = server
         self.model = server.model
         self.channel = channel
@@ -109,7 +109,8 @@ class LocalPort:
         self.identification = terms[3]
         self.protocol_mode = terms[4]
         self.battery = terms[5]
-        self._clients = terms[6]
+        # Their rows of ASSOCIATIONS; None also of one that is not let in, see provisioning.py.
+        self._clients = [server.config(client, terms[6]) for client in terms[7]]
         rows = self.model.rows(_HDLC_SETUP)
         self._hdlc_setup = rows[0] if rows else -1
         self._client = a = Association(server, 0)
@@ -181,9 +182,9 @@ class LocalPort:
     def _become(self, k):
         """Have the rights of the client of pass_p1 (1), pass_p2, pass_w5 (3), or of anybody."""
         config = self._clients[k]
-        self._may = config >= 0
+        self._may = config is not None
         if self._may:
-            self._client.configure(self.model.configs[config])
+            self._client.configure(config)
 
     def close(self):
         """A session is over, or begins: the rights of anybody; nothing is waited for."""
@@ -197,9 +198,8 @@ class LocalPort:
         config = self._clients[k]
         if end - pos < 2 or buf[pos] != _OPEN_BRACKET or buf[end - 1] != _CLOSE_BRACKET:
             return _FAILED - _OTHER_REASON
-        if config < 0:
+        if config is None:
             return _FAILED - _SCOPE_VIOLATED
-        config = self.model.configs[config]
         guard = self.server.guard
         a = self._client
         if guard.is_locked(a, config):

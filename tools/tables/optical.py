@@ -31,7 +31,7 @@ _MODES = ("A", "B", "C", "E")
 
 def optical(definition):
     """(row of the setup, row of the readout or -1, flag, identification, mode as its character,
-    battery, (index of an association or -1, ...)), or None. The objects have rows."""
+    battery, server_sap, (client_sap or -1, ...)), or None. The objects have rows."""
     document = definition.document
     table = document.data.get("optical")
     if table is None:
@@ -54,9 +54,9 @@ def optical(definition):
     def client(key):
         if key not in table:
             return -1
-        for k, a in enumerate(definition.associations):
+        for a in definition.associations:
             if a.client_sap == table[key] and a.device is device and not a.short:
-                return k
+                return a.client_sap
         raise document.error(
             (*path, key), "%s = %d; expected a client_sap of device %s with logical names" % (
                 key, table[key], device.name))  # fmt: skip
@@ -77,5 +77,6 @@ def optical(definition):
         table["identification"].encode(),
         ord(table.get("mode", "E")),
         int(table.get("battery", False)),
+        device.sap,
         tuple(client(key) for key in _CLIENTS),
     )

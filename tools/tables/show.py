@@ -105,7 +105,7 @@ def module(tables):
         text += (
             "# (row of IEC local port setup, of the readout or -1, flag, identification, mode,\n"
         )
-        text += "# 1: by battery, (places in ASSOCIATIONS: anybody, pass_p1, pass_p2, pass_w5))\n"
+        text += "# 1: by battery, server_sap, (client_sap: anybody, pass_p1, pass_p2, pass_w5))\n"
         text += "OPTICAL = %r\n\n" % (tables.optical,)
     if tables.maker:
         text += "# public key of whose firmware is taken\nMAKER = (\n"
