@@ -43,7 +43,7 @@ def test_messages(trace):
         "RX: 10:20:18 /?!<CR><LF>",
         "TX: 10:20:18 /PMT5\\2PICOMETER<CR><LF>",
         "RX: 10:20:18 <ACK>050<CR><LF>",
-        "TX: 10:20:18 <STX>1.8.0(1)<ETX>" + chr(block("1.8.0(2)")[-1]),
+        "TX: 10:20:18 <STX>1.8.0(2)<ETX><09>",
         "RX: 10:20:18 <NAK>",
         "RX: 10:20:18 <ACK>",
     ]
