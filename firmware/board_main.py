@@ -65,6 +65,7 @@ _JOBS = (
     "cosem.compact_data",
     "cosem.image_transfer",
     "cosem.link_setup",
+    "cosem.ipv6_setup",
     "cosem.profile_range",
     "cosem.values",
     "cosem.elements",

@@ -42,6 +42,7 @@ ENTRIES = (
     "cosem.compact_data",
     "cosem.image_transfer",
     "cosem.link_setup",
+    "cosem.ipv6_setup",
     "cosem.profile_range",
     "cosem.register",
     "cosem.register_table",

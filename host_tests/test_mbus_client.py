@@ -421,6 +421,36 @@ def test_answers_with_another_key(key):
     assert meter.get(VOLUME) == 0 and meter.get(WATER, 14) == (1 if key else 0)
 
 
+def test_what_only_pretends_to_be_ciphered():
+    slave = WaterMeter()
+    meter = installed(slave)
+    assert meter.trusted(WATER, SET_KEY, octets(KEY)) == 0
+    slave.pretends = True
+    assert meter.act(WATER, CAPTURE) == TEMPORARY_FAILURE
+    assert [meter.get(VOLUME), meter.get(WATER, 14)] == [0, 1]
+    slave.pretends, slave.key = False, cbc(KEY)
+    slave.litres = 5
+    slave.appended = b"\x0c\x13\x99\0\0\0"  # in the clear, behind the blocks
+    assert meter.act(WATER, CAPTURE) == 0
+    assert [meter.get(VOLUME), meter.get(WATER, 14)] == [5, 4]
+
+
+@pytest.mark.parametrize("address", [5, 253])
+@pytest.mark.parametrize("short_header", [False, True])
+def test_the_initial_value_has_the_address_of_the_slave(address, short_header):
+    """Of the header, where it has one; of a client that selects with FF for any, too."""
+    slave = WaterMeter()
+    meter = installed(slave)
+    slave.key = cbc(KEY)
+    slave.short_header = short_header
+    assert meter.trusted(WATER, SET_KEY, octets(KEY)) == 0
+    assert meter.set(WATER, 5, u8(address)) == 0
+    if not short_header:
+        assert meter.set(WATER, 8, u8(0xFF if address == 253 else 1)) == 0
+    assert meter.act(WATER, CAPTURE) == 0
+    assert meter.get(VOLUME) == slave.litres
+
+
 def test_a_slave_with_a_key_is_installed_before_its_key_is_known():
     slave = WaterMeter()
     slave.key = cbc(KEY)

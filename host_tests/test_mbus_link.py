@@ -143,7 +143,9 @@ def test_no_converter():
     linked.port.refuses = True
     assert linked.capture() == HARDWARE_FAULT
     # What nobody waits for is not kept for later: it comes again with its time.
-    linked.model.handler("mbus_client").wanted[0] = 1 << CAPTURE
+    row = linked.on.row(*WATER)
+    assert linked.model.act(row, CAPTURE, b"\x0f\0", 0, 2) == 0
+    assert linked.link.bus.is_busy()
     assert linked.run() <= 20
     assert linked.model.handler("mbus_client").wanted == [0, 0]
     linked.port.refuses = False

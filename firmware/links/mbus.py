@@ -22,6 +22,7 @@ _SPEEDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 
 _CHUNK_LEN = const(64)
 _BUSY_MS = const(10)
+_TICKS_MASK = const(0x3FFFFFFF)
 _GOOD = const(0)
 _NO_DATA = const(3)
 
@@ -40,7 +41,7 @@ class MBusPort(Stream):
         self._terminal = meter.terminals.get(want[1], -1)
         self._meter = meter
         self._bauds = 0
-        self._counted = (0, 0, 0)
+        self._sent = self._good = self._bad = 0
         self._waited = False
         model = meter.model
         self._row = first(model, _M_BUS_MASTER_PORT_SETUP)
@@ -107,15 +108,20 @@ class MBusPort(Stream):
             self.bus.fault = None
 
     def _note(self):
-        """Tell the diagnostic what has been counted."""
+        """Tell the diagnostic what has been counted. If that is nothing, nothing is allocated."""
         master = self.master
-        counted = (master.sent, master.good, master.bad)
         busy = master.result < 0
-        if self._diagnostic is not None and (counted != self._counted or busy != self._waited):
-            self._diagnostic.note(*[new - old for new, old in zip(counted, self._counted)])
+        sent = (master.sent - self._sent) & _TICKS_MASK
+        good = (master.good - self._good) & _TICKS_MASK
+        bad = (master.bad - self._bad) & _TICKS_MASK
+        if self._diagnostic is not None:
+            if sent or good or bad:
+                self._diagnostic.note(sent, good, bad)
             if self._waited and not busy:
                 self._diagnostic.heard(master.result in (_GOOD, _NO_DATA))
-        self._counted = counted
+        self._sent = master.sent
+        self._good = master.good
+        self._bad = master.bad
         self._waited = busy
 
     def wait_ms(self):

@@ -97,7 +97,7 @@ _OCTET_STRING = const(0x09)
 _VISIBLE_STRING = const(0x0A)
 _FLOAT32 = const(0x17)
 _SIGNED = (0x05, 0x0F, 0x10, 0x14)
-_UNSIGNED = (0x06, 0x11, 0x12, 0x15, 0x16)
+_MOST = const(127)  # a length of one octet
 
 
 class Task:
@@ -125,9 +125,10 @@ class Bus:
         return task
 
     def is_busy(self):
-        return bool(self.tasks) or self.client is not None and any(self.client.wanted)
+        return len(self.tasks) > 0 or self.client is not None and self.client.waits
 
     def _begin_wanted(self):
+        """The first of what the clients want, if it has not been begun yet."""
         wanted = self.client.wanted
         for i, row in enumerate(self.client.rows):
             for method in range(_SLAVE_DEINSTALL, _SYNCHRONIZE_CLOCK + 1):
@@ -135,12 +136,14 @@ class Bus:
                     wanted[i] &= ~(1 << method)
                     self.begin(row, method, b"")
                     return
+        self.client.waits = False
 
     def turn(self):
         """Go on, unless the line is busy."""
         while self.is_busy() and self.master.result >= 0:
             if not self.tasks:
                 self._begin_wanted()
+                continue
             task = self.tasks[0]
             try:
                 next(task.steps)
@@ -160,6 +163,7 @@ class Bus:
             task.result = _HARDWARE_FAULT
         self.tasks.clear()
         if self.client is not None:
+            self.client.waits = False
             for i in range(len(self.client.wanted)):
                 self.client.wanted[i] = 0
 
@@ -299,6 +303,8 @@ class Bus:
             block = octets[pos + 2 : pos + 2 + octets[pos + 1]]
             dib = len(block)
             pos += 2 + dib
+            if octets[1] > _MOST or dib > _MOST or octets[pos + 1] > _MOST:
+                return -1
             block += octets[pos + 2 : pos + 2 + octets[pos + 1]]
             pos += 2 + octets[pos + 1]
             good = 0 < dib == mbus_records.block_end(block, 0, dib)
@@ -311,7 +317,7 @@ class Bus:
             end = mbus.put(out, end, block)
             if tag == _OCTET_STRING or tag == _VISIBLE_STRING:
                 n = octets[pos + 1]
-                if coding != 0x0D or n >= 0x80 or end + 1 + n > _DATA + _DATA_MAX:
+                if coding != 0x0D or n > _MOST or end + 1 + n > _DATA + _DATA_MAX:
                     return -1
                 out[end] = n
                 text = octets[pos + 2 : pos + 2 + n]
@@ -369,16 +375,10 @@ class Bus:
             if mode != _AES_CBC or not key:
                 # Who it is can be seen all the same.
                 return -1 if capture else 0
-            address = bytearray(8)
-            identification = self._attribute(row, _IDENTIFICATION_NUMBER)
-            mbus.secondary(address, 0, identification, *self._who(row))
-            # In front of an initial value comes the manufacturer.
-            address = address[4:6] + address[:4] + address[6:]
-            n_blocks = configuration >> 4 & 0x0F
-            if not mbus_records.decipher(
-                self.aes(key), rx, pos, end, n_blocks, address, access_number
-            ):
+            if not self._decipher(row, key, pos, end, configuration >> 4 & 0x0F, access_number):
                 return -1
+            # What is behind the blocks anybody may have put there.
+            end = pos + (configuration & 0xF0)
             self.client.key_is(row)
         elif self.client.is_key_used(row):
             return -1
@@ -387,6 +387,20 @@ class Bus:
         if self.model.n_attributes(row) >= _CONFIGURATION:
             self._put(row, _CONFIGURATION, configuration)
         return self._records(row, rx, pos, end) if capture else 0
+
+    def _decipher(self, row, key, pos, end, n_blocks, access_number):
+        """Decipher the answer, of n_blocks; True if it was this key."""
+        rx = self.master.rx
+        address = bytearray(rx[_DATA : _DATA + 8])
+        if rx[6] == _SHORT_HEADER:
+            identification = self._attribute(row, _IDENTIFICATION_NUMBER)
+            mbus.secondary(address, 0, identification, *self._who(row))
+        # In front of an initial value comes the manufacturer.
+        address = address[4:6] + address[:4] + address[6:]
+        aes = self.aes(key)
+        return n_blocks > 0 and mbus_records.decipher(
+            aes, rx, pos, end, n_blocks, address, access_number
+        )
 
     def _is_from(self, row, rx, new):
         """Is it the header of this client's slave? What a new one says is who it is."""

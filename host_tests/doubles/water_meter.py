@@ -68,6 +68,9 @@ class WaterMeter:
         self.status = 0
         self.key = key  # (encrypt: octets, initial value -> octets), or None
         self.new_key = b""
+        self.pretends = False  # mode 5 of no blocks
+        self.appended = b""  # to what is ciphered
+        self.short_header = False
         self.selected = False
         self.in_two = False  # says what it has in two answers
         self.fault = None
@@ -183,16 +186,20 @@ class WaterMeter:
         else:
             records = first + b"\x2f" + second
         configuration = 0
-        if self.key is not None:
+        if self.pretends:
+            records = b"\x2f\x2f" + records
+            configuration = 0x0500
+        elif self.key is not None:
             records = b"\x2f\x2f" + records
             records += b"\x2f" * (-len(records) % 16)
             configuration = 0x0500 | len(records) // 16 << 4
             head = self.header()
             iv = head[4:6] + head[:4] + head[6:] + bytes((self.access_number,)) * 8
-            records = self.key(records, iv)
-        head = self.header() + bytes((self.access_number, self.status))
-        head += configuration.to_bytes(2, "little")
-        return long_frame(bytes((0x08, self.address, 0x72)) + head + records)
+            records = self.key(records, iv) + self.appended
+        head = b"" if self.short_header else self.header()
+        head += bytes((self.access_number, self.status)) + configuration.to_bytes(2, "little")
+        ci = 0x7A if self.short_header else 0x72
+        return long_frame(bytes((0x08, self.address, ci)) + head + records)
 
     def _take(self, ci, data):
         """A command; False: it is none that this meter knows."""

@@ -22,18 +22,18 @@ primary_address is 0 (not installed), 1 to 250, or 253: then identification_numb
 manufacturer_id, version and device_type select the slave. identification_number has its eight
 digits as BCD (12345678 is 0x12345678), as in the header of its answers. slave_deinstall always
 succeeds here, whether or not the slave can still be told. With a script, methods run later, and
-only those without a parameter. On the path of a request nothing is allocated.
+only those without a parameter. A meter none of whose associations has security has no jobs
+(dlms/secured_association.py): there all of them are other-reason for a client. On the path of a
+request nothing is allocated.
 """
 
 from cosem import handler, slots
-from dlms.axdr import length, length_size, skip
 from dlms.prim import compare, copy, fill
 from micropython import const
 
 _M_BUS_MASTER_PORT_SETUP = const(74)
 
 _PORT_REFERENCE = const(2)
-# 3, capture_definition, is what check() is asked of beside these.
 _CAPTURE_PERIOD = const(4)
 _PRIMARY_ADDRESS = const(5)
 _ENCRYPTION_KEY_STATUS = const(14)
@@ -45,6 +45,7 @@ _SYNCHRONIZE_CLOCK = const(5)
 _SET_ENCRYPTION_KEY = const(7)
 _TRANSFER_KEY = const(8)
 
+_MOST = const(127)  # a length of one octet
 _NONE = b"\0\0\0\0\0\0"
 
 _LAST_ADDRESS = const(250)
@@ -73,6 +74,7 @@ class Handler(handler.Handler):
         handler.Handler.__init__(self, model)
         self.rows = []
         self.wanted = []  # of each: methods that nobody waits for, a bit each
+        self.waits = False  # one of them is wanted
         self._periods = []  # of each: how many had passed when it was looked at
 
     def start(self, row):
@@ -87,7 +89,7 @@ class Handler(handler.Handler):
         elif attribute == _PORT_REFERENCE:
             good = self._is_port(slots.device_of(self.model, row), buf, pos)
         else:
-            good = _are_blocks(buf, pos, end)
+            good = _are_blocks(buf, pos, end)  # capture_definition
         return _SUCCESS if good else _OTHER_REASON
 
     def _is_port(self, device, buf, pos):
@@ -148,8 +150,12 @@ class Handler(handler.Handler):
             return _LATER
         if method < _SLAVE_DEINSTALL or method > _SYNCHRONIZE_CLOCK:
             return _OTHER_REASON
-        self.wanted[self.rows.index(row)] |= 1 << method
+        self._want(self.rows.index(row), method)
         return _SUCCESS
+
+    def _want(self, i, method):
+        self.wanted[i] |= 1 << method
+        self.waits = True
 
     def _is_on_bus(self, row):
         """Is the slave of a client on a bus that there is: on the port that it names?"""
@@ -218,21 +224,21 @@ class Handler(handler.Handler):
             if passed != self._periods[i]:
                 # Not with the start, nor when the period was changed.
                 if self._periods[i] >= 0 and passed >= 0 and self._is_on_bus(row):
-                    self.wanted[i] |= 1 << _CAPTURE
+                    self._want(i, _CAPTURE)
                 self._periods[i] = passed
 
 
 def _are_blocks(buf, pos, end):
-    """Is each element of capture_definition a DIB and a VIB, as far as their lengths say?"""
-    n = length(buf, pos + 1, end)
-    pos += 1 + length_size(buf, pos + 1)
+    """Is each element a DIB and a VIB, as far as their lengths say? 127 at most, of each."""
+    n = buf[pos + 1]
+    if n > _MOST:
+        return False
+    pos += 2
     while n:
         pos += 2
         for _ in range(2):
-            size = length(buf, pos + 1, end)
-            after = skip(buf, pos, end)
-            if not size:
+            if not buf[pos + 1] or buf[pos + 1] > _MOST:
                 return False
-            pos = after
+            pos += 2 + buf[pos + 1]
         n -= 1
     return True
