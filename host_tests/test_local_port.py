@@ -339,6 +339,38 @@ list = [
     assert line.ask(ACK + b"050\r\n") == block("1.8.0(12345.678*kWh)\r\n1.7.0(0)\r\n!\r\n")
 
 
+def test_a_column_that_fails_is_left_out(monkeypatch):
+    """A fault of a class module is noted; the readout goes on."""
+    line = Line()
+    read_ = line.meter.model.read
+
+    def broken(row, *args):
+        if line.meter.model.class_id(row) == 8:
+            raise ZeroDivisionError
+        return read_(row, *args)
+
+    monkeypatch.setattr(line.meter.model, "read", broken)
+    said = line.sign_on(b"050")
+    assert b"1.8.0(12345.678*kWh)" in said and b"0-0:1.0.0" not in said
+    assert isinstance(line.meter.server.fault, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("value", ["[1, 2]", "[]", "[200, 200, 200]"])
+def test_a_data_that_is_no_list_of_columns(tmp_path, value):
+    text = DEFINITION.read_text().replace('readout = "0.0.21.0.0"', 'readout = "0.0.21.0.7"')
+    text += """
+[[objects]]
+device = "meter"
+access = "everybody"
+list = [{class = "Data", obis = "0.0.21.0.7", data_type = "array[unsigned]", value = %s}]
+"""
+    path = tmp_path / "readout.toml"
+    path.write_text(text % value)
+    line = Line(small.Meter(path, None, storage=fakes.Storage()), definition=path)
+    assert line.sign_on(b"050") == block("!\r\n")
+    line.meter.server.fault = None
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(["R1", "R5", "W1", "W5", "P1", "P2"]),

@@ -32,7 +32,6 @@ _PROP_BAUD = const(4)
 _RESPONSE_TIME = const(5)
 _DEVICE_ADDR = const(6)
 _PASS_P1 = const(7)
-_PASS_W5 = const(9)
 _SIGN_ON = const(0)
 _HDLC = const(1)
 
@@ -242,16 +241,29 @@ class LocalPort:
             if self._k >= n:
                 return _NO_MORE
             at += 1 + axdr.length_size(src, at + 1) + self._k * _ELEMENT_LEN
-            row = slots.find_object(model, self._client.device, src, at + _CLASS_AT, at + _NAME_AT)
-            result = _FAILED
-            if row >= 0:
-                index = src[at + _INDEX_AT] << 8 | src[at + _INDEX_AT + 1]
-                result = self._show(row, src[at + _ATTRIBUTE_AT], index, out, pos, limit)
-                if result == _AGAIN:
-                    return _AGAIN
+            try:
+                result = self._column(src, at, out, pos, limit)
+            except Exception as e:
+                self.server.fault = e
+                result = _FAILED
+            if result == _AGAIN:
+                return _AGAIN
             self._k += 1
             if result >= 0:
                 return result
+
+    def _column(self, src, at, out, pos, limit):
+        """Write the data set of the capture object at src[at:]; as _show()."""
+        # Of a Data anything may be the value.
+        if src[at] != _STRUCTURE or src[at + 1] != 4 or src[at + _NAME_AT - 1] != 6:
+            return _FAILED
+        row = slots.find_object(
+            self.model, self._client.device, src, at + _CLASS_AT, at + _NAME_AT
+        )
+        if row < 0:
+            return _FAILED
+        index = src[at + _INDEX_AT] << 8 | src[at + _INDEX_AT + 1]
+        return self._show(row, src[at + _ATTRIBUTE_AT], index, out, pos, limit)
 
     def _show(self, row, attribute, index, out, pos, limit):
         """Write a data set; its end, or -1, or -10 - data_access_result."""
