@@ -2,7 +2,8 @@
 """cosem/script_table.py: scripts that write, run methods, run scripts, and fail half-way."""
 
 import pytest
-from fakes import CLOCK, Meter, boolean, u8, u16
+from fakes import CLOCK, Meter, array, boolean, enum, i8, obis, octets, struct_, u8, u16
+from served import Served
 
 SCRIPTS = 2
 TEMPORARY_FAILURE, OBJECT_UNDEFINED, TYPE_UNMATCHED, OTHER_REASON = 2, 4, 12, 250
@@ -84,3 +85,56 @@ def test_a_script_does_not_change_scripts(meter):
 
 def test_no_other_method(meter):
     assert meter.act(meter.object, 2, u16(1)) == OBJECT_UNDEFINED
+
+
+# --- Each mistake that a step can have ----------------------------------------------------------
+
+TABLE, FIRST, SECOND = "0.0.10.0.0.255", "0.0.96.1.0.255", "0.0.96.1.1.255"
+ENERGY = "1.0.1.8.0.255"
+READ_WRITE_DENIED = 3
+
+
+def step(service, class_id, name, index, parameter):
+    return struct_(enum(service), u16(class_id), octets(obis(name)), i8(index), parameter)
+
+
+@pytest.mark.parametrize(
+    "bad, result",
+    [
+        (step(0, 1, FIRST, 2, u8(9)), OTHER_REASON),  # no such service
+        (step(3, 1, FIRST, 2, u8(9)), OTHER_REASON),
+        (step(1, 1, "0.0.96.1.9.255", 2, u8(9)), OBJECT_UNDEFINED),
+        (step(1, 3, FIRST, 2, u8(9)), OBJECT_UNDEFINED),  # of another class
+        (step(1, 1, FIRST, 0, u8(9)), OBJECT_UNDEFINED),
+        (step(1, 1, FIRST, 3, u8(9)), OBJECT_UNDEFINED),
+        (step(1, 1, FIRST, -1, u8(9)), OBJECT_UNDEFINED),
+        (step(1, 1, FIRST, 2, u16(9)), TYPE_UNMATCHED),
+        (step(2, 3, ENERGY, 0, i8(0)), OBJECT_UNDEFINED),
+        (step(2, 3, ENERGY, 2, i8(0)), OBJECT_UNDEFINED),
+        (step(2, 3, ENERGY, 1, u8(0)), TYPE_UNMATCHED),
+        (step(2, 1, FIRST, 1, i8(0)), OBJECT_UNDEFINED),  # a class without methods
+    ],
+)
+def test_a_step_that_cannot_be_done_ends_the_script(bad, result):
+    """The tables of a definition have no such steps; they come by a SET, where that is allowed."""
+    room = 'ram = ["scripts"], capacity = {scripts = "300 octets"}, scripts = ['
+    m = Meter(OBJECTS.replace("scripts = [", room, 1))
+    row = m.row(9, TABLE)
+    good = step(1, 1, FIRST, 2, u8(7)), step(1, 1, SECOND, 2, u8(8))
+    assert m.set(row, SCRIPTS, array(struct_(u16(1), array(good[0], bad, good[1])))) == 0
+    assert m.act(row, 1, u16(1)) == result
+    values = ((1, FIRST), (1, SECOND), (3, ENERGY))
+    assert [m.read(m.row(*which), 2) for which in values] == [7, 1, 5]
+
+
+def test_a_conversation():
+    """Client 17 may not write; the right to execute is the right to what the script does."""
+    c = Served(OBJECTS)
+    assert c.set(1, FIRST, 2, u8(7), client=17) == READ_WRITE_DENIED
+    assert [number for number, _ in c.get(9, TABLE, 2, client=17)] == [1, 2, 3, 4, 500]
+    assert c.act(9, TABLE, 1, u16(1), client=17) == 0
+    assert (c.get(1, FIRST, 2), c.get(3, ENERGY, 2)) == (42, 0)
+    assert c.act(9, TABLE, 1, u16(7)) == OTHER_REASON
+    assert c.act(9, TABLE, 1, u8(1)) == TYPE_UNMATCHED
+    assert c.act(9, TABLE, 2, u16(1)) == OBJECT_UNDEFINED
+    assert c.set(9, TABLE, 2, b"\x01\x00") == READ_WRITE_DENIED
