@@ -8,7 +8,8 @@ import re
 
 import pytest
 from cosem import disconnect_control, script_table
-from fakes import CLOCK, Meter, enum, obis, octets, struct_, u16
+from fakes import CLOCK, Meter, boolean, enum, obis, octets, struct_, u16
+from served import Served
 
 OUTPUT, STATE, MODE = 2, 3, 4
 READ_WRITE_DENIED, TYPE_UNMATCHED, OTHER_REASON = 3, 12, 250
@@ -188,3 +189,24 @@ def test_after_power_up_the_output_is_as_it_was(meter):
 
 def test_no_other_method(meter):
     assert meter.act(meter.object, 3) == 4
+
+
+def test_a_conversation():
+    c = Served(OBJECTS)
+    about = (70, "0.0.96.3.10.255")
+
+    def state():
+        return c.get(*about, OUTPUT), c.get(*about, STATE), c.get(*about, MODE)
+
+    assert state() == (True, 1, 1)
+    assert c.act(*about, 1) == 0 and state() == (False, 0, 1)
+    assert c.act(*about, 2, client=17) == 0 and state() == (False, 2, 1)  # a button does the rest
+    assert c.set(*about, MODE, enum(4), client=17) == READ_WRITE_DENIED
+    assert c.set(*about, MODE, enum(4)) == 0
+    assert c.act(*about, 2) == OTHER_REASON and state() == (False, 2, 4)
+    assert c.act(*about, 1) == 0 and c.act(*about, 2) == 0 and state() == (True, 1, 4)
+    assert c.act(*about, 1, u16(0)) == TYPE_UNMATCHED and state() == (True, 1, 4)
+    assert c.set(*about, OUTPUT, boolean(False)) == READ_WRITE_DENIED
+    assert c.set(*about, STATE, enum(0)) == READ_WRITE_DENIED
+    assert c.set(*about, MODE, enum(0)) == 0
+    assert c.act(*about, 1) == READ_WRITE_DENIED and state() == (True, 1, 0)

@@ -2,7 +2,10 @@
 """cosem/register.py: reset of Register and Extended register."""
 
 import pytest
-from fakes import CLOCK, Meter
+from fakes import CLOCK, Meter, i8, u8, u16, u32
+from served import Served
+
+READ_WRITE_DENIED, OBJECT_UNDEFINED, TYPE_UNMATCHED = 3, 4, 12
 
 OBJECTS = (
     CLOCK
@@ -61,3 +64,18 @@ def test_the_program_is_told(meter):
 
 def test_no_other_method(meter):
     assert meter.act(meter.row(3, "1.0.1.8.0.255"), 2) == 4
+
+
+def test_a_conversation():
+    c = Served(OBJECTS)
+    energy, peak = (3, "1.0.1.8.0.255"), (4, "1.0.1.6.0.255")
+    assert (c.get(*energy, 2), c.get(*energy, 3)) == (77, [0, 30])
+    assert c.set(*energy, 2, u32(5), client=17) == READ_WRITE_DENIED
+    assert c.set(*energy, 3, b"\x02\x02" + i8(0) + b"\x16\x1e") == READ_WRITE_DENIED
+    assert c.act(*energy, 1, u8(0)) == TYPE_UNMATCHED and c.get(*energy, 2) == 77
+    assert c.act(*energy, 1, client=17) == 0 and c.get(*energy, 2) == 0
+    assert [c.get(*peak, k) for k in (2, 3, 4)] == [-5, [0, 27], 3]
+    assert c.act(*peak, 1, u16(0)) == TYPE_UNMATCHED and c.get(*peak, 2) == -5
+    assert c.act(*peak, 1) == 0 and [c.get(*peak, k) for k in (2, 4)] == [0, 0]
+    assert len(c.get(*peak, 5)) == 12
+    assert c.get(*peak, 6) == [OBJECT_UNDEFINED]

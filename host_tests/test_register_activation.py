@@ -4,6 +4,7 @@
 import pytest
 import timed
 from fakes import CLOCK, Meter, array, obis, octets, struct_, u8, u16
+from served import Served
 
 sleep = timed.sleep  # a fixture
 
@@ -167,3 +168,19 @@ def test_after_power_up_it_is_as_it_was(meter):
     again = meter.restart()
     again.activation = again.model.handler("register_activation")
     assert [counts(again, meter.row(3, name)) for name in RATES] == [False, True, True]
+
+
+def test_a_conversation():
+    c = Served(OBJECTS)
+    about = (6, "0.0.14.0.0.255")
+    assert c.get(*about, ACTIVE) == b"R1"
+    assert c.act(*about, ADD_REGISTER, register(RATES[2])) == 0
+    assert c.act(*about, ADD_MASK, mask(b"R3", 3)) == 0
+    assert c.set(*about, ACTIVE, octets(b"R3"), client=17) == 3
+    assert c.set(*about, ACTIVE, octets(b"R4")) == OTHER_REASON
+    assert c.set(*about, ACTIVE, octets(b"R3")) == 0
+    assert c.act(*about, DELETE_MASK, octets(b"R3")) != 0  # it is active
+    assert c.act(*about, DELETE_MASK, octets(b"both")) == 0
+    assert c.get(*about, MASKS, client=17) == [[b"R1", [1]], [b"R2", [2]], [b"R3", [3]]]
+    assert [name for _, name in c.get(*about, ASSIGNMENT)] == [obis(name) for name in RATES]
+    assert c.get(*about, ACTIVE) == b"R3"
