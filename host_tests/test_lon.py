@@ -253,6 +253,47 @@ def test_two_concentrators(bench):
     assert bench.ask(GET_NAME) == NAME
 
 
+def test_segments_of_two_concentrators_with_the_same_saps(bench):
+    """A request is put together of one node's, and its answer is that node's."""
+    other = Concentrator(bench.line, subnet=1, node=6)
+    bench.line.connect(other.modem, bench.lon.modem)
+    bench.line.connect(other.modem, bench.head_end.modem)
+    bench.ask(AARQ_SECRET, **MANAGEMENT)
+    pieces = bench.head_end.segments(SET_LONG, 1, 1)
+    assert bench.say(pieces[0]) == head(NUMBERED, 1, 1, 0)
+    assert other.request(METER, pieces[1])[1] & PROTECTED
+    assert bench.say(pieces[1])[1] & PROTECTED, "begin anew"
+    assert bench.ask(SET_LONG, **MANAGEMENT).hex() == "c501c100"
+    response = bench.say(head(0, 1) + GET_LONG)
+    assert response[1] & MORE
+    assert other.request(METER, head(NUMBERED | PULL, 1, 1, 1))[1] & PROTECTED
+    assert bench.say(head(NUMBERED | PULL, 1, 1, 1))[1] & MORE
+
+
+def test_segments_out_of_order_and_heard_late(bench):
+    """The second before the first; a first one that comes once more, late, begins anew."""
+    bench.ask(AARQ_SECRET, **MANAGEMENT)
+    first, second = bench.head_end.segments(SET_LONG, 1, 1)[:2]
+    assert bench.say(second)[1] & PROTECTED
+    assert bench.say(first) == head(NUMBERED, 1, 1, 0)
+    assert bench.say(second) == head(NUMBERED, 1, 1, 1)
+    assert bench.say(second)[1] & PROTECTED, "in another transaction"
+    assert bench.say(first) == head(NUMBERED, 1, 1, 0)
+    assert bench.ask(GET_ENERGY, **MANAGEMENT) == ENERGY
+
+
+def test_a_pull_that_wants_no_response_touches_nothing(bench):
+    """Nor does one that nobody can answer change what waits for its repetition."""
+    bench.ask(AARQ_SECRET, **MANAGEMENT)
+    bench.ask(SET_LONG, **MANAGEMENT)
+    response = bench.say(head(0, 1) + GET_LONG)
+    pull = head(NUMBERED | PULL, 1, 1, 1)
+    bench.head_end.put(bench.head_end.lpdu(3, METER, b"", pull))
+    bench.run(2000)
+    bench.head_end.number -= 1
+    assert bench.say(head(0, 1) + GET_LONG) == response, "the same again"
+
+
 def test_a_concentrator_that_restarts(bench):
     """It begins with a number that it may have used just now."""
     bench.ask(AARQ)

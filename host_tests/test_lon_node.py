@@ -88,6 +88,42 @@ def test_a_request_that_comes_again_before_its_answer(talk):
     assert talk.say("00 19 0186 0382 51 05 2DCC") == "2DCC"
 
 
+def test_nothing_takes_the_place_of_a_request_that_waits(talk):
+    """Unacknowledged messages, too; nor that of one which the host still works at."""
+    unacknowledged = "00 31 0186 00 51 2DCC"
+    talk.say(REQUEST)
+    assert talk.say(unacknowledged) is None and talk.node.n_lost == 1
+    assert talk.answer() and talk.goes() == plain(RESPONSE + "2DBB")
+    talk.node.held = True
+    assert talk.say(unacknowledged) is None
+    assert talk.say("00 01 0186 00 51 17 2DCC") is None and talk.node.n_lost == 3
+    talk.node.held = False
+    assert talk.say("00 01 0186 00 51 17 2DCC") == "2DCC", "its repetition"
+
+
+def test_a_number_that_comes_when_the_clock_of_rows_has_gone_round(talk):
+    """Somebody has to call forget() in between."""
+    talk.say(REQUEST)
+    talk.answer()
+    talk.goes()
+    for _ in range(18):
+        talk.wait(60000)
+        talk.node.forget(talk.now)
+    talk.wait((1 << 20) - 18 * 60000 & MASK)
+    assert talk.say(REQUEST) == "2DAA"
+
+
+def test_after_a_reset_nothing_of_before_is_sent(talk):
+    talk.say(REQUEST)
+    talk.answer()
+    talk.node.reset()
+    assert talk.goes() == ""
+    talk.node.send(0, 0, 0, 2, talk.now)
+    talk.node.reset()
+    talk.wait(talk.node.repeat_ms)
+    assert talk.goes() == "" and not talk.node.is_sending()
+
+
 def test_an_answer_that_has_been_overwritten_is_not_given_to_others(talk):
     talk.say(REQUEST)
     talk.answer()
@@ -116,7 +152,7 @@ def test_what_nobody_answers_is_given_up(talk):
     talk.say(REQUEST)
     talk.wait(talk.node.receive_ms + 32)
     talk.say("00 08 0185 0382 51 0500")
-    talk.node._forget(talk.now >> 4 & 0xFFFF)
+    talk.node.forget(talk.now)
     assert not talk.answer(), "too late"
 
 

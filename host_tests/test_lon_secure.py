@@ -143,8 +143,45 @@ def test_every_wrong_octet_is_refused(bench, client):
         octets[k] ^= 0x01
         response = bench.say(bytes(octets))
         assert response[1] & PROTECTED and len(response) == 4
-    assert bench.lon.secure.n_refused == refused + len(good) - 2
+    assert bench.lon.secure.n_refused == refused + len(good) - 3, "but for no such device"
     assert client.opened(bench.say(good))[1] == NAME
+
+
+def test_an_answer_is_as_protected_as_its_request(bench, client):
+    """Whoever pulls the rest of it has to be, and segments of a request are all or none."""
+    client.ask(AARQ_SECRET, 1)
+    client.ask(SET_LONG, 1)
+    header, _ = client.opened(bench.say(client.sealed(head(PROTECTED, 1), GET_LONG)))
+    assert header[1] & MORE
+    for number in range(2):
+        response = bench.say(head(NUMBERED | PULL, 1, number=number))
+        assert response == head(PROTECTED, 1)
+    first = head(PROTECTED | NUMBERED | MORE, 1, number=0)
+    client.opened(bench.say(client.sealed(first, SET_LONG[:80])))
+    second = head(NUMBERED | MORE, 1, number=1) + SET_LONG[80:160]
+    assert bench.say(second) == head(PROTECTED, 1)
+
+
+def test_what_comes_while_the_server_works_changes_nothing(bench, client):
+    """An unacknowledged message, not protected: the answer is, and to what was asked."""
+    client.ask(AARQ)
+    request = bench.meter.server.request
+    message = client.sealed(head(PROTECTED), GET_NAME)
+    junk = bench.head_end.lpdu(3, METER, b"", head(0) + AARQ)
+    turns = []
+
+    def slow(*args):
+        turns.append(1)
+        if len(turns) > 5:
+            return request(*args)
+        node = bench.lon.node
+        if len(turns) > 1:
+            node.held = bench.lon._again
+            assert not node.receive(junk, 0, len(junk), bench.clock.now_ms)
+        return -1
+
+    bench.meter.server.request = slow
+    assert client.opened(bench.say(message))[1] == NAME
 
 
 def test_what_is_played_again_is_refused(bench, client):
@@ -183,12 +220,24 @@ def test_nothing_of_a_session_outlives_another(bench, client):
     [
         ("no session", head(PROTECTED) + bytes(20)),
         ("shorter than a tag", head(PROTECTED) + bytes(11)),
+        ("a chance of client 0", head(PROTECTED | PULL, 0) + bytes(8)),
+        ("a chance for no such device", head(PROTECTED | PULL, server=5) + bytes(8)),
         ("a chance that is too short", head(PROTECTED | PULL) + bytes(7)),
         ("a chance that is too long", head(PROTECTED | PULL) + bytes(9)),
     ],
 )
 def test_what_is_refused(bench, what, message):
-    assert bench.say(message) == REFUSED
+    assert bench.say(message) == head(PROTECTED, message[2], message[3])
+
+
+def test_the_link_goes_and_the_session_with_it(bench, client):
+    client.ask(AARQ)
+    bench.lon.reset()
+    bench.lon.open(bench.station.ticks_ms())
+    bench.run(100)
+    assert bench.say(client.sealed(head(PROTECTED), GET_NAME)) == REFUSED
+    client.greet()
+    assert client.ask(GET_NAME).hex() == "d80101", "the association has gone, too"
 
 
 def test_protected_messages_to_all_hear_nothing(bench, client):

@@ -18,10 +18,11 @@ A client's message is a request (SPDU) and gets a response. An APDU that is long
 comes in numbered segments, all but the last with `more`, and each but the last hears its own
 header, without `more`, as its response. The response to the last, or only, one is the answer, or
 its segment 0, or a header alone where there is nothing to say; the client pulls the others by
-number, in order; it may pull the last one again. What is out of order hears a header with
-`protected` and nothing behind it: begin anew. `protected` messages are those of `secure`, an
-object that the firmware hands in (firmware/links/lon_secure.py), or refused where there is none;
-where it is there, `only` they may be served.
+number, in order; it may pull the last one again. Segments and pulls come from the node that sent
+the first one, and are protected if that was. What is out of order hears a header with `protected`
+and nothing behind it: begin anew. `protected` messages are those of `secure`, an object that the
+firmware hands in (firmware/links/lon_secure.py), or refused where there is none; where it is
+there, `only` they may be served.
 
 What is for many (broadcast, group) or unconfirmed hears nothing. What the meter sends unasked is
 repeated, unconfirmed, in numbered segments if it has to be.
@@ -104,6 +105,7 @@ class LON(Messages):
         # The request rx[:_n]: whose, for whom, is it whole, has the server to work first?
         self._n = 0
         self._client = self._sap = self._next = 0
+        self._subnet = self._node = self._kept = 0  # where it is from, and was it protected?
         self._flags = 0
         self._again = False
         self._told = len(saps)
@@ -126,6 +128,9 @@ class LON(Messages):
         """The link goes: what was on its way is forgotten."""
         self._under_way = False
         self._note = None
+        self.node.reset()
+        if self.secure is not None:
+            self.secure.forget()
         self._release()
 
     def _release(self):
@@ -155,6 +160,7 @@ class LON(Messages):
         event = modem.poll(now_ms)
         if event == _MODEM_DATA:
             self.quality = modem.quality
+            node.held = self._again
             if node.receive(modem.buf, modem.pos, modem.end, now_ms):
                 self._message(modem.buf, node.came.at, node.came.end, now_ms)
         elif event == _MODEM_CONFIRM:
@@ -176,6 +182,7 @@ class LON(Messages):
                 self._under_way = taken > 0
         if now_ms - self._last_ms & _TICKS_MASK >= 60000:
             self._minute()
+            node.forget(now_ms)
         return event != 0
 
     def _minute(self):
@@ -205,6 +212,9 @@ class LON(Messages):
         number = buf[pos + 4] if control & _NUMBERED else 0
         wants = self.node.wants
         self._sealed = control & _PROTECTED
+        if client == _NO_STATION or not self._is_here(sap):
+            self._refuse(client, sap)
+            return
         if control & _PROTECTED and control & _PULL and not control & _NUMBERED:
             self._greet(buf, head, end, client, sap)
             return
@@ -213,14 +223,15 @@ class LON(Messages):
             head += _COUNTER_LEN
         elif control & _PROTECTED or self.only:
             end = 0
-        if not end or client == _NO_STATION or not self._is_here(sap):
+        if not end:
             self._refuse(client, sap)
             return
         self._peer[0] = self.node.came.source_subnet
         self._peer[1] = self.node.came.source_node
         if control & _PULL:
             self._valid()
-            self._pull(client, sap, number)
+            if wants:
+                self._pull(client, sap, number)
         elif head == end:
             self.n_no_data += self.n_no_data < _FULL
             self._refuse(client, sap)
@@ -255,13 +266,27 @@ class LON(Messages):
             self.node.ignore()
             self.node.n_missed += self.node.n_missed < _FULL
 
+    def _goes_on(self, client, sap):
+        """Is what has come from whom the request in rx is, and protected as that was?"""
+        came = self.node.came
+        return (
+            client == self._client
+            and sap == self._sap
+            and came.source_subnet == self._subnet
+            and came.source_node == self._node
+            and self._sealed == self._kept
+        )
+
     def _gather(self, buf, pos, end, number, client, sap):
         """Put a segment where it belongs; 0: it is not the next one."""
         if number == 0:
             self._n = self._len = 0
             self._client = client
             self._sap = sap
-        elif number != self._next or client != self._client or sap != self._sap:
+            self._subnet = self.node.came.source_subnet
+            self._node = self.node.came.source_node
+            self._kept = self._sealed
+        elif number != self._next or not self._goes_on(client, sap):
             self._next = 0
             return 0
         n = end - pos
@@ -328,18 +353,17 @@ class LON(Messages):
 
     def _pull(self, client, sap, number):
         """The client wants the next segment of the answer, or the last one again."""
-        mine = self._len and client == self._client and sap == self._sap
+        mine = self._goes_on(client, sap)
         step = number - self._segment
-        if mine and 0 <= step <= 1 and number * self._room < self._len:
+        if mine and self._len and 0 <= step <= 1 and number * self._room < self._len:
             self._segment = number
             self._respond()
             return
         a = self.channel.more
-        if number == 0 and a is not None and a.client_sap == client and a.server_sap == sap:
+        mine = mine and a is not None and a.client_sap == client and a.server_sap == sap
+        if mine and number == 0:
             n = self.server.more(self.channel)
             if n > 0:
-                self._client = client
-                self._sap = sap
                 self._answer(n)
                 return
         self._refuse(client, sap)

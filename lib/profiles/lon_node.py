@@ -6,6 +6,8 @@
                                      before that, or before receive_ms are over
     respond(n)                       the answer, out[BODY:BODY + n], becomes a frame
     ignore()                         there will be none
+    reset()                          what was to be sent, or answered, is forgotten
+    forget(now_ms)                   transactions that are over; at least once in 17 minutes
     send(form, subnet, place, n, now_ms)    what nobody has asked for, out[BODY:BODY + n]; it goes
                                      out several times
     poll(now_ms)                     -> 1: out[out_pos:out_pos + out_n] is to be sent (again)
@@ -64,6 +66,7 @@ class Node:
     unique            6 octets
     groups            15 octets, a group each, 0: none; member: its number in each
     receive_ms        for so long a transaction is remembered
+    held              the host has no room for another message now
     repeat_ms, repeats    of what nobody has asked for
     """
 
@@ -80,6 +83,7 @@ class Node:
         self.repeats = 3
         self.came = Frame()
         self.wants = 0
+        self.held = False
         self.out = bytearray(BODY + max_data)
         self.out_pos = self.out_n = 0
         self._goes = Frame()
@@ -148,8 +152,9 @@ class Node:
             rows[at + _TIME + 1] = now & 0xFF
         return free
 
-    def _forget(self, now):
+    def forget(self, now_ms):
         """Rows of transactions that are over."""
+        now = now_ms >> _UNIT_SHIFT & 0xFFFF
         rows = self._rows
         for at in range(0, _N_ROWS * _ROW_LEN, _ROW_LEN):
             if rows[at + _STATE]:
@@ -169,7 +174,12 @@ class Node:
         if not f.read(buf, pos, end) or not self._is_here(f):
             return 0
         self.n_received += self.n_received < _FULL
+        self.forget(now_ms)
         if f.kind == APDU:
+            if self.held or self._open >= 0:
+                # It would take the place of the request that waits for its answer.
+                self.n_lost += self.n_lost < _FULL
+                return 0
             return 1
         if f.kind == AUTH_PDU or f.authenticated:
             self.n_missed += self.n_missed < _FULL
@@ -183,13 +193,11 @@ class Node:
             # again to those, too. uncertain: the layout of their list of members.
             self.n_missed += self.n_missed < _FULL
             return 0
-        now = now_ms >> _UNIT_SHIFT & 0xFFFF
-        self._forget(now)
-        if self.out_n or self._open >= 0:
+        if self.held or self.out_n or self._open >= 0:
             # One at a time: who has asked asks again.
             self.n_lost += self.n_lost < _FULL
             return 0
-        row = self._row(f, now)
+        row = self._row(f, now_ms >> _UNIT_SHIFT & 0xFFFF)
         if row == _N_ROWS:
             self.n_full += self.n_full < _FULL
             return 0
@@ -304,6 +312,10 @@ class Node:
 
     def sent(self):
         self.out_n = 0
+
+    def reset(self):
+        self.out_n = self._left = 0
+        self._open = self._answered = -1
 
     def is_sending(self):
         return self.out_n != 0 or self._left != 0
