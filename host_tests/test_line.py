@@ -3,6 +3,7 @@
 
 import pytest
 from firmware.links import line as line_module
+from firmware.links import optical as optical_module
 from firmware.links.line import Line
 from optical import ACK, IDENTIFICATION, REQUEST, command
 from optical import Line as Device
@@ -259,3 +260,31 @@ def test_a_command_over_the_line(cable):
     cable.run(300)
     cable.turn(command("R1", "1.8.0()"))
     assert cable.run(300) == REGISTER
+
+
+def test_hdlc_on_a_two_wire_bus(monkeypatch):
+    """As make_links() makes it of ("hdlc-uart", 1, 9600, "rs-485")."""
+    runtime = Runtime()
+    runtime.open_uart = lambda number, baud: wire
+    monkeypatch.setattr(line_module, "lines", runtime)
+    monkeypatch.setattr(optical_module, "lines", runtime)
+    wire = Wire()
+    hdlc = Device().hdlc
+    want = ["hdlc-uart", 1, 9600, "rs-485"]
+    link = optical_module.half_duplex(want, "UART1 9600", hdlc, Port(), None)
+    assert link.profiles() == [hdlc] and (link.name, link.address) == ("hdlc-uart", "UART1 9600")
+    link.open(Poller())
+    wire.incoming.append(SNRM)
+    link.poll(5000)
+    assert wire.written[5] == 0x73 and runtime.switched == [True]
+    link.poll(5000 + len(wire.written) * 10000 // 9600)
+    assert runtime.switched == [True]
+    link.poll(5020)
+    assert runtime.switched == [True, False] and runtime.rates == []
+    link.ready = False
+    assert link.wait_ms() == 10
+
+
+def test_an_optical_port_needs_its_part_of_the_definition():
+    with pytest.raises(ValueError, match="no .optical."):
+        optical_module.optical(["optical-pty", "x", 0], object(), None, None, False)

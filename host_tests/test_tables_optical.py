@@ -3,7 +3,11 @@
 
 import os
 
+import compile as compiling
+import identities
 import pytest
+import records
+import sheet as sheets
 import small
 import tables
 from bootstrap import ROOT
@@ -58,3 +62,15 @@ def test_a_mistake(tmp_path, old, new, expected):
     assert expected in str(e.value)
     where = text.replace(old, new, 1).splitlines()[e.value.line - 1]
     assert where == "[optical]" or where in new or new in where
+
+
+def test_the_connection_sheet():
+    """What a client needs to know; of a provisioned meter nobody knows the passwords."""
+    module = sheets.load(compiling.definition(REFERENCE))
+    s = sheets.sheet(module, [])
+    assert s["optical"]["passwords"] == {"p1": "00000000", "p2": "demo-p2"}
+    assert s["optical"]["clients"] == {"anybody": 2, "p1": 2, "p2": 1}
+    line = "  optical port    mode E: anybody is client 2, p1 %s is client 2, p2 %s is client 1"
+    assert line % ("00000000", "demo-p2") in sheets.text(s)
+    s = records.sheet(identities.new("ABC", "42", module), module, [])
+    assert line % ("(none yet)", "(none yet)") in sheets.text(s)

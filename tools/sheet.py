@@ -35,6 +35,10 @@ def load(folder):
     return module
 
 
+_PASSWORDS = ("p1", "p2", "w5")
+_FIRST_PASSWORD = 7  # attribute of IEC local port setup
+
+
 def stored(module, row, attribute):
     """A-XDR of a stored attribute as the definition has it, or None."""
     o = module.OBJECTS[row * 16 : row * 16 + 16]
@@ -124,8 +128,25 @@ def sheet(module, ports):
         {"network_id": g[0], "physical_device_address_hex": None if g[4] is None else g[4].hex()}
         for g in getattr(module, "GATEWAYS", ())
     ]
+    if getattr(module, "OPTICAL", None):
+        result["optical"] = optical(module)
     result["associations"] = [association(module, a) for a in module.ASSOCIATIONS]
     return result
+
+
+def optical(module):
+    """The optical port, by [optical] of the definition; passwords are demo ones."""
+    row, _readout, flag, identification, mode, battery, _sap, clients = module.OPTICAL
+    names = ("anybody", *_PASSWORDS)
+    found = {"flag": flag.decode(), "identification": identification.decode(), "mode": chr(mode)}
+    found["battery"] = bool(battery)
+    found["clients"] = {name: sap for name, sap in zip(names, clients) if sap >= 0}
+    found["passwords"] = {
+        name: (stored(module, row, attribute) or b"")[2:].decode()
+        for attribute, name in enumerate(_PASSWORDS, _FIRST_PASSWORD)
+        if name in found["clients"]
+    }
+    return found
 
 
 def port_entry(port):
@@ -225,6 +246,14 @@ def text(s):
     for p in s["ports"]:
         where = p["link"] if "link" in p else "%s port %s" % (p["host"], p["port"] or "any free")
         lines.append("  %-15s %s" % (p["kind"], where))
+    if "optical" in s:
+        o = s["optical"]
+        words = ["anybody is client %d" % o["clients"]["anybody"]] * ("anybody" in o["clients"])
+        words += [
+            "%s %s is client %d" % (name, password or "(none yet)", o["clients"][name])
+            for name, password in o["passwords"].items()
+        ]
+        lines.append("  optical port    mode %s: %s" % (o["mode"], ", ".join(words)))
     for g in s["gateway"]:
         address = g["physical_device_address_hex"]
         lines.append(

@@ -17,6 +17,9 @@ def sheet(record, module, ports, shown=()):
     for d in s["logical_devices"]:
         name = record.devices.get(d["server_sap"], (d["logical_device_name"],))[0]
         d["logical_device_name"] = name
+    if "optical" in s:
+        # The meter takes those of the definition away, and only clients set others.
+        s["optical"]["passwords"] = dict.fromkeys(s["optical"]["passwords"], "")
     for a in s["associations"]:
         kind = SECRETS.get(a["mechanism_id"])
         if kind is None:
