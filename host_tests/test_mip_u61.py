@@ -74,7 +74,8 @@ def test_what_cannot_be_sent(up):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_it_recovers_by_itself(fault):
-    """Whatever goes wrong twice: within half a minute frames go both ways again."""
+    """Whatever goes wrong twice: within half a minute frames go both ways again; after silence that
+    lasts, when it has been noticed."""
     b, double = bench()
     modem = b.pairs[0][0]
     b.open()
@@ -87,8 +88,11 @@ def test_it_recovers_by_itself(fault):
             modem.send(LPDU, 0, len(LPDU), 0, 0)
         b.run(400)
     if fault == "silence":
-        # Nothing says that it is silent; whoever waits for something resets it.
-        modem.open(b.now())
+        # Nothing says that it is silent, until it has said nothing for five minutes.
+        assert modem.n_faults == 0
+        b.step_ms = 20
+        double.silent_until = double.now + 305000
+        b.run(300000)
     b.run(25000)
     double.faults.clear()
     known = len(b.events), len(double.sent)
@@ -106,6 +110,29 @@ def test_it_recovers_by_itself(fault):
     }
     assert counted.get(fault, 1) > 0
     assert all(e[2] != FAULT for e in b.events) or fault in ("reset", "silence")
+
+
+def test_a_quiet_line_is_no_fault(up):
+    """It is asked to reset now and then, which takes a moment, and does."""
+    b, double = up
+    b.step_ms = 20
+    b.run(310000)
+    modem = b.pairs[0][0]
+    assert modem.is_up and modem.n_faults == 0 and double.commands.count(0x50) == 2
+    assert b.names() == ["UP", "UP"]
+
+
+def test_a_line_that_takes_nothing_any_more(up):
+    b, double = up
+    modem = b.pairs[0][0]
+    b.step_ms = 20
+    double.wire.room = 0
+    assert modem.send(LPDU, 0, len(LPDU), 0, 0) == 1
+    assert b.until(CONFIRM, 301000) == 4
+    b.run(2000)
+    assert not modem.is_up and modem.n_faults
+    double.wire.room = 1 << 20
+    b.until(UP, 60000)
 
 
 def test_a_reset_of_its_own_is_told(up):

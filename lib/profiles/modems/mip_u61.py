@@ -11,12 +11,13 @@ Sources: plain code of the interfaces' makers. uncertain: a length of FF counts 
 too; and the sum begins behind the header.
 
     OFF -> RESET (50 is sent) -- 50 comes --> PHASE (42: phase mode) -> RUN
-             ^ _RESET_MS without it                                      | 50 comes: it was reset
-             |____________________________________________________________|
+             ^ _RESET_MS without it                                      | 50 comes: it was reset;
+             |____________________________________________________________| or _QUIET_MS of silence
 
 In RUN it is up. An indication of another layer-2 mode (1A, 1B) says that the phase mode has been
 forgotten: it is sent again. Nothing tells that a frame has left: it is confirmed when the line
-has taken it. Allocates a buffer for a frame each way at construction.
+has taken it; nor that the interface has died: when it has said nothing for _QUIET_MS it is reset,
+which it answers. Allocates a buffer for a frame each way at construction.
 """
 
 from micropython import const
@@ -51,6 +52,7 @@ _HEAD_LEN = const(4)  # header, length, command
 _CHUNK_LEN = const(64)
 _ROUNDS = const(4)  # chunks that one poll reads at most
 _RESET_MS = const(800)
+_QUIET_MS = const(300000)
 _MAX_WAIT_MS = const(25600)
 _TICKS_MASK = const(0x3FFFFFFF)
 
@@ -138,13 +140,21 @@ class MIPU61:
                 break
             self._at = 0
             self._n_chunk = n
-        if self._phase == _WAITS and (now_ms - self._since_ms) & _TICKS_MASK >= self._wait_ms:
+        quiet_ms = now_ms - self._since_ms & _TICKS_MASK
+        if self._phase == _WAITS and quiet_ms >= self._wait_ms:
             if self._wait_ms < _MAX_WAIT_MS:
                 self._wait_ms *= 2
             self.n_faults = more(self.n_faults)
             self.open(now_ms)
             self.status = _NO_ANSWER
             return _MODEM_FAULT
+        if self._phase == _RUNS and quiet_ms >= _QUIET_MS:
+            waiting = self._waiting
+            self.open(now_ms)
+            if waiting:
+                # The line has not even taken it.
+                self.status = _NO_ANSWER
+                return _MODEM_CONFIRM
         return 0
 
     def send(self, buf, pos, end, destination=0, options=0):
@@ -249,6 +259,8 @@ class MIPU61:
 
     def _message(self, now_ms):
         command = self.buf[1]
+        if self._phase == _RUNS:
+            self._since_ms = now_ms
         if command == _CAME:
             return self._came()
         if command == _RESET:
@@ -286,6 +298,7 @@ class MIPU61:
         expected = self._phase == _WAITS
         self._waiting = False
         self._phase = _RUNS
+        self._since_ms = now_ms
         self._wait_ms = _RESET_MS
         self.is_up = True
         self._command(_PHASE_MODE)
