@@ -74,8 +74,8 @@ def test_what_cannot_be_sent(up):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_it_recovers_by_itself(fault):
-    """Whatever goes wrong twice: within half a minute frames go both ways again; after silence that
-    lasts, when it has been noticed."""
+    """Whatever goes wrong twice: within half a minute frames go both ways again; after silence,
+    when it has been noticed."""
     b, double = bench()
     modem = b.pairs[0][0]
     b.open()
