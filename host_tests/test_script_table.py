@@ -15,6 +15,7 @@ OBJECTS = (
      unit = "Wh", ram = ["value"]},
     {class = 1, obis = "0.0.96.1.0.255", data_type = "unsigned", value = 1, ram = ["value"]},
     {class = 1, obis = "0.0.96.1.1.255", data_type = "unsigned", value = 1, ram = ["value"]},
+    {class = 29, obis = "0.0.2.1.0.255"},
     {class = 9, obis = "0.0.10.0.0.255", scripts = [
       [1, [[1, 1, "0.0.96.1.0.255", 2, {type = "unsigned", value = 42}],
       [2, 3, "1.0.1.8.0.255", 1, {type = "integer", value = 0}]]],
@@ -113,6 +114,8 @@ def step(service, class_id, name, index, parameter):
         (step(2, 3, ENERGY, 2, i8(0)), OBJECT_UNDEFINED),
         (step(2, 3, ENERGY, 1, u8(0)), TYPE_UNMATCHED),
         (step(2, 1, FIRST, 1, i8(0)), OBJECT_UNDEFINED),  # a class without methods
+        (step(2, 29, "0.0.2.1.0.255", 1, i8(0)), OTHER_REASON),  # that only stores
+        (step(2, 29, "0.0.2.1.0.255", 2, i8(0)), OBJECT_UNDEFINED),
     ],
 )
 def test_a_step_that_cannot_be_done_ends_the_script(bad, result):

@@ -33,6 +33,7 @@ _SUCCESS = const(0)
 _TEMPORARY_FAILURE = const(2)
 _OBJECT_UNDEFINED = const(4)
 _TYPE_UNMATCHED = const(12)
+_OTHER_REASON = const(250)
 
 _FAR = const(0x3FFFFFFF)
 # A value of dues: it was woken by no request, and goes when it can; what it acts by was set.
@@ -286,8 +287,10 @@ class ClassModules:
         stream first.
         """
         handler = self.awake(row)
-        if handler is None or method < 1 or method > self.n_methods(row):
+        if method < 1 or method > self.n_methods(row):
             return _OBJECT_UNDEFINED
+        if handler is None:
+            return _OTHER_REASON
         result = self.takes(row, method, buf, pos, end)
         if not result and self.is_off(row):
             result = _TEMPORARY_FAILURE
