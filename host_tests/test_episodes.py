@@ -279,6 +279,16 @@ def test_a_full_log_keeps_the_newest(polyphase):
     assert meter.number(1, LONG["any"]) == n
 
 
+def test_a_log_that_was_cleared_says_so(polyphase):
+    meter = Full(polyphase, [(100, 400, L1, 0)])
+    meter.run(500)
+    row = meter.row(7, FAILURES)
+    assert len(meter.rows(FAILURES)) == 1
+    assert meter.model.act(row, 1, b"\x0f\x00", 0, 2) == 0
+    meter.run(2)
+    assert meter.rows(FAILURES) == [] and meter.log("0.0.99.98.0")[-1][1] == 255
+
+
 def test_a_log_that_cannot_be_written_is_no_end(polyphase):
     files = MemoryFiles()
     meter = Full(polyphase, [(100, 400, L1, 0)], files=files)

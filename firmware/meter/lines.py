@@ -113,6 +113,7 @@ def make(model, sources, registers, events, contacts):
                 if name == "long_outage.last_any":
                     e.log = profile_of(model, row, True)
                     e.log_line = line
+                    events.profiles.append(e.log)
             if kind == "outage" and place in _COUNTERS:
                 _take_over(registers, _COUNTERS[place], e.feeds, line)
     if contacts is not None:
