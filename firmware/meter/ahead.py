@@ -10,7 +10,7 @@ and running.py, whose private names it uses, that a board has no need of. May al
 from array import array
 
 from cosem import calendar, handler
-from firmware.meter.registers import add
+from firmware.meter.registers import add, put
 from firmware.meter.steady import is_calm, steady
 from micropython import const
 
@@ -33,7 +33,10 @@ class Ahead:
         model = program.model
         # Those that know when they have something to do: who may sleep until then.
         self._sleepers = []
+        # What they watch, and what of metrology each of that is: a feed of registers.py.
         self._watches = ()
+        values = program.registers.values
+        self._feeds = {values[k + 1]: values[k] for k in range(0, len(values), 2)}
         # Who else looks at every minute has to see it.
         self._may = True
         for i in model.acting:
@@ -85,7 +88,10 @@ class Ahead:
             if not sleeper.sleeps():
                 return 0
             n = min(n, sleeper.due() - 1 - clock.minute)
-            self._watches += sleeper.watches()
+            for watch in sleeper.watches():
+                if watch[0] not in self._feeds:
+                    return 0  # energy, or a demand
+                self._watches += (watch,)
         if n <= 0 or clock.deviation_at(clock.minute + n) != clock.deviation:
             return 0
         return n
@@ -106,9 +112,7 @@ class Ahead:
                 if q:
                     total[k] += q
             minute += 1
-            if self._watches:
-                program.registers.measure()
-                crossed = program.model.has_crossed(self._watches)
+            crossed = self._watches and self._has_crossed()
             if not crossed:
                 metrology.begin(minute, minute - clock.deviation)
         n = minute - first
@@ -128,6 +132,17 @@ class Ahead:
                 sleeper.resume(sleeper.due())
         self.skipped += n
         return minute - first
+
+    def _has_crossed(self):
+        """Measure no more than what is watched: has it crossed its threshold?"""
+        model = self.program.model
+        metrology = self.program.metrology
+        metrology.measure()
+        for watch in self._watches:
+            feed = self._feeds[watch[0]]
+            value = metrology.values[feed >> 8]
+            put(model.image, watch[0], feed & 0x0F, feed >> 4 & 1, value)
+        return model.has_crossed(self._watches)
 
 
 def date(minute):
