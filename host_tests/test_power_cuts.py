@@ -39,7 +39,7 @@ from firmware.ports import cpython as port
 from firmware.store import RAMStorage
 
 ALL = bool(os.environ.get("PICOMETER_ALL"))
-SAMPLE = 60  # cuts of each back end
+SAMPLE = 40  # cuts of each back end
 ROT = 2  # flipped bits of each region
 residential = test_program.residential  # fixtures
 small_portions = test_counters.small_portions
