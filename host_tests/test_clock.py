@@ -8,6 +8,7 @@ import pytest
 from fakes import CLOCK, Meter, boolean, date_time, i8, i16, octets, struct_
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from served import Served
 
 UTC = datetime.timezone.utc
 EPOCH = datetime.datetime(2000, 1, 1, tzinfo=UTC)
@@ -383,3 +384,23 @@ def test_the_ends_of_a_range_with_wildcards(meter, data, low, high):
         minute = meter.clock.bound_of(data, 0, is_high)
         meter.clock.set_utc(minute, meter.clock.last_second)
         assert meter.local() == text
+
+
+def test_a_conversation():
+    c = Served(CLOCK)
+    about = (8, "0.0.1.0.0.255")
+    noon = octets(date_time(2026, 6, 15, 12, 0, 0, -120, 0x80, weekday=1))
+    shown = noon[2:10] + b"\0" + noon[11:]  # with hundredths
+    assert c.set(*about, TIME, noon, client=17) == 3
+    assert c.set(*about, TIME, noon) == 0
+    assert c.get(*about, TIME, client=17) == shown
+    assert (c.get(*about, TIME_ZONE), c.get(*about, STATUS)) == (-60, 0x80)
+    assert c.act(*about, 6, i16(-300)) == 0
+    assert c.get(*about, TIME)[5:8] == bytes((11, 55, 0))
+    assert c.act(*about, 1) == 0  # to the nearest quarter
+    assert c.act(*about, 6, i16(901)) == OTHER_REASON
+    assert c.act(*about, 6, boolean(True)) == TYPE_UNMATCHED
+    assert c.set(*about, TIME, octets(bytes(11))) == TYPE_UNMATCHED
+    assert c.set(*about, STATUS, b"\x11\x00") == 3
+    assert c.act(*about, 7) == 4
+    assert c.get(*about, TIME) == shown
