@@ -130,6 +130,13 @@ def test_a_step_that_cannot_be_done_ends_the_script(bad, result):
     assert [m.read(m.row(*which), 2) for which in values] == [7, 1, 5]
 
 
+def test_a_method_that_has_to_be_loaded_first(meter):
+    """The request does not come again by itself: the steps before would be done twice."""
+    meter.model.handler("register").invoke = lambda *about: -1
+    assert meter.act(meter.object, 1, u16(1)) == TEMPORARY_FAILURE
+    assert meter.values() == [5, 42, 1]
+
+
 def test_a_conversation():
     """Client 17 may not write; the right to execute is the right to what the script does."""
     c = Served(OBJECTS)

@@ -7,7 +7,8 @@ same logical device and without access rights (the right to execute is the right
 Project-defined: the first action that fails ends the script, and its result is that of execute;
 what was done before it stays done. An unknown script is other-reason; script 0 does nothing. A
 script may run a script, four deep; the scripts cannot be written while one runs
-(temporary-failure). Nothing is allocated.
+(temporary-failure). A method that has to be loaded first is temporary-failure, too. Nothing is
+allocated.
 """
 
 from cosem import handler, slots
@@ -94,6 +95,9 @@ class Handler(handler.Handler):
                 result = model.write(row, index, buf, pos, at)
             elif service == _RUN_METHOD:
                 result = model.act(row, index, buf, pos, at)
+                if result < 0:
+                    # The next time what it needs may be loaded; no step is done twice for that.
+                    result = _TEMPORARY_FAILURE
             else:
                 result = _OTHER_REASON
             if result:
