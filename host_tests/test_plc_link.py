@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: MIT
 """firmware/links/plc.py: the whole meter, put together as it starts, behind the driver of
-AMIS-49587 and a double of that modem, octet by octet; with TCP, UDP and HDLC beside it.
+AMIS-49587 and a double of that modem, octet by octet; with TCP, UDP, HDLC and an optical port
+beside it.
 
 The meter's time is virtual; sockets are those of the loopback address.
 """
 
+import os
 import socket
+import tty
 import types
 
 import pytest
 import small
 from doubles.amis49587 import Double
+from test_iec62056_21 import ACK, REQUEST
+from test_iec62056_21 import frame as hdlc_frame
 from test_sfsk import AARQ, NAME, RLRQ
 
 from firmware import app, store
@@ -227,6 +232,75 @@ def test_all_links_at_once(running):
         assert running.ask(NAME)[-16:] == b"PMT1000000000001"
     for s in (tcp, udp, hdlc):
         s.close()
+
+
+def test_the_optical_port_tcp_udp_and_the_power_line_at_once(monkeypatch):
+    """The reference meter: each has an association of its own, and all read in turns. The optical
+    one signs on, goes over to HDLC, and reads a register again when it has disconnected."""
+    double = Double()
+    monkeypatch.setattr(fittings, "pins_of", lambda: Pins(double))
+    client, device = os.openpty()
+    tty.setraw(device)
+    for end in (client, device):
+        os.set_blocking(end, False)
+    links = LINKS[:2] + [["optical-pty", "a pseudo-terminal", device], LINKS[-1]]
+    running = Running(double, links, "../../firmware/definitions/optical.toml")
+    sockets = []
+
+    def heard(read, n=1):
+        octets = b""
+        for _ in range(2000):
+            running.turn()
+            try:
+                octets += read(1000)
+            except BlockingIOError:
+                if len(octets) >= n:
+                    return octets
+        raise AssertionError("no answer but %r" % octets)
+
+    def optical(octets, n=1):
+        os.write(client, octets)
+        return heard(lambda most: os.read(client, most), n)
+
+    def over(s, apdu):
+        s.send(bytes.fromhex("0001 0002 0001") + len(apdu).to_bytes(2, "big") + apdu)
+        return heard(s.recv)[8:]
+
+    def over_hdlc(control, apdu):
+        return optical(hdlc_frame(control, b"\xe6\xe6\x00" + apdu, client=2), 12)[11:-3]
+
+    try:
+        running.run(2000)
+        running.register()
+        for kind, link in ((socket.SOCK_STREAM, 0), (socket.SOCK_DGRAM, 1)):
+            s = socket.socket(socket.AF_INET, kind)
+            s.connect(("127.0.0.1", running.links[link].number))
+            s.setblocking(False)
+            sockets.append(s)
+        aarq = small.aarq(b"demo-reading", "FEFF1F", 239)
+        name = bytes(running.meter.model.devices[0][3])
+        assert running.ask(aarq, 2)[:1] == b"\x61"
+        assert optical(REQUEST, 8)[:6] == b"/PMT5\\"
+        assert optical(ACK + b"252\r\n", 6) == ACK + b"252\r\n"
+        for s in sockets:
+            assert over(s, aarq)[:1] == b"\x61"
+        running.run(1000)
+        assert optical(hdlc_frame(0x93, client=2), 9)[5] == 0x73, "UA"
+        assert over_hdlc(0x10, aarq)[:1] == b"\x61"
+        for k in range(3):
+            assert running.ask(NAME, 2).endswith(name)
+            for s in sockets:
+                assert over(s, NAME).endswith(name)
+            assert over_hdlc((0x32, 0x54, 0x76)[k], NAME).endswith(name)
+        assert optical(hdlc_frame(0x53, client=2), 9)[5] == 0x73
+        running.run(1000)
+        assert optical(REQUEST, 8)[:6] == b"/PMT5\\"
+        assert running.ask(NAME, 2).endswith(name)
+    finally:
+        for s in sockets:
+            s.close()
+        running.close()
+        os.close(client)
 
 
 def test_a_push_goes_to_the_initiator(running):

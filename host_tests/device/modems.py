@@ -20,8 +20,8 @@ Prints what differs, then "n polls". bench() prints the microseconds of a poll w
 
 import sys
 
-NAMES = ("amis49587", "st7580", "prime_node", "g3_adp")
-_RUN = (4, 4, 6, 8)  # phase in which each has nothing to do
+NAMES = ("amis49587", "st7580", "prime_node", "g3_adp", "mip_u61")
+_RUN = (4, 4, 6, 8, 2)  # phase in which each has nothing to do
 
 
 class UART:
@@ -66,6 +66,10 @@ def driver(name, uart):
         from profiles.modems.prime_node import Modem
 
         return Modem(uart, pin, b"PRIME0000000001")
+    if name == "mip_u61":
+        from profiles.modems.mip_u61 import MIPU61
+
+        return MIPU61(uart)
     from profiles.modems.g3_adp import Modem
 
     return Modem(uart, pin)
