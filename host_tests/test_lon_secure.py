@@ -3,6 +3,7 @@
 network of test_lon.py."""
 
 import os
+import random
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import algorithms
@@ -247,6 +248,41 @@ def test_protected_messages_to_all_hear_nothing(bench, client):
     bench.run(2000)
     assert len(bench.head_end.heard) == before
     assert bench.head_end.request(METER, head(0) + AARQ) is not None
+
+
+@pytest.mark.parametrize("seed", range(20 if os.environ.get("PICOMETER_ALL") else 3))
+def test_messages_by_chance(seed):
+    """Every kind of frame, flag and number, protected or not, good messages among them: nothing
+    fails, and when it is over a client is served."""
+    bench = Bench(seed=seed)
+    bench.lon.secure = Secure(ciphers.aes, KEY, UNIQUE, random_fill)
+    client = Client(bench)
+    client.greet()
+    chance = random.Random(seed)
+    node = bench.lon.node
+    good = (AARQ, AARQ_SECRET, GET_NAME, GET_LONG, SET_LONG[:80], b"", bytes(8))
+    for _ in range(300):
+        flags = chance.randrange(16)
+        number = chance.randrange(4) if flags & NUMBERED else None
+        header = head(flags, chance.choice((0, 1, 16)), chance.choice((1, 5, 255)), number)
+        apdu = chance.choice(good) if chance.random() < 0.8 else chance.randbytes(40)
+        message = header + apdu
+        if flags & PROTECTED and chance.random() < 0.8:
+            message = client.sealed(header, apdu)
+        kind = chance.choice((0, 1, 1, 3))
+        pdu = b"" if kind == 3 else bytes((chance.choice((0, 0, 0x10)) | chance.randrange(16),))
+        to = chance.choice((METER, METER, UNIQUE, 0))
+        lpdu = bench.head_end.lpdu(kind, to, pdu, message)
+        if chance.random() < 0.2:
+            at = chance.randrange(len(lpdu))
+            lpdu = lpdu[:at] + chance.randbytes(1) + lpdu[at + 1 :]
+        bench.head_end.put(lpdu)
+        bench.run(chance.choice((5, 50, 500)))
+        assert bench.meter.server.fault is None
+    bench.run(node.receive_ms + 2000)
+    assert bench.ask(AARQ)[:1] == b"\x61" and bench.ask(GET_NAME) == NAME
+    client.greet()
+    assert client.ask(GET_NAME) == NAME
 
 
 def test_keys_of_another_length():
