@@ -57,3 +57,25 @@ def test_the_optical_port():
     assert said[0] == b"/PMT5\\2PICOMETER\r\n"
     assert said[1].startswith(b"\x02C.1.0(1000000000001)\r\n") and b"\r\n1.8.0(" in said[1]
     assert events[-1]["result"].startswith("Active energy import was ")
+
+
+def demo(*args):
+    return subprocess.run(
+        [sys.executable, os.path.join(ROOT, "tools/demo.py"), *args],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+def test_iso_iec_14908():
+    """The others: test_sfsk_page.py, test_modem_pages.py."""
+    r = demo("--profile", "lon", "--json")
+    assert r.returncode == 0, r.stderr
+    events = json.loads(r.stdout)
+    assert {e["who"] for e in events if "who" in e} == {"conc.", "meter"}
+    assert events[-1]["result"].startswith("The meter has counted 123456 Wh.")
+
+
+def test_a_profile_that_there_is_not():
+    r = demo("--profile", "smoke")
+    assert r.returncode == 2
+    assert all("'%s'" % name in r.stderr for name in PROFILES)

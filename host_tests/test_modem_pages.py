@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """lib/profiles/prime.md, g3.md and st7580.md: their clauses, their marks of certainty, and their
 examples, which are what passes between a driver and its double; host_tests/doubles/page.py writes
-these. And make demo, which shows the same.
+these. And make demo, which shows the same. The clauses of lon.md; its examples: test_lon_page.py.
 """
 
 import json
@@ -24,13 +24,13 @@ def test_the_examples_are_up_to_date(profile):
     assert page.made(profile, found) == found, "python3 host_tests/doubles/page.py writes it"
 
 
-@pytest.mark.parametrize("profile", page.PROFILES)
+@pytest.mark.parametrize("profile", (*page.PROFILES, "lon"))
 def test_the_clauses_are_those_of_62056_1_1(profile):
     clause = re.compile(r"^#+ (Annex [AB]|[0-9]+(?:\.[0-9]+)*) ", re.M)
     assert clause.findall(text(profile)) == clause.findall(text("wrapper"))
 
 
-@pytest.mark.parametrize("profile", page.PROFILES)
+@pytest.mark.parametrize("profile", (*page.PROFILES, "lon"))
 def test_every_clause_says_how_certain_it_is(profile):
     """From 4 to 8, where it says something: a, b or c in its heading."""
     found = text(profile)
