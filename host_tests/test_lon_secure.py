@@ -231,6 +231,16 @@ def test_what_is_refused(bench, what, message):
     assert bench.say(message) == head(PROTECTED, message[2], message[3])
 
 
+def test_another_unique_identifier_is_that_of_the_next_session(bench, client):
+    unique = bytearray(UNIQUE)
+    bench.lon.secure = Secure(ciphers.aes, KEY, unique, random_fill)
+    client.greet()
+    unique[0] ^= 1
+    assert client.ask(AARQ)[:1] == b"\x61"
+    client.greet()
+    assert bench.say(client.sealed(head(PROTECTED), GET_NAME)) == REFUSED, "the client's is old"
+
+
 def test_the_link_goes_and_the_session_with_it(bench, client):
     client.ask(AARQ)
     bench.lon.reset()

@@ -51,12 +51,12 @@ class Session:
 
 class Secure:
     def __init__(self, aes, key, unique, random_fill):
-        """aes: (key) -> an AES object of the port; key: 16 octets; unique: unique_node_ID;
-        random_fill: fills a bytearray by chance."""
+        """aes: (key) -> an AES object of the port; key: 16 octets; unique: unique_node_ID,
+        which may become another: of the next session. random_fill: fills a bytearray by chance."""
         if len(key) != _KEY_LEN:
             raise ValueError("length of a key")
         self._aes = aes
-        self._unique = bytes(unique)
+        self._unique = unique
         self._random_fill = random_fill
         self._master = CMAC(aes(bytes(key)))
         self._chances = bytearray(2 * CHANCE_LEN)

@@ -370,7 +370,10 @@ def configure_lon(model, station):
             n = source[at + 1]
             octets[:n] = source[at + 2 : at + 2 + n]
             if attribute == _DOMAIN_ID:
-                station.node.domain_code = _DOMAIN_LENGTHS.find(bytes((n,)))
+                code = _DOMAIN_LENGTHS.find(bytes((n,)))
+                if code < 0:
+                    raise ValueError("a domain_ID of %d octets" % n)
+                station.node.domain_code = code
 
 
 # Profile: what makes its station of (meter, port, the modem's octets); what hands on its setup
