@@ -205,6 +205,24 @@ def test_a_module_that_finds_no_room_comes_with_the_next_second():
     assert [mark for _, mark in meter.said()] == [b"T3"]
 
 
+def test_who_finds_no_room_does_not_keep_it_from_the_others(residential):
+    """The clock was set: all are to see it, one after the other, and each goes when it has."""
+    meter = Meter(residential, "2026-06-15T03:58", Household(7))
+    meter.model.sleep()
+    loaded = woken(meter.model)
+    meter.clock.adjust(meter.clock.minute + 61, 0)
+    Full(meter.model, "cosem.limiter", 2)
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            meter.program.step(1)
+        assert awake(meter.model) == []
+    meter.program.step(1)
+    assert awake(meter.model) == [] and meter.log("0.0.99.98.0")[-1][1] == 5
+    assert sorted(loaded) == sorted(ACT)
+    meter.program.step(1)
+    assert len(loaded) == len(ACT)
+
+
 @pytest.mark.parametrize("by", ["calendar", "schedule"])
 def test_nor_is_a_script_lost_whose_object_finds_none(by):
     meter = Calendar()

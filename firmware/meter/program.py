@@ -284,7 +284,14 @@ class Program:
         yield
         if clock.shifted:
             clock.tick(now)
-        due = self._is_due(boundary)
+        due = False
+        if (
+            boundary
+            or not self._minutes
+            or self._edits != model.edits
+            or self._due_shifts != clock.shifts
+        ):
+            due = self._is_due(boundary)
         if due and self._demand is not None:
             self.registers.give_demands()
             flag = self._demand.jump()
@@ -317,15 +324,20 @@ class Program:
                     yield
                     self._profiles.capture(row)
                     yield
+        cramped = False
         if model.look(now):
             for i in model.acting:
                 if model.is_due(i, now):
                     if boundary:
                         yield
-                    if model.handlers[i] is None:
-                        model.rouse(i)
-                        yield
-                    model.tick_one(i, now)
+                    try:
+                        if model.handlers[i] is None:
+                            model.rouse(i)
+                            yield
+                        model.tick_one(i, now)
+                    except MemoryError:
+                        # It comes with the next second; the others have their turn now.
+                        cramped = True
             model.looked()
         if self._billed:
             yield
@@ -346,6 +358,8 @@ class Program:
             self._measure()
             yield
             self._note()
+        if cramped:
+            raise MemoryError
 
     def _note(self):
         """Events of this instant into their logs, and what must survive to the storage."""

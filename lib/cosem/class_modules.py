@@ -64,11 +64,13 @@ class ClassModules:
         self.acting = bytes(range(len(self.handler_names)))
         self._next = 0
         self._watched = ()
-        # The clock as all have seen it: see Clock; anew: it is another now.
+        # The clock as all have seen it: see Clock. anew: it is another one; which, and who has not
+        # seen that yet, for there may be no room for all of them at a time.
         self.clock = None
-        self.shifts = -1
-        self.deviation = 0
+        self.shifts = self._shifts = -1
+        self.deviation = self._deviation = 0
         self.anew = False
+        self._left = ()
         self.stirred = False  # something was woken by no request, or has gone since
         self.short_handler = definition.SHORT_HANDLER
         self.asleep = False
@@ -109,8 +111,10 @@ class ClassModules:
             due = handler.due()
             if due:
                 clock = self.clock
-                if clock is not None and (
-                    clock.shifts != self.shifts or clock.deviation != self.deviation
+                if (
+                    clock is not None
+                    and (clock.shifts != self.shifts or clock.deviation != self.deviation)
+                    and (not self.anew or i in self._left)
                 ):
                     return  # it is to see that first
                 self.watches[i] = handler.watches()
@@ -169,7 +173,7 @@ class ClassModules:
         clock = self.clock
         if clock is not None:
             if clock.shifts != self.shifts or clock.deviation != self.deviation:
-                self.anew = True
+                self._begin(clock)
                 return True
         if self._next <= now:
             return True
@@ -178,11 +182,19 @@ class ClassModules:
                 return True
         return False
 
+    def _begin(self, clock):
+        """All are to see that the clock is another one, unless it is known and goes on."""
+        if not self.anew or clock.shifts != self._shifts or clock.deviation != self._deviation:
+            self.anew = True
+            self._shifts = clock.shifts
+            self._deviation = clock.deviation
+            self._left = [i for i in self.acting if self.handlers[i] is not None or self.dues[i]]
+
     def looked(self):
-        if self.anew:
+        if self.anew and not self._left:
             self.anew = False
-            self.shifts = self.clock.shifts
-            self.deviation = self.clock.deviation
+            self.shifts = self._shifts
+            self.deviation = self._deviation
         self._next = _FAR
         self._watched = ()
         for i in self.acting:
@@ -197,7 +209,7 @@ class ClassModules:
         if self.handlers[i] is not None:
             return True
         due = self.dues[i]
-        return due > 0 and (due <= now or self.anew or self.has_crossed(self.watches[i]))
+        return due > 0 and (due <= now or i in self._left or self.has_crossed(self.watches[i]))
 
     def has_crossed(self, watches):
         """Is one of these values (Handler.watches()) on the other side of its threshold?"""
@@ -217,6 +229,8 @@ class ClassModules:
         if self.handlers[i] is None:
             self.rouse(i)
         self.handlers[i].tick(now)
+        if i in self._left:
+            self._left.remove(i)
         if self.dues[i] < 0 and self.asleep:
             self._let_go(i)
 
