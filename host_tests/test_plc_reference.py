@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""The whole reference meter behind the modems of PRIME, G3 and LON: a reading client gets its
-object list and every attribute in it.
+"""The whole reference meter behind the modems of PRIME, G3, LON and the raw link: a reading client
+gets its object list and every attribute in it.
 """
+
+import types
 
 import pytest
 import small
 from doubles import g3_adp, mip_u61, prime_node
-from doubles.meters import CLIENT, OWN, packet
+from doubles.meters import CLIENT, OWN, Bench, packet
 from fakes import value
 from test_plc_profiles import Line
 
+from firmware import app, store
 from firmware.meter import fittings
+from firmware.ports import cpython
 
 REFERENCE = "../../firmware/definitions/%s.toml"
-AARQ = small.aarq(b"demo-reading")
+AARQ = small.aarq(b"demo-reading", max_pdu=900)  # as the client of the raw link has room
 READER = 2
 OBJECT_LIST = bytes.fromhex("000F 0000280002FF 02".replace(" ", ""))
 
@@ -89,23 +93,33 @@ def test_all_attributes_of_all_objects(profile, double, over, definition, monkey
     monkeypatch.setattr(fittings, "pins_of", lambda: None)
     line = Line(profile, double(), REFERENCE % definition)
     try:
-        ask = over(line)
-        assert ask(AARQ)[:1] == b"\x61"
-        objects = value(get(ask, OBJECT_LIST))
-        assert len(objects) > 150
-        n = refused = octets = 0
-        for class_id, _version, name, rights in objects:
-            for attribute in rights[0]:
-                found = get(
-                    ask, class_id.to_bytes(2, "big") + bytes(name) + bytes((attribute[0],))
-                )
-                n += 1
-                if isinstance(found, int):
-                    refused += 1
-                else:
-                    octets += len(found)
-                    value(found)
-        assert n > 800 and refused < n // 4 and octets > 20000, (n, refused, octets)
+        read_all(over(line))
         assert line.station.n_lost == 0
     finally:
         line.close()
+
+
+def test_all_attributes_over_a_raw_link():
+    path = small.HERE.parent / "firmware/definitions/residential.toml"
+    packed = types.SimpleNamespace(**small.packed(path))
+    made = app.build(packed, store.RAMStorage(), cpython, 1, 13675680, 0, 0)
+    bench = Bench(meter=made, client_sap=READER)
+    read_all(lambda apdu: bytes.fromhex(bench.ask(apdu)))
+    assert bench.station.n_lost == 0
+
+
+def read_all(ask):
+    assert ask(AARQ)[:1] == b"\x61"
+    objects = value(get(ask, OBJECT_LIST))
+    assert len(objects) > 150
+    n = refused = octets = 0
+    for class_id, _version, name, rights in objects:
+        for attribute in rights[0]:
+            found = get(ask, class_id.to_bytes(2, "big") + bytes(name) + bytes((attribute[0],)))
+            n += 1
+            if isinstance(found, int):
+                refused += 1
+            else:
+                octets += len(found)
+                value(found)
+    assert n > 800 and refused < n // 4 and octets > 20000, (n, refused, octets)

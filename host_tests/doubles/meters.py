@@ -140,11 +140,12 @@ class G3Meter(Station):
 class Bench:
     """The client is on the left, the meter on the right."""
 
-    def __init__(self, run=True):
+    def __init__(self, run=True, meter=None, client_sap=1):
+        self.client_sap = client_sap
         self.doubles = [st7580_double.Double(), st7580_double.Double()]
         self.doubles[0].line, self.doubles[1].line = self.doubles[1], self.doubles[0]
         self.modems = [st7580.Modem(d.uart, d.t_req, d.reset) for d in self.doubles]
-        self.meter = small.Meter()
+        self.meter = meter or small.Meter()
         channel = self.meter.server.channel()
         llc = LLCHDLC(self.meter.server, channel, self.modems[1].max_data)
         self.station = RawLink(channel, self.modems[1], llc)
@@ -182,7 +183,7 @@ class Bench:
     def ask(self, apdu, limit_ms=20000):
         client = self.client
         if client.owner is None:
-            client.begin(self, 1, 1, 0)
+            client.begin(self, self.client_sap, 1, 0)
         assert client.ask(apdu, 0, len(apdu), True)
         end = self.passed_ms + limit_ms
         while client.state != ANSWERED:
