@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import small
 from doubles.mip_u61 import crc16, message
-from test_lon import GET_ENERGY, GET_LONG, LONG, SET_LONG, head
+from test_lon import AARQ, GET_ENERGY, GET_LONG, LONG, SET_LONG, head
+from test_lon_secure import PROTECTED, REFUSED, Client
 from test_prime import get
 
 HERE = Path(__file__).parent
@@ -18,14 +19,56 @@ ROOT = HERE.parent
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("definition")
+    return made(tmp_path_factory, "lon.toml")
+
+
+@pytest.fixture(scope="module")
+def protected(tmp_path_factory):
+    return made(tmp_path_factory, "lon_secure.toml")
+
+
+def made(tmp_path_factory, definition):
+    folder = tmp_path_factory.mktemp("definition")
     subprocess.run(
-        [sys.executable, ROOT / "tools/tables.py", HERE / "definitions/lon.toml"]
-        + ["-o", made / "definition.py"],
+        [sys.executable, ROOT / "tools/tables.py", HERE / "definitions" / definition]
+        + ["-o", folder / "definition.py"],
         check=True,
         capture_output=True,
     )
-    return made
+    return folder
+
+
+class Line:
+    """A running device/lon_line.py, and a client that waits for its answers."""
+
+    def __init__(self, micropython, folder):
+        self.process = subprocess.Popen(
+            [micropython, str(HERE / "device/lon_line.py"), str(folder)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={"MICROPYPATH": "%s:%s" % (ROOT / "lib", ROOT)},
+        )  # fmt: skip
+        self.number = 0
+        self.wire(message(0x50))
+
+    def wire(self, octets):
+        self.process.stdin.write(octets.hex() + "\n")
+        self.process.stdin.flush()
+        said = self.process.stdout.readline()
+        assert said, self.process.stderr.read()
+        return bytes.fromhex(said.strip())
+
+    def say(self, octets):
+        """As Bench.say() of test_lon.py."""
+        self.number = self.number % 15 + 1
+        said = self.wire(heard(self.number, octets)).replace(b"\x7e\x7e", b"\x7e")
+        return said[12:-1] if said else None
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+        assert self.process.stderr.read() == ""
+        self.process.stdout.close()
+        self.process.stderr.close()
 
 
 def play(micropython, folder, lines):
@@ -74,3 +117,19 @@ def test_from_reset_to_a_notification(micropython, folder):
     objects = said[9 + len(pieces) : 9 + len(pieces) + 24]
     assert all(b"\x2d\x10\x01\x01\xc4\x01\xc1\x00" in octets for octets in objects)
     assert said[-4] == said[-3] and said[-2:] == [b"", b""]
+
+
+def test_protected_messages(micropython, protected):
+    """A greeting, an association, a GET; what is damaged, played again, or in clear."""
+    line = Line(micropython, protected)
+    assert line.say(head(0) + AARQ) == REFUSED
+    client = Client(line)
+    client.greet()
+    assert client.ask(AARQ)[:1] == b"\x61"
+    message = client.sealed(head(PROTECTED), GET_ENERGY)
+    assert client.opened(line.say(message))[1][:4] == b"\xc4\x01\xc1\x00"
+    assert line.say(message) == REFUSED
+    damaged = bytearray(client.sealed(head(PROTECTED), GET_ENERGY))
+    damaged[9] ^= 1
+    assert line.say(bytes(damaged)) == REFUSED
+    line.close()

@@ -123,6 +123,42 @@ def test_g3(line):
     assert double.mac[0x110, 0] == bytes.fromhex("FFFFFFFFF000000000")
 
 
+PUSH = bytes.fromhex("C301C100280001190900FF01010F00")
+PUSHED = bytes.fromhex("060001E240")
+
+
+def test_a_push_over_prime(line):
+    """To the base node, from the L-SAP of the logical device."""
+    double = prime_node.Double()
+    made = line("prime", double, "prime.toml")
+    double.identifiers = {b"PMT2000000000001": 0x123}
+    made.up()
+    for apdu in (AARQ, PUSH):
+        double.hear(1, 1, apdu)
+        made.answer()
+    made.run(4000)
+    destination, source, address, note = double.sent[-1]
+    assert (destination, source, address) == (1, 1, 0)
+    assert note[:1] == b"\x0f" and note.endswith(PUSHED) and len(double.sent) == 3
+
+
+def test_a_push_over_g3(line):
+    """To the address of the client that has asked last, port 4059."""
+    double = g3_adp.Double()
+    made = line("g3", double, "g3.toml").up()
+    own = bytes.fromhex("FE80000000000000781D00FFFE000005")
+    client = bytes.fromhex("FE80000000000000781D00FFFE000000")
+    for apdu in (AARQ, PUSH):
+        wpdu = bytes.fromhex("000100010001") + len(apdu).to_bytes(2, "big") + apdu
+        double.hear(packet(wpdu, client, own, (5000, 4059)))
+        made.answer()
+    made.run(4000)
+    note = double.sent[-1]
+    assert note[8:40] == own + client and len(double.sent) == 3
+    assert note[48:54].hex() == "000100010001" and note[56:57] == b"\x0f"
+    assert note.endswith(PUSHED)
+
+
 def test_st7580(line):
     double = st7580.Double()
     made = line("st7580", double, "sfsk.toml", Pins).up()

@@ -4,7 +4,8 @@
     micropython lon_line.py FOLDER       octets of the serial line in hexadecimal on stdin, a line
                                          for each time that some come
 
-FOLDER holds definition.py of lon.toml. Prints what the meter has written to the line each time.
+FOLDER holds definition.py of lon.toml, or lon_secure.toml: then the heap is open while a session
+of protected messages is made. Prints what the meter has written to the line each time.
 """
 
 import sys
@@ -12,7 +13,7 @@ import sys
 from firmware.links import plc
 from micropython import heap_lock, heap_unlock
 from profiles.modems.mip_u61 import MIPU61
-from served import model, port, server
+from served import definition, model, port, server
 
 
 class UART:
@@ -44,6 +45,7 @@ class Meter:
 meter = Meter()
 meter.model = model
 meter.server = server
+meter.lon = getattr(definition, "LON", None)
 uart = UART()
 station = plc.lon(meter, MIPU61(uart), port)
 now = 0x3FFFFFFF - 200
@@ -54,9 +56,13 @@ for line in sys.stdin:
     uart.n = len(octets)
     uart.at = 0
     for _ in range(20):
-        heap_lock()
+        # The answer to a greeting allocates a session, in the poll after the one that hears it.
+        locks = not station.is_greeted()
+        if locks:
+            heap_lock()
         station.poll(now)
-        heap_unlock()
+        if locks:
+            heap_unlock()
         if server.fault is not None:
             raise server.fault
         while server.todo:

@@ -157,6 +157,8 @@ class LON(Messages):
     def poll(self, now_ms):
         modem = self.modem
         node = self.node
+        if self._greets:
+            self._begin()
         event = modem.poll(now_ms)
         if event == _MODEM_DATA:
             self.quality = modem.quality
@@ -169,8 +171,6 @@ class LON(Messages):
                 self.n_lost += self.n_lost < _FULL
         elif event == _MODEM_DOWN or event == _MODEM_FAULT:
             self._under_way = False
-        if self._greets:
-            self._begin()
         if self._again:
             self._ask()
         if self._note is not None:

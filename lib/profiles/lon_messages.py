@@ -60,6 +60,10 @@ class Messages:
         copy(self._chance, 0, buf, pos, _CHANCE_LEN)
         self._greets = client << 8 | sap
 
+    def is_greeted(self):
+        """Will the next poll make a session, and allocate it?"""
+        return self._greets != 0
+
     def _begin(self):
         out = self.node.out
         self._sealed = 0
