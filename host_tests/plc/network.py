@@ -81,10 +81,12 @@ class Medium:
     """What all share. Subclasses say what `collides`.
 
     step_ms   time of a step of the links
+    keep_ms   time after which a transmission can overlap no more
     disturb   (source, node, content) -> content or None: tests lose and damage what they like
     """
 
     step_ms = 10
+    keep_ms = 60000
 
     def __init__(self, clock, seed=0):
         self.clock = clock
@@ -119,7 +121,7 @@ class Medium:
     def transmit(self, source, content, ms):
         now = self.clock.now_ms
         sent = Transmission(source, content, now, now + ms)
-        self.on_air = [t for t in self.on_air if t.end_ms > now - 60000]
+        self.on_air = [t for t in self.on_air if t.end_ms > now - self.keep_ms]
         self.on_air.append(sent)
         self.clock.after(ms, self._ended, sent)
 

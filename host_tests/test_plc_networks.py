@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""Whole networks of PRIME and G3 (host_tests/plc): the profiles with a real server, behind modems
+on a simulated medium with losses in bursts, hidden nodes and relays; and the reference meter."""
+
+import types
+
+import pytest
+import small
+from fakes import value
+from plc import g3, prime
+from plc.initiator import whole
+from plc.meters import Made
+from plc.network import Clock
+
+from firmware import app, store
+from firmware.ports import cpython
+
+REFERENCE = small.HERE.parent / "firmware/definitions/residential.toml"
+START = 13675680
+READING = 2
+ASSOCIATION = 15
+OBJECT_LIST = (15, bytes.fromhex("0000280000FF"), 2)
+AARQ = small.aarq(b"12345678")
+RLRQ = bytes.fromhex("6203800100")
+METER, OTHER = b"METER1", b"METER2"
+BURST = 15  # steps of 20 ms
+NOT_ASSOCIATED = b"\xd8"
+
+
+def get(class_id, name, attribute):
+    return b"\xc0\x01\xc1" + class_id.to_bytes(2, "big") + name + bytes((attribute, 0))
+
+
+ENERGY = get(3, bytes.fromhex("0100010800FF"), 2)
+VALUE = bytes.fromhex("00060001E240")
+
+
+class Net:
+    """A head, relays in a row, meters behind the last; nobody hears more than a neighbour. Links
+    stay bad for 300 ms in the mean, a few tries of a frame."""
+
+    def __init__(self, of, n_relays=0, loss=0.0, seed=1, mades=None):
+        self.clock = Clock()
+        self.air = of.air(self.clock, seed)
+        self.head = of.Head(self.air)
+        self.relays = [of.Modem(self.air, b"RELAY%d" % k) for k in range(n_relays)]
+        row = [self.head, *self.relays]
+        for a, b in zip(row, row[1:]):
+            self.air.connect(a, b, loss, burst=BURST)
+        for relay in self.relays:
+            relay.open(0)
+        if mades is None:
+            path = small.HERE / ("definitions/%s.toml" % of.__name__[4:])
+            mades = {METER: Made(path)}
+        self.meters = {}
+        for name, made in mades.items():
+            self.meters[name] = of.meter(self.air, made, name)
+            self.air.connect(row[-1], self.modem(name), loss, burst=BURST)
+        self.head.wait_for(*mades)
+
+    def modem(self, name=METER):
+        return self.meters[name].station.modem
+
+    def ask(self, apdu, name=METER, **options):
+        return self.head.ask(name, apdu, **options)
+
+    def open(self, name=METER):
+        assert self.ask(AARQ, name)[:1] == b"\x61"
+        return self
+
+    def reads(self, name=METER):
+        return self.ask(ENERGY, name)[3:] == VALUE
+
+    def until(self, done, limit_ms=600000):
+        assert self.clock.run(self.clock.now_ms + limit_ms, done)
+
+
+BOTH = pytest.mark.parametrize("of", [prime, g3], ids=["prime", "g3"])
+
+
+@BOTH
+@pytest.mark.parametrize("n_relays", [0, 1, 2])
+@pytest.mark.parametrize("loss", [0, 0.1, 0.3])
+def test_association_get_release(of, n_relays, loss):
+    net = Net(of, n_relays, loss).open()
+    assert net.reads()
+    assert net.ask(RLRQ)[:1] == b"\x63"
+    assert len(net.modem().path) == n_relays + 2
+    assert all(relay.n_forwarded for relay in net.relays)
+    if not loss:
+        assert net.head.n_repeated == 0
+
+
+class Reference:
+    """The reference meter and client 2 at it: over a network, and beside it."""
+
+    def __init__(self, of):
+        packed = types.SimpleNamespace(**small.packed(REFERENCE))
+        made = app.build(packed, store.RAMStorage(), cpython, 1, START, 0, 0)
+        self.net = Net(of, 1, 0.05, mades={METER: made})
+        config = next(c for c in packed.ASSOCIATIONS if c[0] == READING)
+        at = made.model.slot(config[2], 7)
+        image = made.model.image
+        aarq = small.aarq(bytes(image[at + 2 : at + 2 + image[at + 1]]), "FEFF1F")
+        assert self.ask(aarq)[:1] == b"\x61"
+        self.beside = small.Talk(made, made.server.channel(), READING, 1)
+        assert self.beside.say(aarq.hex()).startswith("61")
+
+    def ask(self, apdu):
+        return self.net.ask(apdu, client=READING)
+
+    def over_the_line(self, apdu):
+        return whole(self.ask, apdu)
+
+    def directly(self, apdu):
+        return whole(lambda a: bytes.fromhex(self.beside.say(a.hex())), apdu)
+
+
+@BOTH
+def test_every_attribute_of_the_reference_meter(of):
+    reference = Reference(of)
+    found = reference.over_the_line(get(*OBJECT_LIST))
+    assert found == reference.directly(get(*OBJECT_LIST))
+    n = 0
+    for class_id, _version, name, (attributes, _methods) in value(found[1:]):
+        for attribute, mode, *_ in attributes:
+            if not mode & 1:
+                continue
+            request = get(class_id, bytes(name), attribute)
+            over = reference.over_the_line(request)
+            if class_id != ASSOCIATION:  # whose counters count what is asked
+                assert over == reference.directly(request), (class_id, name, attribute)
+            assert over[0] == 0, (class_id, bytes(name).hex(), attribute)
+            n += 1
+    assert n > 700
+    assert reference.net.relays[0].n_forwarded > 2 * n
+
+
+@BOTH
+def test_the_client_asks_again_where_half_is_lost(of):
+    """What the modems give up is lost, and counted; who asks often enough hears an answer."""
+    nets = [Net(of, 2, 0.5, seed).open() for seed in range(5)]
+    for net in nets:
+        assert net.reads() and net.ask(RLRQ)[:1] == b"\x63"
+    assert sum(net.head.n_repeated for net in nets) > 0
+    assert sum(net.meters[METER].station.n_lost for net in nets) > 0
+
+
+@BOTH
+def test_two_meters_that_do_not_hear_each_other(of):
+    """Both are asked at once, again and again, behind the same relay."""
+    path = small.HERE / ("definitions/%s.toml" % of.__name__[4:])
+    net = Net(of, 1, 0.1, mades={METER: Made(path), OTHER: Made(path)})
+    net.open(METER).open(OTHER)
+    addresses = {net.head.places[name][0] for name in (METER, OTHER)}
+    assert len(addresses) == 2
+    for _ in range(10):
+        begin = len(net.head.heard)
+        for name in (METER, OTHER):
+            net.head.say(*net.head.places[name], 1, 1, ENERGY)
+        net.clock.run(net.clock.now_ms + 5000)
+        found = net.head.heard[begin:]
+        assert {h[0] for h in found} <= addresses
+        assert all(h[2] == b"\xc4\x01\xc1" + VALUE for h in found)
+    assert len(net.head.heard) >= 20
+    assert net.air.n_collisions > 0
+
+
+@BOTH
+def test_another_address_ends_the_association(of):
+    net = Net(of, 1).open()
+    address = net.head.places[METER][0]
+    net.head.unregister(METER)
+    net.until(lambda: not net.modem().is_up)
+    net.head.wait_for(METER)
+    assert net.head.places[METER][0] == net.meters[METER].station.address != address
+    assert net.ask(ENERGY)[:1] == NOT_ASSOCIATED
+    assert net.open().reads()
+
+
+@BOTH
+def test_the_head_starts_again(of):
+    """It gives its addresses anew: the same to one that comes first, and its association stays."""
+    net = Net(of, 0).open()
+    net.head.restart()
+    assert net.ask(ENERGY, tries=2) is None
+    net.until(lambda: not net.modem().is_up)
+    net.head.wait_for(METER)
+    assert net.reads()
+
+
+@BOTH
+def test_the_head_starts_again_with_other_addresses(of):
+    net = Net(of, 1).open()
+    net.head.restart()
+    net.head.next_address = 0x321
+    net.until(lambda: not net.modem().is_up)
+    net.head.wait_for(METER)
+    assert net.ask(ENERGY)[:1] == NOT_ASSOCIATED
+    assert net.open().reads()
+
+
+@BOTH
+def test_a_way_that_is_gone_is_found_anew(of):
+    """The relay is dead, another one hears both: the address stays, and the association."""
+    net = Net(of, 1).open()
+    relay = of.Modem(net.air, b"SECOND")
+    net.air.connect(net.head, relay)
+    net.air.connect(relay, net.modem())
+    relay.open(0)
+    net.until(lambda: relay.is_up)
+    net.relays[0].power_off()
+    net.until(lambda: not net.modem().is_up)
+    net.head.wait_for(METER)
+    assert relay in net.modem().path and net.reads()
+
+
+@BOTH
+def test_an_answer_that_cannot_be_sent_is_counted(of):
+    """The way back is lost: the modem gives up, and the client hears nothing."""
+    net = Net(of, 0).open()
+    modem, station = net.modem(), net.meters[METER].station
+    net.air.disturb = lambda source, node, content: None if source is modem else content
+    net.head.say(*net.head.places[METER], 1, 1, ENERGY)
+    net.until(lambda: station.n_lost == 1)
+    assert modem.n_failed and modem.is_up
+    net.air.disturb = None
+    assert net.reads()
+
+
+@BOTH
+def test_values_of_the_modem(of):
+    """What it sends is counted (classes 84, 90), its place is known (83, 91)."""
+    net = Net(of, 0).open()
+    net.clock.run(net.clock.now_ms + 30000)
+    if of is prime:
+        counter, place = get(84, b"\0\0\x1c\4\0\xff", 2), get(83, b"\0\0\x1c\3\0\xff", 2)
+        expected = b"\x10\x00\x01"
+    else:
+        counter, place = get(90, b"\0\0\x1d\0\0\xff", 2), get(91, b"\0\0\x1d\1\0\xff", 2)
+        expected = b"\x12" + net.modem().address.to_bytes(2, "big")
+    assert net.ask(place)[4:] == expected
+    assert int.from_bytes(net.ask(counter)[5:], "big") > 2
+    assert len(net.modem().written) > 5 and net.meters[METER].station.attributes.n_refused > 0
