@@ -32,6 +32,8 @@ def get(class_id, name, attribute):
 
 
 ENERGY = get(3, bytes.fromhex("0100010800FF"), 2)
+OWN_LIST = get(15, bytes.fromhex("0000280002FF"), 2)
+NO_LONG_GET = 16  # no-long-get-in-progress
 VALUE = bytes.fromhex("00060001E240")
 
 
@@ -226,6 +228,39 @@ def test_an_answer_that_cannot_be_sent_is_counted(of):
     assert modem.n_failed and modem.is_up
     net.air.disturb = None
     assert net.reads()
+
+
+def lose_answer(head, k):
+    """The head never sees the k-th answer from now on, which its modem has acknowledged."""
+    come = head.data
+
+    def data(path, about, octets):
+        nonlocal k
+        k -= 1
+        if k:
+            come(path, about, octets)
+
+    head.data = data
+
+
+@pytest.mark.parametrize(
+    "of, k, last",
+    [(prime, 1, 0), (prime, 2, 0), (g3, 1, 0), (g3, 2, NO_LONG_GET)],
+    ids=["prime-first", "prime-next", "g3-first", "g3-next"],
+)
+def test_a_block_whose_answer_is_lost(of, k, last):
+    """PRIME's LLC says it again. The wrapper keeps no answers: a next block that is asked for
+    again ends the transfer, and the client starts anew."""
+    net = Net(of, 1).open()
+    lose_answer(net.head, k)
+    first = net.ask(OWN_LIST)
+    assert first[:2] == b"\xc4\x02" and first[3] == 0
+    answer = net.ask(b"\xc0\x02\xc1\x00\x00\x00\x01")
+    assert net.head.n_repeated == 1
+    assert (answer[1], answer[3]) == (2, 1)
+    assert (answer[9] if answer[8] else 0) == last
+    if last:
+        assert len(whole(net.ask, OWN_LIST)) > 1100
 
 
 @BOTH

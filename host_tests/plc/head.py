@@ -99,6 +99,6 @@ def fits(request, answer):
         return answer[0] == request[0] + 1
     if answer[0] != request[0] + 4 or answer[2] & 0xF != request[2] & 0xF:
         return False
-    if request[0] == 0xC0 and request[1] == 2 and answer[1] == 2:
+    if request[0] == 0xC0 and request[1] == 2 and answer[1] == 2 and answer[8] == 0:
         return int.from_bytes(answer[4:8], "big") == int.from_bytes(request[4:8], "big") + 1
     return True
