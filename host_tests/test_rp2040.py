@@ -293,9 +293,11 @@ class Cut:
 
 
 def client(chip, peers, expected):
-    """The management client, connected over UART0."""
+    """The management client, connected over UART0. It says again what was lost while the meter has
+    erased a sector, for instance with the first row of its log."""
     secret = expected.secret(MANAGEMENT)
-    peer = Peer(peers, "gurux_client.py", ChipMeter(chip), "hdlc", MANAGEMENT, secret)
+    again = ("--timeout", "5", "--repeats", "4")
+    peer = Peer(peers, "gurux_client.py", ChipMeter(chip), "hdlc", MANAGEMENT, secret, again)
     peer.ask("open")
     return peer
 

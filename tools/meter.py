@@ -58,7 +58,7 @@ def parser():
     commands = p.add_subparsers(dest="command", required=True)
     r = commands.add_parser("run", help="run the meter until Ctrl-C")
     r.add_argument("--runtime", choices=("micropython", "cpython"))
-    r.add_argument("--heap", type=heap, default="512k", help="MicroPython's heap (512k)")
+    r.add_argument("--heap", type=heap, default="768k", help="MicroPython's heap (768k)")
     r.add_argument("--definition", metavar="FILE", default=DEFAULT_DEFINITION)
     r.add_argument(
         "--state", metavar="DIR", help="keep values, profiles, updates here (else forget)"
