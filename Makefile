@@ -6,7 +6,7 @@ VENV := build/venv/bin/python
 # Options of tools/meter.py run, tools/bench.py, tools/sizes.py and pytest: make run ARGS="--speed 60"
 ARGS ?=
 # A file of tests is run by one process, and there is a process for each core, up to four.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help run test test-long demo bench sizes sheet lint clean firmware deploy provision test-cortex-m3 \
     test-rp2040
