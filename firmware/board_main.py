@@ -118,6 +118,7 @@ _JOBS = (
     "crypto._sha2_k",
     "crypto.old_hashes",
     "cosem.notifier",
+    "cosem.event_notification",
     "cosem.envelope",
     "cosem.push_list",
     "cosem.push_terms",

@@ -38,6 +38,7 @@ package(
         "disconnect_control.py",
         "elements.py",
         "envelope.py",
+        "event_notification.py",
         "function_control.py",
         "g3_setup.py",
         "handler.py",

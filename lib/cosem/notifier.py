@@ -29,6 +29,7 @@ Project-defined: a repetition is a new APDU with the same long-invoke-id.
 
 from cosem import push_terms as terms
 from cosem.envelope import Envelope
+from cosem.event_notification import EventNotification
 from cosem.push_list import PushList
 from dlms import notification
 from dlms.axdr import get_small_u32, get_u16
@@ -77,23 +78,18 @@ _CONFORMANCE_GENERAL_BLOCK_TRANSFER = const(0x200000)
 # What a path says: of what it was given, and has; busy at first.
 _BUSY = const(0)
 _GONE = const(1)
-_BROKEN = const(2)
 _NEVER = const(3)
-_NOT_NOW = const(-1)
 
 _CONFIRM_S = const(30)
 _JUMP_S = const(3600)  # more than that has not just passed: the clock was set
 
 _PUSH_SETUP = const(40)
 _PUSH = const(0)  # owner in the outbox
-_KINDS_SHIFT = const(8)  # number there, of an APDU for an association: kinds, client_sap
-_ALL_KINDS = const(7)
-_OPEN = const(2)  # state of an association
 
 _LAST_NUMBER = const(0xFFFFFF)
 
 
-class Notifier:
+class Notifier(EventNotification):
     """
     outbox      what waits; others post() to it
     lost, done  notifications that were given up or had no room, and those that went out, since
@@ -143,38 +139,6 @@ class Notifier:
     def is_busy(self):
         """Is something being sent?"""
         return self._work is not None
-
-    def event(self, a, row, attribute):
-        """Tell the client of association a of the value of an attribute: EventNotification, or
-        with short names InformationReport."""
-        put = notification.put_event
-        if a.own_name:
-            from dlms.report import put_value as put
-        box = self.outbox
-        time = None if self.clock is None else self.clock.local
-        while True:
-            # Nobody asks: what a right wants of the request is there, and what it wants of the
-            # answer this has.
-            asked, answered = a.protection, a.response_kinds
-            a.protection, a.response_kinds = _ALL_KINDS, 0
-            end = put(a, box.buf, box.open(), box.limit, row, attribute, time)
-            kinds = a.response_kinds
-            a.protection, a.response_kinds = asked, answered
-            if end >= 0:
-                if end:
-                    self.post(a, end, kinds)
-                return
-            made_room = box.make_room()
-            self.lost += box.lost
-            box.lost = 0
-            if not made_room:
-                return
-
-    def post(self, a, end, kinds=0):
-        """The APDU that has been written at outbox.open() ends there: for the client of a, with
-        these kinds of protection at least."""
-        k = self.server.associations.index(a)
-        self.outbox.close(end, 1 + k, kinds << _KINDS_SHIFT | a.client_sap)
 
     # --- States -------------------------------------------------------------------------------
 
@@ -411,30 +375,6 @@ class Notifier:
         self.outbox.remove(self._serial)
         self.lost += 1
         self._event(k, _GIVEN_UP)
-
-    def _tell(self):
-        """Generator: the oldest APDU for an association."""
-        box = self.outbox
-        at = box.find(-1)
-        self._serial = box.found
-        plain = bytes(box.buf[at : box.found_end])
-        a = self.server.associations[box.owner(at) - 1]
-        sap = box.number(at) & 0xFF
-        made = None
-        if a.state == _OPEN and a.client_sap == sap:
-            made = self.envelope.of_association(a, plain, box.number(at) >> _KINDS_SHIFT)
-        code = _BROKEN
-        while made is not None and a.state == _OPEN and a.client_sap == sap:
-            buf, pos, end = made
-            code = self.paths.tell(a, buf, pos, end - pos)
-            if code != _NOT_NOW:
-                break
-            yield
-        box.remove(self._serial)
-        if code == _GONE:
-            self.done += 1
-        else:
-            self.lost += 1
 
     def confirm(self, client_sap, server_sap, buf, pos, end, opened):
         """An APDU has come that may confirm what was sent (opened: it is plain now): 1: it does;
