@@ -5,6 +5,7 @@ The MicroPython that tests run programs on is the one of make test, or what MICR
 the environment.
 """
 
+import glob
 import os
 import sys
 
@@ -40,3 +41,15 @@ def micropython():
         what = "no MicroPython here: make test gets one, or install micropython >= 1.25"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
     return found
+
+
+@pytest.fixture(scope="session")
+def stubs():
+    """Folder of CircuitPython's stubs, in an environment of their own."""
+    environment = os.path.join(bootstrap.BUILD, "circuitpython")
+    try:
+        with bootstrap.lock():
+            bootstrap.environment(environment, ["host_tests/requirements_circuitpython.txt"])
+    except bootstrap.Trouble as e:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(e))
+    return glob.glob(os.path.join(environment, "lib", "python3*", "site-packages"))[0]

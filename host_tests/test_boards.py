@@ -7,7 +7,6 @@ CircuitPython boards from the stubs.
 """
 
 import ast
-import glob
 import json
 import os
 import re
@@ -16,6 +15,7 @@ import bootstrap
 import board_pages
 import images
 import pytest
+from circuitpython_fakes import stubs as reading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BOARDS = images.boards()
@@ -176,13 +176,8 @@ def test_pins_of_the_feather():
     assert 0 in RP2_TX[0] and 24 in RP2_TX[1]
 
 
-def test_names_of_the_feather_are_those_of_circuitpython():
-    found = glob.glob(os.path.join(bootstrap.BUILD, "circuitpython", "lib/python3*/site-packages"))
-    if not found:
-        pytest.skip("test_circuitpython.py gets the stubs")
-    from circuitpython_fakes import stubs
-
-    api, _ = stubs.board(found[0], "adafruit_feather_rp2040")
+def test_names_of_the_feather_are_those_of_circuitpython(stubs):
+    api, _ = reading.board(stubs, "adafruit_feather_rp2040")
     wiring = images.wiring("ADAFRUIT_FEATHER_RP2040")
     assert {pin for _, pin in pins(wiring)} | {wiring["DRIVE_BUTTON"]} <= set(api.members)
 

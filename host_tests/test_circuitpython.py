@@ -6,7 +6,6 @@ The stubs are those of the package circuitpython-stubs, which the fakes read: wh
 have raises there, and pyright finds it without running it.
 """
 
-import glob
 import json
 import os
 import re
@@ -45,19 +44,6 @@ STATE = "/meter"
 PROVISIONING = False
 DRIVE_BUTTON = "GP15"
 """
-
-
-@pytest.fixture(scope="session")
-def stubs():
-    """Folder of the stubs, in an environment of their own."""
-    try:
-        with bootstrap.lock():
-            bootstrap.environment(ENVIRONMENT, ["host_tests/requirements_circuitpython.txt"])
-    except bootstrap.Trouble as e:
-        if os.environ.get("CI"):
-            pytest.fail(str(e))
-        pytest.skip(str(e))
-    return glob.glob(os.path.join(ENVIRONMENT, "lib", "python3*", "site-packages"))[0]
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,10 @@ def java():
     if not shutil.which("java") or not shutil.which("javac"):
         pytest.skip("no JDK here: jDLMS needs one of Java 11 or later")
     if not glob.glob(os.path.join(jars, "jdlms-*.jar")):
-        pytest.skip("no jDLMS here: PICOMETER_JDLMS is to name the folder with its jars")
+        pytest.skip(
+            "jDLMS, a third client beside those that make test gets, is not here: PICOMETER_JDLMS"
+            " is to name a folder with org.openmuc:jdlms:1.8.0 and what it needs"
+        )
     return ["java", "-cp", os.path.join(jars, "*")]
 
 
