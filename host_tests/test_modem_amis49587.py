@@ -8,6 +8,7 @@ state of an exchange is written out here a second time, in words.
 import pytest
 from doubles import local_frames
 from doubles.amis49587 import Double
+from doubles.faults import play
 from doubles.wire import CONFIRM, DATA, DOWN, FAULT, UP, Bench
 from profiles.modems import amis49587, local_modem, stx
 
@@ -36,6 +37,15 @@ def up():
 
 def send(modem, sdu=SDU, destination=INITIATOR, credits=0):
     return modem.send(sdu, 0, len(sdu), destination, credits)
+
+
+def hear(double, sdu):
+    double.hear(INITIATOR, ADDRESS, sdu)
+
+
+def synchronize(double):
+    if double.config is not None and double.synchronized is None:
+        double.synchronize(INITIATOR, ADDRESS)
 
 
 # --- Frames -------------------------------------------------------------------------------------
@@ -252,50 +262,7 @@ def test_every_fault_is_in_the_table():
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults(name):
-    times, expected, counter = FAULTS[name]
-    modem, double, bench = up()
-    known = len(bench.events)
-    before = getattr(modem, counter) if counter else 0
-    if name == "split":
-        double.uart.piece = 1
-    double.faults[name] = times
-    assert send(modem) == 1
-    bench.run(1)
-    if name == "merged":
-        bench.run(8)  # the status has come, what follows is held back
-        double.uart.held = True
-        double.hear(INITIATOR, ADDRESS, b"\x01" * 100)
-        bench.run(30)
-        double.uart.held = False
-    for _ in range(100):
-        bench.run(1000)
-        if double.config is not None and double.synchronized is None:
-            double.synchronize(INITIATOR, ADDRESS)
-        if modem.is_up and len(bench.events) > known and bench.passed_ms > 12000:
-            break
-    double.hear(INITIATOR, ADDRESS, SDU)
-    assert bench.until(DATA, 500) == SDU
-    said = []
-    for event in bench.events[known:]:
-        text = bench_name(event)
-        if text == "DATA" and name == "merged" and event[3] == b"\x01" * 100:
-            continue
-        if text == "FAULT" and said and said[-1].startswith("FAULT"):
-            said[-1] = "FAULT+"
-        else:
-            said.append(text)
-    assert said == expected
-    assert not times or name in double.happened
-    assert not counter or getattr(modem, counter) > before
-    # And then it is as if nothing had been.
-    double.uart.piece = 1 << 20
-    bench.run(500)
-    assert send(modem) == 1 and bench.until(CONFIRM, 1000) == 0
-
-
-def bench_name(event):
-    names = ("", "UP", "DOWN", "DATA", "CONFIRM %d" % event[3] if event[2] == 4 else "", "FAULT")
-    return names[event[2]]
+    play(name, FAULTS[name], up(), send, hear, SDU, 12000, (9, 30), synchronize)
 
 
 def test_a_modem_that_is_never_there_is_asked_less_and_less():

@@ -5,6 +5,7 @@ Frames: test_modem_usi.py; what all modems with USI do: test_modem_prime_node.py
 
 import pytest
 from doubles import usi
+from doubles.faults import play
 from doubles.g3_adp import Double
 from doubles.wire import CONFIRM, DATA, DOWN, FAULT, UP, Bench
 from profiles.modems import g3_adp
@@ -186,21 +187,15 @@ def test_the_confirm_of_something_before_is_none_of_this():
     assert bench.until(CONFIRM, 500) == 0 and modem.n_late == 1
 
 
-def value(modem, bench):
-    bench.run(200)
-    assert modem.value_state in (2, 3)
-    return bytes(modem.value[: modem.value_len]) if modem.value_state == 2 else None
-
-
 def test_attributes_of_both_layers():
     modem, double, bench = up()
-    assert modem.read(0x0F) == 1 and value(modem, bench) == b"\x08"
-    assert modem.read(0x8101) == 1 and value(modem, bench) == bytes.fromhex("00010203")
+    assert modem.read(0x0F) == 1 and usi.value(modem, bench) == b"\x08"
+    assert modem.read(0x8101) == 1 and usi.value(modem, bench) == bytes.fromhex("00010203")
     assert double.messages[-1] == bytes.fromhex("17 00000101 0000")
-    assert modem.read(0x0C, 5) == 1 and value(modem, bench) is None
-    assert modem.write(0x0F, 0, b"\x09", 0, 1) == 1 and value(modem, bench) == b"\x09"
+    assert modem.read(0x0C, 5) == 1 and usi.value(modem, bench) is None
+    assert modem.write(0x0F, 0, b"\x09", 0, 1) == 1 and usi.value(modem, bench) == b"\x09"
     assert double.adp[0x0F, 0] == b"\x09"
-    assert modem.write(0x0F, 0, b"\x09\x09", 0, 2) == 1 and value(modem, bench) is None
+    assert modem.write(0x0F, 0, b"\x09\x09", 0, 2) == 1 and usi.value(modem, bench) is None
 
 
 # Fault: how often, what the driver says while it sends and hears one message, what it counts.
@@ -224,49 +219,6 @@ def test_every_fault_is_in_the_table():
     assert sorted(FAULTS) == sorted(usi.FAULTS)
 
 
-def counted(modem, name):
-    found = modem
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found
-
-
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults(name):
-    times, expected, counter = FAULTS[name]
-    modem, double, bench = up()
-    known = len(bench.events)
-    before = counted(modem, counter) if counter else 0
-    if name == "split":
-        double.uart.piece = 1
-    double.faults[name] = times
-    assert send(modem) == 1
-    if name == "merged":
-        double.uart.held = True
-        double.hear(b"\x01" * 100)
-        bench.run(300)
-        double.uart.held = False
-    bench.step_ms = 5
-    bench.run(50000)
-    for _ in range(200):
-        if modem.is_up:
-            break
-        bench.run(1000)
-    double.hear(SDU)
-    assert bench.until(DATA, 500) == SDU
-    said = []
-    for _, _, event, what in bench.events[known:]:
-        text = ("", "UP", "DOWN", "DATA", "CONFIRM", "FAULT")[event]
-        if text == "DATA" and what == b"\x01" * 100:
-            continue
-        text += " %d" % what if event == CONFIRM else ""
-        if text == "FAULT" and said[-1].startswith("FAULT"):
-            said[-1] = "FAULT+"
-        else:
-            said.append(text)
-    assert said == expected
-    assert not times or name in double.happened
-    assert not counter or counted(modem, counter) > before
-    double.uart.piece = 1 << 20
-    bench.run(500)
-    assert send(modem) == 1 and bench.until(CONFIRM, 1000) == 0
+    play(name, FAULTS[name], up(), send, Double.hear, SDU, 50000)

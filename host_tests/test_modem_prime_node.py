@@ -5,6 +5,7 @@ Microchip's modem firmware. Frames: test_modem_usi.py.
 
 import pytest
 from doubles import local_frames, usi
+from doubles.faults import play
 from doubles.prime_node import SNA, Double
 from doubles.wire import CONFIRM, DATA, DOWN, FAULT, UP, Bench
 from profiles.modems import prime_node
@@ -31,6 +32,10 @@ def up():
 
 def send(modem, sdu=SDU, destination=BASE):
     return modem.send(sdu, 0, len(sdu), destination, LSAPS)
+
+
+def hear(double, sdu):
+    double.hear(1, 0x10, sdu)
 
 
 @pytest.mark.parametrize("reset", [True, False])
@@ -157,21 +162,15 @@ def test_data_that_is_none_is_dropped():
 # --- Attributes -------------------------------------------------------------------------------
 
 
-def value(modem, bench):
-    bench.run(200)
-    assert modem.value_state in (2, 3)
-    return bytes(modem.value[: modem.value_len]) if modem.value_state == 2 else None
-
-
 def test_attributes_are_read_and_written():
     modem, double, bench = up()
     assert modem.read(0x0040) == 1 and modem.read(0x0020) == 0
-    assert value(modem, bench) == bytes.fromhex("00010203")
-    assert modem.read(0x0FFF) == 1 and value(modem, bench) is None
+    assert usi.value(modem, bench) == bytes.fromhex("00010203")
+    assert modem.read(0x0FFF) == 1 and usi.value(modem, bench) is None
     assert modem.write(0x0014, 0, b"\x09", 0, 1) == 1
-    value(modem, bench)
+    usi.value(modem, bench)
     assert double.pib[0x0014] == b"\x09"
-    assert modem.write(0x0014, 0, b"\x09\x09", 0, 2) == 1 and value(modem, bench) is None
+    assert modem.write(0x0014, 0, b"\x09\x09", 0, 2) == 1 and usi.value(modem, bench) is None
     assert modem.write(0x0014, 0, b"", 0, 0) == -1
 
 
@@ -179,10 +178,10 @@ def test_lists_are_read():
     modem, double, bench = up()
     double.lists[0x0052] = bytes(range(200))
     modem.read(0x0052)
-    assert value(modem, bench) == bytes(range(200))
+    assert usi.value(modem, bench) == bytes(range(200))
     double.lists[0x0052] = bytes(300)
     modem.read(0x0052)
-    assert value(modem, bench) is None
+    assert usi.value(modem, bench) is None
 
 
 def test_data_goes_before_attributes():
@@ -191,7 +190,7 @@ def test_data_goes_before_attributes():
     send(modem)
     bench.until(CONFIRM, 500)
     assert double.messages[-1][0] == 0x37
-    assert value(modem, bench) is not None
+    assert usi.value(modem, bench) is not None
 
 
 # --- What goes wrong --------------------------------------------------------------------------
@@ -218,51 +217,9 @@ def test_every_fault_is_in_the_table():
     assert set(local_frames.FAULTS) <= set(usi.FAULTS) | set(usi.NOT_HERE)
 
 
-def counted(modem, name):
-    found = modem
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found
-
-
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults(name):
-    times, expected, counter = FAULTS[name]
-    modem, double, bench = up()
-    known = len(bench.events)
-    before = counted(modem, counter) if counter else 0
-    if name == "split":
-        double.uart.piece = 1
-    double.faults[name] = times
-    assert send(modem) == 1
-    if name == "merged":
-        double.uart.held = True
-        double.hear(1, 0x10, b"\x01" * 100)
-        bench.run(300)
-        double.uart.held = False
-    bench.run(40000)
-    for _ in range(200):
-        if modem.is_up:
-            break
-        bench.run(1000)
-    double.hear(1, 0x10, SDU)
-    assert bench.until(DATA, 500) == SDU
-    said = []
-    for _, _, event, what in bench.events[known:]:
-        text = ("", "UP", "DOWN", "DATA", "CONFIRM", "FAULT")[event]
-        if text == "DATA" and what == b"\x01" * 100:
-            continue
-        text += " %d" % what if event == CONFIRM else ""
-        if text == "FAULT" and said[-1].startswith("FAULT"):
-            said[-1] = "FAULT+"
-        else:
-            said.append(text)
-    assert said == expected
-    assert not times or name in double.happened
-    assert not counter or counted(modem, counter) > before
-    double.uart.piece = 1 << 20
-    bench.run(500)
-    assert send(modem) == 1 and bench.until(CONFIRM, 1000) == 0
+    play(name, FAULTS[name], up(), send, hear, SDU, 40000)
 
 
 def test_a_modem_that_is_never_there_is_asked_less_and_less():

@@ -5,6 +5,7 @@ the two ends of a line. What a local frame looks like: test_modem_amis49587.py.
 
 import pytest
 from doubles import local_frames
+from doubles.faults import play
 from doubles.st7580 import Double
 from doubles.wire import CONFIRM, DATA, FAULT, UP, Bench
 from profiles.modems import st7580
@@ -102,44 +103,7 @@ def test_every_fault_is_in_the_table():
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults(name):
-    times, expected, counter = FAULTS[name]
-    modem, double, bench = up()
-    known = len(bench.events)
-    before = getattr(modem, counter) if counter else 0
-    if name == "split":
-        double.uart.piece = 1
-    double.faults[name] = times
-    assert send(modem) == 1
-    bench.run(1)
-    if name == "merged":
-        bench.run(25)
-        double.uart.held = True
-        double.hear(b"\x01" * 100)
-        bench.run(150)
-        double.uart.held = False
-    bench.run(12000)
-    for _ in range(100):
-        if modem.is_up:
-            break
-        bench.run(1000)
-    double.hear(SDU)
-    assert bench.until(DATA, 500) == SDU
-    said = []
-    for _, _, event, what in bench.events[known:]:
-        text = ("", "UP", "DOWN", "DATA", "CONFIRM", "FAULT")[event]
-        if text == "DATA" and what == b"\x01" * 100:
-            continue
-        text += " %d" % what if event == CONFIRM else ""
-        if text == "FAULT" and said[-1].startswith("FAULT"):
-            said[-1] = "FAULT+"
-        else:
-            said.append(text)
-    assert said == expected
-    assert not times or name in double.happened
-    assert not counter or getattr(modem, counter) > before
-    double.uart.piece = 1 << 20
-    bench.run(500)
-    assert send(modem) == 1 and bench.until(CONFIRM, 1000) == 0
+    play(name, FAULTS[name], up(), send, Double.hear, SDU, 12000, (26, 150))
 
 
 def test_a_lost_acknowledgement_sends_nothing_twice():

@@ -162,3 +162,10 @@ class USIDouble:
 
     def is_reset(self):
         pass
+
+
+def value(modem, bench):
+    """What the read() or write() of a driver has come to; None: it was refused."""
+    bench.run(200)
+    assert modem.value_state in (2, 3)
+    return bytes(modem.value[: modem.value_len]) if modem.value_state == 2 else None
