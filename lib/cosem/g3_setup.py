@@ -12,7 +12,7 @@ mac_neighbour_table and the method that reads it, adp_prefix_table and
 adp_context_information_table, whose entries public sources do not lay out. Nothing is allocated.
 """
 
-from cosem import handler, modem_values
+from cosem import modem_values
 from micropython import const
 
 _MAC_COUNTERS = const(90)
@@ -96,29 +96,9 @@ def values(modem):
     return modem_values.ModemValues(modem, _READS, _WRITES, False)
 
 
-class Handler(handler.Handler):
-    def sleeps(self):
-        return True
-
-    def station(self):
-        plc = self.model.plc
-        return None if plc is None else plc.get("g3")
-
-    def changed(self, row, attribute):
-        station = self.station()
-        if station is not None:
-            station.attributes.changed(self.model, row, attribute)
-
-    def open(self, s):
-        s.n = 1
-        return _SUCCESS
-
-    def item(self, s, buf, pos):
-        k = modem_values.find(_READS, self.model.class_id(s.row), s.attribute)
-        station = self.station()
-        if station is None:
-            return modem_values.nothing(_READS[k], buf, pos)
-        return station.attributes.encode(k, buf, pos)
+class Handler(modem_values.Handler):
+    profile = "g3"
+    reads = _READS
 
     def invoke(self, s, method, buf, pos, end):
         if method != 1 or self.model.class_id(s.row) != _MAC_COUNTERS:

@@ -14,7 +14,7 @@ not known, 1 good, 2 poor; com_module_state 0 down, 1 up; received_message_statu
 Nothing is allocated.
 """
 
-from cosem import handler
+from cosem import station_setup
 from dlms.axdr import put_u16, put_u32
 from micropython import const
 
@@ -49,13 +49,8 @@ _FULL = const(0xFFFF)
 _GOOD = const(128)
 
 
-class Handler(handler.Handler):
-    def sleeps(self):
-        return True
-
-    def station(self):
-        plc = self.model.plc
-        return None if plc is None else plc.get("lon")
+class Handler(station_setup.Handler):
+    profile = "lon"
 
     def check(self, row, attribute, buf, pos, end):
         good = True
@@ -70,14 +65,6 @@ class Handler(handler.Handler):
             elif attribute == _UNIQUE_NODE_ID:
                 good = n == 0 or n == _UNIQUE_LEN
         return _SUCCESS if good else _OTHER_REASON
-
-    def changed(self, row, attribute):
-        if self.model.on_setup is not None:
-            self.model.on_setup(row)
-
-    def open(self, s):
-        s.n = 1
-        return _SUCCESS
 
     def item(self, s, buf, pos):
         station = self.station()

@@ -89,6 +89,7 @@ package(
         "single_action_schedule.py",
         "slots.py",
         "special_days.py",
+        "station_setup.py",
         "status_mapping.py",
         "supply.py",
         "thresholds.py",

@@ -19,7 +19,7 @@ Counters count from their reset on: what they were then is taken off. It does th
 modem was reset and they began anew. Allocates buffers for all rows at construction.
 """
 
-from cosem import slots
+from cosem import slots, station_setup
 from dlms.axdr import put_length, width
 from dlms.prim import compare, copy, fill
 from micropython import const
@@ -270,7 +270,25 @@ class ModemValues:
         return pos + size
 
 
-def nothing(row, buf, pos):
+class Handler(station_setup.Handler):
+    """Of a class module: reads, its rows."""
+
+    reads = ()
+
+    def changed(self, row, attribute):
+        station = self.station()
+        if station is not None:
+            station.attributes.changed(self.model, row, attribute)
+
+    def item(self, s, buf, pos):
+        k = _find(self.reads, self.model.class_id(s.row), s.attribute)
+        station = self.station()
+        if station is None:
+            return _nothing(self.reads[k], buf, pos)
+        return station.attributes.encode(k, buf, pos)
+
+
+def _nothing(row, buf, pos):
     """Write the value of a row when there is no modem: 0, or nothing."""
     if row[_RECORDS]:
         buf[pos] = _ARRAY
@@ -282,7 +300,7 @@ def nothing(row, buf, pos):
     return pos + 1 + n
 
 
-def find(rows, class_id, attribute):
+def _find(rows, class_id, attribute):
     """The row of an attribute, or -1."""
     for k in range(len(rows)):
         if rows[k][_CLASS] == class_id and rows[k][_ATTRIBUTE] == attribute:

@@ -13,7 +13,7 @@ left. Uncertain: records of the lists (85) are taken to be the fields of the str
 the other. Nothing is allocated.
 """
 
-from cosem import handler, modem_values
+from cosem import modem_values
 from dlms.axdr import put_u16
 from micropython import const
 
@@ -79,38 +79,21 @@ def values(modem):
     return modem_values.ModemValues(modem, _READS, _WRITES, True)
 
 
-class Handler(handler.Handler):
-    def sleeps(self):
-        return True
-
-    def station(self):
-        plc = self.model.plc
-        return None if plc is None else plc.get("prime")
-
-    def changed(self, row, attribute):
-        station = self.station()
-        if station is not None:
-            station.attributes.changed(self.model, row, attribute)
-
-    def open(self, s):
-        s.n = 1
-        return _SUCCESS
+class Handler(modem_values.Handler):
+    profile = "prime"
+    reads = _READS
 
     def item(self, s, buf, pos):
-        class_id = self.model.class_id(s.row)
+        if self.model.class_id(s.row) != _LLC_SETUP:
+            return modem_values.Handler.item(self, s, buf, pos)
         station = self.station()
-        if class_id == _LLC_SETUP:
-            value = _NOBODY
-            if station is not None:
-                value = station.base_address
-                if s.attribute == _SERVICE_NODE_ADDRESS:
-                    value = station.address
-            buf[pos] = _LONG_UNSIGNED
-            return put_u16(buf, pos + 1, value)
-        k = modem_values.find(_READS, class_id, s.attribute)
-        if station is None:
-            return modem_values.nothing(_READS[k], buf, pos)
-        return station.attributes.encode(k, buf, pos)
+        value = _NOBODY
+        if station is not None:
+            value = station.base_address
+            if s.attribute == _SERVICE_NODE_ADDRESS:
+                value = station.address
+        buf[pos] = _LONG_UNSIGNED
+        return put_u16(buf, pos + 1, value)
 
     def invoke(self, s, method, buf, pos, end):
         class_id = self.model.class_id(s.row)

@@ -16,7 +16,7 @@ initiator is heard, else this one alone.
 Nothing is allocated.
 """
 
-from cosem import handler
+from cosem import station_setup
 from dlms.axdr import get_u16, put_u16, put_u32
 from dlms.prim import copy
 from micropython import const
@@ -63,13 +63,8 @@ _LAST_SPEED = const(5)
 _MANAGEMENT = const(1)
 
 
-class Handler(handler.Handler):
-    def sleeps(self):
-        return True
-
-    def station(self):
-        plc = self.model.plc
-        return None if plc is None else plc.get("sfsk")
+class Handler(station_setup.Handler):
+    profile = "sfsk"
 
     def check(self, row, attribute, buf, pos, end):
         # Of Phy&MAC setup: transmission_speed, mac_group_addresses.
@@ -83,14 +78,6 @@ class Handler(handler.Handler):
                 good = _LAST_INITIATOR < address and address <= _LAST_GROUP
                 at += 3
         return _SUCCESS if good else _OTHER_REASON
-
-    def changed(self, row, attribute):
-        if self.model.on_setup is not None:
-            self.model.on_setup(row)
-
-    def open(self, s):
-        s.n = 1
-        return _SUCCESS
 
     def item(self, s, buf, pos):
         class_id = self.model.class_id(s.row)
