@@ -111,6 +111,37 @@ class PowerLine:
         self.profile.reset()
 
 
+def _reset_pin():
+    """PLC_RESET, None: there is none."""
+    from firmware.meter.fittings import pins_of
+
+    pins = pins_of()
+    try:
+        return None if pins is None else pins.output("PLC_RESET").set
+    except ValueError:
+        return None
+
+
+def _local_modem(driver, octets):
+    """A modem with local frames. PLC_T_REQ, and PLC_RESET if there is one, are pins in the
+    wiring."""
+    from firmware.meter.fittings import pins_of
+
+    pins = pins_of()
+    if pins is None:
+        raise ValueError("a modem needs pins, and there are none here")
+    return driver(octets, pins.output("PLC_T_REQ").set, _reset_pin())
+
+
+def _lives(meter, station, configure):
+    """The station is there for the classes of its profile."""
+    if meter.model.plc is None:
+        meter.model.plc = {}
+    meter.model.plc[station.name] = station
+    configure(meter.model, station)
+    return station
+
+
 # --- S-FSK ------------------------------------------------------------------------------------
 
 
@@ -153,19 +184,10 @@ def _alarms(model, ciase):
 
 
 def _sfsk(meter, port, octets, hdlc=False):
-    """A station with an AMIS-49587 or one of its family. PLC_T_REQ, and PLC_RESET if there is one,
-    are pins in the wiring."""
-    from firmware.meter.fittings import pins_of
+    """A station with an AMIS-49587 or one of its family."""
     from profiles.modems.amis49587 import Modem
 
-    pins = pins_of()
-    if pins is None:
-        raise ValueError("a modem needs pins, and there are none here")
-    try:
-        reset = pins.output("PLC_RESET").set
-    except ValueError:
-        reset = None
-    return sfsk(meter, Modem(octets, pins.output("PLC_T_REQ").set, reset), hdlc)
+    return sfsk(meter, _local_modem(Modem, octets), hdlc)
 
 
 def _sfsk_hdlc(meter, port, octets):
@@ -189,12 +211,8 @@ def sfsk(meter, modem, hdlc=False):
     title = bytes(model.system_title)
     llc = LLC(meter.server, channel, modem.max_data)
     station = SFSK(channel, modem, llc, title if hdlc else title[-6:], model.random)
-    if model.plc is None:
-        model.plc = {}
-    model.plc["sfsk"] = station
     station.alarms = _alarms(model, station.ciase)
-    configure_sfsk(model, station)
-    return station
+    return _lives(meter, station, configure_sfsk)
 
 
 def configure_sfsk(model, station):
@@ -228,27 +246,6 @@ def configure_sfsk(model, station):
 
 
 # --- PRIME, G3, ST7580 --------------------------------------------------------------------------
-
-
-def _reset_pin():
-    """PLC_RESET, None: there is none."""
-    from firmware.meter.fittings import pins_of
-
-    pins = pins_of()
-    try:
-        return None if pins is None else pins.output("PLC_RESET").set
-    except ValueError:
-        return None
-
-
-def _lives(meter, station, configure=None):
-    """The station is there for the classes of its profile."""
-    if meter.model.plc is None:
-        meter.model.plc = {}
-    meter.model.plc[station.name] = station
-    if configure is not None:
-        configure(meter.model, station)
-    return station
 
 
 def _prime(meter, port, octets):
@@ -304,13 +301,9 @@ def configure_g3(model, station):
 
 def _st7580(meter, port, octets):
     """A station with an ST7580: a raw link, project-defined."""
-    from firmware.meter.fittings import pins_of
     from profiles.modems.st7580 import Modem
 
-    pins = pins_of()
-    if pins is None:
-        raise ValueError("a modem needs pins, and there are none here")
-    return st7580(meter, Modem(octets, pins.output("PLC_T_REQ").set, _reset_pin()))
+    return st7580(meter, _local_modem(Modem, octets))
 
 
 def st7580(meter, modem):

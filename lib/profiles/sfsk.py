@@ -82,6 +82,7 @@ class SFSK:
     alarms     handed in: look() keeps ciase.alarm up to date; None: there are none
     """
 
+    name = "sfsk"
     alarms = None
 
     def __init__(self, channel, modem, llc, title, random):
