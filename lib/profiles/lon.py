@@ -37,6 +37,7 @@ from micropython import const
 from profiles.lon_frame import BROADCAST, NODE
 from profiles.lon_messages import Messages
 from profiles.lon_node import BODY
+from profiles.modems import more
 
 # Events of a modem.
 _MODEM_DATA = const(3)
@@ -70,7 +71,6 @@ _UNCONFIRMED = const(4)
 
 _TICKS_MASK = const(0x3FFFFFFF)
 _COUNT_MASK = const(0x3FFFFFFF)
-_FULL = const(0xFFFF)
 
 
 class LON(Messages):
@@ -168,7 +168,7 @@ class LON(Messages):
         elif event == _MODEM_CONFIRM:
             self._under_way = False
             if modem.status:
-                self.n_lost += self.n_lost < _FULL
+                self.n_lost = more(self.n_lost)
         elif event == _MODEM_DOWN or event == _MODEM_FAULT:
             self._under_way = False
         if self._again:
@@ -187,7 +187,7 @@ class LON(Messages):
 
     def _minute(self):
         self._last_ms = self._last_ms + 60000 & _TICKS_MASK
-        self._quiet_min += self._quiet_min < _FULL
+        self._quiet_min = more(self._quiet_min)
         if self.inactivity_min and self._quiet_min == self.inactivity_min:
             self._release()
 
@@ -233,7 +233,7 @@ class LON(Messages):
             if wants:
                 self._pull(client, sap, number)
         elif head == end:
-            self.n_no_data += self.n_no_data < _FULL
+            self.n_no_data = more(self.n_no_data)
             self._refuse(client, sap)
         elif self._gather(buf, head, end, number, client, sap):
             self._valid()
@@ -264,7 +264,7 @@ class LON(Messages):
             self.node.respond(2)
         else:
             self.node.ignore()
-            self.node.n_missed += self.node.n_missed < _FULL
+            self.node.n_missed = more(self.node.n_missed)
 
     def _goes_on(self, client, sap):
         """Is what has come from whom the request in rx is, and protected as that was?"""
@@ -291,7 +291,7 @@ class LON(Messages):
             return 0
         n = end - pos
         if self._n + n > self._longest:
-            self.n_overrun += self.n_overrun < _FULL
+            self.n_overrun = more(self.n_overrun)
             self._next = 0
             return 0
         copy(self.rx, self._n, buf, pos, n)
@@ -344,10 +344,10 @@ class LON(Messages):
         """Make segment _segment of the answer a response."""
         at = self._segment * self._room
         n = self._len - at
-        more = n > self._room
-        if more:
+        follows = n > self._room
+        if follows:
             n = self._room
-        flags = (_MORE if more else 0) | (_NUMBERED if self._len > self._room else 0)
+        flags = (_MORE if follows else 0) | (_NUMBERED if self._len > self._room else 0)
         tx = self.channel.tx
         self._put(flags, self._segment, self._client, self._sap, tx, self._pos + at, n)
 
@@ -407,12 +407,12 @@ class LON(Messages):
         if n <= 0:
             self._note = None
             return
-        more = n > self._room
-        flags = (_MORE if more else 0) | (_NUMBERED if self._note_n > self._room else 0)
+        follows = n > self._room
+        flags = (_MORE if follows else 0) | (_NUMBERED if self._note_n > self._room else 0)
         to = self._note_to
         n = self._write(
             flags, self._note_segment, self._note_client, self._note_sap,
-            self._note, self._note_pos + at, self._room if more else n,
+            self._note, self._note_pos + at, self._room if follows else n,
         )  # fmt: skip
         if node.send(to[0], to[1], to[2], n, now_ms):
             self._note_segment += 1

@@ -41,6 +41,7 @@ from profiles.lon_frame import (
     UNIQUE_LEN,
     Frame,
 )
+from profiles.modems import more
 
 BODY = LONGEST_HEAD
 
@@ -55,7 +56,6 @@ _TAKEN = const(1)
 _UNIT_SHIFT = const(4)  # times of rows are in 16 ms
 _TICKS_MASK = const(0x3FFFFFFF)
 _SOON = const(0x1FFFFFFF)  # half of all ticks: a time that has come
-_FULL = const(0xFFFF)
 
 
 class Node:
@@ -173,39 +173,39 @@ class Node:
         self.wants = 0
         if not f.read(buf, pos, end) or not self._is_here(f):
             return 0
-        self.n_received += self.n_received < _FULL
+        self.n_received = more(self.n_received)
         self.forget(now_ms)
         if f.kind == APDU:
             if self.held or self._open >= 0:
                 # It would take the place of the request that waits for its answer.
-                self.n_lost += self.n_lost < _FULL
+                self.n_lost = more(self.n_lost)
                 return 0
             return 1
         if f.kind == AUTH_PDU or f.authenticated:
-            self.n_missed += self.n_missed < _FULL
+            self.n_missed = more(self.n_missed)
             return 0
         if f.type == (ACKNOWLEDGEMENT if f.kind == TPDU else RESPONSE):
             # This node asks nobody: it is the answer to something of before its restart.
-            self.n_late += self.n_late < _FULL
+            self.n_late = more(self.n_late)
             return 0
         if f.type != ACKNOWLEDGED and not (f.kind == TPDU and f.type == REPEATED):
             # Reminders are for members of groups that have not answered; what they remind of comes
             # again to those, too. uncertain: the layout of their list of members.
-            self.n_missed += self.n_missed < _FULL
+            self.n_missed = more(self.n_missed)
             return 0
         if self.held or self.out_n or self._open >= 0:
             # One at a time: who has asked asks again.
-            self.n_lost += self.n_lost < _FULL
+            self.n_lost = more(self.n_lost)
             return 0
         row = self._row(f, now_ms >> _UNIT_SHIFT & 0xFFFF)
         if row == _N_ROWS:
-            self.n_full += self.n_full < _FULL
+            self.n_full = more(self.n_full)
             return 0
         confirmed = f.type != REPEATED and self._can_answer(f)
         if row < 0:
             row = ~row
             if confirmed and row == self._answered:
-                self.n_again += self.n_again < _FULL
+                self.n_again = more(self.n_again)
                 self.out_n = self._last
             elif confirmed and f.kind == TPDU:
                 self._acknowledge(row)
@@ -305,7 +305,7 @@ class Node:
     def poll(self, now_ms):
         if not self.out_n and self._left and now_ms - self._next_ms & _TICKS_MASK < _SOON:
             self._left -= 1
-            self.n_again += self.n_again < _FULL
+            self.n_again = more(self.n_again)
             self._next_ms = now_ms + self.repeat_ms & _TICKS_MASK
             self.out_n = self._last
         return self.out_n != 0
