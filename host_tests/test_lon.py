@@ -363,6 +363,8 @@ def test_what_the_objects_say(bench):
     reset = bytes.fromhex("C301C10084000022020 0FF01010F00".replace(" ", ""))
     assert bench.ask(reset, **MANAGEMENT).hex() == "c701c10000"
     assert int.from_bytes(get(132, 2, 9)[1:], "big") < 5
+    bench.lon.node.n_received = bench.lon.n_overrun = 0x10000  # more than a long-unsigned has
+    assert get(132, 2, 9).hex() == get(133, 3, 5).hex() == "12ffff"
 
 
 def test_a_utility_table(bench):
