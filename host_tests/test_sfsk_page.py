@@ -16,14 +16,6 @@ def test_the_made_parts_are_up_to_date():
     assert page.made(text) == text, "python3 host_tests/plc/page.py writes it"
 
 
-def test_the_clauses_are_those_of_62056_1_1():
-    with open(page.PAGE) as f:
-        found = re.findall(r"^#+ (Annex [AB]|[0-9]+(?:\.[0-9]+)*) ", f.read(), re.M)
-    with open(page.PAGE.replace("sfsk.md", "wrapper.md")) as f:
-        wanted = re.findall(r"^#+ (Annex [AB]|[0-9]+(?:\.[0-9]+)*) ", f.read(), re.M)
-    assert found == wanted
-
-
 def test_the_examples_said_again_are_answered_so():
     """Only from the page: MAC frames of the initiator go to a meter, which answers as it says."""
     with open(page.PAGE) as f:
