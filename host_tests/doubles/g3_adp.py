@@ -44,7 +44,6 @@ class Double(USIDouble):
     def is_reset(self):
         self.initialized = False
         self.joined = False
-        self.handles = []
 
     def takes(self, command, data):
         if command == 0x10:

@@ -32,7 +32,6 @@ class LLCHDLC:
     header_len = _LLC_LEN
     head_len = _HEAD_LEN
     tail_len = _TAIL_LEN
-    repeated = 0
 
     def __init__(self, server, channel, max_data, saps=None):
         self.channel = channel

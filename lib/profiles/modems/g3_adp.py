@@ -76,7 +76,6 @@ _MAC_SHORT_ADDRESS = const(0x53)
 _SUCCESS = const(0)
 _INVALID_REQUEST = const(0xA1)
 _INVALID_IPV6_FRAME = const(0xA3)
-_ROUTE_ERROR = const(0xA5)
 
 _OK = const(0)
 _NOT_SENT = const(1)
@@ -84,7 +83,9 @@ _BUSY = const(2)
 _REFUSED = const(3)
 _NO_ANSWER = const(4)
 
-_FIRST = const(3)  # phase of usi_modem.py
+# Of usi_modem.py: a value_state, and a phase.
+_VALUE_UNDER_WAY = const(1)
+_FIRST = const(3)
 _INIT = const(4)
 _SETUP = const(5)
 _DISCOVER = const(6)
@@ -168,7 +169,7 @@ class Modem(USIModem):
                 self._data[0] = self._handle
                 end = self.usi.put(3, self._data, 0, self._data_end)
                 self._request(_DATA_REQ, end, _DATA_CNF, _DATA_MS, 1, now_ms)
-            elif self.value_state == 1:
+            elif self.value_state == _VALUE_UNDER_WAY:
                 self._ask(now_ms)
             elif (now_ms - self._phase_ms) & _TICKS_MASK >= _WATCH_MS:
                 self._watch(now_ms)
@@ -182,7 +183,7 @@ class Modem(USIModem):
             self._request(_INITIALIZE, 5, _STATUS, _ANSWER_MS, _TRIES, now_ms)
         elif phase == _SETUP:
             self._set_up(now_ms)
-        elif self.value_state == 1:
+        elif self.value_state == _VALUE_UNDER_WAY:
             self._ask(now_ms)
         elif phase == _DISCOVER:
             if self._passed(now_ms) >= self._again_ms:

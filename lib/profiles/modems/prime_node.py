@@ -82,7 +82,9 @@ _BAD_ADDRESS = const(0xC0)
 _BAD_HANDLER = const(0xC1)
 _PREVIOUS = const(0xC2)
 
-_FIRST = const(3)  # phase of usi_modem.py
+# Of usi_modem.py: a value_state, and a phase.
+_VALUE_UNDER_WAY = const(1)
+_FIRST = const(3)
 _SEARCH = const(4)
 _ESTABLISH = const(5)
 _RUN = const(6)
@@ -156,7 +158,7 @@ class Modem(USIModem):
         elif phase == _RUN and self._waiting:
             end = self.usi.put(3, self._data, 0, self._data_end)
             self._request(_DATA_REQ, end, _DATA_CFM, _DATA_MS, 1, now_ms)
-        elif self.value_state == 1:
+        elif self.value_state == _VALUE_UNDER_WAY:
             self._ask(self._value_id, now_ms)
         elif phase != _ESTABLISH and (now_ms - self._phase_ms) & _TICKS_MASK >= _WATCH_MS:
             self._watch(now_ms)
