@@ -7,6 +7,7 @@ are served under a locked heap.
 """
 
 import contextlib
+import fcntl
 import os
 import random
 import re
@@ -433,3 +434,19 @@ def test_no_board_here(tmp_path, monkeypatch):
     with pytest.raises(Trouble, match="apt install a-package another"):
         images.install({"no-such-program-here": "a-package another"})
     assert not os.path.exists(tmp_path / "anything")
+
+
+def test_packages_are_installed_by_one_at_a_time(monkeypatch):
+    """Files of tests run side by side, and dpkg refuses whoever comes second."""
+    asked = []
+
+    def command(args, why):
+        asked.append(args[-2:])
+        with open(os.path.join(images.BUILD, ".lock-packages")) as f, pytest.raises(OSError):
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    monkeypatch.setattr(images, "administrator", lambda: [])
+    monkeypatch.setattr(images, "command", command)
+    with pytest.raises(Trouble, match="apt install a-package another"):
+        images.install({"no-such-program-here": "a-package another"})
+    assert asked == [["a-package", "another"]]

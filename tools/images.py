@@ -121,7 +121,8 @@ def install(packages):
         raise Trouble(sentence)
     apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
     args = [*apt, "install", "-y", "--no-install-recommends", *absent]
-    with step("Installing %s" % names):
+    # The tests of two boards may want packages at the same time, and dpkg refuses the second.
+    with bootstrap.lock("packages"), step("Installing %s" % names):
         try:
             command(args, sentence)
         except Trouble:
