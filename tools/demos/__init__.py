@@ -7,6 +7,16 @@ what it has to be.
 """
 
 import json
+import os
+import sys
+
+from bootstrap import ROOT
+
+# The modules play both sides with the meter's own code and what the tests have of the other one.
+for _path in ("host_tests", "firmware/ports/shim", "", "lib"):
+    _path = os.path.join(ROOT, _path) if _path else ROOT
+    if _path not in sys.path:
+        sys.path.append(_path)
 
 # Name -> what is shown, for people; the module has the same name.
 PROFILES = {

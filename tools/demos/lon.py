@@ -3,14 +3,7 @@
 simulation; lib/profiles/lon.md explains the messages, which are the project's own.
 """
 
-import os
-import sys
-
-from bootstrap import ROOT, Trouble
-
-for _path in ("firmware/ports/shim", "", "lib", "host_tests"):
-    sys.path.insert(0, os.path.join(ROOT, _path))
-
+from bootstrap import Trouble
 from plc.lon import Concentrator, Line, meter
 from plc.network import Clock
 from profiles.lon_frame import Frame

@@ -2,11 +2,10 @@
 """What prime.py, g3.py and st7580.py share: the steps of a conversation with a modem."""
 
 from bootstrap import Trouble
+from doubles import shown
 
 
 def run(show, profile, result):
-    from doubles import shown
-
     try:
         steps = shown.steps(profile)
     except AssertionError as e:

@@ -11,12 +11,8 @@ import sys
 import tempfile
 import time
 
-from bootstrap import ROOT, Trouble, step
+from bootstrap import Trouble, step
 from demo import METER, Program
-
-for _path in ("lib", "firmware/ports/shim"):
-    sys.path.insert(0, os.path.join(ROOT, _path))
-
 from dlms.prim import crc16
 
 RATES = (300, 600, 1200, 2400, 4800, 9600, 19200)

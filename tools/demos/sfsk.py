@@ -3,14 +3,7 @@
 reads the last of them. Time is that of the simulation; lib/profiles/sfsk.md explains the frames.
 """
 
-import os
-import sys
-
-from bootstrap import ROOT, Trouble
-
-for _path in ("firmware/ports/shim", "", "lib", "host_tests"):
-    sys.path.insert(0, os.path.join(ROOT, _path))
-
+from bootstrap import Trouble
 from plc import decode
 from plc.initiator import Initiator, whole
 from plc.meters import Meter, full

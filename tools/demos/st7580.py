@@ -3,14 +3,6 @@
 here, octet by octet; lib/profiles/st7580.md explains them.
 """
 
-import os
-import sys
-
-from bootstrap import ROOT
-
-for _path in ("firmware/ports/shim", "", "lib", "host_tests"):
-    sys.path.insert(0, os.path.join(ROOT, _path))
-
 from demos import modem
 
 
