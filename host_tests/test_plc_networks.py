@@ -2,35 +2,21 @@
 """Whole networks of PRIME and G3 (host_tests/plc): the profiles with a real server, behind modems
 on a simulated medium with losses in bursts, hidden nodes and relays; and the reference meter."""
 
-import types
-
 import pytest
 import small
-from fakes import value
 from plc import g3, prime
 from plc.initiator import whole
 from plc.meters import Made
 from plc.network import Clock
-
-from firmware import app, store
-from firmware.ports import cpython
+from plc.reference import READING, Reference, get
 
 REFERENCE = small.HERE.parent / "firmware/definitions/residential.toml"
-START = 13675680
-READING = 2
 ASSOCIATION = 15
-OBJECT_LIST = (15, bytes.fromhex("0000280000FF"), 2)
 AARQ = small.aarq(b"12345678")
 RLRQ = bytes.fromhex("6203800100")
 METER, OTHER = b"METER1", b"METER2"
 BURST = 15  # steps of 20 ms
 NOT_ASSOCIATED = b"\xd8"
-
-
-def get(class_id, name, attribute):
-    return b"\xc0\x01\xc1" + class_id.to_bytes(2, "big") + name + bytes((attribute, 0))
-
-
 ENERGY = get(3, bytes.fromhex("0100010800FF"), 2)
 OWN_LIST = get(15, bytes.fromhex("0000280002FF"), 2)
 NO_LONG_GET = 16  # no-long-get-in-progress
@@ -93,49 +79,17 @@ def test_association_get_release(of, n_relays, loss):
         assert net.head.n_repeated == 0
 
 
-class Reference:
-    """The reference meter and client 2 at it: over a network, and beside it."""
-
-    def __init__(self, of):
-        packed = types.SimpleNamespace(**small.packed(REFERENCE))
-        made = app.build(packed, store.RAMStorage(), cpython, 1, START, 0, 0)
-        self.net = Net(of, 1, 0.05, mades={METER: made})
-        config = next(c for c in packed.ASSOCIATIONS if c[0] == READING)
-        at = made.model.slot(config[2], 7)
-        image = made.model.image
-        aarq = small.aarq(bytes(image[at + 2 : at + 2 + image[at + 1]]), "FEFF1F")
-        assert self.ask(aarq)[:1] == b"\x61"
-        self.beside = small.Talk(made, made.server.channel(), READING, 1)
-        assert self.beside.say(aarq.hex()).startswith("61")
-
-    def ask(self, apdu):
-        return self.net.ask(apdu, client=READING)
-
-    def over_the_line(self, apdu):
-        return whole(self.ask, apdu)
-
-    def directly(self, apdu):
-        return whole(lambda a: bytes.fromhex(self.beside.say(a.hex())), apdu)
-
-
 @BOTH
 def test_every_attribute_of_the_reference_meter(of):
-    reference = Reference(of)
-    found = reference.over_the_line(get(*OBJECT_LIST))
-    assert found == reference.directly(get(*OBJECT_LIST))
-    n = 0
-    for class_id, _version, name, (attributes, _methods) in value(found[1:]):
-        for attribute, mode, *_ in attributes:
-            if not mode & 1:
-                continue
-            request = get(class_id, bytes(name), attribute)
-            over = reference.over_the_line(request)
-            if class_id != ASSOCIATION:  # whose counters count what is asked
-                assert over == reference.directly(request), (class_id, name, attribute)
-            assert over[0] == 0, (class_id, bytes(name).hex(), attribute)
-            n += 1
+    nets = []
+
+    def over_a_relay(made):
+        nets.append(Net(of, 1, 0.05, mades={METER: made}))
+        return lambda apdu: nets[0].ask(apdu, client=READING)
+
+    _, n = Reference(REFERENCE, over_a_relay).compare((ASSOCIATION,))
     assert n > 700
-    assert reference.net.relays[0].n_forwarded > 2 * n
+    assert nets[0].relays[0].n_forwarded > 2 * n
 
 
 @BOTH
