@@ -8,7 +8,7 @@ An array has at most 127 elements, and no index twice. Nothing is allocated.
 
 from cosem import slots
 from dlms.axdr import get_u16, skip
-from dlms.prim import copy
+from dlms.prim import compare, copy
 from micropython import const
 
 _SUCCESS = const(0)
@@ -46,6 +46,18 @@ def are_different(buf, pos, end):
             return False
         at = after
     return True
+
+
+def find_equal(buf, at, n, size, key, pos):
+    """Position of the element key[pos:pos + size] among the first n of the array buf[at:], which
+    are all so long, or -1."""
+    at += _FIRST_AT
+    while n:
+        if compare(buf, at, key, pos, size) == 0:
+            return at
+        at += size
+        n -= 1
+    return -1
 
 
 def remove(model, row, attribute, first):

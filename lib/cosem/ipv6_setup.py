@@ -10,7 +10,6 @@ that follows the network; address_type above 2. Nothing is allocated.
 """
 
 from cosem import elements, handler
-from dlms.prim import compare
 from micropython import const
 
 _UNICAST_IPV6_ADDRESSES = const(4)  # the first of three lists, in the order of address_type
@@ -45,7 +44,9 @@ class Handler(handler.Handler):
             return _OTHER_REASON
         for k in range(n):
             at = pos + 2 + k * _ELEMENT_LEN
-            if not _fits(attribute, buf, at) or _find(buf, pos, k, buf, at) >= 0:
+            if not _fits(attribute, buf, at):
+                return _OTHER_REASON
+            if elements.find_equal(buf, pos, k, _ELEMENT_LEN, buf, at) >= 0:
                 return _OTHER_REASON
         return _SUCCESS
 
@@ -61,7 +62,8 @@ class Handler(handler.Handler):
         at = model.slot(row, attribute)
         if at < 0:
             return _READ_WRITE_DENIED
-        found = _find(model.image, at, model.image[at + 1], buf, pos)
+        n = model.image[at + 1]
+        found = elements.find_equal(model.image, at, n, _ELEMENT_LEN, buf, pos)
         if method == _ADD_IPV6_ADDRESS:
             if found >= 0 or not _fits(attribute, buf, pos):
                 return _OTHER_REASON
@@ -75,13 +77,3 @@ class Handler(handler.Handler):
 def _fits(attribute, buf, pos):
     """Is the address (an octet-string) one for this list?"""
     return (buf[pos + 2] == 0xFF) == (attribute == _MULTICAST_IPV6_ADDRESSES)
-
-
-def _find(buf, pos, n, key, key_pos):
-    """Position of the element key[key_pos:] among the first n of the array at pos, or -1."""
-    pos += 2
-    for _ in range(n):
-        if compare(buf, pos, key, key_pos, _ELEMENT_LEN) == 0:
-            return pos
-        pos += _ELEMENT_LEN
-    return -1

@@ -16,7 +16,6 @@ then zeros, a multicast address 224 to 239, each once in the list. Nothing is al
 
 from cosem import elements, handler, slots
 from dlms.axdr import get_u16, put_u16
-from dlms.prim import compare
 from micropython import const
 
 _HDLC_SETUP = const(23)
@@ -128,7 +127,7 @@ class Handler(handler.Handler):
             return _TYPE_UNMATCHED
         if model.slot(row, _MULTICAST_IP_ADDRESS) < 0:
             return _READ_WRITE_DENIED
-        found = _find(src, at, n, buf, pos)
+        found = elements.find_equal(src, at, n, _ADDRESS_LEN, buf, pos)
         if method == _ADD_MC_IP_ADDRESS:
             if found >= 0 or not _is_multicast(buf[pos + 1]):
                 return _OTHER_REASON
@@ -171,7 +170,9 @@ def _check_ipv4(attribute, buf, pos):
             return False
         for j in range(n):
             at = pos + 2 + j * _ADDRESS_LEN
-            if not _is_multicast(buf[at + 1]) or _find(buf, pos, j, buf, at) >= 0:
+            if not _is_multicast(buf[at + 1]):
+                return False
+            if elements.find_equal(buf, pos, j, _ADDRESS_LEN, buf, at) >= 0:
                 return False
     return True
 
@@ -193,13 +194,3 @@ def _is_mask(buf, pos):
                 ended = True
             bit >>= 1
     return True
-
-
-def _find(buf, pos, n, key, key_pos):
-    """Position of the address key[key_pos:] among the first n of the array at pos, or -1."""
-    pos += 2
-    for _ in range(n):
-        if compare(buf, pos, key, key_pos, _ADDRESS_LEN) == 0:
-            return pos
-        pos += _ADDRESS_LEN
-    return -1
