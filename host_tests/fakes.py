@@ -240,13 +240,17 @@ def lines(objects):
 
 
 @functools.lru_cache(maxsize=None)
-def define(objects, head=HEAD):
-    """The definition module of these object lines."""
-    document = source.Document(head + lines(objects) + "]\n", "test.toml")
-    packed = tables.compile(definition.load_definition(document))
-    module = types.SimpleNamespace(
+def compiled(text):
+    """The definition module of a whole definition."""
+    packed = tables.compile(definition.load_definition(source.Document(text, "test.toml")))
+    return types.SimpleNamespace(
         **{k.upper(): v for k, v in vars(packed).items() if not k.startswith("_")}
     )
+
+
+def define(objects, head=HEAD):
+    """The definition module of these object lines."""
+    module = compiled(head + lines(objects) + "]\n")
     # Modules of other classes need not be there.
     module.HANDLERS = tuple(
         n if n and importlib.util.find_spec("cosem." + n) and n in MODULES else ""

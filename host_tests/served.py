@@ -4,14 +4,10 @@
 Client 16 may do everything, client 17 reads and executes, both in plain text.
 """
 
-import types
-
 import fakes
 import small
-import tables
 from cosem.model import Model
 from dlms.server import Server
-from tables import definition, source
 
 HEAD = """
 name = "test"
@@ -48,9 +44,7 @@ list = [
 class Served:
     def __init__(self, objects):
         text = HEAD + fakes.lines(objects) + "]\n"
-        packed = tables.compile(definition.load_definition(source.Document(text, "test.toml")))
-        names = {k.upper(): v for k, v in vars(packed).items() if not k.startswith("_")}
-        self.model = Model(types.SimpleNamespace(**names))
+        self.model = Model(fakes.compiled(text))
         self.model.storage = fakes.Storage()
         self.server = Server(self.model)
         self.model.start()

@@ -5,14 +5,10 @@ every SET and every method. Nothing is changed by what is refused. add_object an
 test_visible_objects.py; classes 72, 74 and 77: test_mbus_client.py, test_mbus_diagnostic.py."""
 
 import functools
-import types
 
 import fakes
 import pytest
-import tables
-from cosem.model import Model
 from fakes import array, date_time, enum, i8, octets, struct_, u8, u16, u32
-from tables import definition, source
 
 DENIED, UNDEFINED, TYPE_UNMATCHED, SCOPE, OTHER = 3, 4, 12, 13, 250
 
@@ -57,7 +53,7 @@ LLS, SHA_256 = 1, 6
 
 
 @functools.lru_cache(maxsize=None)
-def packed(ln, sn, mechanism):
+def compiled(ln, sn, mechanism):
     users = ', user_list = [[1, "a"]]'
     room = ', user_list = "15 octets"'
     text = TEXT.replace("USERS15", users if ln >= 2 else "").replace(
@@ -68,24 +64,11 @@ def packed(ln, sn, mechanism):
     )
     text = text.replace("MECHANISM", str(mechanism)).replace("LN", str(ln)).replace("SN", str(sn))
     text = text.replace("SECRET", "secret" if ln else "LLS_secret")
-    made = tables.compile(definition.load_definition(source.Document(text, "test.toml")))
-    return {k.upper(): v for k, v in vars(made).items() if not k.startswith("_")}
+    return fakes.compiled(text)
 
 
-class Meter:
-    def __init__(self, ln=3, sn=4, mechanism=LLS):
-        self.model = Model(types.SimpleNamespace(**packed(ln, sn, mechanism)))
-        self.model.storage = fakes.Storage()
-        self.model.start()
-
-    def row(self, what):
-        return self.model.find(0, what[0].to_bytes(2, "big") + fakes.obis(what[1]), 0)
-
-    def set(self, what, attribute, data):
-        return self.model.write(self.row(what), attribute, bytearray(data), 0, len(data))
-
-    def act(self, what, method, data):
-        return self.model.act(self.row(what), method, bytearray(data), 0, len(data))
+def meter_of(ln=3, sn=4, mechanism=LLS):
+    return fakes.Meter(compiled(ln, sn, mechanism))
 
 
 def user(number, name):
@@ -206,13 +189,14 @@ ALL = [*cases(LN, LN_OUTCOMES, 3), *cases(SN, SN_OUTCOMES, 4)]
 @pytest.mark.parametrize("what, version, mechanism, how, index, data, result", ALL)
 def test_associations(what, version, mechanism, how, index, data, result):
     versions = {"ln": version} if what is LN else {"sn": version}
-    meter = Meter(mechanism=mechanism, **versions)
+    meter = meter_of(mechanism=mechanism, **versions)
+    row = meter.row(*what)
     before = bytes(meter.model.image)
-    assert getattr(meter, how)(what, index, data) == result
+    assert getattr(meter, how)(row, index, data) == result
     assert result == 0 or bytes(meter.model.image) == before
     if not result and how == "set":
         out = bytearray(200)
-        end = meter.model.read(meter.row(what), index, out, 0, len(out))
+        end = meter.model.read(row, index, out, 0, len(out))
         assert bytes(out[:end]) == data
 
 
@@ -264,13 +248,14 @@ WINDOW = struct_(octets(date_time(2026, 1, 1, 8, 0)), octets(date_time(2026, 1, 
     ],
 )
 def test_ports_that_nothing_is_behind(what, attribute, data, result):
-    meter = Meter()
+    meter = meter_of()
+    row = meter.row(*what)
     before = bytes(meter.model.image)
-    assert meter.set(what, attribute, data) == result
+    assert meter.set(row, attribute, data) == result
     assert result == 0 or bytes(meter.model.image) == before
     out = bytearray(200)
     if not result:
-        end = meter.model.read(meter.row(what), attribute, out, 0, len(out))
+        end = meter.model.read(row, attribute, out, 0, len(out))
         assert bytes(out[:end]) == data
     for method in (0, 1):
-        assert meter.act(what, method, i8(0)) == UNDEFINED
+        assert meter.act(row, method, i8(0)) == UNDEFINED
