@@ -176,7 +176,7 @@ def is_date_time(buf, at, n):
     """Are these octets the date-time of a year from 2000 to 2099, to the second?"""
     if n != _DATE_TIME_LEN:
         return False
-    year = buf[at] << 8 | buf[at + 1]
+    year = axdr.get_u16(buf, at)
     return (
         _CENTURY <= year < _CENTURY + 100
         and 1 <= buf[at + 2] <= 12
@@ -188,8 +188,7 @@ def is_date_time(buf, at, n):
 
 
 def _put_date_time(out, pos, buf, at):
-    year = (buf[at] << 8 | buf[at + 1]) - _CENTURY
-    pos = _put_two(out, pos, year)
+    pos = _put_two(out, pos, axdr.get_u16(buf, at) - _CENTURY)
     for i in range(2, 8):
         if i != 4:  # day of week
             pos = _put_two(out, pos, buf[at + i])
@@ -326,8 +325,7 @@ def _get_date_time(buf, pos, end, out, at):
         if x < 0:
             return False
         if i == 0:
-            out[at] = (_CENTURY + x) >> 8
-            out[at + 1] = (_CENTURY + x) & 0xFF
+            axdr.put_u16(out, at, _CENTURY + x)
         else:
             out[at + (i + 1 if i < 3 else i + 2)] = x
     out[at + 9] = _NO_DEVIATION

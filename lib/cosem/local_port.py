@@ -262,7 +262,7 @@ class LocalPort:
         )
         if row < 0:
             return _FAILED
-        index = src[at + _INDEX_AT] << 8 | src[at + _INDEX_AT + 1]
+        index = axdr.get_u16(src, at + _INDEX_AT)
         return self._show(row, src[at + _ATTRIBUTE_AT], index, out, pos, limit)
 
     def _show(self, row, attribute, index, out, pos, limit):

@@ -9,7 +9,7 @@ wired port has no signal strength and no channel, and hears no broadcasts. reset
 to 0, and capture_time to no attribute and no time. Nothing is allocated.
 """
 
-from cosem import handler
+from cosem import handler, slots
 from dlms.prim import copy, fill
 from micropython import const
 
@@ -67,9 +67,8 @@ class Handler(handler.Handler):
             self.model.put_int(s.row, attribute, 0)
         image = self.model.image
         at = self.model.slot(s.row, _BROADCAST_FRAMES_COUNTER)
-        image[at - 2] = 0
-        image[at - 1] = 2
-        image[at + 1] = 0
+        image[at + 1] = 0  # elements
+        slots.set_len(image, at, 2)
         at = self.model.slot(s.row, _CAPTURE_TIME)
         image[at + _ID_AT] = 0
         fill(image, at + _TIME_AT, _TIME_LEN, 0xFF)

@@ -13,7 +13,7 @@ kept octets u16. One buffer a server, as long as its longest request; made with 
 and let go of with it.
 """
 
-from dlms.axdr import get_u16
+from dlms.axdr import get_u16, put_u16
 from dlms.prim import copy
 from micropython import const
 
@@ -73,14 +73,10 @@ class Undo:
         if tail + _TAIL_LEN > len(log):
             return False
         copy(log, end, model.image, at, kept)
-        log[tail] = row >> 8
-        log[tail + 1] = row & 0xFF
+        put_u16(log, tail, row)
         log[tail + 2] = attribute
-        log[tail + 3] = was >> 8
-        log[tail + 4] = was & 0xFF
-        log[tail + 5] = kept >> 8
-        log[tail + 6] = kept & 0xFF
-        self.end = tail + _TAIL_LEN
+        put_u16(log, tail + 3, was)
+        self.end = put_u16(log, tail + 5, kept)
         return True
 
     def restore(self, mark):
