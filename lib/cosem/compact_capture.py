@@ -21,7 +21,6 @@ _COMPUTED = const(0)  # kind of the attribute table, see cosem/model.py
 
 _STRUCTURE = const(0x02)
 _OCTET_STRING = const(0x09)
-_LONG_UNSIGNED = const(0x12)
 # An octet-string with the longest head that a slot can need: tag, 82, u16.
 _HEAD_LEN = const(4)
 

@@ -38,7 +38,6 @@ _KIND = const(0x0F)
 _COMPUTED = const(0)
 _ROM = const(1)
 _RAM = const(2)
-_LOGICAL_NAME = const(3)
 _LATE = const(5)
 _CHECK = const(0x10)
 _CHANGED = const(0x20)
@@ -48,7 +47,6 @@ _HARDWARE_FAULT = const(1)
 _READ_WRITE_DENIED = const(3)
 _OBJECT_UNDEFINED = const(4)
 _TYPE_UNMATCHED = const(12)
-_SCOPE_VIOLATED = const(13)
 _OTHER_REASON = const(250)
 
 _ASSOCIATION_LN = const(15)
@@ -63,7 +61,6 @@ _INTEGER = const(0x0F)
 _LONG = const(0x10)
 _DOUBLE_LONG = const(0x05)
 _LONG64 = const(0x14)
-_OCTET_STRING = const(0x09)
 
 
 class Model(ClassModules):

@@ -35,7 +35,6 @@ _OBJECT_UNDEFINED = const(4)
 _OTHER_REASON = const(250)
 
 _STRUCTURE = const(0x02)
-_OCTET_STRING = const(0x09)
 _MAX = const(127)
 _CRC_INIT = const(0xFFFF)
 

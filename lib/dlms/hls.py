@@ -55,7 +55,6 @@ _SHORTEST_OF_OURS = const(16)
 _LONGEST_DIGEST = const(32)
 _SHORTEST_SIGNED = const(32)
 
-_TITLE_LEN = const(8)
 _COUNTER_LEN = const(4)
 _GMAC_LEN = const(17)  # security control, invocation counter, tag
 _TAG_LEN = const(12)

@@ -62,7 +62,6 @@ _ASLEEP = const(254)
 _ASSOCIATION_SN = const(12)
 _READ_BY_LOGICALNAME = const(0x83)
 _ELEMENT_LEN = const(15)
-_DESCRIPTOR_LEN = const(10)
 
 
 def request(a, buf, pos, end):

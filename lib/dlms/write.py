@@ -24,7 +24,6 @@ _OTHER = const(0)
 _PDU_SIZE = const(1)
 _UNSUPPORTED = const(2)
 
-_SUCCESS = const(0)
 _TEMPORARY_FAILURE = const(2)
 _OBJECT_UNDEFINED = const(4)
 _SCOPE_VIOLATED = const(13)
