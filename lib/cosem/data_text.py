@@ -22,7 +22,7 @@ Nothing is allocated; one value at a time is worked on.
 
 from cosem.number_text import get_number, is_number, is_signed, put_number
 from dlms import axdr
-from dlms.prim import copy, fill
+from dlms.prim import compare, copy, fill
 from micropython import const
 
 _NULL_DATA = const(0x00)
@@ -292,12 +292,8 @@ def is_unit(buf, pos, end, unit):
     """Is buf[pos:end] the name of this unit?"""
     for row in _UNITS:
         if row[0] == unit:
-            if end - pos != len(row[1]):
-                return False
-            for i in range(end - pos):
-                if buf[pos + i] != row[1][i]:
-                    return False
-            return True
+            n = len(row[1])
+            return end - pos == n and compare(buf, pos, row[1], 0, n) == 0
     return False
 
 

@@ -22,7 +22,7 @@ Allocates at construction an association of its own; nothing later.
 from cosem import data_text, slots
 from dlms import axdr
 from dlms.association import Association
-from dlms.prim import copy, same
+from dlms.prim import compare, copy, same
 from micropython import const
 
 # IEC local port setup.
@@ -158,23 +158,16 @@ class LocalPort:
             pos += 1
         while at < last and src[at] == 0x30:
             at += 1
-        if end - pos != last - at:
-            return False
-        while pos < end:
-            if buf[pos] != src[at]:
-                return False
-            pos += 1
-            at += 1
-        return True
+        n = end - pos
+        return n == last - at and compare(buf, pos, src, at, n) == 0
 
     def operand(self, out, pos):
         """The operand of P0: the device address."""
         src = slots.source(self.model, self.row, _DEVICE_ADDR)
         at = slots.offset(self.model, self.row, _DEVICE_ADDR) + 2
-        for i in range(at, at + src[at - 1]):
-            out[pos] = src[i]
-            pos += 1
-        return pos
+        n = src[at - 1]
+        copy(out, pos, src, at, n)
+        return pos + n
 
     # --- Clients ----------------------------------------------------------------------------
 
