@@ -290,7 +290,7 @@ def test_what_a_stranger_sends_is_not_taken_for_a_request_that_waits():
     meter = SuitesMeter()
     port = Port()
     first = Wrapper(meter.server, meter.server.channel(), True)
-    second = Wrapper(meter.server, meter.server.channel(0, first.channel.tx), True, rx=first.rx)
+    second = Wrapper(meter.server, meter.server.channel(0, first.channel.tx), True, other=first)
     link = udp.Endpoint(port, "wrapper-udp", "127.0.0.1", 0, [first, second])
     link.open(Poller())
     c = SigningClient(meter, 1)

@@ -67,7 +67,8 @@ def test_a_block_that_is_asked_for_twice_and_one_out_of_order(here):
     assert here.ask(descriptor).startswith("C402C1000000000100")
     second = here.ask(bytes.fromhex("C002C100000001"))
     assert second.startswith("C402C1") and second[8:16] == "00000002"
-    late = here.ask(bytes.fromhex("C002C100000001"))
+    assert here.ask(bytes.fromhex("C002C100000001")) == second
+    late = here.ask(bytes.fromhex("C002C100000007"))
     assert late.startswith("C402C101") and here.ask(ENERGY) == VALUE
 
 

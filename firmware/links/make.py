@@ -97,7 +97,7 @@ def _wrapper(meter, udp, other=None):
     if other is None:
         return Wrapper(meter.server, meter.server.channel(), udp)
     channel = meter.server.channel(0, other.channel.tx)
-    return Wrapper(meter.server, channel, udp, rx=other.rx)
+    return Wrapper(meter.server, channel, udp, other=other)
 
 
 def _listener(want, port, profiles, timed, traces):

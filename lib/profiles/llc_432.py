@@ -3,10 +3,7 @@
 
     control 90 | destination L-SAP | source L-SAP | APDU
 
-It goes on where IEC 62056-8-3 leaves the client alone: the MAC layer loses frames, so that a
-client asks again, with the same octets, and a next block asked for twice would end a transfer
-(see dlms/association.py). Project-defined: a request for a next block, or with one, that comes
-once more, octet for octet, hears the same answer once more. All other requests are served again.
+The MAC layer loses frames, so that a client asks again: repeated.py has the rule.
 
 Allocates at construction a buffer for a request, nothing later.
 
@@ -15,8 +12,9 @@ Allocates at construction a buffer for a request, nothing later.
     sent(good)                              it has left; or (False) never will
 """
 
-from dlms.prim import compare, copy
+from dlms.prim import copy
 from micropython import const
+from profiles.repeated import is_kept, is_repeated
 
 _DL_DATA = const(0x90)
 _HEADER_LEN = const(3)
@@ -24,10 +22,6 @@ _SHORTEST = const(64)
 _NO_STATION = const(0x00)
 _ALL_STATION = const(0xFF)
 _CIASE = const(0xFD)
-
-_GET_REQUEST = const(0xC0)
-_SET_REQUEST = const(0xC1)
-_ACTION_REQUEST = const(0xC3)
 
 # Flags of server.request
 _CONFIRMED = const(1)
@@ -67,7 +61,7 @@ class LLC432:
         self._flags = 0
         self._told = len(saps)
         self._again = False  # the server has had work to do first
-        self._pos = self._kept = 0
+        self._pos = self._kept = self._heard_ms = 0
         self._out_n = 0
         self._note = None
         self._note_pos = self._note_n = 0
@@ -105,8 +99,8 @@ class LLC432:
         if to_all or every:
             self._flags = _UNCONFIRMED
         else:
-            if self._kept and n == self._n and self._goes_on(buf, pos + _HEADER_LEN, end):
-                if compare(self.rx, 0, buf, pos, n) == 0:
+            if self._kept and n == self._n:
+                if is_repeated(self.rx, buf, pos, n, _HEADER_LEN, now_ms - self._heard_ms):
                     self.is_busy = True
                     self._out_n = self._kept
                     self.repeated = self.repeated + 1 & 0xFFFFFF
@@ -115,6 +109,7 @@ class LLC432:
         copy(self.rx, 0, buf, pos, n)
         self._n = n
         self._kept = 0
+        self._heard_ms = now_ms
         self._told = 0 if every else len(self.saps)
         if not every:
             self._request(sap, 0)
@@ -122,18 +117,6 @@ class LLC432:
 
     def _drop(self):
         self.dropped = self.dropped + 1 & 0xFFFFFF
-
-    def _goes_on(self, buf, pos, end):
-        """Is this a request for a next block, or with one?"""
-        if end - pos < 3:
-            return False
-        tag = buf[pos]
-        kind = buf[pos + 1]
-        if tag == _GET_REQUEST or tag == _ACTION_REQUEST and kind == 2:
-            return kind == 2
-        if tag == _SET_REQUEST:
-            return kind == 2 or kind == 3 or kind == 5
-        return tag == _ACTION_REQUEST and kind >= 4 and kind <= 6
 
     def _request(self, sap, at):
         """Hand the request at rx[at:] to the server."""
@@ -168,7 +151,8 @@ class LLC432:
         tx[pos + 1] = client
         tx[pos + 2] = sap
         self._pos = pos
-        self._kept = self._out_n = n + _HEADER_LEN
+        self._out_n = n + _HEADER_LEN
+        self._kept = self._out_n if is_kept(channel, channel.tx_pos) else 0
 
     # --- Out -----------------------------------------------------------------------------------
 

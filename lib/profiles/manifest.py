@@ -43,6 +43,7 @@ package(
         "modems/usi.py",
         "modems/usi_modem.py",
         "prime.py",
+        "repeated.py",
         "sfsk.py",
         "sfsk_mac.py",
         "sntp.py",

@@ -4,16 +4,17 @@
     version 0001 | source wPort | destination wPort | length | APDU          (u16 each)
 
 Allocates at construction a buffer for a received wpdu (max_pdu + 8 octets), nothing later. An
-answer is sent from channel.tx, its header written into the headroom in front of it.
+answer is sent from channel.tx, its header written into the headroom in front of it. It stays
+there: a datagram that comes again hears it once more, see repeated.py.
 
     receive(buf, pos, end, now_ms) -> pos  TCP: any portion of the stream. UDP: a whole datagram
     transmit(now_ms) -> n                  next wpdu is out[out_pos:out_pos + n]; 0 = none
     closed                                 TCP: this cannot be followed; close the connection
 """
 
-from micropython import const
-
 from dlms.prim import copy
+from micropython import const
+from profiles.repeated import is_kept, is_repeated
 
 _HEADER_LEN = const(8)
 _VERSION = const(1)
@@ -28,11 +29,11 @@ _CONFIRMED = const(1)
 
 
 class Wrapper:
-    def __init__(self, server, channel, udp=False, saps=None, max_pdu=0, rx=None):
+    def __init__(self, server, channel, udp=False, saps=None, max_pdu=0, other=None):
         """saps: the logical devices behind this port, None = all that the server has.
         max_pdu: longest request APDU; 0 = the channel's max_receive_pdu.
-        rx: a buffer to receive into, of another UDP peer: nothing of a datagram is kept, unless
-        that one waits().
+        other: the Wrapper of another UDP peer, with the same tx, whose rx this one uses, too,
+        unless that one waits().
         """
         if saps is None:
             saps = tuple(d[0] for d in server.model.devices)
@@ -41,7 +42,12 @@ class Wrapper:
         self.udp = udp
         self.answers = True  # False: what comes is for many meters, and none of them answers
         self.saps = saps
-        self.rx = rx or bytearray((max_pdu or channel.max_receive_pdu) + _HEADER_LEN)
+        if other is None:
+            self.rx = bytearray((max_pdu or channel.max_receive_pdu) + _HEADER_LEN)
+            self._owner = [self]  # whose request and answer are in rx and tx
+        else:
+            self.rx = other.rx
+            self._owner = other._owner
         self.out = channel.tx
         self.out_pos = 0
         self.closed = False
@@ -53,6 +59,9 @@ class Wrapper:
         # The request that is asked again: rx[_again_pos:_again_end]; 0: none is.
         self._again_pos = self._again_end = self._again_sap = self._again_flags = 0
         self._told = len(saps)  # logical devices that have had what comes to all of them
+        # UDP: the request rx[:_asked] has had the wpdu tx[_kept_pos:_kept_pos + _kept]; 0: none.
+        self._asked = self._asked_ms = self._kept = self._kept_pos = 0
+        self.repeated = 0  # answers that were sent once more
         # Seconds without an octet after which closed is set (TCP) or the associations are dropped
         # (UDP): inactivity_time_out of TCP-UDP setup (class_id 41); 0 = never.
         self.inactivity_s = 0
@@ -69,7 +78,7 @@ class Wrapper:
         """The connection came or went, or the peer is another one."""
         self._n = 0
         self._need = _HEADER_LEN
-        self._out_n = self._again_end = 0
+        self._out_n = self._again_end = self._kept = 0
         self._told = len(self.saps)
         self._quiet = True
         self.closed = False
@@ -133,7 +142,18 @@ class Wrapper:
         rx = self.rx
         if n <= _HEADER_LEN or n > len(rx) or self._length(buf, pos) != n - _HEADER_LEN:
             return
+        if self._kept and self._owner[0] is self and n == self._asked and self.answers:
+            if is_repeated(rx, buf, pos, n, _HEADER_LEN, self._last_ms - self._asked_ms):
+                self.out = self.channel.tx
+                self.out_pos = self._kept_pos
+                self._out_n = self._kept
+                self.repeated = self.repeated + 1 & 0xFFFFFF
+                return
         copy(rx, 0, buf, pos, n)
+        self._owner[0] = self
+        self._asked = n
+        self._asked_ms = self._last_ms
+        self._kept = 0
         sap = rx[4] << 8 | rx[5]
         if sap in self.saps or self._goes_on(sap):
             flags = _CONFIRMED if self.answers else _UNCONFIRMED
@@ -181,12 +201,18 @@ class Wrapper:
             self._again_sap = sap
             self._again_flags = flags
         if n > 0 and flags == _CONFIRMED:
-            self._send(channel.tx, channel.tx_pos, n, client, sap)
+            pos = channel.tx_pos
+            self._send(channel.tx, pos, n, client, sap)
+            if self.udp and is_kept(channel, pos):
+                self._kept_pos = self.out_pos
+                self._kept = self._out_n
 
     def _more(self):
         """A reply that follows the one before without a request."""
         channel = self.channel
         a = channel.more
+        self._owner[0] = self
+        self._kept = 0
         n = self.server.more(channel)
         if n > 0:
             self._send(channel.tx, channel.tx_pos, n, a.client_sap, a.server_sap)
@@ -243,6 +269,7 @@ class Wrapper:
             if (now_ms - self._last_ms) & _TICKS_MASK >= self.inactivity_s * 1000:
                 self._quiet = True
                 if self.udp:
+                    self._kept = 0
                     self.channel.release()
                 else:
                     self.closed = True
