@@ -37,12 +37,21 @@ holds an APDU octets or (name, value):
             "client-max-receive-pdu-size": 1024}),
     })
 
-node        Node, Fault
-schema      the mechanism: kinds that read and write, A-XDR
-ber         the same of BER
-axdr        Data
-fields, apdu, acse   the tables
-ciphering   Keys; decipher(), which hangs what is inside below what is protected
-names_apdu  numbers and names that the meter's tables do not have; the rest is read from those
-shown       values as text
+What is protected, with keys (needs the package `cryptography`):
+
+    from decoding.ciphering import Keys, Session
+
+    keys = Keys.read("sheet.json")        or a record, or PEM; keys.add(guek=..., gak=...)
+    session = Session(keys)               one an association; keeps titles, dedicated key
+    session.decode(octets, to_meter)      as apdu.decode(), and what is inside below "content", as
+                                          a node with `octets` of its own
+    session.decipher(node, octets, to_meter)      the same for a tree that is there
+
+node            Node, Fault
+schema, composed, ber     the mechanism: kinds that read and write, A-XDR and BER
+data, compact, axdr       Data
+fields, apdu, acse        the tables
+ciphering, keys           what is protected
+names_apdu      numbers and names that the meter's tables do not have; the rest is read from those
+shown           values as text
 """
