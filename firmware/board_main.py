@@ -9,7 +9,8 @@ Keys of the options, all of which may be missing: seed, start (minute, second), 
 associations: how many at a time; state: as STATE of `wiring`, (module, block device, first block,
 number of blocks, ...) for raw flash, a folder, or None (nothing is kept); locked: True proves that
 serving takes no memory, for requests are served under a locked heap then; update: folder of images
-of the firmware, see update.py; dog: a watchdog that is to be fed, see launch.py.
+of the firmware, see update.py; dog: a watchdog that is to be fed, see launch.py; feed: octets of
+the buffer of a feed for programs, see feed.py.
 """
 
 import gc
@@ -156,16 +157,19 @@ _RECORD = "provisioning.bin"
 
 
 class Board:
-    def __init__(self, meter, links, locked, dog=None):
+    def __init__(self, meter, links, locked, dog=None, feed=None):
         self.meter = meter
         self.links = links
         self.locked = locked
         self.dog = dog
+        self.feed = feed
         self.poller = port.Poller()
         for link in links:
             link.open(self.poller)
-        meter.connect(port, self.poller, links)
+        meter.connect(feed or port, self.poller, links)
         port.power_fail(meter.power_fails)
+        if feed is not None:
+            feed.begin(meter, links, None, False)
 
     def turn(self):
         """Wait for octets or the next second, and do what is due."""
@@ -177,6 +181,8 @@ class Board:
             ms = link.wait_ms()
             if ms < wait_ms:
                 wait_ms = ms
+        if self.feed is not None:
+            wait_ms = min(wait_ms, self.feed.wait_ms())
         meter.wait(self.poller, wait_ms)
         now_ms = port.ticks_ms()
         if self.locked:
@@ -204,6 +210,8 @@ class Board:
             apply(meter.model, self.links)
             forget(("firmware.links.settings",))
         meter.tick(now_ms)
+        if self.feed is not None:
+            self.feed.turn(now_ms)
         if meter.rests:
             meter.rests = False
             self.rest()
@@ -298,8 +306,13 @@ def start(**options):
     gc.collect()
     from firmware.links.make import make_links
 
-    links = make_links(wiring.LINKS, meter, port, info_len=_INFO_LEN)
-    made = Board(meter, links, options.get("locked", False), options.get("dog"))
+    feed = None
+    if options.get("feed"):
+        from firmware.feed import Feed
+
+        feed = Feed(port, options["feed"])
+    links = make_links(wiring.LINKS, meter, feed or port, info_len=_INFO_LEN)
+    made = Board(meter, links, options.get("locked", False), options.get("dog"), feed)
     for link in links:
         port.out("%s %s" % (link.name, link.address))
     if meter.storage.message:

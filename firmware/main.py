@@ -20,8 +20,9 @@ Keys of the options (those with a default may be missing):
     update      folder of images of the firmware, and slots that it runs from, see update.py
     push        "host:port": where Push setup objects without a destination push to
     display     terminal: the display list of the definition, as lines that begin with that word;
-                ssd1306: on that display of a board
+                ssd1306: on that display of a board; none: only the feed tells of it
     script      what happens to the simulated household, see meter/scripted.py
+    feed        octets of the buffer of a feed for programs, see feed.py; 0: there is none
     speed       1; seed: None; start: [minute, second] or None; trace: False
     until       [minute, second] in UTC: the meter's time is stepped up to there, then it serves
     report      True: it says what came of that as a line of JSON, and ends instead
@@ -133,7 +134,7 @@ def go_ahead(meter, poller, port, watch, options):
     return report is not None
 
 
-def loop(meter, links, poller, port, watch):
+def loop(meter, links, poller, port, watch, feed):
     """Serve until stdin is closed, Ctrl-C, or an error that nothing can be done about."""
     while not watch.ready and not meter.wants_restart():
         if meter.setup_changed:
@@ -144,6 +145,8 @@ def loop(meter, links, poller, port, watch):
             ms = link.wait_ms()
             if ms < wait_ms:
                 wait_ms = ms
+        if feed is not None:
+            wait_ms = min(wait_ms, feed.wait_ms())
         meter.wait(poller, wait_ms)
         now_ms = port.ticks_ms()
         for link in links:
@@ -155,6 +158,8 @@ def loop(meter, links, poller, port, watch):
         if meter.server.todo:
             meter.work(links, now_ms)
         meter.tick(now_ms)
+        if feed is not None:
+            feed.turn(now_ms)
         if meter.server.fault is not None:
             # The client got an exception-response; whoever runs the meter should hear of it too.
             print("A request failed inside the meter:", repr(meter.server.fault), file=sys.stderr)
@@ -164,6 +169,11 @@ def loop(meter, links, poller, port, watch):
 def run(options):
     """A meter from its start to its end."""
     port = ports.current()
+    feed = None
+    if options.get("feed"):
+        from firmware.feed import Feed
+
+        feed = port = Feed(port, options["feed"])
     meter = None
     links = []
     sync = options.get("sync", True)
@@ -205,7 +215,8 @@ def run(options):
         poller = port.Poller()
         watch = Stdin()
         if options.get("watch_stdin"):
-            poller.add(sys.stdin, watch)
+            # Commands come by it too.
+            poller.add(sys.stdin, watch if feed is None else feed)
         if hasattr(gc, "threshold"):
             gc.threshold(-1)
         if options.get("until"):
@@ -217,9 +228,11 @@ def run(options):
             push_to(meter.model, options["push"])
         meter.connect(port, poller, links)
         port.power_fail(meter.power_fails)
+        if feed is not None:
+            feed.begin(meter, links, watch, options.get("watch_stdin", False))
         gc.collect()
         port.out("ready" if record is None or record.good else "ready to be provisioned")
-        loop(meter, links, poller, port, watch)
+        loop(meter, links, poller, port, watch, feed)
         if meter.wants_restart():
             return RESTART
     except KeyboardInterrupt:

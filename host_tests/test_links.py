@@ -68,7 +68,7 @@ class Port:
         return self, number or 4059
 
     def accept(self, listener):
-        return self.waiting.pop(0) if self.waiting else None
+        return (self.waiting.pop(0), None) if self.waiting else None
 
     def udp(self, host, number):
         return self, number or 4059

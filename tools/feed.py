@@ -15,12 +15,12 @@ Lines of the meter, their fields one space apart. T: its milliseconds, 0..2**30 
                         itself: out-tcp (push, gateway). local, peer: "127.0.0.1:4059", or
                         "[::1]:4059", or the name of a serial port; "" if there is none, or none is
                         known. A peer over UDP has a link of its own from its first datagram on
-    <1E>C T LINK        it is closed
+    <1E>C T LINK BY     it is closed. BY: meter, peer, or reset (by the peer, or for an error)
     <1E>R T LINK HEX    octets that the meter has received. A datagram is a line. A "+" behind HEX:
                         the rest of these octets comes with the next line
     <1E>T T LINK HEX    octets that it has sent
-    <1E>F T LINK NAME HEX   octets that a fault has kept from being sent (NAME: drop), or as they
-                        would have been without one (crc, delay)
+    <1E>F T LINK NAME HEX   octets that a fault has kept from being sent (NAME: drop), or how they
+                        would have been sent without one (crc)
     <1E>L T N           N lines could not be printed, for nobody read; they were here
     <1E>S T JSON        its state, once a second, see State
     <1E>V N HEX         a part of the value that command N has asked for
@@ -92,15 +92,18 @@ class Opened(Event):
 
 
 class Closed(Event):
-    __slots__ = ("link",)
+    """by: meter, peer or reset; None: the meter's program has ended."""
 
-    def __init__(self, link):
+    __slots__ = ("link", "by")
+
+    def __init__(self, link, by=None):
         self.link = link
+        self.by = by
 
 
 class Octets(Event):
-    """sent: by the meter. fault: None, or what a fault has done to them: "drop", they have not
-    left; "crc", "delay": they have left otherwise."""
+    """sent: by the meter. fault: None, or why they have not left: "drop"; "crc": others have,
+    which come next."""
 
     __slots__ = ("link", "sent", "octets", "fault")
 
@@ -129,7 +132,9 @@ class State(Event):
                     "ciphered": true or false}], those that are not idle
     heap          [allocated, free] octets, or null: the runtime cannot say
     supply        null, or [{"connected", "state", "mode"}] of each Disconnect control
-    counters      {"requests", "refused", "dropped", "received", "sent", ...}: since the start
+    counters      since the start, of 30 bits: {"requests", "refused" (answered by an exception, a
+                  confirmedServiceError, or an AARE that rejects), "dropped" (frames that were
+                  none), "received", "sent" (octets), "lost" (lines), "overruns"}
     """
 
     __slots__ = ("values",)
@@ -168,6 +173,7 @@ class Feed:
         self.garbage = 0  # lines with the mark that could not be understood
         self._clock = clock
         self._takers = []
+        self._events = []  # of the line in hand
         self._rest = b""
         self._ticks = None  # the last ones, and how many there have been in all
         self._ms = 0
@@ -180,6 +186,9 @@ class Feed:
 
     def subscribe(self, take):
         self._takers.append(take)
+
+    def has_subscribers(self):
+        return bool(self._takers)
 
     def attach(self, write):
         """Commands go there from now on; None: there is no meter."""
@@ -220,12 +229,15 @@ class Feed:
             self._KINDS[kind](self, rest)
         except (KeyError, ValueError, TypeError, AttributeError):
             self.garbage += 1
+        events, self._events = self._events, []
+        for event in events:
+            for take in self._takers:
+                take(event)
 
     def _tell(self, event, ticks):
         event.ms = self._ms_of(int(ticks))
         event.time = self._base + event.ms / 1000
-        for take in self._takers:
-            take(event)
+        self._events.append(event)
 
     def _ms_of(self, ticks):
         """The meter's milliseconds without the turns; keeps the time of this PC that they mean.
@@ -263,21 +275,29 @@ class Feed:
         self._tell(Opened(link), ticks)
 
     def _closed(self, rest):
-        ticks, number = rest.split(" ")
+        ticks, number, by = rest.split(" ")
         link = self.links.pop(int(number))
-        self._tell(Closed(link), ticks)
+        self._tell(Closed(link, by), ticks)
 
     def _octets(self, sent, rest):
         fields = rest.split(" ")
         octets = self._whole((sent, fields[1]), fields[2])
         if octets is not None:
-            self._tell(Octets(self.links[int(fields[1])], sent, octets), fields[0])
+            self._tell(Octets(self._link(fields[1], fields[0]), sent, octets), fields[0])
 
     def _fault(self, rest):
         ticks, number, name, text = rest.split(" ")
         octets = self._whole((name, number), text)
         if octets is not None:
-            self._tell(Octets(self.links[int(number)], True, octets, name), ticks)
+            self._tell(Octets(self._link(number, ticks), True, octets, name), ticks)
+
+    def _link(self, number, ticks):
+        """Of one whose opening line was lost, nothing more is known."""
+        number = int(number)
+        if number not in self.links:
+            self.links[number] = Link(number, "unknown", "", "")
+            self._tell(Opened(self.links[number]), ticks)
+        return self.links[number]
 
     def _whole(self, key, text):
         """The octets of hex, with those of the lines before that they are the rest of; None: they

@@ -92,10 +92,11 @@ class Launcher:
             self._lost = True
             say("Nobody reads what the meter prints: some of it is lost.")
 
-    def run(self, program, options, fds, on_ready, update=None):
+    def run(self, program, options, fds, on_ready, update=None, feed=None):
         """Run it to its end; returns its exit code, 0 if it was told to end and did.
 
         on_ready() is called when it says that it is ready. update: an Update, if it has one.
+        feed: takes the lines of the meter's feed (feed.py); they are not printed.
         """
         args, environment = program
         # Only what the firmware needs: what else is set here must not change the meter.
@@ -114,9 +115,16 @@ class Launcher:
         with contextlib.suppress(OSError, ValueError):
             self._child.stdin.write(json.dumps(options).encode() + b"\n")
             self._child.stdin.flush()
+        self._feed = feed
+        if feed is not None:
+            feed.attach(self._command)
         self._trial = update
         self._trial_end = time.monotonic() + _TRIAL_S
-        self._relay(on_ready)
+        try:
+            self._relay(on_ready)
+        finally:
+            if feed is not None:
+                feed.attach(None)
         code = self._child.wait()
         if self._deadline is not None:
             if code == -signal.SIGKILL:
@@ -127,6 +135,14 @@ class Launcher:
             say("The meter's program was ended by signal %d." % -code)
             return 1
         return code
+
+    def _command(self, octets):
+        """Hand a command of the feed to the meter; whole, for a pipe takes one of that length."""
+        try:
+            self._child.stdin.write(octets)
+            self._child.stdin.flush()
+        except ValueError:
+            raise OSError("the meter is about to end") from None
 
     def again(self, code, update):
         """Is the firmware to be started again, after it has ended with this exit code?"""
@@ -169,6 +185,8 @@ class Launcher:
             if out in r:
                 data = os.read(out, 65536)
                 ended = not data
+                if self._feed is not None:
+                    data = self._feed.read(data)
                 self._take(data)
                 if said is not None:
                     said += data

@@ -34,11 +34,13 @@ import records
 import scripts
 import sheet as sheets
 from bootstrap import ROOT, Trouble, as_command, say
+from feed import Feed
 from launcher import Launcher, Pty, Scratch, State, Terminal, Update
 
 DEFAULT_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 OPTICAL_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "optical.toml")
 DEFAULT_LINKS = [["wrapper-tcp", 4059], ["wrapper-udp", 4059], ["hdlc-tcp", 4060]]
+_FEED_LEN = 32768  # octets that the meter may keep for who reads slowly
 _EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc)
 
 
@@ -173,6 +175,7 @@ def run(options):
     folder = compiling.definition(options.definition)
     module = sheets.load(folder)
     with contextlib.ExitStack() as stack:
+        feed = subscribers(options, stack)
         scratch = stack.enter_context(Scratch())
         state = os.path.join(scratch.path, "state")
         update = None
@@ -225,19 +228,32 @@ def run(options):
             "report": options.json,
             "progress": sys.stderr is not None and sys.stderr.isatty(),
             "trace": options.trace,
-            "display": "terminal" if options.display else None,
+            "display": "terminal" if options.display else shown_by(feed, module),
+            "feed": feed and _FEED_LEN,
             "watch_stdin": True,
         }
         fds = [*terminals.values(), *([pty.master] if pty.link else [])]
         fds += [fd for _kind, _name, fd, *_options in ports]
-        code = launcher.run(program, firmware, fds, scratch.drop, update)
+        code = launcher.run(program, firmware, fds, scratch.drop, update, feed)
         while launcher.again(code, update):
             say("The firmware is started again.")
             with Scratch() as scratch:
                 record_path = provisioning(options, module, state, scratch.path)[1]
                 firmware["provisioning"] = record_path
-                code = launcher.run(program, firmware, fds, scratch.drop, update)
+                code = launcher.run(program, firmware, fds, scratch.drop, update, feed)
         return code
+
+
+def subscribers(options, stack):
+    """The feed for those who want to see what the meter does, until the stack is left; None:
+    nobody does."""
+    feed = Feed()
+    return feed if feed.has_subscribers() else None
+
+
+def shown_by(feed, module):
+    """A display that nobody looks at but by way of the feed."""
+    return "none" if feed and hasattr(module, "DISPLAY") else None
 
 
 def optical_ports(options, stack):

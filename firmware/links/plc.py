@@ -70,7 +70,7 @@ class PowerLine:
         self.profile = station
         self.ready = False
         self.setup_class = setup_class
-        self._stream = stream
+        self.stream = stream
         self._poller = None
         self._configure = configure
         self._registers = registers
@@ -78,7 +78,7 @@ class PowerLine:
 
     def open(self, poller):
         self._poller = poller
-        poller.add(self._stream, self)
+        poller.add(self.stream, self)
         self.profile.open(self.port.ticks_ms())
 
     def profiles(self):
@@ -105,9 +105,9 @@ class PowerLine:
 
     def close(self):
         if self._poller is not None:
-            self._poller.remove(self._stream)
+            self._poller.remove(self.stream)
             self._poller = None
-        self.port.close(self._stream)
+        self.port.close(self.stream)
         self.profile.reset()
 
 

@@ -67,14 +67,14 @@ class Listener:
 
     def _accept(self, now_ms):
         # One a turn: the poller reports the listener again if more are waiting.
-        stream = self.port.accept(self._listener)
-        if stream is None:
+        got = self.port.accept(self._listener)
+        if got is None:
             return
         free = self.free()
         if free is not None:
-            free.attach(stream, self._poller, now_ms)
+            free.attach(got[0], self._poller, now_ms)
         else:
-            self.port.close(stream)
+            self.port.close(got[0])
 
     def free(self):
         """The place for one more connection, or None."""

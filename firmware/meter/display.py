@@ -66,6 +66,7 @@ class Display:
         self._screen = screen
         self._button = button
         self._held = False
+        self._pressed = False
         self._buf = bytearray(_ROOM)
         self._before = bytearray(_WIDTH)
         self._seconds = 0  # that this entry is still shown
@@ -76,11 +77,16 @@ class Display:
 
     # --- Time -------------------------------------------------------------------------------
 
+    def press(self):
+        """As if somebody had pressed the button."""
+        self._pressed = True
+
     def turn(self, now_ms):
-        pressed = False
+        pressed = self._pressed
+        self._pressed = False
         if self._button is not None:
             held = self._button.pressed()
-            pressed = held and not self._held
+            pressed = pressed or held and not self._held
             self._held = held
         if self._last_ms < 0:
             self._next(now_ms)

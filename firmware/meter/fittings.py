@@ -76,7 +76,7 @@ class Fittings:
             forget(_SIMULATED)
 
     def show(self, model, kind):
-        """The display begins; kind: terminal or ssd1306."""
+        """The display begins; kind: terminal, ssd1306, or none: only a feed tells of it."""
         from firmware.meter.display import Display, Terminal
 
         pins = self._pins
@@ -91,6 +91,8 @@ class Fittings:
                 pass  # the list goes on by itself
         if kind == "terminal":
             screen = Terminal(self._port.out)
+        elif kind == "none":
+            screen = Terminal(len)
         elif kind == "ssd1306" and pins is not None:
             try:
                 from firmware.drivers.ssd1306 import SSD1306

@@ -13,7 +13,7 @@ Each port is a module of this package with one interface (positions and lengths 
                                      signal SIGPWR (CPython). False: nobody says so here
     out(text)                        a line for whoever watches; never raises
     listen(host, number) -> (listener, number)     TCP; number 0: any free port; raises OSError
-    accept(listener) -> stream | None
+    accept(listener) -> (stream, address) | None   of the peer, as the runtime has it
     connect(host, number) -> stream                TCP; what is written waits until it is there,
                                                    and is -1 if it does not come; raises OSError
     look_up(host, six) -> lookup                   begin to ask for the address of a host that has

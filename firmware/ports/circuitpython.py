@@ -292,10 +292,10 @@ def group(host: "str", number: "int", address: "bytes"):
 
 def accept(listener: "_Socket"):
     try:
-        s = listener.socket.accept()[0]
+        s, peer = listener.socket.accept()
     except OSError:
         return None
-    return _prompt(s)
+    return _prompt(s), peer
 
 
 def connect(host: "str", number: "int"):

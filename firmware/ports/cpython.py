@@ -91,10 +91,10 @@ def group(host, number, address):
 
 def accept(listener):
     try:
-        s = listener.accept()[0]
+        s, peer = listener.accept()
     except OSError:
         return None
-    return _stream(s)
+    return _stream(s), peer
 
 
 def connect(host, number):

@@ -104,10 +104,10 @@ def group(host, number, address):
 
 def accept(listener):
     try:
-        stream = listener.accept()[0]
+        stream, peer = listener.accept()
     except OSError:
         return None
-    return _prompt(stream)
+    return _prompt(stream), peer
 
 
 def connect(host, number):
