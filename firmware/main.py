@@ -7,7 +7,7 @@ Keys of the options (those with a default may be missing):
     definition  name of the generated module
     links       [kind, host, number] for wrapper-tcp, wrapper-udp, hdlc-tcp;
                 [hdlc-uart, number, baud rate], [hdlc-usb, name, 0] on boards;
-                [hdlc-pty, name, descriptor of the master side]
+                [hdlc-pty, name, descriptor of the master side]; [hdlc-tty, path, baud rate]
                 optical-uart, optical-pty, optical-tty: links/optical.py;
                 [plc-sfsk, number, baud rate]: links/plc.py
     state       folder for storage; None: RAM
@@ -15,7 +15,7 @@ Keys of the options (those with a default may be missing):
     sync        True: what was written there survives a power failure, and takes longer
     provisioning  file of the record that says who the meter is; None: who the definition says
     associations  how many at a time; None: as many as the definition says
-    terminals   {path: descriptor} of the serial lines to meters behind this one
+    terminals   {path: descriptor} of serial ports that the runtime cannot open itself
     mbus        ["tcp", host, number]: the M-Bus, instead of where the definition has it
     update      folder of images of the firmware, and slots that it runs from, see update.py
     push        "host:port": where Push setup objects without a destination push to
@@ -98,7 +98,9 @@ def push_to(model, text):
 
 
 def why(e, host, number):
-    """An OSError of a socket as a sentence."""
+    """An OSError of a socket, or of a serial port, as a sentence."""
+    if e.args and isinstance(e.args[0], str):
+        return e.args[0]
     code = e.errno if isinstance(e.errno, int) else 0
     if code == 98:
         return "port %d of %s is in use by another program." % (number, host)
@@ -198,7 +200,10 @@ def run(options):
             meter.terminals = options.get("terminals", meter.terminals)
             if options.get("mbus"):
                 meter.mbus = tuple(options["mbus"])
-            links = make_links(options["links"], meter, port, options.get("trace", False))
+            try:
+                links = make_links(options["links"], meter, port, options.get("trace", False))
+            except OSError as e:
+                raise Fault(text_of(e))
         except OSError as e:
             raise Fault("The stored state cannot be used: %s" % text_of(e))
         except ValueError as e:

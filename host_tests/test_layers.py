@@ -39,7 +39,7 @@ ONLY_HERE = {
     "firmware/ports/board.py": {"wiring"},
     "firmware/ports/cause.py": {"microcontroller"},
     "firmware/ports/cpython.py": {"fcntl", "signal", "termios", "threading", "uuid"},
-    "firmware/ports/lines/cpython.py": {"fcntl", "termios"},
+    "firmware/ports/lines/cpython.py": {"fcntl", "io", "serial"},
     "firmware/ports/lines/micropython.py": {"pyb", "usb", "wiring"},
     "firmware/ports/micropython.py": {"network"},
     "firmware/ports/pins.py": {"wiring"},

@@ -3,46 +3,131 @@
 
 import os
 import pty
+import select
 import sys
 import termios
 import tty
 import types
 
 import pytest
+import serial
 from firmware.links import make
+from firmware.ports import cpython as port
 from firmware.ports.lines import cpython, micropython
 
 
 @pytest.fixture
-def terminal():
+def ends():
+    """A pseudo-terminal: its master side, and the path of a serial port."""
     master, slave = pty.openpty()
     tty.setraw(slave)
-    with open(os.ttyname(slave), "r+b", buffering=0) as stream:
-        yield stream, master
+    yield master, os.ttyname(slave)
     os.close(master)
     os.close(slave)
 
 
+@pytest.fixture
+def opened(ends):
+    """As the meter opens it."""
+    with cpython.open_tty(ends[1], 300) as stream:
+        yield stream, ends[0]
+
+
+def read(stream, n):
+    """The next n octets, which may take a moment to cross."""
+    found = bytearray()
+    while len(found) < n and select.select([stream], [], [], 5)[0]:
+        buf = bytearray(n - len(found))
+        found += buf[: port.readinto(stream, buf)]
+    return bytes(found)
+
+
+def test_octets_of_a_serial_port(opened):
+    """Nothing waits: neither for octets, nor for room."""
+    stream, master = opened
+    assert port.readinto(stream, bytearray(4)) == 0
+    os.write(master, b"\0\x11\x13\xff\n")
+    assert read(stream, 5) == b"\0\x11\x13\xff\n"
+    assert port.readinto(stream, bytearray(4)) == 0
+    taken = [1]
+    while taken[-1]:
+        taken.append(port.write(stream, bytes(100000), 0, 100000))
+    assert 1 < max(taken) < 100000, "a full pipe"
+    port.close(stream)
+    assert not stream.line.is_open
+
+
+def test_what_has_not_left(opened, monkeypatch):
+    """A pseudo-terminal never says so."""
+    stream = opened[0]
+    assert not cpython.is_sending(stream)
+    monkeypatch.setattr(serial.Serial, "out_waiting", 3)
+    assert cpython.is_sending(stream)
+
+
+def test_the_other_end_goes():
+    master, slave = pty.openpty()
+    stream = cpython.open_tty(os.ttyname(slave), 300)
+    os.close(master)
+    assert port.readinto(stream, bytearray(4)) < 0
+    stream.close()
+    os.close(slave)
+
+
 @pytest.mark.parametrize("baud", [300, 600, 1200, 2400, 4800, 9600, 19200, 115200])
-def test_the_rate_of_a_terminal(terminal, baud):
-    stream, master = terminal
+def test_the_rate_of_a_serial_port(opened, baud):
+    """It changes in mid-session; what is on its way stays."""
+    stream, master = opened
+    os.write(master, b"A")
     cpython.set_rate(stream, baud)
     assert termios.tcgetattr(master)[4:6] == [getattr(termios, "B%d" % baud)] * 2
+    os.write(master, b"B")
+    assert read(stream, 2) == b"AB"
 
 
-def test_a_rate_that_no_terminal_has(terminal):
-    with pytest.raises(OSError, match="1234 is no baud rate"):
-        cpython.set_rate(terminal[0], 1234)
+def test_a_rate_that_no_serial_port_has(opened):
+    with pytest.raises(OSError, match="-1 is no baud rate"):
+        cpython.set_rate(opened[0], -1)
 
 
-def test_what_is_no_terminal(tmp_path):
+@pytest.mark.parametrize("baud, even", [(2400, True), (0, False)])
+def test_parity_and_the_rate_at_the_start(ends, baud, even):
+    with cpython.open_tty(ends[1], baud, even) as stream:
+        assert stream.line.baudrate == (baud or 9600)
+        assert stream.line.parity == ("E" if even else "N") and stream.line.bytesize == 8
+
+
+def test_nobody_else_opens_it(ends):
+    with cpython.open_tty(ends[1], 300):
+        with pytest.raises(OSError, match="cannot be used as a serial port .*lock"):
+            cpython.open_tty(ends[1], 300)
+    cpython.open_tty(ends[1], 300).close()
+
+
+@pytest.mark.parametrize("what", ["file", "nothing"])
+def test_what_is_no_serial_port(tmp_path, what):
+    if what == "file":
+        (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match="cannot be used as a serial port"):
+        cpython.open_tty(str(tmp_path / what), 300)
+
+
+def test_rs_485_is_switched_by_the_driver(ends, monkeypatch):
+    """pyserial asks the system's driver, which a pseudo-terminal does not have."""
+    with pytest.raises(OSError, match="cannot switch an RS-485 transceiver"):
+        cpython.open_tty(ends[1], 9600, rs485=True)
+    set_to = []
+    monkeypatch.setattr(serial.Serial, "_set_rs485_mode", lambda self, mode: set_to.append(mode))
+    with cpython.open_tty(ends[1], 9600, rs485=True):
+        assert set_to[-1].rts_level_for_tx and not set_to[-1].rts_level_for_rx
+
+
+def test_a_pseudo_terminal_has_nothing_of_all_that(tmp_path):
     with open(tmp_path / "file", "w+b", buffering=0) as stream:
-        with pytest.raises(OSError):
-            cpython.set_rate(stream, 300)
-        assert not cpython.is_sending(stream) and cpython.overruns(stream) == 0
+        assert cpython.overruns(stream) == 0
 
 
-def test_overruns_of_a_serial_port_since_it_was_asked_last(terminal, monkeypatch):
+def test_overruns_of_a_serial_port_since_it_was_asked_last(ends, monkeypatch):
     """Linux counts those of the hardware and those of its buffer."""
     counts = [[3, 1], [3, 1], [5, 2]]
 
@@ -53,9 +138,9 @@ def test_overruns_of_a_serial_port_since_it_was_asked_last(terminal, monkeypatch
         values[7], values[10] = overrun, buf_overrun
         return cpython._ICOUNT.pack(*values)
 
-    monkeypatch.setattr(cpython.fcntl, "ioctl", ioctl)
-    monkeypatch.setattr(cpython, "_seen", {})
-    assert [cpython.overruns(terminal[0]) for _ in range(3)] == [0, 0, 3]
+    monkeypatch.setattr(cpython, "fcntl", types.SimpleNamespace(ioctl=ioctl))
+    with cpython.open_tty(ends[1], 300) as stream:
+        assert [cpython.overruns(stream) for _ in range(2)] == [0, 3]
 
 
 # --- MicroPython ----------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 import pytest
 from firmware.links import outward, settings, stream, tcp, udp
 from firmware.links.trace import Trace
+from firmware.ports.lines import cpython
 
 from dlms.prim import crc16
 from profiles.hdlc_client import HDLCClient
@@ -523,11 +524,16 @@ def test_nobody_takes_the_connection():
 
 @pytest.mark.parametrize(
     "kind, where, terminal, opened",
-    [("hdlc-uart", 1, -1, ("uart", 1, 9600)), ("hdlc-tty", "/dev/x", 7, ("fd", 7))],
+    [
+        ("hdlc-uart", 1, -1, ("uart", 1, 9600)),
+        ("hdlc-tty", "/dev/x", -1, ("tty", "/dev/x", 9600)),
+        ("hdlc-tty", "/dev/x", 7, ("fd", 7)),
+    ],
 )
-def test_a_serial_line_is_open_from_the_start(kind, where, terminal, opened):
+def test_a_serial_line_is_open_from_the_start(kind, where, terminal, opened, monkeypatch):
     line = Line()
     port = Caller(line)
+    monkeypatch.setattr(cpython, "open_tty", lambda *how: port._open("tty", *how))
     link = outward_link(port, kind, where, 9600, terminal)
     assert port.opened == [opened] and link.timed
     link.profile.begin(link, 16, 1, 0)

@@ -14,6 +14,7 @@ from test_links import Line, Poller, Port
 
 from firmware.links import mbus, settings
 from firmware.links.mbus import MBusPort
+from firmware.ports.lines import cpython
 
 CAPTURE = 3
 HARDWARE_FAULT, TEMPORARY_FAILURE = 1, 2
@@ -55,12 +56,13 @@ class Linked:
             open_uart=lambda *how: self.port._open("uart", *how),
             set_rate=lambda line, bauds: self.rates.append(bauds),
         )
+        cpython.open_tty = lambda *how: self.port._open("tty", *how)
         self.on = OnBus(line=False)
         self.model = self.on.model
         self.model.image[self.model.slot(self.on.row(*WATER), 5) + 1] = address
         self.port = Lines(slave)
         meter = types.SimpleNamespace(
-            model=self.model, server=self.on.server, terminals={"/dev/bus": 7}
+            model=self.model, server=self.on.server, terminals={"/dev/fixed": 7}
         )
         self.link = MBusPort(self.port, want, meter)
         self.poller = Poller()
@@ -86,16 +88,17 @@ class Linked:
 @pytest.fixture(autouse=True)
 def lines():
     """Linked puts others in their place."""
-    real = mbus.lines
+    real = mbus.lines, cpython.open_tty
     yield
-    mbus.lines = real
+    mbus.lines, cpython.open_tty = real
 
 
 @pytest.mark.parametrize(
     "want, first, opened",
     [
         (("tcp", "192.0.2.1", 10001), [], [("tcp", "192.0.2.1", 10001)]),
-        (("tty", "/dev/bus", 2400), [("fd", 7)], [("fd", 7)]),
+        (("tty", "/dev/bus", 300), *[[("tty", "/dev/bus", 2400, True)]] * 2),
+        (("tty", "/dev/fixed", 2400), [("fd", 7)], [("fd", 7)]),
         (("uart", 1, 300), [("uart", 1, 2400, True)], [("uart", 1, 2400, True)]),
     ],
 )
@@ -132,10 +135,9 @@ def test_another_speed():
 def test_another_speed_of_a_serial_port():
     """Its rate is set, from the start."""
     linked = Linked(("tty", "/dev/bus", 9600))
-    assert linked.rates == [2400]
     assert linked.on.set(PORT, 2, enum(5)) == 0
     settings.apply(linked.model, [linked.link])
-    assert linked.rates == [2400, 9600] and linked.port.opened == [("fd", 7)]
+    assert linked.rates == [9600] and linked.port.opened == [("tty", "/dev/bus", 2400, True)]
 
 
 def test_no_converter():

@@ -7,11 +7,15 @@ are those of IEC 62056-5-3; what is behind them is tested elsewhere.
 
 import json
 import os
+import pty
+import re
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
+import tty
 
 import compile as compiling
 import pytest
@@ -103,6 +107,51 @@ def test_the_clock_over_every_port(runtime, tmp_path):
         assert meter.stop() == 0
         assert meter.errors == ""
     assert not os.path.lexists(link)
+
+
+@pytest.fixture
+def serial_line():
+    """One end, and the path of a serial port that is the other."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    yield master, os.ttyname(slave)
+    os.close(master)
+    os.close(slave)
+
+
+def test_hdlc_on_a_serial_port(serial_line):
+    """At its rate; a second meter does not get it."""
+    fd, path = serial_line
+    with Running("--hdlc-tty", path + ":19200", *NOON, "--speed", "0") as meter:
+        assert "hdlc-tty %s 19200" % path in meter.lines
+        assert termios.tcgetattr(fd)[4:6] == [termios.B19200] * 2
+        hdlc = HDLC(lambda data: os.write(fd, data), lambda: os.read(fd, 4096))
+        assert hdlc.connect() == 0x73
+        assert hdlc.ask(AARQ)[:1] == b"\x61"
+        assert hdlc.ask(GET_TIME).startswith(bytes.fromhex("C401C100090C07E90101030C0000"))
+        assert hdlc.disconnect() == 0x73
+        with Running("--hdlc-tty", path, wait=False) as other:
+            assert other.process.wait(60) == 1
+            assert b" cannot be used as a serial port " in other.process.stderr.read()
+        assert meter.stop() == 0 and meter.errors == ""
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--hdlc-tty", "/dev/none"], "/dev/none cannot be used as a serial port .*No such file"),
+        (["--optical-tty", "/dev/null"], "/dev/null cannot be used as a serial port"),
+        (["--hdlc-tty", "{}", "--rs-485"], "cannot switch an RS-485 transceiver"),
+        (["--hdlc-tty", "{}", "--runtime", "micropython"], "MicroPython cannot change the rate"),
+    ],
+)
+def test_serial_ports_that_cannot_be_used(serial_line, arguments, said):
+    arguments = [text.format(serial_line[1]) for text in arguments]
+    done = subprocess.run(
+        [sys.executable, METER, "run", *arguments], capture_output=True, text=True
+    )
+    assert done.returncode and re.search(said, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @both

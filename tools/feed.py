@@ -10,9 +10,9 @@ Lines of the meter, their fields one space apart. T: its milliseconds, 0..2**30 
     <1E>H T JSON        it begins: {"feed": 1, "runtime", "time": [minute, second] since 2000-01-01
                         UTC, "speed"}. Whatever was open before is closed
     <1E>O T LINK JSON   a link is open, its number LINK from now on: {"kind", "local", "peer"}.
-                        kind: wrapper-tcp, wrapper-udp, hdlc-tcp, hdlc-pty, hdlc-uart, hdlc-usb,
-                        optical-pty, optical-tty, optical-uart, plc-...; what the meter opens
-                        itself: out-tcp (push, gateway). local, peer: "127.0.0.1:4059", or
+                        kind: wrapper-tcp, wrapper-udp, hdlc-tcp, hdlc-pty, hdlc-tty, hdlc-uart,
+                        hdlc-usb, optical-pty, optical-tty, optical-uart, plc-...; what the meter
+                        opens itself: out-tcp (push, gateway). local, peer: "127.0.0.1:4059", or
                         "[::1]:4059", or the name of a serial port; "" if there is none, or none is
                         known. A peer over UDP has a link of its own from its first datagram on
     <1E>C T LINK BY     it is closed. BY: meter, peer, or reset (by the peer, or for an error)

@@ -23,7 +23,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import termios
 import tty
 
 from bootstrap import ROOT, Trouble, say
@@ -302,40 +301,6 @@ class Pty:
                     os.remove(self.link)
             os.close(self.master)
             os.close(self._slave)
-
-
-class Terminal:
-    """A serial port that the meter is to use: raw, at a baud rate (0: as it is set); with even
-    parity, or none."""
-
-    def __init__(self, path, baud, even=False):
-        self.path = path
-        self.baud = baud
-        self.even = even
-        self.fd = -1
-
-    def __enter__(self):
-        try:
-            self.fd = os.open(self.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-            tty.setraw(self.fd)
-            if self.baud:
-                settings = termios.tcgetattr(self.fd)
-                settings[4] = settings[5] = getattr(termios, "B%d" % self.baud)
-                if self.even:
-                    settings[2] |= termios.PARENB
-                termios.tcsetattr(self.fd, termios.TCSANOW, settings)
-        except AttributeError:
-            raise Trouble(
-                "%s: %d is no baud rate of a terminal." % (self.path, self.baud)
-            ) from None
-        except (OSError, termios.error) as e:
-            raise Trouble(
-                "%s cannot be used as a serial port (%s)." % (self.path, e.args[-1])
-            ) from None
-        return self
-
-    def __exit__(self, *_):
-        os.close(self.fd)
 
 
 if __name__ == "__main__":

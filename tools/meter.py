@@ -35,7 +35,7 @@ import scripts
 import sheet as sheets
 from bootstrap import ROOT, Trouble, as_command, say
 from feed import Feed
-from launcher import Launcher, Pty, Scratch, State, Terminal, Update
+from launcher import Launcher, Pty, Scratch, State, Update
 
 DEFAULT_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 OPTICAL_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "optical.toml")
@@ -71,9 +71,15 @@ def parser():
         r.add_argument("--" + name, type=port_number, metavar="PORT", help="0: any free one")
     r.add_argument("--hdlc-pty", metavar="LINK", help="a serial port: LINK leads to it")
     r.add_argument(
+        "--hdlc-tty", type=serial_port, metavar="PATH[:BAUD]", help="HDLC on this serial port"
+    )
+    r.add_argument(
         "--optical-pty", metavar="LINK", help="an optical port (IEC 62056-21): LINK leads to it"
     )
-    r.add_argument("--optical-tty", metavar="PATH", help="likewise, on this serial port of the PC")
+    r.add_argument("--optical-tty", metavar="PATH", help="likewise, on this serial port")
+    r.add_argument(
+        "--rs-485", action="store_true", help="RTS switches the transceiver of a serial port"
+    )
     r.add_argument(
         "--echo", action="store_true", help="the head of the optical port hears what it sends"
     )
@@ -123,6 +129,14 @@ def speed(text):
     return int(text)
 
 
+def serial_port(text):
+    """[path, baud]"""
+    path, _, baud = text.rpartition(":")
+    if not path or not baud.isdigit():
+        path, baud = text, "9600"
+    return [path, int(baud)]
+
+
 def endpoint(text):
     """["tcp", host, number]"""
     host, colon, number = text.rpartition(":")
@@ -168,12 +182,16 @@ def run(options):
         for kind in ("wrapper-tcp", "wrapper-udp", "hdlc-tcp")
         if getattr(options, kind.replace("-", "_")) is not None
     ]
-    if not links and not (options.hdlc_pty or options.optical_pty or options.optical_tty):
+    wired = options.hdlc_pty or options.hdlc_tty or options.optical_pty or options.optical_tty
+    if not links and not wired:
         links = [[kind, host, number] for kind, number in DEFAULT_LINKS]
     if (options.optical_pty or options.optical_tty) and options.definition == DEFAULT_DEFINITION:
         options.definition = OPTICAL_DEFINITION  # the same meter, with such a port
     folder = compiling.definition(options.definition)
     module = sheets.load(folder)
+    behind = behind_it(options, module)
+    if behind or options.hdlc_tty or options.optical_tty:
+        bootstrap.inside("run", "serial")
     with contextlib.ExitStack() as stack:
         feed = subscribers(options, stack)
         scratch = stack.enter_context(Scratch())
@@ -183,8 +201,8 @@ def run(options):
             state = stack.enter_context(State(options.state)).path
             update = Update(state)
         pty = stack.enter_context(Pty(options.hdlc_pty, "--hdlc-pty"))
-        ports = optical_ports(options, stack)
-        if ports and not hasattr(module, "OPTICAL"):
+        ports = wired_ports(options, stack)
+        if any(kind[:7] == "optical" for kind, *_ in ports) and not hasattr(module, "OPTICAL"):
             raise Trouble("This definition has no [optical], which an optical port needs.")
         program = runtime(options, folder)
         record, record_path = provisioning(options, module, state, scratch.path)
@@ -193,7 +211,7 @@ def run(options):
             links.append(["hdlc-pty", pty.link, pty.master])
             shown.append(["hdlc-pty", pty.link, 0])
         links += ports
-        shown += [[kind, name, 0] for kind, name, _fd, *_options in ports]
+        shown += [[kind, name, number] for kind, name, number, *_options in ports]
         if record is None and record_path:
             lines = ["The provisioning record %s is damaged." % record_path]
         elif record is None:
@@ -202,14 +220,7 @@ def run(options):
             lines = records.sheet_text(records.sheet(record, module, shown))
         if not options.json:
             launcher.out("\n".join(lines))
-        terminals = {
-            want[2]: stack.enter_context(Terminal(want[2], want[3])).fd
-            for want in getattr(module, "GATEWAYS", ())
-            if want[1] == "hdlc-tty"
-        }
-        mbus = getattr(module, "MBUS", None)
-        if mbus and mbus[0] == "tty" and not options.mbus:
-            terminals[mbus[1]] = stack.enter_context(Terminal(mbus[1], mbus[2], even=True)).fd
+        terminals = descriptors(behind, stack) if "MICROPYPATH" in program[1] else {}
         firmware = {
             "definition": "definition",
             "links": links,
@@ -233,7 +244,7 @@ def run(options):
             "watch_stdin": True,
         }
         fds = [*terminals.values(), *([pty.master] if pty.link else [])]
-        fds += [fd for _kind, _name, fd, *_options in ports]
+        fds += [fd for kind, _name, fd, *_options in ports if kind == "optical-pty"]
         code = launcher.run(program, firmware, fds, scratch.drop, update, feed)
         while launcher.again(code, update):
             say("The firmware is started again.")
@@ -256,20 +267,48 @@ def shown_by(feed, module):
     return "none" if feed and hasattr(module, "DISPLAY") else None
 
 
-def optical_ports(options, stack):
-    """Links of the optical ports, with descriptors that stay open as long as the stack."""
+def behind_it(options, module):
+    """[path, baud rate, even parity] of the serial ports on which the meter is the client."""
+    found = [[w[2], w[3], False] for w in getattr(module, "GATEWAYS", ()) if w[1] == "hdlc-tty"]
+    mbus = getattr(module, "MBUS", None)
+    if mbus and mbus[0] == "tty" and not options.mbus:
+        found.append([mbus[1], mbus[2], True])
+    return found
+
+
+def descriptors(ports, stack):
+    """For MicroPython, which cannot open a serial port with a rate: they stay open, and as they
+    are, as long as the stack."""
+    for folder in ("firmware/ports/shim", "lib", ""):
+        sys.path.append(os.path.join(ROOT, folder))
+    from firmware.ports.lines.cpython import open_tty
+
+    try:
+        return {path: stack.enter_context(open_tty(path, *how)).fileno() for path, *how in ports}
+    except OSError as e:
+        raise Trouble(str(e)) from None
+
+
+def wired_ports(options, stack):
+    """Links of serial and optical ports, with descriptors that stay open as long as the stack."""
     found = []
     pty = stack.enter_context(Pty(options.optical_pty, "--optical-pty"))
     if pty.link:
         found.append(["optical-pty", pty.link, pty.master])
-    if options.optical_tty:
+    if options.optical_tty or options.hdlc_tty:
         if options.runtime == "micropython":
-            raise Trouble("--optical-tty: MicroPython cannot change the rate of a serial port.")
+            raise Trouble("MicroPython cannot change the rate of a serial port; CPython can.")
         options.runtime = "cpython"
-        # Its rate is the port's own business.
-        fd = stack.enter_context(Terminal(options.optical_tty, 0)).fd
-        found.append(["optical-tty", options.optical_tty, fd])
-    return [[*link, "echo"] for link in found] if options.echo else found
+    if options.optical_tty:
+        found.append(["optical-tty", options.optical_tty, 0])
+    if options.hdlc_tty:
+        found.append(["hdlc-tty", *options.hdlc_tty])
+    for link in found:
+        if options.echo:
+            link.append("echo")
+        if options.rs_485 and link[0][-3:] == "tty":
+            link.append("rs-485")
+    return found
 
 
 def provisioning(options, module, state, scratch):

@@ -151,7 +151,7 @@ def optical(module):
 
 def port_entry(port):
     kind, where, number = port
-    if kind in ("hdlc-pty", "optical-pty", "optical-tty"):
+    if kind[-3:] in ("pty", "tty"):
         return {"kind": kind, "link": where}
     return {"kind": kind, "host": where, "port": number}
 

@@ -26,6 +26,7 @@ KINDS = (
     "wrapper-tcp",
     "hdlc-tcp",
     "hdlc-pty",
+    "hdlc-tty",
     "hdlc-usb",
     "hdlc-uart",
     "optical-pty",
@@ -158,8 +159,9 @@ def _hdlc_pty(want, meter, port, trace, info_len):
 
 def _hdlc_uart(want, meter, port, trace, info_len):
     profile = _hdlc(meter, info_len)
-    name = "UART%d %d" % (want[1], want[2])
-    if len(want) > 3:
+    tty = want[0] == "hdlc-tty"
+    name = ("%s %d" if tty else "UART%d %d") % (want[1], want[2])
+    if tty or len(want) > 3:
         from firmware.links.optical import half_duplex
 
         return half_duplex(want, name, profile, port, _traces(port, True, 1, trace))
@@ -184,6 +186,7 @@ def _hdlc_usb(want, meter, port, trace, info_len):
 
 
 _MAKERS = {
+    "hdlc-tty": _hdlc_uart,
     "hdlc-uart": _hdlc_uart,
     "hdlc-usb": _hdlc_usb,
     "wrapper-tcp": _wrapper_tcp,

@@ -57,8 +57,6 @@ class MBusPort(Stream):
         self.configure()
         if self._kind != "tcp":
             self.attach(self._line(), poller, self.port.ticks_ms())
-            if self._kind == "tty":
-                self._set_rate()
 
     def configure(self):
         """comm_speed may be another one."""
@@ -86,7 +84,11 @@ class MBusPort(Stream):
         if self._kind == "tcp":
             return self.port.connect(self.host, self.number)
         if self._kind == "tty":
-            return self.port.open_fd(self._terminal)
+            if self._terminal >= 0:
+                return self.port.open_fd(self._terminal)
+            from firmware.ports.lines.cpython import open_tty
+
+            return open_tty(self.host, self._bauds, True)
         return lines.open_uart(self.host, self._bauds, True)
 
     def profiles(self):

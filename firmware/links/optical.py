@@ -3,12 +3,14 @@
 IEC 62056-21, and RS-485. Only the start needs this module.
 
     ["optical-pty", name, descriptor, options...]     a pseudo-terminal: no rate, no parity
-    ["optical-tty", path, descriptor, options...]     a serial port of a PC
+    ["optical-tty", path, 0, options...]              a serial port of a PC
     ["optical-uart", number, 0, options...]           a UART of a board
+    ["hdlc-tty", path, rate, options...]
     ["hdlc-uart", number, rate, options...]
 
 Options: "echo" (what is sent comes back), "rs-485" (the driver pin of wiring.UARTS switches to
-sending). Lines have eight bits and no parity; the profile makes characters of seven with one.
+sending; on a PC RTS does). Lines have eight bits and no parity; the profile makes characters of
+seven with one.
 """
 
 from firmware.links.line import Line
@@ -27,14 +29,13 @@ def optical(want, meter, hdlc, port, trace):
     data = LocalPort(meter.server, hdlc.links[0].channel, terms)
     profile = TariffDevice(hdlc, data, kind != "optical-pty")
     rate = 0 if kind == "optical-pty" else profile.baud
-    if kind == "optical-uart":
-        name = "UART%d" % want[1]
-        opened = lines.open_uart(want[1], rate)
-    else:
-        name = want[1]
+    name = want[1]
+    if kind == "optical-pty":
         opened = port.open_fd(want[2])
-        if rate:
-            lines.set_rate(opened, rate)
+    else:
+        if kind == "optical-uart":
+            name = "UART%d" % want[1]
+        opened = _opened(want, rate)
     shown = None
     if trace:
         from firmware.links.trace_21 import OpticalTrace
@@ -44,6 +45,14 @@ def optical(want, meter, hdlc, port, trace):
 
 
 def half_duplex(want, name, hdlc, port, traces):
-    """HDLC on a UART, with options."""
-    opened = lines.open_uart(want[1], want[2])
+    """HDLC on a serial port of a PC, or on a UART with options."""
+    opened = _opened(want, want[2])
     return Line(port, want, name, opened, hdlc, traces[0] if traces else None, want[2])
+
+
+def _opened(want, rate):
+    if want[0][-4:] == "uart":
+        return lines.open_uart(want[1], rate)
+    from firmware.ports.lines.cpython import open_tty
+
+    return open_tty(want[1], rate, rs485="rs-485" in want)

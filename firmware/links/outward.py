@@ -32,7 +32,11 @@ class Outward(Stream):
         if self._kind == "wrapper-tcp":
             return self.port.connect(self.host, self.number)
         if self._kind == "hdlc-tty":
-            return self.port.open_fd(self._terminal)
+            if self._terminal >= 0:
+                return self.port.open_fd(self._terminal)
+            from firmware.ports.lines.cpython import open_tty
+
+            return open_tty(self.host, self.number)
         return self.port.uart(self.host, self.number)
 
     def profiles(self):
@@ -60,8 +64,8 @@ class Outward(Stream):
 
 def make(meter, port):
     """The links of meter.gateways: (network_id, kind, where, number, physical_device_address or
-    None, seconds for an answer) each. The meter gets a gateway to them. Of a terminal the launcher
-    has the descriptor, in meter.terminals."""
+    None, seconds for an answer) each. The meter gets a gateway to them. A serial port that the
+    runtime cannot open itself is a descriptor in meter.terminals."""
     from dlms.gateway import Gateway
 
     server = meter.server
