@@ -1,30 +1,249 @@
 # SPDX-License-Identifier: MIT
-"""tools/decoding/apdu.py: APDUs there and back. Vectors: host_tests/vectors, sources in them."""
-
-import json
-import os
+"""tools/decoding/apdu.py and acse.py: what is told of APDUs, there and back, and what is said of
+those that are wrong. Vectors: host_tests/vectors (sources stand there)."""
 
 import pytest
+import told
 from decoding import apdu
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-FOLDER = os.path.join(os.path.dirname(__file__), "vectors")
-
-
-def vectors(*files):
-    """Those that are APDUs."""
-    found = []
-    for file in files:
-        with open(os.path.join(FOLDER, file + ".jsonl")) as f:
-            found += [json.loads(line) for line in f]
-    return [v for v in found if v.get("hex") and v.get("kind") in (None, "protected")]
+VECTORS = told.vectors("xdlms", "acse", "sn", "sn_answers", "gbt", "security", "general")
+TELLING = [v for v in VECTORS if v.get("fields")]
 
 
-VECTORS = vectors("xdlms", "acse", "sn")
+def ids(v):
+    return v["id"]
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["id"])
+def check(node, start, end):
+    """Ranges nest, and lie within what was decoded."""
+    assert start <= node.start <= node.end <= end, node
+    if node.error is not None:
+        assert start <= node.error.at <= end
+    for child in node.children:
+        check(child, node.start, node.end)
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=ids)
 def test_there_and_back(vector):
     octets = bytes.fromhex(vector["hex"])
     node = apdu.decode(octets)
     assert node.faults() == []
+    assert (node.start, node.end) == (0, len(octets))
+    check(node, 0, len(octets))
     assert apdu.encode(node) == octets
+
+
+@pytest.mark.parametrize("vector", TELLING, ids=ids)
+def test_what_is_told(vector):
+    fields = vector["fields"]
+    node = apdu.decode(bytes.fromhex(vector["hex"]))
+    assert told.apdu(node) == fields.get("outer", fields)
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=ids)
+def test_plain_values_make_the_same_apdu(vector):
+    """All but the lengths that are longer than they need be."""
+    octets = bytes.fromhex(vector["hex"])
+    node = apdu.decode(octets)
+    made = apdu.encode(node.name, node.plain())
+    assert made == octets or any(n.form for n in node.walk())
+    assert apdu.decode(made).plain() == node.plain()
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=ids)
+def test_cut_off_anywhere(vector):
+    """The first fault is where the octets end, and all that came before it is told."""
+    octets = bytes.fromhex(vector["hex"])
+    whole = {(n.name, n.type, n.start, n.end): n for n in apdu.decode(octets).walk()}
+    # What goes up to the end is as good without its last octets: it has no length of its own.
+    for n in range(len(octets)):
+        cut = octets[:n]
+        node = apdu.decode(cut)
+        check(node, 0, n)
+        faults = node.faults()
+        assert faults, n
+        assert {fault.at for _, fault in faults} == {n}, (n, faults)
+        assert all("expected" in fault for _, fault in faults)
+        # A leaf that ended before is what it was.
+        for found in node.walk():
+            if not found.children and found.error is None and found.end < n and found.name:
+                assert (found.name, found.type, found.start, found.end) in whole, (n, found)
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=ids)
+def test_octets_behind_the_end(vector):
+    octets = bytes.fromhex(vector["hex"])
+    faults = apdu.decode(octets + b"\0\0").faults()
+    assert [fault.at for _, fault in faults] == [len(octets)]
+    assert "2 octets behind the end of the APDU; expected none" in faults[0][1]
+
+
+WRONG = {
+    # hex: (octet, what is said of it)
+    "": (0, "expected an APDU, found the end"),
+    "99": (0, "0x99 is no tag of an APDU"),
+    "c0": (1, "expected the choice of get-request, found the end"),
+    "c004": (1, "0x04 is no choice of get-request; expected 1 (normal), 2 (next), 3 (with-list)"),
+    "c401c102": (3, "0x02 is no choice of Get-Data-Result; expected 0 (data)"),
+    "c401c10107": (4, "7 is no data-access-result; expected 0 (success)"),
+    "c401c100070000": (4, "0x07 is no tag of a Data"),
+    "c401c1000902aa": (7, "expected 2 octets of octet-string, found 1 and the end"),
+    "c401c1000980aa": (5, "0x80 is no length"),
+    "c001c1000300010108": (9, "expected 6 octets of Cosem-Object-Instance-Id, found 4 and"),
+    "c001c100030100010800ff0202": (12, "0x02; expected 00 (absent) or 01 (present)"),
+    "d80107": (2, "0x07 is no choice of CHOICE; expected 1 (operation-not-possible)"),
+    "d8010600": (4, "expected 4 octets of Unsigned32, found 1 and the end"),
+    "d80301": (1, "3 is no state-error; expected 1 (service-not-allowed)"),
+    "0e010a00": (2, "0x0A is no choice of ServiceError"),
+    "01000000065f1f0300": (7, "0x03; expected 5F 1F 04 00 and three octets of conformance"),
+    "0100000006ff": (5, "0xFF; expected 5F 1F 04 00 and three octets of conformance"),
+    "c80530000000": (6, "expected 5 octets of OCTET STRING, found 4 and the end"),
+    "c806300000000001": (8, "expected 12 octets of OCTET STRING, found 1 and the end"),
+    "c8053f00000000": (2, "suite 15; expected 0, 1 or 2"),
+    "60059f00000000": (2, "0x9F is no tag of AARQ"),
+    "6007be050403c004ff": (7, "0x04 is no choice of get-request"),
+    "6103a20100": (4, "0x00; expected the tag 02 of Association-result"),
+    "6003a1020600": (5, "expected 2 octets of OBJECT IDENTIFIER, found 1 and the end"),
+    "62030a0100": (2, "0x0A is no tag of RLRQ; expected 80 (reason), BE (user-information)"),
+    "6203800105": (4, "5 is no reason; expected 0 (normal), 1 (urgent), 30 (user-defined)"),
+    "6200ff": (2, "1 octet behind the end of the APDU; expected none"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_said_where_it_is(case):
+    octets = bytes.fromhex(case)
+    at, sentence = WRONG[case]
+    node = apdu.decode(octets)
+    check(node, 0, len(octets))
+    assert (at, True) in [(fault.at, sentence in fault) for _, fault in node.faults()], (
+        node.faults()
+    )
+
+
+def test_it_goes_on_behind_what_is_wrong():
+    """A data-access-result that does not exist, in a list: the others are told."""
+    node = apdu.decode(bytes.fromhex("c403c1030107001105010b"))
+    assert [n.text or n.value for n in node.walk() if n.type in ("ENUMERATED", "unsigned")] == [
+        7, 5, "object-unavailable"]  # fmt: skip
+    assert [fault.at for _, fault in node.faults()] == [5]
+
+
+def test_encode_from_words():
+    octets = apdu.encode("get-request-normal", {
+        "invoke-id-and-priority": 0xC1,
+        "cosem-attribute-descriptor": {
+            "class-id": 3, "instance-id": "1.0.1.8.0.255", "attribute-id": 2},
+    })  # fmt: skip
+    assert octets.hex() == "c001c100030100010800ff0200"
+    errors = {"state-error": "service-not-allowed", "service-error": "other-reason"}
+    assert apdu.encode("exception-response", errors).hex() == "d80103"
+    assert apdu.encode(
+        "aare",
+        {
+            "application-context-name": 1,
+            "result": "accepted",
+            "result-source-diagnostic": {"acse-service-user": "null"},
+            "user-information": (
+                "initiateResponse",
+                {
+                    "negotiated-dlms-version-number": 6,
+                    "vaa-name": 7,
+                    "negotiated-conformance": [
+                        "get",
+                        "set",
+                        "selective-access",
+                        "action",
+                        "event-notification",
+                        "priority-mgmt-supported",
+                        "block-transfer-with-get-or-read",
+                    ],
+                    "server-max-receive-pdu-size": 500,
+                },
+            ),
+        },
+    ).hex() == (  # fmt: skip
+        "6129a109060760857405080101a203020100a305a103020100be10040e0800065f1f040000501f01f40007"
+    )
+
+
+NOT_ENCODED = [
+    ("get-request", {}, "no APDU get-request; expected one of initiateRequest"),
+    ("get-request-next", {}, "get-request-next: invoke-id-and-priority: None is no"),
+    ("get-request-next", {"block": 1}, "no block in Get-Request-Next; expected invoke-id-and-"),
+    ("get-request-next", {"invoke-id-and-priority": 1, "block-number": -1},
+     "block-number: -1 is no"),
+    ("get-response-normal", {"invoke-id-and-priority": 1, "result": {"x": 1}},
+     "expected {name: value} of data, data-access-result"),
+    ("get-response-normal", {"invoke-id-and-priority": 1, "result": {"data": ("lang", 1)}},
+     "is no Data; expected"),
+    ("aarq", {"reason": 0}, "no reason in AARQ; expected protocol-version"),
+    ("aarq", {"application-context-name": "1.x"}, "is no OBJECT IDENTIFIER"),
+    ("rlrq", {"reason": "later"}, "'later' is no"),
+    ("initiateRequest", {"proposed-dlms-version-number": 6, "proposed-conformance": ["got"]},
+     "no conformance bit got; expected reserved-zero"),
+    ("glo-get-request", {"security-control": 0x30}, "expected security-control, invocation"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, value, sentence", NOT_ENCODED)
+def test_what_cannot_be_encoded_is_said(name, value, sentence):
+    with pytest.raises(ValueError) as e:
+        apdu.encode(name, value)
+    assert sentence in str(e.value)
+
+
+def test_a_tree_that_was_changed():
+    node = apdu.decode(bytes.fromhex("c001c100030100010800ff0200"))
+    node["cosem-attribute-descriptor"]["attribute-id"].value = 3
+    assert apdu.encode(node).hex() == "c001c100030100010800ff0300"
+
+
+def test_secrets_are_not_shown():
+    """A dedicated key, a password: neither in JSON nor in texts."""
+    key = "00112233445566778899aabbccddeeff"
+    aarq = apdu.encode("aarq", {
+        "application-context-name": 1, "sender-acse-requirements": "1", "mechanism-name": 1,
+        "calling-authentication-value": {"charstring": b"12345678"},
+        "user-information": ("initiateRequest", {
+            "dedicated-key": key, "proposed-dlms-version-number": 6, "proposed-conformance": 0,
+            "client-max-receive-pdu-size": 0}),
+    })  # fmt: skip
+    for n in range(len(aarq) + 1):
+        shown = repr(apdu.decode(aarq[:n]).as_dict()) + repr(apdu.decode(aarq[:n]).faults())
+        for secret in (key, key[:8], "31323334", "12345678"):
+            assert secret not in shown, n
+    assert "16 octets, not shown" in shown
+
+
+# --- Any octets -------------------------------------------------------------------------------
+
+TAGS = sorted(apdu.TABLE)
+
+
+@st.composite
+def nearly(draw):
+    """A vector with octets changed, put in and left out; or any octets behind a tag."""
+    if draw(st.booleans()):
+        return bytes((draw(st.sampled_from(TAGS)),)) + draw(st.binary(max_size=40))
+    octets = bytearray.fromhex(draw(st.sampled_from(VECTORS))["hex"])
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(octets)))
+        octets[at : at + draw(st.integers(0, 2))] = draw(st.binary(max_size=2))
+    return bytes(octets)
+
+
+@settings(max_examples=400, deadline=None)
+@given(nearly())
+def test_any_octets(octets):
+    """Decoding ends, ranges nest; what is without fault comes back the same; JSON can be made."""
+    node = apdu.decode(octets)
+    check(node, 0, len(octets))
+    assert node.as_dict()["name"] == node.name
+    if not node.faults():
+        assert node.end == len(octets)
+        assert apdu.encode(node) == octets
+        again = apdu.encode(node.name, node.plain())
+        assert apdu.decode(again).plain() == node.plain()

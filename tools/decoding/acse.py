@@ -98,7 +98,7 @@ class Either(Kind):
             node.end = min(pos + 1, end)
             what = "0x%02X" % buf[pos] if pos < end else "the end"
             tags = ["%02X (%s)" % (tag, word) for tag, (word, _) in self.alternatives.items()]
-            node.error = Fault("%s; expected %s" % (what, " or ".join(tags)), pos, True)
+            node.error = Fault("%s; expected %s" % (what, " or ".join(tags)), pos)
             raise Broken(node)
         try:
             node.children.append(found[1].take(buf, pos, end, found[0]))

@@ -46,7 +46,7 @@ class Contents(Kind):
         value, _ = opened(value)
         try:
             return self.write(value)
-        except (TypeError, OverflowError):
+        except (AttributeError, OverflowError, TypeError):
             raise ValueError("%r is no %s" % (value, self.type)) from None
 
 
@@ -175,7 +175,7 @@ class Tagged(Kind):
             if node.error is None:
                 node.error = Fault("", end)
             node.error = Fault("expected %s of %s, found %d and the end" % (
-                octets_of(n), self.type, end - pos), end, True)  # fmt: skip
+                octets_of(n), self.type, end - pos), end)  # fmt: skip
             raise Broken(node)
         return node
 

@@ -52,7 +52,7 @@ class Description(Kind):
             raise too_deep(node)
         if pos + head > end:
             node.end = end
-            node.error = Fault("expected the number of elements, found the end", end, True)
+            node.error = Fault("expected the number of elements, found the end", end)
             raise Broken(node)
         if tag == ARRAY:
             node.value = buf[pos + 1] << 8 | buf[pos + 2]
@@ -145,7 +145,7 @@ class CompactArray(Simple):
         contents.end = node.end = stop
         if first + n > end:
             contents.error = Fault("expected %s, found %d and the end" % (
-                octets_of(n), end - first), end, True)  # fmt: skip
+                octets_of(n), end - first), end)  # fmt: skip
             raise Broken(node)
         return node
 

@@ -74,9 +74,7 @@ class SequenceOf(Kind):
         try:
             for k in range(n):
                 if pos >= end:
-                    node.error = Fault(
-                        "expected %d elements, found %d and the end" % (n, k), end, True
-                    )
+                    node.error = Fault("expected %d elements, found %d and the end" % (n, k), end)
                     raise Broken(node)
                 child = take(buf, pos, end, self.element)
                 node.children.append(child)
@@ -181,12 +179,16 @@ class Optional(Kind):
         try:
             node = self.kind.take(buf, pos + 1, end, name)
         except Broken as e:
-            e.node.start = pos
+            self.present(e.node, buf, pos)
             raise
+        self.present(node, buf, pos)
+        return node
+
+    @staticmethod
+    def present(node, buf, pos):
         node.start = pos
         if buf[pos] != 1 and node.error is None:
             node.error = Fault("0x%02X; expected 00 (absent) or 01 (present)" % buf[pos], pos)
-        return node
 
     def put(self, value):
         if value is None or (value.__class__ is Node and value.kind is self.absent):

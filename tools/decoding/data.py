@@ -217,9 +217,7 @@ def take_data(buf, pos, end, name="", depth=DEEPEST):
     try:
         for k in range(n):
             if pos >= end:
-                node.error = Fault(
-                    "expected %d elements, found %d and the end" % (n, k), end, True
-                )
+                node.error = Fault("expected %d elements, found %d and the end" % (n, k), end)
                 raise Broken(node)
             child = take_data(buf, pos, end, "", depth - 1)
             children.append(child)
@@ -234,7 +232,7 @@ def take_data(buf, pos, end, name="", depth=DEEPEST):
 
 
 def too_deep(node):
-    node.error = Fault("more than %d levels; nobody means that" % DEEPEST, node.start, True)
+    node.error = Fault("more than %d levels; nobody means that" % DEEPEST, node.start)
     return Broken(node)
 
 

@@ -27,7 +27,7 @@ from .schema import (
 _CONFORMANCE_BITS = 24
 TAG_LEN = 12  # octets of an authentication tag
 _AUTHENTICATED = 0x10
-_CIPHERED = 0x30
+_HIDDEN = 0xA0  # encrypted, compressed
 
 BOOLEAN = Boolean()
 UNSIGNED8 = Fixed("Unsigned8", "B")
@@ -171,7 +171,7 @@ class Conformance(Kind):
         at = next(k for k in range(4) if buf[pos + k] != self._HEADS[7][k])
         node = Node(name, self, None, pos, pos + at + 1)
         node.error = Fault("0x%02X; expected 5F 1F 04 00 and three octets of conformance"
-                           % buf[pos + at], pos + at, True)  # fmt: skip
+                           % buf[pos + at], pos + at)  # fmt: skip
         raise Broken(node)
 
     def names(self, value):
@@ -224,7 +224,7 @@ class Protected(Kind):
     type = "Ciphered-Content"
     apdu = None  # set by apdu.py
 
-    def take(self, buf, pos, end, name):
+    def take(self, buf, pos, end, name, after=None):
         node = Node(name, self, None, pos, pos)
         try:
             for member, kind in (("security-control", SECURITY_CONTROL),
@@ -241,25 +241,22 @@ class Protected(Kind):
                 "suite %d; expected 0, 1 or 2" % (control.value & 0x0F), control.start
             )
         tag = TAG_LEN if control.value & _AUTHENTICATED else 0
-        stop = end - tag
-        if stop < pos:
-            node.end = end
-            try:
-                TAG.take(buf, pos, end, "authentication-tag")
-            except Broken as e:
-                e.within(node)
-                raise
+        stop = max(pos, min(end, (after or end) - tag))
         content = Node("content", CIPHERTEXT, buf[pos:stop], pos, stop)
         node.children.append(content)
-        if not control.value & 0xA0 and pos < stop:
+        if not control.value & _HIDDEN and pos < stop:
             inside(content, self.apdu, buf, pos, stop, "")
-        if tag:
-            node.children.append(TAG.take(buf, stop, end, "authentication-tag"))
+        try:
+            if tag:
+                node.children.append(TAG.take(buf, stop, end, "authentication-tag"))
+        except Broken as e:
+            e.within(node)
+            raise
         node.end = end
         return node
 
-    def text(self, node):
-        return ""
+    def take_part(self, buf, pos, end, name, after):
+        return self.take(buf, pos, end, name, after)
 
     def named(self, node):
         return self.plain(node)

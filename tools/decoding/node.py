@@ -8,15 +8,11 @@ Where a node stands for other octets (deciphered, put together from blocks), it 
 
 
 class Fault(str):
-    """A sentence: what is wrong, and what was expected; at: the octet where it goes wrong.
+    """A sentence: what is wrong, and what was expected; at: the octet where it goes wrong."""
 
-    fatal: what follows, up to the end of what encloses it, could not be told apart.
-    """
-
-    def __new__(cls, sentence, at, fatal=False):
+    def __new__(cls, sentence, at):
         fault = super().__new__(cls, sentence)
         fault.at = at
-        fault.fatal = fatal
         return fault
 
 

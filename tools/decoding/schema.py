@@ -36,7 +36,7 @@ class Broken(Exception):
 
 def broken(name, kind, start, end, sentence, at=None, value=None):
     node = Node(name, kind, value, start, end)
-    node.error = Fault(sentence, end if at is None else at, True)
+    node.error = Fault(sentence, end if at is None else at)
     return Broken(node)
 
 
@@ -67,6 +67,10 @@ class Kind:
     def text(self, node):
         return ""
 
+    def take_part(self, buf, pos, end, name, after):
+        """As take(), of what would go on to after."""
+        return self.take(buf, pos, end, name)
+
     def plain(self, node):
         return node.value
 
@@ -96,10 +100,13 @@ def leave(node, buf, pos, end, sentence=None):
         node.end = end
 
 
-def inside(node, kind, buf, pos, end, name):
-    """Read what an octet string holds: the fault of what is in it does not go beyond."""
+def inside(node, kind, buf, pos, end, name, after=None):
+    """Read what an octet string holds: the fault of what is in it does not go beyond. after: where
+    it would end, if the end is nearer."""
     try:
-        child = kind.take(buf, pos, end, name)
+        child = (
+            kind.take_part(buf, pos, end, name, after) if after else kind.take(buf, pos, end, name)
+        )
     except Broken as e:
         child = e.node
     node.children.append(child)
@@ -253,7 +260,7 @@ class OctetString(Kind):
             e.node.start = start
             e.node.value = buf[pos:end]
             if self.within is not None and pos < end:
-                inside(e.node, self.within, buf, pos, end, "")
+                inside(e.node, self.within, buf, pos, end, "", after)
             raise e
         node = Node(name, self, buf[pos:after], start, after)
         node.form = form
