@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: MIT
+"""The APDUs of a conversation: which answer belongs to which request, long ones put together from
+their blocks, protected ones opened.
+
+    a = Application(keys, names)
+    a.take(is_command, client, server, octets, start, end, hidden) -> Node of the APDU
+
+What is put together is a child of the node that completes it, with octets of its own. Remembered
+are, of each pair of addresses: what was asked under each invoke-id, the blocks of a transfer, and
+what ciphering needs, system titles and the dedicated key.
+"""
+
+from . import apdu as tables
+from .apdu import decode
+from .data import DATA
+from .ciphering import Keys, Session
+from .composed import SequenceOf
+from .fields import DATA_LIST, GOT
+from .node import Fault, Node
+from .pieces import field
+from .schema import inside
+
+_LONGEST = 1 << 20
+_PAIRS = 256  # of addresses
+_GET_RESULTS = SequenceOf("Get-Data-Result", GOT)
+_ACTION_RESULTS = tables.ACTION_RESPONSE[3][1].members[1][1]
+# Who begins a transfer in blocks, and what the octets of all are: for one, for a list.
+_SET_BLOCKS = {
+    "set-request-with-first-datablock": DATA,
+    "set-request-with-list-and-first-datablock": DATA_LIST,
+    "set-request-with-datablock": None,
+    "action-request-with-first-pblock": DATA,
+    "action-request-with-list-and-first-pblock": DATA_LIST,
+    "action-request-with-pblock": None,
+}
+_DESCRIPTORS = ("cosem-attribute-descriptor", "cosem-method-descriptor")
+_LISTS = ("attribute-descriptor-list", "cosem-method-descriptor-list")
+
+
+class _Pair:
+    """A client and a server."""
+
+    def __init__(self, keys):
+        self.asked = {}  # invoke-id -> (text, is a list)
+        self.blocks = {}  # (is_command, service) -> _Blocks
+        self.session = Session(keys)
+
+
+class _Blocks:
+    def __init__(self, kind):
+        self.kind = kind
+        self.octets = b""
+        self.number = 0
+
+
+class Application:
+    def __init__(self, keys=None, names=None):
+        self.keys = Keys() if keys is None else keys
+        self.names = names
+        self._pairs = {}
+
+    def forget(self, client, server):
+        """The line was connected anew, or released."""
+        self._pairs.pop((client, server), None)
+
+    def _pair(self, client, server):
+        pair = self._pairs.get((client, server))
+        if pair is None:
+            if len(self._pairs) >= _PAIRS:
+                del self._pairs[next(iter(self._pairs))]
+            pair = self._pairs[client, server] = _Pair(self.keys)
+        return pair
+
+    def take(self, is_command, client, server, octets, start, end, hidden=()):
+        top = decode(octets, start, end)
+        if hidden:
+            hide(top, hidden)
+        self._open(self._pair(client, server), is_command, top, octets, hidden)
+        return top
+
+    def _open(self, pair, is_command, top, octets, hidden=()):
+        if not hidden:
+            pair.session.decipher(top, octets, is_command is not False)
+        if self.names is not None:
+            self.names.annotate(top)
+        self._follow(pair, is_command, top)
+
+    # --- What an APDU means after those before --------------------------------------------------
+
+    def _follow(self, pair, is_command, top):
+        node = innermost(top)
+        name = node.name
+        if name == "general-block-transfer":
+            self._general_block(pair, is_command, node)
+            return
+        if name in ("aarq", "initiateRequest"):
+            pair.asked.clear()
+            pair.blocks.clear()
+            return
+        invoke = node.children[0] if node.children else None
+        if invoke is None or invoke.name not in (
+            "invoke-id-and-priority", "long-invoke-id-and-priority"
+        ):  # fmt: skip
+            if name == "readResponse":
+                self._read_blocks(pair, node)
+            return
+        number = (invoke.value or 0) & (0x0F if invoke.name[0] == "i" else 0xFFFFFF)
+        if name in _SET_BLOCKS:
+            self._request_block(pair, is_command, node, number)
+        elif name == "get-response-with-datablock":
+            self._block(pair, is_command, node, node.get("result"), self._got(pair, number))
+        elif name == "action-response-with-pblock":
+            kind = _ACTION_RESULTS if pair.asked.get(number, ("", False))[1] else None
+            self._block(pair, is_command, node, node.get("pblock"), kind)
+        if "-request" in name:
+            if not name.endswith(("-next", "-pblock", "-datablock")) or "first" in name:
+                pair.asked[number] = asked(node)
+        elif "-response" in name and number in pair.asked and pair.asked[number][0]:
+            node.text = "to %s" % pair.asked[number][0]
+
+    def _got(self, pair, number):
+        return _GET_RESULTS if pair.asked.get(number, ("", False))[1] else DATA
+
+    def _request_block(self, pair, is_command, node, number):
+        kind = _SET_BLOCKS[node.name]
+        block = node.get("datablock") or node.get("pblock")
+        self._block(pair, is_command, node, block, kind)
+
+    def _block(self, pair, is_command, node, block, kind):
+        """A block of a long GET, SET or ACTION. kind: of what all of them are."""
+        last, number, raw = (block.children + [None] * 3)[:3] if block else (None,) * 3
+        if number is None or number.value is None:
+            return
+        while raw is not None and raw.name != "raw-data" and raw.children:
+            raw = raw.children[0]
+        if raw is None or raw.name != "raw-data" or raw.value is None:
+            return
+        key = (is_command, node.name.partition("-")[0])
+        blocks = pair.blocks.get(key)
+        if number.value <= 1:
+            blocks = pair.blocks[key] = _Blocks(kind)
+        elif blocks is None:
+            node.text = "block %d; those before it are not here" % number.value
+            return
+        elif number.value == blocks.number:
+            node.text = "block %d again" % number.value
+            return
+        elif number.value != blocks.number + 1:
+            if number.error is None:
+                sentence = "block %d; expected %d" % (number.value, blocks.number + 1)
+                number.error = Fault(sentence, number.start)
+            pair.blocks.pop(key)
+            return
+        blocks.number = number.value
+        blocks.octets += raw.value
+        if last.value or len(blocks.octets) > _LONGEST:
+            pair.blocks.pop(key)
+        if last.value:
+            self._together(node, blocks.octets, blocks.kind, blocks.number)
+
+    def _together(self, node, octets, kind, n):
+        """Hang what n blocks are, together, below the last of them."""
+        if n == 1 and not octets:
+            return
+        whole = field("%d-blocks" % n, 0, len(octets), text="%d octets" % len(octets))
+        whole.octets = octets
+        if kind is None:
+            # uncertain: what the blocks of an answer to one ACTION hold, the result or only the
+            # return parameters: what fits.
+            kind = next((k for k in (GOT, DATA) if _fits(k, octets)), DATA)
+        inside(whole, kind, octets, 0, len(octets), "data")
+        if self.names is not None:
+            self.names.annotate(whole)
+        node.children.append(whole)
+
+    def _read_blocks(self, pair, node):
+        """Blocks of a Read with short names."""
+        for choice in node.children:
+            block = choice.get("data-block-result")
+            if block is not None:
+                self._block(pair, False, node, block, tables.READ_RESPONSE)
+
+    def _general_block(self, pair, is_command, node):
+        """General block transfer: all blocks that there are, in the order of their numbers."""
+        control, number, _, data = (node.children + [None] * 4)[:4]
+        if data is None or data.value is None:
+            return
+        key = (is_command, "general")
+        blocks = pair.blocks.get(key)
+        if blocks is None or number.value == 1 and 1 not in blocks.octets:
+            blocks = _Blocks(None)
+            blocks.octets = {}
+            pair.blocks[key] = blocks
+        elif number.value in blocks.octets:
+            node.text = "block %d again" % number.value
+        blocks.octets[number.value] = data.value
+        if control.value & 0x80:
+            blocks.number = number.value
+        if sum(map(len, blocks.octets.values())) > _LONGEST:
+            del pair.blocks[key]
+            return
+        wanted = range(1, blocks.number + 1)
+        if not blocks.number or not all(k in blocks.octets for k in wanted):
+            if blocks.number and node.text == "":
+                node.text = "blocks are missing"
+            return
+        del pair.blocks[key]
+        octets = b"".join(blocks.octets[k] for k in wanted)
+        if not octets:
+            return
+        whole = field("%d-blocks" % blocks.number, 0, len(octets), text="%d octets" % len(octets))
+        whole.octets = octets
+        child = decode(octets)
+        whole.children.append(child)
+        node.children.append(whole)
+        self._open(pair, is_command, child, octets)
+
+
+def _fits(kind, octets):
+    node = Node("", kind, None, 0, 0)
+    inside(node, kind, octets, 0, len(octets), "")
+    return not node.faults()
+
+
+def asked(node):
+    """(what a request asks for, whether it has a list), of a GET, SET, ACTION or ACCESS."""
+    for name in _DESCRIPTORS:
+        child = node.get(name)
+        if child is not None:
+            return child.text, False
+    for name in _LISTS:
+        child = node.get(name)
+        if child is not None:
+            n = len(child.children)
+            return "%d in a list" % n, True
+    return "", False
+
+
+def content(node):
+    """The node of what an APDU protects or passes on, or None."""
+    name = node.name
+    if name[:4] in ("glo-", "ded-"):
+        return node.children[0].get("content") if node.children else None
+    if name in ("general-glo-ciphering", "general-ded-ciphering", "general-ciphering"):
+        outer = node.get("ciphered-service") or node.get("ciphered-content")
+        return outer.children[0].get("content") if outer is not None and outer.children else None
+    if name == "general-signing":
+        return node.get("content")
+    return node.get("user-apdu") if name[:7] == "gateway" else None
+
+
+def innermost(node):
+    """The APDU within all protection and gateways that could be opened."""
+    while True:
+        inner = content(node)
+        if inner is None or not inner.children or inner.children[0].name not in tables.BY_NAME:
+            return node
+        node = inner.children[0]
+
+
+def summary(node):
+    """An APDU in a line, and what is in it."""
+    text = _line(node)
+    inner = content(node)
+    if inner is not None:
+        if inner.children and inner.children[0].name in tables.BY_NAME:
+            text += " > " + summary(inner.children[0])
+        elif inner.text:
+            text += ": " + inner.text
+    for child in node.children:
+        if child.name.endswith("-blocks") and child.children:
+            first = child.children[0]
+            text += "; %s: %s" % (
+                child.name, summary(first) if first.name in tables.BY_NAME else _value(first)
+            )  # fmt: skip
+    return text
+
+
+def _line(node):
+    parts = []
+    target, _ = asked(node)
+    if target:
+        parts.append(target)
+    if node.text:
+        parts.append(node.text)
+    for child in node.children:
+        noted = _NOTED.get(child.name)
+        text = noted(child) if noted else ""
+        if text:
+            parts.append(text)
+    if node.error:
+        parts.append(str(node.error))
+    return "%s: %s" % (node.name, ", ".join(parts)) if parts else node.name
+
+
+def _value(node):
+    """A value for a line."""
+    if node.children and node.type in ("Get-Data-Result", "CHOICE"):
+        return _value(node.children[0])
+    if node.children:
+        return "%s of %d" % (node.type, len(node.children))
+    if node.text:
+        return node.text
+    if isinstance(node.value, (bytes, bytearray)):
+        text = bytes(node.value[:16]).hex().upper()
+        return text + ("..." if len(node.value) > 16 else "")
+    return "" if node.value is None else str(node.value)
+
+
+_NOTED = {
+    "result": _value,
+    "data": _value,
+    "value": _value,
+    "state-error": _value,
+    "service-error": _value,
+    "application-context-name": _value,
+    "mechanism-name": _value,
+    "block-number": lambda node: "block %s" % node.value,
+    "raw-data": _value,
+}
+
+
+def hide(node, hidden):
+    """Leave out of a tree what nobody has seen: octets that a trace has written as **."""
+    missing = set(hidden)
+    end = max(missing) + 1
+    _hide(node, missing, end)
+
+
+def _hide(node, missing, end):
+    kept = []
+    for child in node.children:
+        if child.start in missing:
+            dark = field("hidden", child.start, max(child.end, end), text="hidden in the trace")
+            kept.append(dark)
+            break
+        _hide(child, missing, end)
+        kept.append(child)
+    if len(kept) != len(node.children) or any(c.name == "hidden" for c in kept):
+        node.children = kept
+    if any(k in missing for k in range(node.start, max(node.end, node.start + 1))):
+        node.error = None
+        if not node.children and node.start not in missing:
+            node.value = None
+            node.text = "hidden in the trace"

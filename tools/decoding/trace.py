@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: MIT
+"""Octets out of text: hexadecimal in any layout, and what programs print of a conversation.
+
+    Reader().read(lines) -> yields Said, a message or a piece of one each
+
+A line is one of
+
+    TX: 10:20:18 7E A0 07 03 ...     said by, or (RX) to, whom the trace is of; time in front of
+                                     the word, behind it, or none; Send, Received, ->, <- too
+    client: C001C1...                said by whom it names: client, meter, request, C->S, ...
+    RX: 10:20:18 /?!<CR><LF>         an optical port, as tools/meter.py run --trace shows it
+    0010  7e a0 07 03 ...  ~...      a dump with offsets: Wireshark, tcpdump -x, xxd, hexdump -C
+    7EA0.., 7E:A0, 0x7E, 0xA0, \\x7e  octets alone; lines that follow one another belong together
+
+Two asterisks are an octet that somebody has hidden. What is no such line is left out, and
+counted. Nothing of the input is kept but the message that is being put together.
+"""
+
+import re
+
+# Octets of a message that is put together of lines without a word in front, at most.
+_LONGEST = 1 << 16
+_STAR = 0x2A
+_DUMP_WIDTH = 64  # octets in a line of a dump, at most
+
+# Who says it. TX, RX: as seen by whoever has written the trace; client, meter: for certain.
+_WORDS = {
+    "tx": "TX", "send": "TX", "sent": "TX", "sending": "TX", "write": "TX", "written": "TX",
+    "out": "TX", "->": "TX", "-->": "TX", "=>": "TX", ">>": "TX", ">": "TX", "==>": "TX",
+    "rx": "RX", "recv": "RX", "receive": "RX", "received": "RX", "receiving": "RX", "read": "RX",
+    "in": "RX", "<-": "RX", "<--": "RX", "<=": "RX", "<<": "RX", "<": "RX", "<==": "RX",
+    "client": "client", "request": "client", "c->s": "client", "c2s": "client", "c": "client",
+    "meter": "meter", "server": "meter", "response": "meter", "answer": "meter",
+    "s->c": "meter", "s2c": "meter", "s": "meter",
+}  # fmt: skip
+_TIME = r"[\[(]?(?:\d{4}-\d\d-\d\d[T ])?(?P<%s>\d{1,2}:\d\d:\d\d(?:[.,]\d+)?)Z?[\])]?"
+_WORD = "|".join(re.escape(w) for w in sorted(_WORDS, key=len, reverse=True))
+_FAST = re.compile(r"(TX|RX): (?:(\d\d:\d\d:\d\d) )?((?:[0-9A-F]{2} )*[0-9A-F]{2})\n?$")
+_MARKED = re.compile(
+    r"\s*(?:%s[\s,;|-]*)?[\[(]?(?P<word>%s)[\])]?(?:\s*[:|=]|(?<=[<>])|\s+(?=[0-9A-Fa-f*/<]))\s*"
+    r"(?:%s[\s,;|:-]*)?(?P<rest>.*)$" % (_TIME % "before", _WORD, _TIME % "behind"),
+    re.IGNORECASE,
+)
+_TIMED = re.compile(r"\s*%s[\s,;|:-]+(?P<rest>.*)$" % (_TIME % "time"))
+_DUMP = re.compile(
+    r"(?P<indent>\s*)(?:0x)?(?P<offset>[0-9A-Fa-f]{3,8})(?P<colon>:?)[ \t]+(?P<rest>\S.*)$"
+)
+_LABEL = re.compile(r"\d+ octets? that (?:are|is) no|\(\d+ octets that are no \w+\)")
+# What may stand around octets, and between them.
+_NOISE = re.compile(r"0x|\\x|[\s,;:\-_|{}()\[\]\"']|\\$", re.IGNORECASE)
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}|\*\*)+$")
+_ODD = re.compile(r"[0-9A-Fa-f*]+$")
+_CONTROLS = {
+    "NUL": 0, "SOH": 1, "STX": 2, "ETX": 3, "EOT": 4, "ACK": 6, "BEL": 7, "LF": 10, "CR": 13,
+    "NAK": 21,
+}  # fmt: skip
+_TOKEN = re.compile(r"<([A-Z]{2,3}|[0-9A-Fa-f]{2})>|(\*\*)|(.)", re.DOTALL)
+
+
+class Said:
+    """octets; hidden: offsets of those that nobody knows (they are 0, or *); direction: "TX", "RX"
+    of whoever wrote it, "client", "meter", or None; time: text or None; line: where it begins;
+    kind: "said", with a word in front, "text", "dump", "hex"; trouble: what is wrong with the
+    line, or None; link: whose it is, where there are several."""
+
+    __slots__ = ("octets", "hidden", "direction", "time", "line", "kind", "trouble", "link")
+
+    def __init__(self, octets, hidden, direction, time, line, kind="said", trouble=None):
+        self.octets = octets
+        self.hidden = hidden
+        self.direction = direction
+        self.time = time
+        self.line = line
+        self.kind = kind
+        self.trouble = trouble
+        self.link = ""
+
+
+def parse_hex(text):
+    """(octets, offsets of hidden ones) of hexadecimal in any layout; None if it is none."""
+    clean = _NOISE.sub("", text)
+    if not clean or not _HEX.match(clean):
+        return None
+    if "*" not in clean:
+        return bytes.fromhex(clean), ()
+    hidden = tuple(i for i in range(len(clean) // 2) if clean[2 * i] == "*")
+    return bytes.fromhex(clean.replace("*", "0")), hidden
+
+
+def parse_text(text):
+    """The same of what an optical port says as text: /?!<CR><LF>, <SOH>P1<STX>(**"""
+    octets = bytearray()
+    hidden = []
+    for control, star, character in _TOKEN.findall(text):
+        if control in _CONTROLS:
+            octets.append(_CONTROLS[control])
+        elif len(control) == 2:
+            try:
+                octets.append(int(control, 16))
+            except ValueError:
+                return None
+        elif control:
+            return None
+        elif star:
+            hidden.append(len(octets))
+            octets.append(_STAR)
+        elif ord(character) < 0x80:
+            octets.append(ord(character))
+        else:
+            return None
+    return bytes(octets), tuple(hidden)
+
+
+def _is_text(rest):
+    return rest[:1] == "/" or bool(re.match(r"<(ACK|NAK|SOH|STX|NUL)>", rest))
+
+
+class Reader:
+    """read(lines) yields Said; n_skipped lines were none, the first of them n_first: first."""
+
+    def __init__(self):
+        self.n_skipped = self.n_first = 0
+        self.first = ""
+        self._octets = bytearray()
+        self._hidden = []
+        self._line = 0
+        self._direction = self._time = None
+        self._kind = ""  # of what is put together: "", "dump", "hex"
+        self._offset = 0
+        self._indent = False
+
+    def read(self, lines):
+        for number, text in enumerate(lines, 1):
+            fast = _FAST.match(text)
+            if fast:
+                if self._octets:
+                    yield from self._end()
+                word, time, rest = fast.groups()
+                self._begin(bytes.fromhex(rest), (), word, time, number)
+                continue
+            yield from self._slow(number, text.rstrip("\r\n"))
+        yield from self._end()
+
+    def _begin(self, octets, hidden, direction, time, number, kind="said"):
+        self._octets += octets
+        self._hidden += hidden
+        self._direction = direction
+        self._time = time
+        self._line = number
+        self._kind = kind
+
+    def _end(self):
+        if self._octets:
+            said = Said(
+                bytes(self._octets), tuple(self._hidden), self._direction, self._time, self._line,
+                self._kind,
+            )  # fmt: skip
+            self._octets.clear()
+            self._hidden.clear()
+            yield said
+        self._kind = ""
+
+    def _slow(self, number, text):
+        if not text.strip():
+            yield from self._end()
+            return
+        dump = _DUMP.match(text)
+        if dump and self._is_dump(dump):
+            yield from self._dump(number, dump)
+            return
+        found = _MARKED.match(text)
+        if found:
+            word = _WORDS[found["word"].lower()]
+            time = found["before"] or found["behind"]
+            rest = found["rest"]
+            if _is_text(rest):
+                parsed = parse_text(rest)
+                kind = "text"
+            else:
+                parsed = parse_hex(rest)
+                kind = "said"
+            if parsed:
+                yield from self._end()
+                self._begin(*parsed, word, time, number, kind)
+                return
+            trouble = _fault(rest)
+            if trouble:
+                yield from self._end()
+                yield Said(b"", (), word, time, number, "said", trouble)
+                return
+        parsed = parse_hex(text)
+        time = None
+        if parsed is None:
+            timed = _TIMED.match(text)
+            if timed:
+                parsed = parse_hex(timed["rest"])
+                time = timed["time"]
+        if parsed is None:
+            trouble = _fault(text) if len(text) > 7 and _ODD.match(_NOISE.sub("", text)) else None
+            yield from self._end()
+            if trouble:
+                yield Said(b"", (), None, None, number, "hex", trouble)
+            else:
+                self._skip(number, text)
+            return
+        octets, hidden = parsed
+        if time or self._kind not in ("said", "hex") or _stands_alone(self._octets, octets):
+            yield from self._end()
+        if not self._octets:
+            self._begin(octets, hidden, None, time, number, "hex")
+            return
+        at = len(self._octets)
+        self._octets += octets
+        self._hidden += [at + k for k in hidden]
+        if len(self._octets) >= _LONGEST:
+            yield from self._end()
+
+    def _skip(self, number, text):
+        if not self.n_skipped:
+            self.n_first = number
+            self.first = text.strip()
+        self.n_skipped += 1
+
+    def _is_dump(self, dump):
+        second = dump["rest"].split()[0]
+        if dump["colon"]:
+            return re.match(r"[0-9A-Fa-f]{2,4}$", second) is not None
+        if len(dump["offset"]) < 4 or not re.match(r"[0-9A-Fa-f]{2}$", second):
+            return False
+        return True
+
+    def _dump(self, number, dump):
+        offset = int(dump["offset"], 16)
+        octets = _dump_octets(dump["rest"])
+        # Of a stream that Wireshark follows the second speaker's lines are indented.
+        indent = len(dump["indent"].expandtabs(4)) >= 4
+        if self._kind != "dump" or offset != self._offset or not offset or indent != self._indent:
+            yield from self._end()
+            self._begin(b"", (), None, None, number, "dump")
+            self._indent = indent
+        self._octets += octets
+        self._offset = offset + len(octets)
+        if len(self._octets) >= _LONGEST:
+            yield from self._end()
+
+
+def _dump_octets(rest):
+    """Octets of a line of a dump, without the characters behind them."""
+    found = bytearray()
+    pos = 0
+    while len(found) < _DUMP_WIDTH:
+        group = re.compile(r"((?:[0-9A-Fa-f]{2}){1,4})(?=\s|$)").match(rest, pos)
+        if not group:
+            break
+        found += bytes.fromhex(group[1])
+        pos = group.end()
+        gap = re.compile(r"\s*").match(rest, pos)
+        n = gap.end() - pos
+        if n > 2 or (n == 2 and len(found) % 8):
+            break
+        pos = gap.end()
+    return bytes(found)
+
+
+def _fault(text):
+    """Why octets are none, if they look like some."""
+    clean = _NOISE.sub("", text)
+    if _LABEL.search(text):
+        return "%s; the trace does not show them" % text.strip("()")
+    if len(clean) >= 4 and _ODD.match(clean) and len(clean) % 2:
+        return "%d hexadecimal digits; expected two for each octet" % len(clean)
+    digits = sum(c in "0123456789abcdefABCDEF*" for c in clean)
+    if len(clean) >= 6 and digits >= 0.9 * len(clean):
+        wrong = next((c for c in clean if c not in "0123456789abcdefABCDEF*"), "*")
+        return "%r among hexadecimal digits; expected two of them for each octet" % wrong
+    return None
+
+
+def _stands_alone(before, octets):
+    """Does a line of octets begin a message of its own, after what came before?"""
+    if not before:
+        return False
+    if before[:1] == b"\x7e":
+        # A frame has ended with its flag, or it was cut off: another one begins.
+        return octets[:1] == b"\x7e" and before[-1:] == b"\x7e"
+    if before[:2] == b"\x00\x01" and len(before) >= 8:
+        return len(before) >= 8 + (before[6] << 8 | before[7])
+    return octets[:1] in _TAGS and len(octets) > 2 and before[:1] in _TAGS
+
+
+_TAGS = frozenset(
+    bytes((t,))
+    for t in (0x60, 0x61, 0x62, 0x63, 0x0F, 0xC0, 0xC1, 0xC3, 0xC4, 0xC5, 0xC7, 0xD8, 0xD9, 0xDA,
+              0xDB, 0xDC, 0xDD, 0xE0)
+)  # fmt: skip
