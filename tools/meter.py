@@ -98,6 +98,9 @@ def parser():
     r.add_argument(
         "--script", metavar="FILE", help="what happens to the household: see tools/scripts.py"
     )
+    r.add_argument(
+        "--capture", metavar="FILE", help="what goes over its links, as pcapng for Wireshark"
+    )
     r.add_argument("--trace", action="store_true", help="print every frame, without secrets")
     r.add_argument("--display", action="store_true", help="print what its display shows")
     # For tests: a meter that does the same every time.
@@ -175,6 +178,7 @@ def print_sheet(options):
 
 
 def run(options):
+    feed, capture = subscribed(options)
     launcher = Launcher()
     host = numeric(options.host)
     links = [
@@ -193,7 +197,8 @@ def run(options):
     if behind or options.hdlc_tty or options.optical_tty:
         bootstrap.inside("run", "serial")
     with contextlib.ExitStack() as stack:
-        feed = subscribers(options, stack)
+        if capture is not None:
+            stack.callback(capture.file.close)
         scratch = stack.enter_context(Scratch())
         state = os.path.join(scratch.path, "state")
         update = None
@@ -255,11 +260,16 @@ def run(options):
         return code
 
 
-def subscribers(options, stack):
-    """The feed for those who want to see what the meter does, until the stack is left; None:
-    nobody does."""
+def subscribed(options):
+    """(feed, capture) for those who want to see what the meter does; None: nobody does."""
     feed = Feed()
-    return feed if feed.has_subscribers() else None
+    capture = None
+    if options.capture:
+        from capture import Capture, File
+
+        capture = Capture(File(options.capture))
+        feed.subscribe(capture.take)
+    return feed if feed.has_subscribers() else None, capture
 
 
 def shown_by(feed, module):
