@@ -267,7 +267,7 @@ def test_a_duplicate_while_the_answer_waits_is_dropped(street):
 
 
 def test_a_late_duplicate_is_served_again(street):
-    """Nobody can tell it from a second question: who minds that ciphers."""
+    """A GET is; what would do something twice is not, see test_repeated.py."""
     request = b"\x90\x01\x01" + NAME
     before = street.meter.modem.n_sent
     street.meter.modem.deliver(frame_of(street, request))
@@ -466,6 +466,20 @@ def test_power_fails_during_registration(after_ms):
             street.conc.register({TITLE: 5})
     assert (meter.ciase.address, meter.modem.address) == (5, 5)
     street.address = 5
+    assert street.ask(AARQ)[:1] == b"\x61"
+
+
+def test_power_fails_while_an_association_is_open():
+    """A meter that starts is NEW: silent at its old address, found as any other."""
+    street = Street().opened()
+    street.meter.power_off()
+    street.run(1000)
+    street.meter.power_on()
+    street.run(3000)
+    assert street.ask(NAME, tries=1) is None
+    assert street.conc.discover(2) == [TITLE]
+    street.conc.register({TITLE: 5})
+    assert street.ask(NAME)[:2] == bytes.fromhex("D801"), "no association"
     assert street.ask(AARQ)[:1] == b"\x61"
 
 

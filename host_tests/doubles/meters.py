@@ -144,19 +144,26 @@ class Bench:
         self.client_sap = client_sap
         self.doubles = [st7580_double.Double(), st7580_double.Double()]
         self.doubles[0].line, self.doubles[1].line = self.doubles[1], self.doubles[0]
-        self.modems = [st7580.Modem(d.uart, d.t_req, d.reset) for d in self.doubles]
+        first = self.doubles[0]
+        self.modems = [st7580.Modem(first.uart, first.t_req, first.reset), None]
         self.meter = meter or small.Meter()
-        channel = self.meter.server.channel()
-        llc = LLCHDLC(self.meter.server, channel, self.modems[1].max_data)
-        self.station = RawLink(channel, self.modems[1], llc)
         self.client = HDLCClient(1000, 60000)
         self.out = 0
         self.passed_ms = 0
         self.modems[0].open(0)
-        self.station.open(0)
+        self.restart()
         if run:
             self.run(2000)
             assert self.modems[0].is_up and self.modems[1].is_up
+
+    def restart(self):
+        """The meter begins, with what its modem has in its line."""
+        double = self.doubles[1]
+        self.modems[1] = st7580.Modem(double.uart, double.t_req, double.reset)
+        channel = self.meter.server.channel()
+        llc = LLCHDLC(self.meter.server, channel, self.modems[1].max_data)
+        self.station = RawLink(channel, self.modems[1], llc)
+        self.station.open(self.passed_ms & MASK)
 
     def turn(self):
         self.passed_ms += 2
