@@ -319,6 +319,16 @@ def test_an_exception_is_protected_too():
     assert c.answer_kinds == ["ciphered"]
 
 
+@pytest.mark.parametrize("suite, kind", ALL)
+def test_what_is_inside_is_no_other_request(suite, kind):
+    """Blocks, an AARQ, nothing at all: refused, and the association is as it was."""
+    c = client(suite, kind)
+    aarq = small.aarq(None).hex()
+    for what, said in (("E0850001000000", "D8"), (aarq, "D8"), ("6200", "D8"), ("", "!D80105")):
+        assert c.ask(what).startswith(said), what
+        assert c.ask(GET) == VALUE
+
+
 # --- Repetitions ----------------------------------------------------------------------------
 
 

@@ -181,6 +181,9 @@ class Security(Work):
             n = hls.pass_3(self, channel, a, buf, at, end)
         elif tag == _GET_REQUEST and a.conformance & _CONFORMANCE_GET:
             n = _get(a, buf, at, end)
+        elif tag == _GENERAL_BLOCK_TRANSFER:
+            # Protection goes into blocks, and blocks into none.
+            n = exceptions.not_supported(channel, tag)
         elif tag >= _GET_REQUEST or a.own_name:
             n = self.server.service(channel, a, buf, at, end)
         elif self.server.on_confirm is not None and self.server.on_confirm(
@@ -236,9 +239,10 @@ class Security(Work):
             a.forget_job()
             n = len(octets)
             if not wrong:
-                copy(buf, at, octets, 0, n)
-                a.plain_pos = at
-                a.plain_end = at + n
+                # The tag in front of it stays: a request that comes again is no other one.
+                a.plain_pos = at + 1
+                a.plain_end = at + 1 + n
+                copy(buf, a.plain_pos, octets, 0, n)
             elif n:
                 self._lowest = octets
             return wrong
