@@ -134,10 +134,21 @@ def _read(f):
             if k < _PRIVATE_AT or k < _PRIVATE_AT + content[_N_PRIVATE_AT]:
                 raise _damaged()
         elif head[0] <= _MAKER:
-            short += head + f.read(k)
+            content = f.read(k)
+            if head[0] <= _SERIAL_NUMBER and not _is_text(content[2:]):
+                raise _damaged()
+            short += head + content
         if len(short) > _LONGEST:
             raise _damaged()
     return short + tail
+
+
+def _is_text(octets):
+    """What names are made of, and are printed as."""
+    for c in octets:
+        if not 0x20 <= c < 0x7F:
+            return False
+    return True
 
 
 class Unfit(Exception):

@@ -450,6 +450,7 @@ def test_a_right_crc_over_wrong_entries(record, tmp_path):
         return data + binascii.crc32(data).to_bytes(4, "big")
 
     wrong = [b"\x10", b"\x10\x00\x10", b"\x03\x00\x07" + bytes(7), b"\x01\x00\x05" + bytes(5)]
+    wrong += [b"\x01\x00\x12\x00\x01" + b"\xff" * 16, b"\x02\x00\x03\x00\x01\n"]  # no text
     wrong += [b"\x09\x00\xff", b"\x05\x00\x08" + bytes(8), b"\x06\x00\x12" + bytes(18)]
     wrong += [b"\x06\x00\x13" + bytes(18) + b"\1", b"\x04\x08\x01" + bytes(0x801)]
     for body in wrong:
