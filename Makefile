@@ -8,7 +8,7 @@ ARGS ?=
 # A file of tests is run by one process, and there is a process for each core, up to four.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help run test test-long demo bench sizes sheet lint clean firmware deploy provision test-cortex-m3 \
+.PHONY: help run test test-long fuzz demo bench sizes sheet lint clean firmware deploy provision test-cortex-m3 \
     test-rp2040
 
 help: ## list the targets
@@ -34,6 +34,9 @@ test-long: ## what make test tries a sample of: power cuts and full stores in al
 	@$(PYTHON) tools/bootstrap.py test
 	@PICOMETER_ALL=1 $(VENV) -m pytest host_tests/test_power_cuts.py host_tests/test_worn_out.py \
 	    host_tests/test_ahead.py host_tests/test_update_chip.py host_tests/test_rp2040.py $(ARGS)
+
+fuzz: ## every decoder and whole sessions under inputs of all kinds: ARGS="--seconds 60 --target hdlc"
+	@$(PYTHON) tools/fuzz.py $(ARGS)
 
 lint: ## ruff and codespell only (after make test has installed them)
 	@$(VENV) -m ruff check --quiet .
