@@ -5,6 +5,8 @@
     python3 tools/meter.py run [options]      until Ctrl-C; says `ready` when it can be read
     python3 tools/meter.py run --start 2026-01-01 --until 2027-01-01 [--json]    a year in seconds
     python3 tools/meter.py sheet [--json]     connection sheet of a definition
+    python3 tools/meter.py export FILE.xml    its objects as an object list of Gurux
+    python3 tools/meter.py import FILE.xml my_meter.toml    a definition from one
 
 The options of `run` and the lines that it prints on stdout are stable; everything else that it has
 to say goes to stderr. Without a port option it opens wrapper TCP and UDP 4059 and HDLC over TCP
@@ -33,6 +35,7 @@ import compile as compiling
 import records
 import scripts
 import sheet as sheets
+import templates
 from bootstrap import ROOT, Trouble, as_command, say
 from feed import Feed
 from launcher import Launcher, Pty, Scratch, State, Update
@@ -48,6 +51,8 @@ def main(args):
     options = parser().parse_args(args)
     if options.command == "sheet":
         return print_sheet(options)
+    if options.command in ("export", "import"):
+        return templates.command(options)
     if options.json and not options.until:
         raise Trouble("--json prints what came of --until, which is not there.")
     return run(options)
@@ -108,6 +113,7 @@ def parser():
     s = commands.add_parser("sheet", help="print what a client needs to know")
     s.add_argument("--json", action="store_true")
     s.add_argument("--definition", metavar="FILE", default=DEFAULT_DEFINITION)
+    templates.add_commands(commands, DEFAULT_DEFINITION)
     return p
 
 

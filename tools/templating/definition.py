@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: MIT
+"""An XML object list to the text of a definition: one logical device, its objects with values and
+rights, and the associations that its Association objects describe.
+
+The rights in a list are those of the client that read it: the one of the current association
+0.0.40.0.0.255. Secrets and keys are in no list; what stands in for them is said, and easily found
+out: for demos only.
+"""
+
+import json
+
+import tables
+from bootstrap import Trouble
+from tables.notation import STRINGS, logical_name
+from tables.source import Document
+
+from . import reading, texts
+from .layouts import CLASSES
+
+_ASSOCIATION_LN, _ASSOCIATION_SN, _SECURITY_SETUP, _DATA = 15, 12, 64, 1
+_CURRENT, _NAME = "0.0.40.0.0.255", "0.0.42.0.0.255"
+_LDN = "PMT9000000000001"
+_PUBLIC, _LN, _SN = 16, 1, 2
+_LN_CIPHERED = 3
+_LLS, _GMAC = 1, 5
+_WITH_SECRET = (1, 3, 4, 6)
+_LEAST_PDU, _MOST_PDU = 128, 4096
+_ROOM = 64  # octets for what a client writes into a string
+_CONFORMANCE = (
+    "priority-mgmt-supported", "attribute0-supported-with-get", "block-transfer-with-get-or-read",
+    "block-transfer-with-set-or-write", "block-transfer-with-action", "multiple-references",
+    "get", "set", "selective-access", "action",
+)  # fmt: skip
+_WITHOUT_LN = ("get", "set", "action", "event-notification", "access")
+_IDENTITY = ((_DATA, _NAME), (17, "0.0.41.0.0.255"), (_ASSOCIATION_LN, _CURRENT))
+
+_HEAD = """# Made of {source} by tools/meter.py import.
+# An object is a line; rights, associations and limits are what is in the list, or its absence:
+# secrets and keys below are no secrets. The keys of this file: tools/tables/definition.py.
+name = {name}
+
+[limits]
+associations = 5
+work_len = {work_len}
+max_send_pdu = {max_send}
+max_receive_pdu = {max_receive}
+
+[[device]]
+name = "meter"
+sap = {sap}
+"""
+
+
+class _Line:
+    """An object: found (reading.Found), rights (text), secret, keys of the line (text)."""
+
+    def __init__(self, found, rights):
+        self.found = found
+        self.rights = rights
+        self.secret = b""
+        self.keys = ""
+
+
+def text(root, name, source):
+    """(text of the definition, sentences about what is not in it)"""
+    return _Import(root, name, source).text()
+
+
+class _Import:
+    def __init__(self, root, name, source):
+        self.name = name
+        self.source = source
+        self.losses = []
+        self.classes = tables.load_classes()
+        bits = self.classes[_ASSOCIATION_LN].enums["conformance"]
+        self.bits = {int(bit): text.split(" (")[0] for bit, text in bits.items() if bit.isdecimal()}
+        self.lines = {}
+        for found in reading.objects(root, self.classes, CLASSES, self.losses):
+            key = (found.version.class_id, found.name)
+            if key in self.lines:
+                self.losses.append("%d %s: it comes twice" % key)
+                continue
+            self.lines[key] = _Line(found, found.rights)
+
+    def text(self):
+        self.add_what_has_to_be()
+        self.associations = list(self.find_associations())
+        if not self.associations:
+            self.losses.append("no association that can be had: client %d may all" % _PUBLIC)
+            self.add(_ASSOCIATION_LN, _CURRENT, "r:1-6,8-11 x")
+            self.associations = [self.association(_PUBLIC, _CURRENT, {})]
+        for _ in range(sum(2 + len(line.found.values) for line in self.lines.values())):
+            lines = self.written()
+            try:
+                document = Document("\n".join(lines), self.name)
+                tables.compile(tables.load_definition(document, self.classes))
+                return "\n".join(lines) + "\n", self.losses
+            except tables.TableError as e:
+                self.leave_out(e)
+        raise Trouble("%s: no definition comes of it." % self.source)
+
+    def leave_out(self, e):
+        """What the definition does not take: a value, where the sentence begins with its name;
+        else all of them; else the object."""
+        key = self.at.get(e.line)
+        if key is None:
+            raise Trouble("No definition comes of %s: %s." % (self.source, e.message))
+        found = self.lines[key].found
+        a = found.version.attribute(e.message.split(" ")[0].rstrip(":"))
+        if a is not None and found.values.pop(a.index, None) is not None:
+            what = "the value is left out"
+        elif found.values:
+            found.values = {}
+            what = "its values are left out"
+        else:
+            del self.lines[key]
+            what = "it is left out"
+        self.losses.append("%d %s: %s; %s" % (*key, e.message, what))
+
+    # --- What a definition cannot do without
+
+    def add(self, class_id, name, rights, values=None):
+        if (class_id, name) not in self.lines:
+            found = reading.Found(self.classes[class_id].current, name)
+            found.values = values or {}
+            self.lines[class_id, name] = _Line(found, rights)
+
+    def add_what_has_to_be(self):
+        if (_DATA, _NAME) not in self.lines:
+            self.losses.append("no logical device name %s: it is %s" % (_NAME, _LDN))
+        self.add(_DATA, _NAME, "r", {2: {"type": "octet-string", "value": _LDN}})
+        named = self.lines[_DATA, _NAME].found
+        if not isinstance(named.values.get(2), dict) or not named.values[2].get("value"):
+            named.values[2] = {"type": "octet-string", "value": _LDN}
+            self.losses.append("%d %s: no name: it is %s" % (_DATA, _NAME, _LDN))
+
+    # --- Associations
+
+    def find_associations(self):
+        """A table of each client, of what the Association objects say; the viewer is the one whose
+        rights the list has."""
+        current = self.lines.get((_ASSOCIATION_LN, _CURRENT))
+        self.viewer = current.found.association.get("client_sap") if current else None
+        rows = [
+            (line.found.association, key)
+            for key, line in self.lines.items()
+            if key[0] == _ASSOCIATION_LN and line.found.association.get("client_sap")
+        ]
+        seen = set()
+        for about, (_, name) in sorted(rows, key=lambda row: row[1][1] == _CURRENT):
+            if about["client_sap"] not in seen:
+                seen.add(about["client_sap"])
+                a = self.association(about["client_sap"], name, about)
+                if a:
+                    yield a
+        if self.viewer not in seen:
+            self.viewer = None
+
+    def association(self, client_sap, name, about):
+        context, mechanism = about.get("context") or _LN, about.get("mechanism", 0)
+        a = {"client_sap": client_sap, "object": name, "mechanism": mechanism}
+        a["application_context"] = context
+        a["words"] = [self.bits[k] for k in range(24) if about.get("conformance", 0) >> k & 1]
+        a["words"] = [w for w in a["words"] if not w.startswith("reserved")] or list(_CONFORMANCE)
+        if context not in (_LN, _LN_CIPHERED) or mechanism not in (0, _GMAC, *_WITH_SECRET):
+            why = "context %d, mechanism %d: more than a list tells" % (context, mechanism)
+            self.losses.append("client %d: %s; it is left out" % (client_sap, why))
+            return None
+        if context == _LN_CIPHERED or mechanism == _GMAC:
+            a["security"] = self.with_keys(about.get("security"), client_sap)
+            if a["security"] is None:
+                return None
+        if mechanism in _WITH_SECRET:
+            line = self.lines[_ASSOCIATION_LN, name]
+            secret = about.get("secret") or b"import-%d" % client_sap
+            line.secret = secret
+            if not about.get("secret"):
+                text = 'client %d: its secret is not in the list: it is "%s"'
+                self.losses.append(text % (client_sap, secret.decode()))
+        if self.viewer not in (None, client_sap):
+            text = "client %d: its rights are not in the list: it reads who the meter is"
+            self.losses.append(text % client_sap)
+        return a
+
+    def with_keys(self, name, client_sap):
+        """The Security setup of a client that ciphers, now with keys that anybody knows."""
+        key = (_SECURITY_SETUP, name)
+        if key not in self.lines:
+            setups = [k for k in self.lines if k[0] == _SECURITY_SETUP]
+            if len(setups) != 1:
+                text = "client %d: there is no Security setup %s; it is left out"
+                self.losses.append(text % (client_sap, name))
+                return None
+            key = setups[0]
+        line = self.lines[key]
+        if not line.keys:
+            n = sum(bool(x.keys) for x in self.lines.values())
+            size = 32 if line.found.values.get(3) == 2 else 16
+            keys = {
+                k: ("IMPORTED %s %d" % (k.upper(), n)).encode().ljust(size, b".")[:size]
+                for k in ("guek", "gbek", "gak", "kek")
+            }
+            pairs = ('%s = "0x%s"' % (k, v.hex().upper()) for k, v in keys.items())
+            line.keys = ", keys = {%s}" % ", ".join(pairs)
+            text = 'Security setup %s: its keys are not in the list: guek is "%s", and so on'
+            self.losses.append(text % (key[1], keys["guek"].decode()))
+        return key[1]
+
+    # --- The text
+
+    def written(self):
+        """Lines; self.at says which object is in which."""
+        about = [line.found.association for line in self.lines.values()]
+        sizes = {
+            key: min(max(max((a.get(key) or 0 for a in about), default=0), _LEAST_PDU), _MOST_PDU)
+            for key in ("max_send", "max_receive")
+        }
+        sap = next((a["server_sap"] for a in about if a.get("server_sap")), 1)
+        head = _HEAD.format(
+            source=json.dumps(self.source),
+            name=json.dumps(self.name),
+            sap=sap,
+            work_len=sizes["max_send"] + 64,
+            **sizes,
+        )
+        lines = head.splitlines()
+        for a in self.associations:
+            lines += ["", "[[association]]", 'device = "meter"']
+            lines += ["client_sap = %d" % a["client_sap"], 'object = "%s"' % a["object"]]
+            lines += ["mechanism = %d" % a["mechanism"]]
+            lines += ["application_context = %d" % a["application_context"]]
+            if a.get("security"):
+                lines.append('security_setup = "%s"' % a["security"])
+            seen = self.viewer in (None, a["client_sap"])
+            lines += ['role = "%s"' % ("client" if seen else "other")]
+            lines += ["conformance = %s" % json.dumps(a["words"])]
+        groups = {}
+        for key, line in self.lines.items():
+            other = "" if key not in _IDENTITY else ', other = "r:1-6,8"'
+            groups.setdefault((line.rights, other), "rights_%d" % (len(groups) + 1))
+        lines += ["", "[access]"]
+        for (rights, other), group in groups.items():
+            lines.append("%s = {client = %s%s}" % (group, json.dumps(rights), other))
+        lines += ["", "[[objects]]", 'device = "meter"', "list = ["]
+        self.at = {}
+        for key, line in sorted(self.lines.items(), key=lambda k: (k[0][0], logical_name(k[0][1]))):
+            other = "" if key not in _IDENTITY else ', other = "r:1-6,8"'
+            lines.append("    {%s}," % self.object(key, line, groups[line.rights, other]))
+            self.at[len(lines)] = key
+        return lines + ["]"]
+
+    def object(self, key, line, group):
+        found = line.found
+        out = 'class = %d, version = %d, obis = "%s", access = "%s"' % (
+            key[0], found.version.version, key[1], group,
+        )  # fmt: skip
+        if found.note:
+            out += ", note = %s" % json.dumps(found.note)
+        values = dict(found.values)
+        security = found.association.get("security")
+        if 9 in found.version.attributes and security and key[0] == _ASSOCIATION_LN:
+            values[9] = security
+        room = {}
+        for k, value in values.items():
+            n = writable_string(found, k, value)
+            if n is not None:
+                room[k] = max(n, _ROOM)
+        if line.secret:
+            values[7] = line.secret
+            room[7] = _ROOM
+        names = {k: a.name for k, a in found.version.attributes.items()}
+        if values:
+            pairs = ("%s = %s" % (json.dumps(names[k]), literal(v)) for k, v in values.items())
+            out += ", values = {%s}" % ", ".join(pairs)
+        if room:
+            pairs = ("%s = %d" % (json.dumps(names[k]), n) for k, n in room.items())
+            out += ", capacity = {%s}" % ", ".join(pairs)
+        if line.secret:
+            out += ', ram = ["%s"]' % names[7]
+        return out + line.keys
+
+
+def writable_string(found, k, value):
+    """Length of a string of any length that clients may write, else None."""
+    t = found.version.attributes[k].type
+    if isinstance(value, dict):
+        t = tables.parse_type(value["type"])
+        value = value.get("value", "")
+    if t.kind != "simple" or t.tag not in STRINGS or t.tag == 0x04 or t.size or t.most or t.format:
+        return None
+    if k not in found.writes:
+        return None
+    return len(t.coerce(value))
+
+
+def literal(raw):
+    """What Type.coerce() takes, as TOML."""
+    if isinstance(raw, dict):
+        return "{%s}" % ", ".join("%s = %s" % (k, literal(v)) for k, v in raw.items())
+    if isinstance(raw, (list, tuple)):
+        return "[%s]" % ", ".join(literal(v) for v in raw)
+    if isinstance(raw, (bytes, bytearray)):
+        return '"0x%s"' % raw.hex()
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    return json.dumps(raw)
