@@ -572,6 +572,24 @@ def test_what_a_script_writes_is_in_ram(classes):
     assert d.find(d.devices[0], 9, "0.0.10.0.1").cells[2].stored == "rom"
 
 
+def test_a_secret_and_a_counter_are_in_ram(classes):
+    """Where a secret is compared, and a counter shown; nobody may write them."""
+    more = (
+        '{class = 1, obis = "0.0.43.1.3", value = "double-long-unsigned:0"}, '
+        '{class = 1, obis = "0.0.43.1.4", value = "double-long-unsigned:0"}, '
+        '{class = "Security setup", obis = "0.0.43.0.3"},'
+    )
+    text = minimal(more, 'all = {everybody = "r"}').replace("mechanism = 0", "mechanism = 1")
+    d = build(text, classes).definition
+    assert d.find(d.devices[0], 15, "0.0.40.0.1").cells[7].stored == "ram"
+    assert d.find(d.devices[0], 1, "0.0.43.1.3").cells[2].stored == "ram"
+    assert d.find(d.devices[0], 1, "0.0.43.1.4").cells[2].stored == "rom"
+    with pytest.raises(tables.TableError, match="expected double-long-unsigned"):
+        build(
+            text.replace('0.0.43.1.3", value = "double-long-', '0.0.43.1.3", value = "'), classes
+        )
+
+
 def test_expected_value_knows_what_is_computed(small):
     d = small[0].definition
     clock = d.find(d.devices[0], 8, "0.0.1.0.0")

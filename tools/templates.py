@@ -39,9 +39,7 @@ def association(d, client_sap, server_sap):
     """The one that is asked for; else of the first logical device the one that sees the most."""
     device = d.devices[0].sap if server_sap is None else server_sap
     found = [
-        a
-        for a in d.associations
-        if a.device.sap == device and client_sap in (None, a.client_sap)
+        a for a in d.associations if a.device.sap == device and client_sap in (None, a.client_sap)
     ]
     if not found:
         known = ", ".join("%d of %d" % (a.client_sap, a.device.sap) for a in d.associations)

@@ -21,7 +21,7 @@ import socket
 import sys
 
 from gurux_dlms import GXByteBuffer, GXDLMSClient, GXDLMSException, GXReplyData
-from gurux_dlms.enums import AccessMode, Authentication, InterfaceType, ObjectType
+from gurux_dlms.enums import AccessMode, Authentication, InterfaceType
 from gurux_dlms.objects import GXDLMSObjectCollection
 
 _ASSOCIATION_LN = 15
@@ -90,9 +90,7 @@ class Client:
                 try:
                     self.read(it, index)
                 except Exception as e:  # whatever the library trips over
-                    self.errors.append(
-                        "%d %s %d: %r" % (it.objectType, it.logicalName, index, e)
-                    )
+                    self.errors.append("%d %s %d: %r" % (it.objectType, it.logicalName, index, e))
 
 
 def plain(value):

@@ -27,7 +27,9 @@ _LENGTH_LEN = 2  # a row ends with the length of its columns
 # The ring of a vault (firmware/vault.py): a head, the longest private key and certificate; more
 # rows than there are records.
 _SECURITY_SETUP = 64
-_ASSOCIATION_LN, _OBJECT_LIST = 15, 2
+_ASSOCIATION_LN, _OBJECT_LIST, _SECRET = 15, 2, 7
+_WITHOUT_SECRET = (0, 5, 7)  # mechanisms: none, GMAC, ECDSA
+_DATA, _COUNTERS, _DOUBLE_LONG_UNSIGNED = 1, b"\0\0\x2b\1", 0x06
 _CHANGE_HEAD_LEN = 3  # see lib/cosem/visible_objects.py
 _ANY_RESPONSE = 7
 _SHORT_HANDLER = "association_sn"
@@ -94,6 +96,7 @@ class Packer:
         self.patched = set()  # (row, attribute) that a script or the meter program writes
         for o in d.objects:
             self.references(o)
+        self.security()
         for o in d.objects:
             for k, cell in o.cells.items():
                 self.settle(o, k, cell)
@@ -206,6 +209,23 @@ class Packer:
                         "mask %r has %s; expected indexes of register_assignment, from 1"
                         % (name, indexes),
                     )
+
+    def security(self):
+        """What is compared or shown where it lies is in RAM: secrets, and the invocation counters
+        0.0.43.1.e of Security setups 0.0.43.0.e."""
+        for a in self.definition.associations:
+            if a.mechanism not in _WITHOUT_SECRET and not a.short:
+                self.patched.add((a.object.row, _SECRET))
+        names = {
+            o.name[4] for o in self.definition.objects if o.version.class_id == _SECURITY_SETUP
+        }
+        for o in self.definition.objects:
+            is_counter = o.version.class_id == _DATA and o.name[:4] == _COUNTERS
+            if is_counter and o.name[4] in names and o.name[5] == 0xFF:
+                self.patched.add((o.row, 2))
+                if o.cells[2].type.tag != _DOUBLE_LONG_UNSIGNED:
+                    message = "value of %s is an invocation counter; expected double-long-unsigned"
+                    raise self.error(o.origin.get("value", o.path), message % o.text)
 
     def settle(self, o, k, cell):
         """Where a cell is stored, and its capacity."""

@@ -14,11 +14,12 @@ from bootstrap import Trouble
 from tables.notation import STRINGS, logical_name
 from tables.source import Document
 
-from . import reading, texts
+from . import reading
 from .layouts import CLASSES
 
 _ASSOCIATION_LN, _ASSOCIATION_SN, _SECURITY_SETUP, _DATA = 15, 12, 64, 1
 _CURRENT, _NAME = "0.0.40.0.0.255", "0.0.42.0.0.255"
+_PROFILE, _CLOCK, _ENTRIES = 7, (8, "0.0.1.0.0.255", 2, 0), 100
 _LDN = "PMT9000000000001"
 _PUBLIC, _LN, _SN = 16, 1, 2
 _LN_CIPHERED = 3
@@ -73,7 +74,9 @@ class _Import:
         self.losses = []
         self.classes = tables.load_classes()
         bits = self.classes[_ASSOCIATION_LN].enums["conformance"]
-        self.bits = {int(bit): text.split(" (")[0] for bit, text in bits.items() if bit.isdecimal()}
+        self.bits = {
+            int(bit): text.split(" (")[0] for bit, text in bits.items() if bit.isdecimal()
+        }
         self.lines = {}
         for found in reading.objects(root, self.classes, CLASSES, self.losses):
             key = (found.version.class_id, found.name)
@@ -81,6 +84,9 @@ class _Import:
                 self.losses.append("%d %s: it comes twice" % key)
                 continue
             self.lines[key] = _Line(found, found.rights)
+        for key, line in self.lines.items():
+            if key[0] == _PROFILE:
+                self.complete(key, line.found)
 
     def text(self):
         self.add_what_has_to_be()
@@ -118,6 +124,22 @@ class _Import:
         self.losses.append("%d %s: %s; %s" % (*key, e.message, what))
 
     # --- What a definition cannot do without
+
+    def complete(self, key, profile):
+        """A profile has columns that are there, and entries."""
+        columns = profile.values.get(3, [])
+        found = [c for c in columns if (c[0], c[1]) in self.lines]
+        for c in columns:
+            if c not in found:
+                text = "%d %s: column %d %s is no object of the list; it is left out"
+                self.losses.append(text % (*key, c[0], c[1]))
+        if not found and (_CLOCK[0], _CLOCK[1]) in self.lines:
+            self.losses.append("%d %s: no columns: it has the clock alone" % key)
+            found = [list(_CLOCK)]
+        profile.values[3] = found
+        if not profile.values.get(8):
+            self.losses.append("%d %s: no profile_entries: %d" % (*key, _ENTRIES))
+            profile.values[8] = _ENTRIES
 
     def add(self, class_id, name, rights, values=None):
         if (class_id, name) not in self.lines:
@@ -243,7 +265,9 @@ class _Import:
             lines.append("%s = {client = %s%s}" % (group, json.dumps(rights), other))
         lines += ["", "[[objects]]", 'device = "meter"', "list = ["]
         self.at = {}
-        for key, line in sorted(self.lines.items(), key=lambda k: (k[0][0], logical_name(k[0][1]))):
+        for key, line in sorted(
+            self.lines.items(), key=lambda k: (k[0][0], logical_name(k[0][1]))
+        ):
             other = "" if key not in _IDENTITY else ', other = "r:1-6,8"'
             lines.append("    {%s}," % self.object(key, line, groups[line.rights, other]))
             self.at[len(lines)] = key
@@ -275,8 +299,6 @@ class _Import:
         if room:
             pairs = ("%s = %d" % (json.dumps(names[k]), n) for k, n in room.items())
             out += ", capacity = {%s}" % ", ".join(pairs)
-        if line.secret:
-            out += ', ram = ["%s"]' % names[7]
         return out + line.keys
 
 

@@ -17,6 +17,7 @@ _ASSOCIATED = 2
 _READ_WRITE = 3
 _AUTHENTICATED = 4  # of the octet of rights; and what older versions call 4 to 6
 _SCRIPT_TABLE = 9
+_DATED = ("time", "date", "moment")
 _WITH_THREE_DIGITS = 3  # version of Association LN from which rights are octets
 
 
@@ -51,7 +52,7 @@ class _Export:
     def has_layout(self, o):
         if o.version.class_id in LAYOUTS:
             return True
-        self.lose(o, "the format has no %s" % o.version.name)
+        self.lose(o, "%s has no place in the format" % o.version.name)
         return False
 
     def object(self, root, o):
@@ -162,8 +163,7 @@ class _Export:
             self.lose(o, "%s: %s" % (name, e))
             return
         for part in v if kind == "moment" else (v,):
-            dated = {"moment": "date"}.get(kind, kind)
-            if dated in ("time", "date") and len(part) > 4 and texts.loses_day_of_week(part, dated):
+            if kind in _DATED and len(part) > 4 and texts.loses_day_of_week(part):
                 self.lose(o, "%s: the day of week has no place in the format" % name)
 
     def of_association(self, parent, o, m):
@@ -193,9 +193,7 @@ class _Export:
             {
                 "client_sap": a.client_sap,
                 "server_sap": a.device.sap,
-                "conformance": sum(
-                    1 << k for k in range(24) if a.conformance & 0x800000 >> k
-                ),
+                "conformance": sum(1 << k for k in range(24) if a.conformance & 0x800000 >> k),
                 "max_receive": self.d.limits[3],
                 "max_send": self.d.limits[2],
                 "version": _DLMS_VERSION,

@@ -144,7 +144,9 @@ LAYOUTS = {
     ),
     8: (
         "Clock",
-        *in_order("Time", "TimeZone", "Status", "Begin", "End", "Deviation", "Enabled", "ClockBase"),
+        *in_order(
+            "Time", "TimeZone", "Status", "Begin", "End", "Deviation", "Enabled", "ClockBase"
+        ),
     ),
     9: (
         "ScriptTable",
@@ -282,7 +284,10 @@ LAYOUTS = {
             "DeviceAddress",
         ),
     ),
-    25: ("MBusSlavePortSetup", *in_order("DefaultBaud", "AvailableBaud", "AddressState", "BusAddress")),
+    25: (
+        "MBusSlavePortSetup",
+        *in_order("DefaultBaud", "AvailableBaud", "AddressState", "BusAddress"),
+    ),
     26: ("UtilityTables", E("Id", 2), E("Buffer", 4, "hex")),
     27: (
         "ModemConfiguration",
@@ -456,6 +461,54 @@ LAYOUTS = {
         ),
     ),
     74: ("MBusMasterPortSetup", E("CommSpeed", 2)),
+    80: ("LlcSscsSetup", *in_order("ServiceNodeAddress", "BaseNodeAddress")),
+    81: (
+        "PrimeNbOfdmPlcPhysicalLayerCounters",
+        *in_order("CrcIncorrectCount", "CrcFailedCount", "TxDropCount", "RxDropCount"),
+    ),
+    82: (
+        "PrimeNbOfdmPlcMacSetup",
+        *in_order(
+            "MacMinSwitchSearchTime",
+            "MacMaxPromotionPdu",
+            "MacPromotionPduTxPeriod",
+            "MacBeaconsPerFrame",
+            "MacScpMaxTxAttempts",
+            "MacCtlReTxTimer",
+            "MacMaxCtlReTx",
+        ),
+    ),
+    84: (
+        "PrimeNbOfdmPlcMacCounters",
+        *in_order(
+            "TxDataPktCount",
+            "RxDataPktCount",
+            "TxCtrlPktCount",
+            "RxCtrlPktCount",
+            "CsmaFailCount",
+            "CsmaChBusyCount",
+        ),
+    ),
+    86: (
+        "PrimeNbOfdmPlcApplicationsIdentification",
+        E("FirmwareVersion", 2, "text"),
+        E("VendorId", 3),
+        E("ProductId", 4),
+    ),
+    90: (
+        "G3PlcMacLayerCounters",
+        *in_order(
+            "TxDataPacketCount",
+            "RxDataPacketCount",
+            "TxCmdPacketCount",
+            "RxCmdPacketCount",
+            "CSMAFailCount",
+            "CSMANoAckCount",
+            "BadCrcCount",
+            "TxDataBroadcastCount",
+            "RxDataBroadcastCount",
+        ),
+    ),
     100: (
         "NtpSetup",
         E("Activated", 2),
@@ -464,6 +517,37 @@ LAYOUTS = {
         E("Authentication", 5),
         L("Keys", 6, "Item", E("ID", 0), E("Key", 1, "hex")),
         E("ClientKey", 7, "hex"),
+    ),
+    111: (
+        "Account",
+        E("PaymentMode", (2, 0)),
+        E("AccountStatus", (2, 1)),
+        E("CurrentCreditInUse", 3),
+        E("CurrentCreditStatus", 4, "flags"),
+        E("AvailableCredit", 5),
+        E("AmountToClear", 6),
+        E("ClearanceThreshold", 7),
+        E("AggregatedDebt", 8),
+        L("CreditReferences", 9, "Item", E("Name", ())),
+        L("ChargeReferences", 10, "Item", E("Name", ())),
+        L(
+            "CreditChargeConfigurations",
+            11,
+            "Item",
+            E("Credit", 0),
+            E("Charge", 1),
+            E("Configuration", 2, "flags"),
+        ),
+        L("TokenGatewayConfigurations", 12, "Item", E("Credit", 0), E("Token", 1)),
+        E("AccountActivationTime", 13),
+        E("AccountClosureTime", 14),
+        E("CurrencyName", (15, 0)),
+        E("CurrencyScale", (15, 1)),
+        E("CurrencyUnit", (15, 2)),
+        E("LowCreditThreshold", 16),
+        E("NextCreditAvailableThreshold", 17),
+        E("MaxProvision", 18),
+        E("MaxProvisionPeriod", 19),
     ),
     112: (
         "Credit",
@@ -477,6 +561,28 @@ LAYOUTS = {
         E("PresetCreditAmount", 9),
         E("CreditAvailableThreshold", 10),
         E("Period", 11),
+    ),
+    113: (
+        "Charge",
+        E("TotalAmountPaid", 2),
+        E("ChargeType", 3),
+        E("Priority", 4),
+        E("UnitChargeActivationTime", 7),
+        E("Period", 8),
+        E("ChargeConfiguration", 9, "flags"),
+        E("LastCollectionTime", 10),
+        E("LastCollectionAmount", 11),
+        E("TotalAmountRemaining", 12),
+        E("Proportion", 13),
+    ),
+    115: (
+        "Token",
+        E("Token", 2, "hex"),
+        E("Time", 3),
+        L("Descriptions", 4, "Item", E("Name", (), "text")),
+        E("DeliveryMethod", 5),
+        E("Status", (6, 0)),
+        E("Data", (6, 1)),
     ),
     124: (
         "CommunicationPortProtection",
@@ -496,4 +602,4 @@ LAYOUTS = {
 
 CLASSES = {"GXDLMS" + row[0]: class_id for class_id, row in LAYOUTS.items()}
 # Names that the library also reads, or has written in other releases.
-CLASSES.update({"GXDLMSHdlcSetup": 23, "GXDLMSIecOpticalPortSetup": 19})
+CLASSES.update({"GXDLMSHdlcSetup": 23, "GXDLMSIecOpticalPortSetup": 19, "GXDLMSTokenGateway": 115})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Elements of an object list to objects: class, name, rights, and values as definitions say them."""
+"""Elements of an object list to objects: class, name, rights, values as definitions say them."""
 
 from bootstrap import Trouble
 from tables import parse_type
@@ -305,7 +305,7 @@ def typed(e):
 
 
 def plain(items):
-    return [one.get("value") for one in items]
+    return [one.get("value", "") for one in items]  # of null-data: nothing
 
 
 def number(e, name):

@@ -49,7 +49,10 @@ def read(text, kind, t):
     if kind == "number":
         return _number(text, t)
     if kind == "name":
-        if not re.fullmatch(r"(\d{1,3}\.){5}\d{1,3}", text) or max(map(int, text.split("."))) > 255:
+        if (
+            not re.fullmatch(r"(\d{1,3}\.){5}\d{1,3}", text)
+            or max(map(int, text.split("."))) > 255
+        ):
             raise ValueError("%r is no logical name" % text)
         return text
     if kind in ("time", "date", "clock"):
@@ -169,7 +172,10 @@ def _time(text, kind):
     """Octets of a date-time, a date, or a time."""
     offset = _OFFSET.search(text)
     body = text[: offset.start()].strip() if offset else text
-    date, clock = re.fullmatch(_DATE + r"(?: .*)?", body), re.search("(?:^| )" + _CLOCK + "$", body)
+    date, clock = (
+        re.fullmatch(_DATE + r"(?: .*)?", body),
+        re.search("(?:^| )" + _CLOCK + "$", body),
+    )
     wants = {"time": date and clock, "date": date, "clock": clock}
     if not wants[kind]:
         raise ValueError("%r is no date or time" % text)
@@ -216,8 +222,8 @@ def _said(octets, kind):
     return text
 
 
-def loses_day_of_week(octets, kind):
-    """Does a date have a day of week that its other parts do not tell?"""
-    if kind == "clock" or octets[4] == 0xFF:
+def loses_day_of_week(octets):
+    """Does a date, or date-time, have a day of week that its other parts do not tell?"""
+    if octets[4] == 0xFF:
         return False
     return octets[:2] == b"\xff\xff" or octets[2] > 12 or octets[3] > 31

@@ -30,7 +30,9 @@ class _Reader:
         self.builder.end(tag)
 
     def doctype(self, *_):
-        raise Trouble("%s has a document type, with which entities come; it is not read." % self.name)
+        raise Trouble(
+            "%s has a document type, with which entities come; it is not read." % self.name
+        )
 
 
 def read(path):

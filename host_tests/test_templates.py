@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: MIT
+"""tools/templates.py: object lists of Gurux. The library itself writes and reads them, in a
+process of its own (peers/gurux_templates.py)."""
+
+import json
+import os
+import subprocess
+import sys
+
+import meter as command
+import pytest
+import tables
+import templates
+from bootstrap import Trouble
+from tables.notation import obis
+from templating import layouts, texts, xml
+
+pytest_plugins = ["peer_sessions"]
+
+from peer_sessions import PEERS, ROOT, RunningMeter
+
+DEFINITIONS = os.path.join(ROOT, "firmware", "definitions")
+RESIDENTIAL = os.path.join(DEFINITIONS, "residential.toml")
+READING, SECRET = 2, "demo-reading"
+
+
+def gurux(peers, *arguments):
+    """What the library says: {(class_id, logical_name): object}, errors."""
+    r = subprocess.run(
+        [peers, os.path.join(PEERS, "gurux_templates.py"), *arguments],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )  # fmt: skip
+    assert not r.returncode, r.stderr
+    said = json.loads(r.stdout)
+    found = {(o["class_id"], o["logical_name"]): o for o in said["objects"]}
+    assert len(found) == len(said["objects"])
+    return found, said["errors"]
+
+
+def with_meter(definition, peers, *arguments, secret=SECRET):
+    meter = RunningMeter("cpython", "--definition", str(definition))
+    try:
+        port = ("--port", str(meter.ports["wrapper"][1]))
+        who = ("--client", str(READING), "--secret", secret)
+        return gurux(peers, *arguments, *port, *who)
+    finally:
+        meter.stop()
+
+
+# --- Written by us, read by Gurux -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, client", [("residential", 2), ("prepayment", 2)])
+def test_gurux_finds_each_object(name, client, peers, tmp_path, capsys):
+    definition, file = os.path.join(DEFINITIONS, name + ".toml"), str(tmp_path / "list.xml")
+    losses = templates.export_file(definition, file, client_sap=client)
+    found, errors = gurux(peers, "load", file)
+    assert errors == []
+    d = tables.compile(definition).definition
+    a = templates.association(d, client, None)
+    seen = [o for o in d.devices[0].objects if a.role in o.access]
+    left_out = {line.split(":")[0] for line in losses if "has no place in the format" in line}
+    for o in seen:
+        key = (o.version.class_id, obis(o.name))
+        if o.version.class_id not in layouts.LAYOUTS:
+            assert key not in found and "%d %s" % key in left_out
+            continue
+        there = found.pop(key)
+        n = max(o.version.attributes)
+        rights = [octet & 3 for octet in o.access[a.role][:n]]
+        assert there["version"] == o.version.version
+        assert there["access"][:n] == rights and set(there["access"][n:]) <= {0, 1}
+        assert there["description"] in (o.note, None if not o.note else o.note)
+        if key[0] in (1, 3, 4):
+            value = tables.expected_value(o, 2)
+            given = there["values"][1]
+            if isinstance(value, bytes):
+                shown = value.decode() if value and texts.is_text(value) else value.hex()
+                assert (given or "") == shown
+            else:  # of an empty text Gurux makes a word
+                assert given == (value if value != "" else "None")
+        if key[0] in (3, 4):
+            assert there["values"][2][1] == tables.expected_value(o, 3)[1]
+    assert found == {}
+
+
+# --- Written by Gurux, read by us -------------------------------------------------------------
+
+# What is not the same in a meter made of the list of another one, (class_id, name, attributes).
+_SUITES = "more than a list tells: certificates"
+DIFFERENT = {
+    (7, "0.0.99.98.0.255", (7,)): "the log of a meter that has just been made",
+    (15, "0.0.40.0.5.255", (3, 4, 5, 6, 11)): _SUITES,
+    (15, "0.0.40.0.6.255", (3, 4, 5, 6, 11)): _SUITES,
+    (22, "0.0.15.0.0.255", (2,)): "a script table that the reading client does not see",
+    (22, "0.0.15.0.1.255", (2,)): "a script table that the reading client does not see",
+    (64, "0.0.43.0.4.255", (6,)): _SUITES,
+    (64, "0.0.43.0.5.255", (6,)): _SUITES,
+}
+
+
+def test_a_meter_of_what_gurux_has_read(peers, tmp_path, capsys):
+    file, toml = str(tmp_path / "list.xml"), str(tmp_path / "mine.toml")
+    before, _ = with_meter(RESIDENTIAL, peers, "save", file)
+    assert command.main(["import", file, toml]) == 0
+    said = capsys.readouterr().err
+    assert 'client 2: its secret is not in the list: it is "import-2"' in said
+    after, _ = with_meter(toml, peers, "read", secret="import-2")
+    assert list(after) == list(before) and len(after) > 200
+    different = {}
+    for key, o in before.items():
+        for what in ("version", "access", "method_access"):
+            assert o[what] == after[key][what], key
+        pairs = zip(o["values"], after[key]["values"])
+        changed = tuple(k for k, (a, b) in enumerate(pairs, 1) if a != b and not moves(key, k))
+        if changed:
+            different[(*key, changed)] = "?"
+    assert set(different) == set(DIFFERENT)
+
+
+def moves(key, attribute):
+    """What the port that it listens on, and this moment, say."""
+    return (key[0], attribute) in {(8, 2), (41, 2)}
+
+
+@pytest.mark.parametrize("name", ["residential", "prepayment"])
+def test_there_and_back(name, tmp_path, capsys):
+    """What we have written, read, and written again, is the same but for what is said."""
+    first, second = str(tmp_path / "1.xml"), str(tmp_path / "2.xml")
+    toml = str(tmp_path / "between.toml")
+    templates.export_file(os.path.join(DEFINITIONS, name + ".toml"), first, client_sap=2)
+    losses = templates.import_file(first, toml)
+    templates.export_file(toml, second, client_sap=2)
+    a, b = (open(path, encoding="utf-8").read().splitlines() for path in (first, second))
+    told = " ".join(losses)
+    assert len(a) == len(b)
+    for k, (one, other) in enumerate(zip(a, b)):
+        if one != other:  # a script table that the client does not see, a suite with certificates
+            name = next(x for x in reversed(a[: k + 1]) if x.startswith("    <LN>"))
+            assert name.strip()[4:-5] in told or "AssociationLogicalName" in "".join(a[k - 40 : k])
+
+
+# --- Texts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "type_, kind, text, octets",
+    [
+        ("octet-string[12](date-time)", "time", "03/05/2026 13:00:00+01:00",
+         "07ea0305040d000000ffc400"),
+        ("octet-string[12](date-time)", "time", "03/05/2026 12:00:00Z",
+         "07ea0305040c000000000000"),
+        ("octet-string[12](date-time)", "time", "BEGIN/LASTDAY/* 02:00:00",
+         "fffffefeff020000008000ff"),
+        ("octet-string[12](date-time)", "time", "END/LASTDAY2/* *:*:*",
+         "fffffdfdffffffffff8000ff"),
+        ("octet-string[5](date)", "date", "12/25/*", "ffff0c19ff"),
+        ("octet-string[4](time)", "clock", "06:30:00", "061e0000"),
+        ("octet-string", "hex", "01 02 0A", "01020a"),
+        ("octet-string[6]", "name", "0.0.96.1.0.255", "0000600100ff"),
+        ("octet-string", "mac", "02:FC:00:00:00:01", "02fc00000001"),
+        ("octet-string[16]", "ipv6", "2001:db8::1", "20010db8000000000000000000000001"),
+    ],
+)  # fmt: skip
+def test_texts_of_octets(type_, kind, text, octets):
+    t = tables.parse_type(type_)
+    value = t.coerce(texts.read(text, kind, t))
+    assert value.hex() == octets and texts.write(value, kind, t) == text
+
+
+@pytest.mark.parametrize(
+    "type_, kind, text, value",
+    [
+        ("integer", "factor", "0.001", -3),
+        ("integer", "factor", "100.0", 2),
+        ("bit-string[5]", "flags", "5", "10100"),
+        ("double-long-unsigned", "ip", "192.0.2.10", 0xC000020A),
+        ("boolean", "number", "1", True),
+        ("array[unsigned]", "octets;", "01;05;0A", [1, 5, 10]),
+        ("float32", "number", "1.5", 1.5),
+    ],
+)
+def test_texts_of_values(type_, kind, text, value):
+    t = tables.parse_type(type_)
+    assert t.coerce(texts.read(text, kind, t)) == value
+    assert texts.write(value, kind, t) == text
+
+
+def test_gurux_of_the_west_says_its_offset_with_two_dashes():
+    t = tables.parse_type("octet-string[12](date-time)")
+    octets = t.coerce(texts.read("03/05/2026 12:00:00--5:30", "time", t))
+    assert int.from_bytes(octets[9:11], "big", signed=True) == 330
+
+
+# --- What is wrong in a list ------------------------------------------------------------------
+
+DATA = """<Objects><GXDLMSData><LN>0.0.42.0.0.255</LN><Access>11</Access>
+<Value Type="9" UIType="10">PMT1</Value></GXDLMSData>%s</Objects>"""
+
+
+def imported(tmp_path, text, name="mine"):
+    """(losses, tables of the definition)"""
+    file, toml = tmp_path / "list.xml", tmp_path / (name + ".toml")
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    losses = templates.import_file(str(file), str(toml))
+    return losses, tables.compile(str(toml)).definition
+
+
+BROKEN = [
+    (b"", "no element found"),
+    (b"<Objects><a></Objects>", "mismatched tag"),
+    (b"\x00\x01\x02", "not well-formed"),
+    (b"<html></html>", "no object list"),
+    (b'<?xml version="1.0" encoding="no-such"?><Objects/>', "unknown encoding"),
+    (b'<!DOCTYPE a [<!ENTITY b "cc"><!ENTITY d "&b;&b;">]><Objects>&d;</Objects>',
+     "document type"),
+    (b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><Objects/>', "document type"),
+    (b"<Objects>" + b"<a>" * 100 + b"</a>" * 100 + b"</Objects>", "more elements"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("data, sentence", BROKEN, ids=[b[1] for b in BROKEN])
+def test_no_list(data, sentence, tmp_path):
+    with pytest.raises(Trouble, match=sentence):
+        imported(tmp_path, data)
+    assert not (tmp_path / "mine.toml").exists()
+
+
+def test_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(xml, "MOST_OCTETS", 1000)
+    with pytest.raises(Trouble, match="larger"):
+        imported(tmp_path, DATA % (" " * 1000))
+
+
+OBJECT = "<GXDLMSRegister><LN>1.0.1.8.0.255</LN>%s</GXDLMSRegister>"
+STRANGE = [
+    ("<GXDLMSTariffPlan><LN>0.0.1.2.3.255</LN></GXDLMSTariffPlan>", "class is not known"),
+    (OBJECT % "<Version>7</Version>", "version '7' is not known"),
+    (OBJECT % "<Version>no</Version>", "version 'no' is not known"),
+    ("<GXDLMSRegister><LN>1.0.1.8</LN></GXDLMSRegister>", "no logical name"),
+    ("<GXDLMSRegister><LN>1.0.1.8.0.999</LN></GXDLMSRegister>", "no logical name"),
+    (OBJECT % "<Access>1x1</Access>", "Access is not understood"),
+    (OBJECT % "<Access>111</Access><Colour>red</Colour>", "Colour is not known"),
+    (OBJECT % "<Access>111</Access><Scaler>3.7</Scaler>", "no power of ten"),
+    (OBJECT % "<Access>111</Access><Unit>many</Unit>", "'many' is no number"),
+    (OBJECT % '<Access>111</Access><Value Type="6">-1</Value>', "out of range"),
+    (OBJECT % '<Access>111</Access><Value Type="77">1</Value>', "type 77 is unknown"),
+    (OBJECT % '<Access>111</Access><Value Type="six">1</Value>', "Type 'six' is no number"),
+    (OBJECT % "<Access>111</Access><Value>1</Value>", "has no type"),
+    (OBJECT % "", "no rights are said"),
+    ("<GXDLMSClock><LN>0.0.1.0.0.255</LN><Begin>sometime</Begin></GXDLMSClock>",
+     "no date or time"),
+    ("<GXDLMSData><LN>0.0.42.0.0.255</LN></GXDLMSData>", "comes twice"),
+    ("<GXDLMSData><LN>0.0.43.1.1.255</LN><Access>11</Access><Value Type='17'>1</Value>"
+     "</GXDLMSData><GXDLMSSecuritySetup><LN>0.0.43.0.1.255</LN></GXDLMSSecuritySetup>",
+     "expected double-long-unsigned"),
+    ("<GXDLMSProfileGeneric><LN>1.0.99.1.0.255</LN><Version>1</Version><Buffer><Row/></Buffer>"
+     "</GXDLMSProfileGeneric>", "1 rows of its buffer"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def of_strange(tmp_path_factory):
+    """What is said of all of them in one list, in which they have other names."""
+    elements = [
+        element.replace("1.0.1.8.0.255", "1.0.1.8.%d.255" % k)
+        for k, (element, _) in enumerate(STRANGE)
+    ]
+    losses, d = imported(tmp_path_factory.mktemp("strange"), DATA % "".join(elements))
+    assert d.devices[0].logical_device_name == b"PMT1"
+    return losses
+
+
+@pytest.mark.parametrize("k", range(len(STRANGE)), ids=[s[1] for s in STRANGE])
+def test_what_is_not_understood_is_said(k, of_strange):
+    element, sentence = STRANGE[k]
+    name = "1.0.1.8.%d.255" % k if "1.0.1.8.0.255" in element else ""
+    assert any(name in line and sentence in line for line in of_strange), of_strange
+
+
+def test_a_list_without_associations_is_for_the_public_client(tmp_path):
+    losses, d = imported(tmp_path, "<Objects/>")
+    assert [a.client_sap for a in d.associations] == [16]
+    assert "no association that can be had: client 16 may all" in losses
+    assert "no logical device name 0.0.42.0.0.255: it is PMT9000000000001" in losses
+
+
+def test_values_of_any_type(tmp_path):
+    structure = (
+        '<Value Type="2"><Item Type="17">5</Item><Item Type="1"><Item Type="18">1</Item>'
+        '<Item Type="18">2</Item></Item><Item Type="9">0102</Item><Item/></Value>'
+    )
+    element = "<GXDLMSData><LN>0.0.96.50.1.255</LN><Access>11</Access>%s</GXDLMSData>"
+    losses, d = imported(tmp_path, DATA % (element % structure))
+    o = d.find(d.devices[0], 1, "0.0.96.50.1.255")
+    assert o.cells[2].encoding().hex() == "0204110501021200011200020902010200"
+
+
+def test_rights(tmp_path):
+    """Digits as older versions have them, octets as version 3 of Association LN."""
+    digits = OBJECT % "<Access>135</Access><MethodAccess>2</MethodAccess>"
+    _, d = imported(tmp_path, DATA % digits, "one")
+    rights = d.find(d.devices[0], 3, "1.0.1.8.0.255").access["client"]
+    assert rights.hex() == "01030605"
+    octets = OBJECT % "<Access3>800180638023</Access3><MethodAccess3>8005</MethodAccess3>"
+    _, d = imported(tmp_path, DATA % octets, "two")
+    rights = d.find(d.devices[0], 3, "1.0.1.8.0.255").access["client"]
+    assert rights.hex() == "01632305"
+
+
+# --- Commands ---------------------------------------------------------------------------------
+
+
+def test_what_is_there_stays(tmp_path):
+    file = tmp_path / "list.xml"
+    file.write_text("<Objects/>")
+    (tmp_path / "mine.toml").write_text("kept")
+    with pytest.raises(Trouble, match="It stays"):
+        templates.import_file(str(file), str(tmp_path / "mine.toml"))
+    assert (tmp_path / "mine.toml").read_text() == "kept"
+
+
+def test_wrong_arguments(tmp_path):
+    with pytest.raises(Trouble, match="There is no such association"):
+        templates.export_file(RESIDENTIAL, str(tmp_path / "x.xml"), client_sap=99)
+    with pytest.raises(Trouble, match="Cannot write"):
+        templates.export_file(RESIDENTIAL, str(tmp_path / "no" / "x.xml"))
+    with pytest.raises(Trouble, match="Cannot read"):
+        templates.import_file(str(tmp_path / "none.xml"), str(tmp_path / "mine.toml"))
+    with pytest.raises(Trouble, match="expected a readable file"):
+        templates.export_file(str(tmp_path / "none.toml"), str(tmp_path / "x.xml"))
+
+
+def test_as_a_command(tmp_path):
+    r = subprocess.run(
+        [sys.executable, os.path.join(ROOT, "tools", "meter.py"), "import", "none.xml", "x.toml"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert r.returncode == 1 and r.stderr == "Cannot read none.xml (No such file or directory).\n"
+
+
+def test_layouts_name_attributes_that_there_are():
+    classes = tables.load_classes()
+    for class_id, (_, *members) in layouts.LAYOUTS.items():
+        known = {k for v in classes[class_id].versions.values() for k in v.attributes}
+        assert {m.path[0] for m in members if m.path} <= known
