@@ -76,8 +76,11 @@ class Paths:
 class PushMeter:
     """load: the notifier is there from the start. image: the state of before."""
 
+    definition = "push.toml"
+
     def __init__(self, load=True, look_up=1, image=None):
-        definition = types.SimpleNamespace(**packed(HERE / "definitions/push.toml"))
+        definition = types.SimpleNamespace(**packed(HERE / "definitions" / self.definition))
+        self.optical = getattr(definition, "OPTICAL", None)
         self.model = model = Model(definition)
         model.limits = (*model.limits[:7], look_up)
         model.aes = ciphers.aes

@@ -120,7 +120,7 @@ def cells():
             yield pytest.param(profile, cell, id="%s-%s" % (case, profile))
 
 
-@pytest.mark.parametrize("profile, cell", cells())
+@pytest.mark.parametrize("profile, cell", list(cells()))
 def test_each_case_has_its_test_for_each_profile(profile, cell):
     if cell.startswith("- "):
         return

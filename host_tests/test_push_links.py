@@ -2,8 +2,11 @@
 """firmware/links/push.py: notifications on real sockets of the loopback address, to those who
 listen, refuse, hang, close, talk nonsense; the meter goes on. Its time is that of the test."""
 
+import os
+import pty
 import socket
 import struct
+import tty
 
 import pytest
 from blocks import Block
@@ -20,6 +23,7 @@ from running import HDLC as HDLCClient
 
 from firmware.links.make import make_links
 from firmware.links.push import Paths, split
+from firmware.links.settings import apply
 from firmware.ports import cpython
 
 LINKS = [["wrapper-tcp", "127.0.0.1", 0], ["wrapper-udp", "127.0.0.1", 0]]
@@ -49,7 +53,7 @@ class Linked(Looped, PushMeter):
         self.poller = self.port.Poller()
         for link in self.links:
             link.open(self.poller)
-        self.at = {link.name: link.number for link in self.links}
+        self.at = {link.name: getattr(link, "number", 0) for link in self.links}
         self.load()
 
     def load(self):
@@ -803,6 +807,131 @@ def test_without_such_a_link():
     meter.pass_(40)
     assert meter.state(V2) == READY and meter.notifier.lost == 0
     meter.close()
+
+
+# --- At the optical port ------------------------------------------------------------------------
+
+
+class Signed(Linked):
+    """A client at an optical port, on a pseudo-terminal; it speaks first."""
+
+    definition = "push_optical.toml"
+
+    def __init__(self, mode):
+        self.master, self.slave = pty.openpty()
+        for fd in (self.master, self.slave):
+            tty.setraw(fd)
+            os.set_blocking(fd, False)
+        super().__init__([["optical-pty", "head", os.dup(self.master)]])
+        self.put_port_mode(mode)
+
+    def put_port_mode(self, mode):
+        row = self.row("0.0.20.0.0.255", 19)
+        assert self.model.write(row, 2, enum(mode), 0, 2) == 0
+        apply(self.model, self.links)
+        self.turn(2)
+
+    def say(self, octets):
+        os.write(self.slave, octets)
+
+    def hear(self, enough=1):
+        heard = b""
+
+        def came():
+            nonlocal heard
+            try:
+                heard += os.read(self.slave, 4096)
+            except BlockingIOError:
+                pass
+            return len(heard) >= enough
+
+        self.until(came)
+        return heard
+
+    def sign_on(self):
+        self.say(b"/?!\r\n")
+        assert self.hear(16).startswith(b"/PMT")
+        self.say(b"\x06252\r\n")
+        assert self.hear(6) == b"\x06252\r\n"
+
+    def close(self):
+        super().close()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@pytest.fixture(params=["mode E", "direct HDLC"])
+def head(request):
+    meter = Signed(0 if request.param == "mode E" else 1)
+    if request.param == "mode E":
+        meter.sign_on()
+    yield meter
+    meter.close()
+
+
+def test_a_push_at_the_optical_port(head):
+    """A UI frame, once there is a data link: before that nobody is known to listen."""
+    head.start(b"", HDLC)
+    head.pass_(3)
+    assert head.state(V2) == READY and head.notifier.lost == 0
+    client = HDLCClient(head.say, head.hear, 16)
+    client.connect()
+    assert body(ui(head.hear())[2][3:]) == [b"42"]
+    head.until(lambda: head.notifier.done)
+    assert client.ask(
+        bytes.fromhex("601DA109060760857405080101BE10040E01000000065F1F040000101D0400")
+    )
+    head.start(b"", HDLC)
+    assert body(ui(head.hear())[2][3:]) == [b"42"]
+    assert client.ask(bytes.fromhex("C001C1000100002A0000FF0200"))[:2] == b"\xc4\x01"
+
+
+def test_nothing_is_pushed_into_a_readout():
+    """While the port speaks its own protocol there is no path."""
+    meter = Signed(0)
+    meter.start(b"", HDLC)
+    meter.say(b"/?!\r\n")
+    assert meter.hear(16).startswith(b"/PMT")
+    meter.pass_(1)
+    assert meter.state(V2) == READY
+    meter.say(b"\x06050\r\n")
+    assert meter.hear(10).startswith(b"\x02")
+    assert meter.state(V2) == READY and meter.notifier.lost == 0
+    meter.close()
+
+
+def test_a_session_that_ends_before_the_push_has_left(head):
+    client = HDLCClient(head.say, head.hear, 16)
+    client.connect()
+    head.start(b"", HDLC)
+    profile = head.links[0].pace.profile.hdlc
+    profile.configure(-1, -1, -1, -1, 6000, -1, -1)
+    head.say(client.frame(0x53)[:5])
+    head.turn(3)
+    assert head.state(V2) == SENDING
+    head.links[0].pace.profile.reset()
+    head.until(lambda: head.state(V2) == REPEATING)
+
+
+def test_an_event_at_the_optical_port(head):
+    client = HDLCClient(head.say, head.hear, 1)
+    client.connect()
+    assert client.ask(AARQ)[0] == 0x61
+    told(head, lambda: ui(head.hear())[2][3:])
+    assert client.ask(bytes.fromhex("C001C1000100002A0000FF0200"))[:2] == b"\xc4\x01"
+
+
+def test_an_rs_485_line(m, monkeypatch):
+    """What is behind links/line.py: a half-duplex line."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    meter = Linked([["hdlc-tty", os.ttyname(slave), 9600]])
+    meter.start(b"", HDLC)
+    meter.until(lambda: meter.notifier.done)
+    assert body(ui(os.read(master, 200))[2][3:]) == [b"42"]
+    meter.close()
+    os.close(master)
+    os.close(slave)
 
 
 # --- To associations ----------------------------------------------------------------------------

@@ -6,7 +6,8 @@ link that is open already.
            for 5 s after that, for the next notification to the same destination, and for a client
            that opens an association on it: then it is a connection like any other
     UDP    the socket of the wrapper-udp link; nobody says whether it arrives
-    HDLC   a UI frame on the first hdlc link where somebody can listen, when the line is free; an
+    HDLC   a UI frame on the first hdlc link where somebody can listen, when the line is free, or
+           at an optical port while a client has a data link there (mode E, or direct HDLC); an
            APDU that is longer than an information field goes there in general blocks, a frame
            each, if its client may have them, else not at all. In its place a power line, while its
            network has an initiator that has registered the meter (project-defined: PLC has no
@@ -24,7 +25,8 @@ What a destination does, and what the notifier hears of it (tested from this tab
     closes before it has taken all              broken
     closes, or talks nonsense, after that       gone; if it was to confirm: is_lost()
     a line that is not free for 20 s            broken, and the frame is taken back
-    a line that goes away                       broken
+    a line that goes away, or a session that    broken
+         ends at an optical port
     an APDU that is too long for a frame        never
     no such link, no place, nobody on the line  is_ready() is not true: nothing is tried
 
@@ -70,6 +72,7 @@ _PATIENCE_MS = const(20000)
 _LINGER_MS = const(5000)
 _SETTLE_MS = const(2000)
 _LLC_LEN = const(3)
+_WITH_FRAMES = ("hdlc", "opti")  # links, by the first letters of their names
 _TICKS_MASK = const(0x3FFFFFFF)
 
 
@@ -231,11 +234,12 @@ class Paths:
             self._plc = station
             return _BUSY
         stream = self._line() if self._hdlc is None else self._hdlc
-        if stream is None or stream.stream is None:
+        frames = _frames(stream)
+        if frames is None:
             return _BROKEN
-        if n + _LLC_LEN > stream.profile.capacity:
+        if n + _LLC_LEN > frames.capacity:
             return _NEVER
-        if not stream.profile.notify(client_sap, server_sap, buf, pos, n, True):
+        if not frames.notify(client_sap, server_sap, buf, pos, n, True):
             return _BROKEN
         self._hdlc = stream
         stream.ready = True
@@ -244,7 +248,7 @@ class Paths:
     def room(self):
         """Octets that an APDU has at most for the path that has just said never."""
         station = self._station()
-        return self._line().profile.capacity - _LLC_LEN if station is None else station.capacity
+        return _frames(self._line()).capacity - _LLC_LEN if station is None else station.capacity
 
     def outcome(self):
         """What has become of the one that begin() took."""
@@ -259,9 +263,10 @@ class Paths:
             if not self._plc.is_notifying():
                 return _GONE if self._plc.llc.note_good else _BROKEN
         elif self._hdlc is not None:
-            if self._hdlc.stream is None:
+            frames = _frames(self._hdlc)
+            if frames is None:
                 return _BROKEN
-            if self._hdlc.profile.note_buf is None and self._hdlc.is_written():
+            if frames.note_buf is None and self._hdlc.is_written():
                 return _GONE
         elif self._place is None:
             return self._end
@@ -283,7 +288,9 @@ class Paths:
     def stop(self, done):
         """Nothing more is expected of the one that begin() took; done: it is where it should."""
         if self._hdlc is not None:
-            self._hdlc.profile.note_buf = None
+            frames = _frames(self._hdlc)
+            if frames is not None:
+                frames.note_buf = None
             self._hdlc = None
         if self._plc is not None:
             self._plc.llc.forget_note()
@@ -317,18 +324,19 @@ class Paths:
                         return _GONE if link.notify(*args) else _NOT_NOW
                 continue
             for stream in _streams(link):
-                profile = stream.profile
-                if link.name[:4] != "hdlc":
-                    if profile.channel is not a.channel:
+                if link.name[:4] not in _WITH_FRAMES:
+                    profile = stream.profile
+                    if getattr(profile, "channel", None) is not a.channel:
                         continue
                     if link.name[:4] == "plc-" and n > profile.capacity:
                         return _NEVER
                     took = profile.notify(a.client_sap, a.server_sap, buf, pos, n)
-                elif all(x.channel is not a.channel for x in profile.links):
-                    continue
-                elif n + _LLC_LEN > profile.capacity:
-                    return _NEVER
                 else:
+                    profile = _frames(stream)
+                    if profile is None or all(x.channel is not a.channel for x in profile.links):
+                        continue
+                    if n + _LLC_LEN > profile.capacity:
+                        return _NEVER
                     took = profile.notify(a.client_sap, a.server_sap, buf, pos, n, True)
                 stream.ready = True
                 return _GONE if took else _NOT_NOW
@@ -344,11 +352,23 @@ class Paths:
     def _line(self):
         """The first serial line, or connection in its place, where a frame can go."""
         for link in self.links:
-            if link.name[:4] == "hdlc":
+            if link.name[:4] in _WITH_FRAMES:
                 for stream in _streams(link):
-                    if stream.stream is not None and stream.profile.note_buf is None:
+                    frames = _frames(stream)
+                    if frames is not None and frames.note_buf is None:
                         return stream
         return None
+
+
+def _frames(stream):
+    """The HDLC profile of what goes over a stream now; None: it is something else, or nothing."""
+    if stream is None or stream.stream is None:
+        return None
+    profile = getattr(stream.profile, "profile", stream.profile)  # what is behind links/line.py
+    hdlc = getattr(profile, "hdlc", None)
+    if hdlc is None:
+        return profile
+    return hdlc if profile.is_binary() and profile.is_linked() else None
 
 
 def _streams(link):

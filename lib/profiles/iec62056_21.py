@@ -13,6 +13,7 @@ parity bits are made and checked here.
                                            all that it gave before has left the line
     tick(now_ms)                           time-outs; call it every 10 to 50 ms
     baud                                   the rate that the line has to have from now on
+    is_binary(), is_linked()               HDLC goes over the line; and a client has a data link
     renew()                                settings have changed: they count from the next sign-on
     reset()                                the physical line came or went
 
@@ -364,17 +365,17 @@ class TariffDevice(Answers):
         if n:
             self.out = hdlc.out
             self.out_pos = hdlc.out_pos
-        elif self._changed and self.state == _DIRECT and not self._is_linked():
+        elif self._changed and self.state == _DIRECT and not self.is_linked():
             hdlc.reset()
             self._rest()
-        elif self._is_linked():
+        elif self.is_linked():
             self._linked = True
         elif self._linked and not hdlc.reply:
             self._linked = False
             self.event(_EV_ENDED, now_ms)
         return n
 
-    def _is_linked(self):
+    def is_linked(self):
         for link in self.links:
             if link.state or link.channel.in_use():
                 return True
@@ -435,7 +436,6 @@ class TariffDevice(Answers):
         return _IDLE < self.state <= _BINARY
 
     def is_binary(self):
-        """Is it HDLC that goes over the line?"""
         return self.state >= _BINARY
 
     def renew(self):
