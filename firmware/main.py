@@ -248,6 +248,8 @@ def run(options):
     finally:
         for link in links:
             link.close()
+        if feed is not None:
+            feed.turn(port.ticks_ms())
         if meter is not None:
             meter.close()
     return 0

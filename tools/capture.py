@@ -24,6 +24,8 @@ Wireshark shows octets on port 4059 unless it has a dissector of DLMS (a plug-in
 versions, its own). That one is told of HDLC by Preferences, Protocols, DLT_USER: User 0 (DLT=147),
 payload dissector dlms; or on the command line by
     -o 'uat:user_dlts:"User 0 (DLT=147)","dlms","0","","0",""'
+Without one it may take a wpdu, which begins with 00 01, for something else that does:
+    -d udp.port==4059,data -d tcp.port==4059,data
 
 A file is read by its owner only, is whole after every packet, and may be a named pipe. Runs in
 build/venv, for it needs python-pcapng.
@@ -31,7 +33,10 @@ build/venv, for it needs python-pcapng.
 
 import argparse
 import os
+import queue
+import struct
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -42,19 +47,21 @@ import packets
 import sockets
 from bootstrap import Trouble, as_command, say
 
-bootstrap.inside("plugfest", "pcapng")
+bootstrap.inside("plugfest", "pcapng", "cryptography")
 
+from decoding import show
+from decoding.conversation import Conversation
+from decoding.keys import Keys
+from decoding.names import Names
 from pcapng import FileWriter, blocks
 from pcapng.structs import EPBFlags
 
+KEYS_HELP = "for a deciphered copy: a connection sheet (JSON), a provisioning record, or PEM"
 RAW = 101  # link types
 HDLC, OPTICAL, PLC, SERIAL = 147, 148, 149, 150
 _CLIENT, _METER = ("192.0.2.1", 4059), ("192.0.2.2", 4059)  # RFC 5737
 _INBOUND, _OUTBOUND = 1, 2
-_FLAG = 0x7E
-_LONGEST = 2052  # a frame with its flags
-_ACK, _NAK = 0x06, 0x15
-_BLOCKS, _ENDS = b"\x01\x02", (b"\x03", b"\x04")  # SOH, STX; ETX, EOT
+_DIRECTIONS = ("rx", "tx")
 
 
 class File:
@@ -148,224 +155,222 @@ class File:
 class Talk:
     """What passes one link, for a capture. notes: comments of the next packet."""
 
+    layer = None  # of decoding/layers.py, if it is known
+    turns = True  # who speaks has let the other one finish
+
     def __init__(self, capture, link):
         self.capture = capture
         self.link = link
         self.notes = []
+        self.conversation = Conversation(
+            capture.keys, capture.names, layer=self.layer, turns=self.turns
+        )
 
     def open(self, seconds):
         pass
 
     def octets(self, seconds, sent, octets):
-        raise NotImplementedError
+        """They have passed."""
+        for unit in self.conversation.octets(_DIRECTIONS[sent], octets, seconds):
+            self.unit(unit)
 
-    def lost(self):
-        """Octets are missing here."""
+    def unit(self, unit):
+        """A message is whole."""
+        self.write(unit.time, unit.octets, unit.direction == "tx", [explained(unit)])
+        self.decipher(unit)
+
+    def flush(self):
+        """What is not whole will not be."""
+        for unit in self.conversation.end():
+            self.unit(unit)
 
     def close(self, seconds, by):
-        pass
+        self.flush()
 
-    def write(self, seconds, octets, sent, comments=()):
+    def name(self):
+        return ("%s %s" % (self.link.kind, self.link.local)).strip()
+
+    def write(self, seconds, octets, sent, comments):
         comments = [*self.notes, *comments]
         self.notes = []
         self.capture.file.packet(self.interface(), seconds, octets, sent, comments)
+
+    def ends(self):
+        return _METER, _CLIENT
+
+    def decipher(self, unit):
+        """Write what was protected in it in plain text."""
+        if unit.apdu is None or unit.client is None:
+            return
+        for plain, text in opened(unit.apdu):
+            sent = unit.direction == "tx"
+            saps = (unit.server, unit.client) if sent else (unit.client, unit.server)
+            wpdu = struct.pack(">HHHH", 1, *saps, len(plain)) + plain
+            ends = self.ends() if sent else self.ends()[::-1]
+            interface = self.capture.interface(
+                "deciphered", RAW, "APDUs that were protected, in plain text, each a wpdu over UDP"
+            )
+            packet = packets.udp(*ends, wpdu)
+            comments = ["of %s: %s" % (self.name(), text)]
+            self.capture.file.packet(interface, unit.time, packet, sent, comments)
 
 
 class OverIP(Talk):
     """TCP or UDP, with addresses."""
 
+    turns = False
+
     def __init__(self, capture, link, local, peer):
         Talk.__init__(self, capture, link)
-        self.local = local
-        self.peer = peer
+        self._ends = local, peer
         self._tcp = None
+        self._is_ours = link.kind.startswith("out-")  # the connection
         if link.kind.endswith("tcp"):
-            self._out = link.kind.startswith("out-")
-            ends = (local, peer) if self._out else (peer, local)
-            self._tcp = packets.TCP(*ends, first=1000 * link.number)
+            client, server = (local, peer) if self._is_ours else (peer, local)
+            self._tcp = packets.TCP(client, server, first=1000 * link.number)
+
+    def ends(self):
+        return self._ends
 
     def interface(self):
-        local = self.link.local if not self.link.kind.startswith("out-") else ""
-        name = ("%s %s" % (self.link.kind, local)).strip()
+        name = self.link.kind if self._is_ours else self.name()
         return self.capture.interface(name, RAW, "octets of sockets of the meter, in packets")
 
     def open(self, seconds):
         if self._tcp is not None:
-            self._put(seconds, self._tcp.open(), self._out)
+            self._put(seconds, self._tcp.open(), self._is_ours, [])
 
     def octets(self, seconds, sent, octets):
+        units = self.conversation.octets(_DIRECTIONS[sent], octets, seconds)
+        comments = [explained(unit) for unit in units]
         if self._tcp is not None:
-            self._put(seconds, self._tcp.data(sent == self._out, octets), sent)
+            made = self._tcp.data(sent == self._is_ours, octets)
         else:
-            ends = (self.local, self.peer) if sent else (self.peer, self.local)
-            self.write(seconds, packets.udp(*ends, octets), sent)
+            ends = self._ends if sent else self._ends[::-1]
+            made = [packets.udp(*ends, octets)]
+        self._put(seconds, made, sent, comments)
+        for unit in units:
+            self.decipher(unit)
 
-    def _put(self, seconds, made, sent):
-        for packet in made:
-            self.write(seconds, packet, sent)
+    def _put(self, seconds, made, sent, comments):
+        for packet in made[:-1]:
+            self.write(seconds, packet, sent, [])
+        self.write(seconds, made[-1], sent, comments)
+
+    def flush(self):
+        self.conversation.end()
 
     def close(self, seconds, by):
         if self._tcp is None:
             return
-        by_client = (by == "meter" or by is None) == self._out
+        by_client = (by != "peer" and by != "reset") == self._is_ours
         made = self._tcp.reset(by_client) if by == "reset" else self._tcp.close(by_client)
-        self._put(seconds, made, by != "peer")
+        self._put(seconds, made, by != "peer", [])
 
 
 class OverHDLC(Talk):
-    """Frames; what is none goes where it stood."""
-
-    link_type = HDLC
-    what = "frames of HDLC"
+    layer = "hdlc"
 
     def __init__(self, capture, link):
+        self.turns = not link.peer  # not over TCP
         Talk.__init__(self, capture, link)
-        self._rest = [b"", b""]  # of received, of sent octets: no whole frame yet
-        self._since = [0, 0]
         if link.peer:
             self.notes.append("from %s" % link.peer)
 
     def interface(self):
-        name = "%s %s" % (self.link.kind, self.link.local)
-        return self.capture.interface(name, self.link_type, self.what)
-
-    def octets(self, seconds, sent, octets):
-        self.flush(not sent)
-        whole, self._rest[sent] = frames(self._rest[sent] + octets)
-        self._since[sent] = seconds
-        for part in whole:
-            self.write(seconds, part, sent, [] if part[0] == _FLAG else ["no frame"])
-
-    def flush(self, sent):
-        """The other side speaks: nothing more of this can come."""
-        rest, self._rest[sent] = self._rest[sent], b""
-        if rest.strip(b"\x7e"):
-            comments = [] if rest == bytes((_ACK,)) else ["not whole"]
-            self.write(self._since[sent], rest, sent, comments)
-
-    def lost(self):
-        self._rest = [b"", b""]
-
-    def close(self, seconds, by):
-        self.flush(False)
-        self.flush(True)
+        return self.capture.interface(self.name(), HDLC, "frames of HDLC")
 
 
-class Optical(OverHDLC):
+class Optical(Talk):
     """Messages of IEC 62056-21, and frames after mode E: each in an interface of its own."""
 
-    link_type = OPTICAL
-    what = "messages of IEC 62056-21, without parity bits"
-
-    def octets(self, seconds, sent, octets):
-        self.flush(not sent)
-        self._since[sent] = seconds
-        data = self._rest[sent] + octets
-        while data:
-            is_frame = data[0] == _FLAG and (len(data) < 2 or data[1] & 0xF0 in (0xA0, 0x70))
-            if is_frame:
-                whole, data = frames(data)
-            else:
-                whole, data = messages(data)
-            for part in whole:
-                self._message(seconds, sent, part)
-            if not whole:
-                break
-        self._rest[sent] = data
-
-    def _message(self, seconds, sent, part):
-        if part[0] == _FLAG and len(part) > 2:
-            hdlc = self.capture.interface(
-                "%s %s, HDLC" % (self.link.kind, self.link.local), HDLC, OverHDLC.what
-            )
-            self.capture.file.packet(hdlc, seconds, part, sent, self.notes)
-            self.notes = []
+    def unit(self, unit):
+        if unit.name == "hdlc-frame":
+            interface = self.capture.interface(self.name() + " HDLC", HDLC, "frames of HDLC")
+            octets = unit.octets
         else:
-            self.write(seconds, bytes(x & 0x7F for x in part), sent)
+            interface = self.interface()
+            octets = bytes(x & 0x7F for x in unit.octets)
+        sent = unit.direction == "tx"
+        comments = [*self.notes, explained(unit)]
+        self.notes = []
+        self.capture.file.packet(interface, unit.time, octets, sent, comments)
+        self.decipher(unit)
+
+    def interface(self):
+        what = "messages of IEC 62056-21, without parity bits"
+        return self.capture.interface(self.name(), OPTICAL, what)
+
+
+class OverPLC(Talk):
+    def interface(self):
+        return self.capture.interface(self.name(), PLC, "messages to and from a PLC modem")
 
 
 class Line(Talk):
     """Octets, as they come."""
 
     def interface(self):
-        name = ("%s %s" % (self.link.kind, self.link.local)).strip()
-        if self.link.kind.startswith("plc-"):
-            return self.capture.interface(name, PLC, "octets to and from a PLC modem")
-        return self.capture.interface(name, SERIAL, "octets of a line")
+        return self.capture.interface(self.name(), SERIAL, "octets of a line")
 
     def octets(self, seconds, sent, octets):
-        self.write(seconds, octets, sent)
+        self.write(seconds, octets, sent, [])
 
 
-def frames(octets):
-    """(parts, rest): frames of HDLC (ISO/IEC 13239, format type 3) with both flags, and what was
-    between them."""
-    found = []
-    at = 0
-    while at < len(octets):
-        flag = octets.find(_FLAG, at)
-        if flag < 0:
-            break
-        if flag > at:
-            found.append(octets[at:flag])
-            at = flag
-        while octets[at + 1 : at + 2] == b"\x7e":
-            at += 1
-        if len(octets) - at < 3:
-            break
-        n = ((octets[at + 1] & 7) << 8 | octets[at + 2]) + 2
-        if octets[at + 1] & 0xF0 == 0xA0 and n > 8:
-            if len(octets) - at < n:
-                break
-            if octets[at + n - 1] == _FLAG:
-                found.append(octets[at : at + n])
-                # Its last flag may be the first of the next one.
-                at += n if octets[at + n : at + n + 1] in (b"\x7e", b"") else n - 1
-                continue
-        # Nothing begins with this flag.
-        end = octets.find(_FLAG, at + 1)
-        if end < 0:
-            if len(octets) - at < _LONGEST:
-                break
-            end = len(octets)
-        found.append(octets[at:end])
-        at = end
-    return found, octets[at:]
+def explained(unit):
+    """What a message is, in a line: its layers, and what is wrong with it."""
+    faults = dict.fromkeys(fault for _node, fault in unit.faults())
+    return "; ".join([*show.lines(unit), *faults])
 
 
-def messages(octets):
-    """(parts, rest): messages of IEC 62056-21, with the parity bits that they have."""
-    found = []
-    while octets:
-        plain = bytes(x & 0x7F for x in octets)
-        n = 0
-        if plain[0] in _BLOCKS:
-            ends = [at for at in map(plain.find, _ENDS) if at >= 0]
-            n = min(ends) + 2 if ends else 0  # its BCC
-        elif plain[0] == _NAK or plain[0] == _ACK and plain[1:2] and not plain[1:2].isdigit():
-            n = 1
-        else:
-            n = plain.find(b"\n") + 1
-        if not n or n > len(octets):
-            break
-        found.append(octets[:n])
-        octets = octets[n:]
-    return found, octets
+def opened(node):
+    """(octets, how it was opened) of each APDU that was protected, below a node."""
+    for child in node.children:
+        if node.name == "content" and child.octets is not None:
+            yield child.octets, node.text
+        yield from opened(child)
 
 
 class Capture:
-    """Writes what the links of a feed carry. explain: None, or explained.Explainer."""
+    """Writes what the links of a feed carry, in a thread of its own: who reads the feed need not
+    wait for that."""
 
-    def __init__(self, file, here=True, explain=None):
-        """here: the meter runs on this machine, and its sockets can be seen."""
+    def __init__(self, file, keys=None, names=None, here=True):
+        """keys, names: of decoding/. here: the meter is on this machine."""
         self.file = file
+        self.keys = keys
+        self.names = names
         self._here = here
-        self._explain = explain
         self._talks = {}
         self._interfaces = {}
+        self._events = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
 
     def take(self, event):
         """An event of the feed."""
+        self._events.put(event)
+
+    def close(self):
+        """All has been taken."""
+        self._events.put(None)
+        self._thread.join()
+        for talk in self._talks.values():
+            talk.flush()
+        self.file.close()
+
+    def _work(self):
+        while True:
+            event = self._events.get()
+            if event is None:
+                return
+            try:
+                self._take(event)
+            except Exception as e:
+                # The capture is not worth the meter.
+                say("A packet of the capture is missing: %r" % e)
+
+    def _take(self, event):
         if isinstance(event, feeds.Octets):
             self._octets(event)
         elif isinstance(event, feeds.Opened):
@@ -377,7 +382,7 @@ class Capture:
                 talk.close(event.time, event.by)
         elif isinstance(event, feeds.Lost):
             for talk in self._talks.values():
-                talk.lost()
+                talk.flush()
                 talk.notes.append("before this %d lines of the feed were lost" % event.n)
 
     def interface(self, name, link_type, description):
@@ -389,10 +394,9 @@ class Capture:
 
     def _talk(self, link):
         kind = link.kind
-        if kind.startswith("hdlc-"):
-            return OverHDLC(self, link)
-        if kind.startswith("optical-"):
-            return Optical(self, link)
+        for start, talk in (("hdlc-", OverHDLC), ("optical-", Optical), ("plc-", OverPLC)):
+            if kind.startswith(start):
+                return talk(self, link)
         if kind.endswith(("-tcp", "-udp")):
             ends = sockets.ends(link, self._here)
             if ends is not None:
@@ -403,32 +407,33 @@ class Capture:
         talk = self._talks.get(event.link)
         if talk is None:
             return
-        if event.fault == "drop":
-            talk.notes.append("before this a fault kept %d octets: %s"
-                              % (len(event.octets), event.octets.hex().upper()))  # fmt: skip
-            return
-        if event.fault == "crc":
+        if event.fault is None:
+            talk.octets(event.time, event.sent, event.octets)
+        elif event.fault == "drop":
+            kept = event.octets.hex().upper()
+            talk.notes.append("before this a fault kept %d octets: %s" % (len(kept) // 2, kept))
+        else:
             talk.notes.append("a fault has spoilt the check")
-            return
-        talk.octets(event.time, event.sent, event.octets)
 
 
 def main(args):
     p = argparse.ArgumentParser(
         prog="capture.py", description="Writes what goes over the links of a board's meter."
     )
+    p.add_argument("--keys", metavar="FILE", action="append", help=KEYS_HELP)
     p.add_argument("--port", required=True, help="of the board's REPL: /dev/ttyACM0, socket://...")
     p.add_argument("file", metavar="FILE", help="pcapng, for Wireshark; or a named pipe")
     options = p.parse_args(args)
     feed = feeds.Feed()
-    capture = Capture(File(options.file), here=False)
+    keys = Keys.read(*options.keys) if options.keys else None
+    capture = Capture(File(options.file), keys, Names(), here=False)
     feed.subscribe(capture.take)
     try:
         with board_feed.BoardFeed(feed, options.port) as board:
             say("The meter runs with a feed; Ctrl-C ends the capture.")
             board.relay(lambda octets: sys.stdout.write(octets.decode(errors="replace")))
     finally:
-        capture.file.close()
+        capture.close()
     return 0
 
 

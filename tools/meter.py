@@ -106,6 +106,16 @@ def parser():
     r.add_argument(
         "--capture", metavar="FILE", help="what goes over its links, as pcapng for Wireshark"
     )
+    r.add_argument(
+        "--capture-keys",
+        metavar="FILE",
+        action="append",
+        nargs="?",
+        const="",
+        default=[],
+        help="beside it what was ciphered in plain text: by its own keys, or those of a sheet"
+        " (JSON) or a record",
+    )
     r.add_argument("--trace", action="store_true", help="print every frame, without secrets")
     r.add_argument("--display", action="store_true", help="print what its display shows")
     # For tests: a meter that does the same every time.
@@ -184,7 +194,6 @@ def print_sheet(options):
 
 
 def run(options):
-    feed, capture = subscribed(options)
     launcher = Launcher()
     host = numeric(options.host)
     links = [
@@ -203,8 +212,6 @@ def run(options):
     if behind or options.hdlc_tty or options.optical_tty:
         bootstrap.inside("run", "serial")
     with contextlib.ExitStack() as stack:
-        if capture is not None:
-            stack.callback(capture.file.close)
         scratch = stack.enter_context(Scratch())
         state = os.path.join(scratch.path, "state")
         update = None
@@ -229,6 +236,7 @@ def run(options):
             lines = sheets.text(sheets.sheet(module, shown))
         else:
             lines = records.sheet_text(records.sheet(record, module, shown))
+        feed = subscribed(options, module, record, stack)
         if not options.json:
             launcher.out("\n".join(lines))
         terminals = descriptors(behind, stack) if "MICROPYPATH" in program[1] else {}
@@ -266,16 +274,25 @@ def run(options):
         return code
 
 
-def subscribed(options):
-    """(feed, capture) for those who want to see what the meter does; None: nobody does."""
+def subscribed(options, module, record, stack):
+    """The feed for those who want to see what the meter does, until the stack is left; None:
+    nobody does."""
     feed = Feed()
-    capture = None
     if options.capture:
         from capture import Capture, File
+        from decoding.keys import Keys
+        from decoding.names import Names
+        from tables import load_definition
 
-        capture = Capture(File(options.capture))
+        keys = Keys.read(*[path for path in options.capture_keys if path])
+        if "" in options.capture_keys:
+            own = sheets.sheet(module, []) if record is None else None
+            keys.add_sheet(own or records.sheet(record, module, [], ("all",)))
+        names = Names(load_definition(options.definition))
+        capture = Capture(File(options.capture), keys, names)
+        stack.callback(capture.close)
         feed.subscribe(capture.take)
-    return feed if feed.has_subscribers() else None, capture
+    return feed if feed.has_subscribers() else None
 
 
 def shown_by(feed, module):
