@@ -50,6 +50,7 @@ import remote
 import romfs
 import sheet as sheets
 from bootstrap import BUILD, ROOT, Trouble, as_command, say
+from decoding.names_apdu import ACTION_RESULT
 
 IMAGES = os.path.join(BUILD, "images")
 DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
@@ -363,9 +364,6 @@ _TRANSFER = bytes.fromhex("0012 00002C0000FF")
 _VERSION_OBJECT = bytes.fromhex("0001 0000000201FF 02")
 _BLOCK_SIZE, _FIRST, _STATUS = 2, 4, 6
 _INITIATE, _BLOCK, _VERIFY, _ACTIVATE = 1, 2, 3, 4
-_RESULTS = {0: "success", 1: "hardware-fault", 2: "temporary-failure", 3: "read-write-denied",
-            4: "object-undefined", 11: "object-unavailable", 12: "type-unmatched",
-            250: "other-reason"}  # fmt: skip
 _STATES = (
     "not initiated", "initiated", "verification initiated", "verification successful",
     "verification failed", "activation initiated", "activation successful", "activation failed",
@@ -420,7 +418,7 @@ class Meter:
             raise Trouble("The meter does not answer to method %d (%s)."
                           % (method, answer[:8].hex()))  # fmt: skip
         if answer[3] and answer[3] not in fine:
-            name = _RESULTS.get(answer[3], str(answer[3]))
+            name = ACTION_RESULT.get(answer[3], str(answer[3]))
             raise Trouble("The meter answers %s to method %d of Image transfer; its status: %s."
                           % (name, method, _STATES[self.number(_STATUS)]))  # fmt: skip
 

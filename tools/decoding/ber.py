@@ -63,7 +63,8 @@ def read_integer(octets):
 
 
 def write_integer(value):
-    return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
+    n = (value if value >= 0 else ~value).bit_length() // 8 + 1
+    return value.to_bytes(n, "big", signed=True)
 
 
 def read_bits(octets):

@@ -158,9 +158,8 @@ class Session:
 
     def _protected(self, outer, octets, to_meter, title, dedicated):
         """outer: the node of the octet string that holds what is protected."""
-        inner = outer.children[0] if outer is not None and outer.children else None
-        content = inner.get("content") if inner is not None else None
-        if content is None:
+        inner = whole(outer)
+        if inner is None:
             return
         control = inner.children[0].value
         name = "gbek" if control & _BROADCAST else "guek"
@@ -225,8 +224,8 @@ class Session:
 
     def _general(self, node, octets, to_meter):
         outer = node.get("ciphered-content")
-        inner = outer.children[0] if outer is not None and outer.children else None
-        if inner is None or inner.get("content") is None:
+        inner = whole(outer)
+        if inner is None:
             return
         title = self._title(node.get("originator-system-title"), to_meter)
         recipient = node["recipient-system-title"].value or self._sender(not to_meter) or b""
@@ -337,6 +336,16 @@ class Session:
             node.text = "signature of %s" % who
             return
         node.error = Fault("signature does not match: another's key, or damaged", node.start)
+
+
+def whole(outer):
+    """What is protected in an octet string, or None: it is not there, or cut off."""
+    inner = outer.children[0] if outer is not None and outer.children else None
+    content = inner.get("content") if inner is not None else None
+    if content is not None and (outer.error is not None or inner.children[-1].error is not None):
+        content.text = "not deciphered: it is cut off"
+        return None
+    return None if content is None else inner
 
 
 def _first(keys, titles, head, fields, content, tag):

@@ -77,7 +77,7 @@ class Described(Kind):
         self.tag = tag
 
     def text(self, node):
-        return "of %d" % node.value if self.tag == ARRAY else ""
+        return "of %d" % node.value if node.value is not None else ""
 
     def plain(self, node):
         if self.tag == ARRAY:

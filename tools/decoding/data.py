@@ -87,6 +87,21 @@ class Simple(Kind):
             raise ValueError("%r is no %s" % (value, self.type)) from None
 
 
+class Float(Simple):
+    """float32, float64. form of a node: the octets of a NaN, of which there are many."""
+
+    def take(self, buf, pos, end, name):
+        node = super().take(buf, pos, end, name)
+        if node.value != node.value:
+            node.form = buf[pos : node.end]
+        return node
+
+    def put(self, value, tag=True):
+        if value.__class__ is Node and value.form and value.value != value.value:
+            return (bytes((self.tag,)) if tag else b"") + value.form
+        return super().put(value, tag)
+
+
 class String(Simple):
     """octet-string, visible-string, utf8-string, bit-string: a length, and the value."""
 
@@ -183,6 +198,8 @@ def _kinds():
             kinds[tag] = Elements(tag)
         elif tag == COMPACT_ARRAY:
             continue  # compact.py puts it here
+        elif ALL_NAMES[tag].startswith("float"):
+            kinds[tag] = Float(tag)
         elif tag in FIXED or tag == DONT_CARE:
             kinds[tag] = Simple(tag)
         else:

@@ -11,6 +11,7 @@ Trouble says which file, and what was expected; never what is in it.
 import base64
 import binascii
 import json
+import re
 import tomllib
 
 from bootstrap import Trouble
@@ -23,6 +24,9 @@ NAMES = ("guek", "gbek", "gak", "kek", "dedicated")
 _LENGTHS = (16, 32)
 _CURVES = {32: ec.SECP256R1, 48: ec.SECP384R1}  # by the octets of a number
 SIGN, AGREE = "sign", "agree"
+_PRIVATE = re.compile(
+    b"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.S
+)
 
 
 def octets(value, what, lengths):
@@ -144,13 +148,7 @@ class Keys:
     def add_pem(self, data):
         """Certificates, and the private keys that belong to them."""
         certificates = x509.load_pem_x509_certificates(data) if b"CERTIFICATE" in data else []
-        privates = []
-        while b"PRIVATE KEY-----" in data:
-            begin = data.index(b"-----BEGIN", data.index(b"PRIVATE KEY-----") - 24)
-            end = data.index(b"-----END", begin)
-            end = data.index(b"-----", end + 8) + 5
-            privates.append(serialization.load_pem_private_key(data[begin:end], None))
-            data = data[end:]
+        privates = [serialization.load_pem_private_key(p, None) for p in _PRIVATE.findall(data)]
         if privates and not certificates:
             raise Trouble("A private key without its certificate: whose is it?")
         for certificate in certificates:
