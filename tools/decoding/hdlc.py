@@ -248,7 +248,7 @@ def _control(f, octet, at):
 
 def _information(f, octets, start, end, add):
     if f.control in ("I", "UI"):
-        llc = bytes(octets[start : start + 3])
+        llc = bytes(octets[start : min(start + 3, end)])
         if llc in _LLC:
             f.first = True
             if f.is_command is None:

@@ -285,7 +285,7 @@ def _stands_alone(before, octets):
         return octets[:1] == b"\x7e" and before[-1:] == b"\x7e"
     if before[:2] == b"\x00\x01" and len(before) >= 8:
         return len(before) >= 8 + (before[6] << 8 | before[7])
-    return octets[:1] in _TAGS and len(octets) > 2 and before[:1] in _TAGS
+    return octets[:1] in _TAGS and len(octets) > 2 and bytes(before[:1]) in _TAGS
 
 
 _TAGS = frozenset(
