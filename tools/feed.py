@@ -227,7 +227,7 @@ class Feed:
         try:
             kind, _, rest = line.decode("ascii").partition(" ")
             self._KINDS[kind](self, rest)
-        except (KeyError, ValueError, TypeError, AttributeError):
+        except (LookupError, ValueError, TypeError, AttributeError):
             self.garbage += 1
         events, self._events = self._events, []
         for event in events:
