@@ -17,7 +17,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CORPUS = os.path.join(ROOT, "host_tests", "corpus")
 # What coverage is measured of.
-PACKAGES = ("dlms", "cosem", "profiles", "crypto", "firmware", "decoding", "definitions")
+PACKAGES = ("dlms", "cosem", "profiles", "crypto", "firmware", "decoding", "feed")
 
 # (module, longest input, renew, what it is)
 TARGETS = {
@@ -56,6 +56,11 @@ TARGETS = {
     "store_flash": ("stores", 300, 0, "raw flash with octets changed, at the start"),
     "store_files": ("stores", 300, 0, "snapshots and rings with octets changed, at the start"),
     "provisioning": ("stores", 400, 0, "provisioning records, with a right CRC too"),
+    "decode_apdu": ("pc", 400, 0, "tools/decode.py: any APDU, and written again"),
+    "decode_conversation": ("pc", 700, 0, "tools/decode.py: layers, segments, blocks, ciphers"),
+    "decode_trace": ("pc", 600, 0, "tools/decode.py: text of traces"),
+    "decode_capture": ("pc", 900, 0, "tools/decode.py: pcap and pcapng"),
+    "feed": ("pc", 500, 0, "lines that a running meter prints for programs"),
     "image": ("stores", 500, 50, "Image transfer: methods and blocks, verified and activated"),
 }
 

@@ -2,6 +2,7 @@
 """What has to be true after any input: of an answer, of the server, of the model's image."""
 
 from cosem import slots
+from decoding import apdu as decoded
 from dlms import axdr, types
 
 MOST_TURNS = 20000  # of work() for one request
@@ -86,9 +87,12 @@ def consistent(model):
 
 
 def answers(request, reply):
-    """Is this an answer to that, whole, with nothing behind it?"""
+    """Is this an answer to that, whole, with nothing behind it? The decoder of the PC, which is
+    not of the stack, has to say so, too."""
     if not reply:
         return
+    faults = decoded.decode(reply).faults()
+    assert not faults, "%s in %s" % (faults[0][1], reply.hex())
     assert len(reply) <= LONGEST
     tag = reply[0]
     end = len(reply)
