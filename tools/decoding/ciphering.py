@@ -306,8 +306,8 @@ class Session:
 
     def _signing(self, node, octets, to_meter):
         signature = node.get("signature")
-        if signature is None:
-            return
+        if signature is None or signature.value is None:
+            return  # it is cut off, and that is said already
         title = self._title(node.get("originator-system-title"), to_meter)
         # uncertain: what is signed; no public source has a printed example
         signed = octets[node["transaction-id"].start : node["content"].end]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Targets on the PC: the decoder of APDUs, of conversations, of traces and captures, and the feed."""
+"""Targets on the PC: the decoder of APDUs, conversations, traces and captures, and the feed."""
 
 import io
 import json
