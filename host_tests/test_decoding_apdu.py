@@ -242,6 +242,7 @@ def test_any_octets(octets):
     node = apdu.decode(octets)
     check(node, 0, len(octets))
     assert node.as_dict()["name"] == node.name
+    node.plain()
     if not node.faults():
         assert node.end == len(octets)
         assert apdu.encode(node) == octets

@@ -280,9 +280,6 @@ class Apdu(Kind):
     def named(self, node):
         return node.name, node.plain()
 
-    def plain(self, node):
-        return self.named(node)
-
     def put(self, value):
         if value.__class__ is Node:
             return encode(value.name, value)
@@ -315,7 +312,7 @@ class User(Kind):
         return node
 
     def plain(self, node):
-        return APDU.plain(node.children[0])
+        return APDU.named(node.children[0]) if node.children else None
 
     def put(self, value):
         return APDU.put(value.children[0] if value.__class__ is Node else value)

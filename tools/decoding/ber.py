@@ -188,8 +188,7 @@ class Tagged(Kind):
             inner.form = form[1:] or None
             value = inner
         contents = self.kind.put(value)
-        size = form[0] if form and form[0] >= length_size(len(contents)) else None
-        return bytes((self.tag,)) + put_length(len(contents), size) + contents
+        return bytes((self.tag,)) + put_length(len(contents), form and form[0]) + contents
 
 
 class Only(Kind):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """compact-array (IEC 62056-5-3): a TypeDescription, and contents without tags; see axdr.py."""
 
-from tables.notation import NAMES, TAGS
+from tables.notation import NAMES
 
 from .data import (
     ALL_NAMES,
@@ -80,7 +80,7 @@ class Described(Kind):
         return "of %d" % node.value if node.value is not None else ""
 
     def plain(self, node):
-        if self.tag == ARRAY:
+        if self.tag == ARRAY and node.children:
             return self.type, node.value, node.children[0].kind.plain(node.children[0])
         if self.tag == STRUCTURE:
             return self.type, [child.kind.plain(child) for child in node.children]
@@ -93,12 +93,9 @@ class Described(Kind):
 def describe(description):
     """Octets of a type description."""
     if isinstance(description, str):
-        if description in TAGS and DESCRIBED[TAGS[description]] and TAGS[description] > STRUCTURE:
-            return bytes((TAGS[description],))
-        if description == "null-data":
-            return b"\0"
-        if description == "dont-care":
-            return b"\xff"
+        tag = ALL_TAGS.get(description)
+        if tag is not None and tag not in (ARRAY, STRUCTURE, COMPACT_ARRAY):
+            return bytes((tag,))
     elif description[0] == "array" and len(description) == 3:
         return b"\x01" + description[1].to_bytes(2, "big") + describe(description[2])
     elif description[0] == "structure" and len(description) == 2:
@@ -129,7 +126,7 @@ class CompactArray(Simple):
         node.children.append(contents)
         first = pos
         stop = min(pos + n, end)
-        budget = [_NODES + _NODES_AN_OCTET * n]
+        budget = [_NODES + _NODES_AN_OCTET * (stop - first)]
         try:
             while pos < stop:
                 child = element(description, buf, pos, stop, budget)
@@ -154,26 +151,28 @@ class CompactArray(Simple):
         return "%d element%s" % (n, "" if n == 1 else "s")
 
     def plain(self, node):
-        description, contents = node.children
-        return self.type, (
-            description.kind.plain(description),
-            [untyped(child) for child in contents.children],
-        )
+        if len(node.children) < 2:
+            return self.type, None  # it is broken
+        description, contents = node.children[:2]
+        elements = [untyped(child) for child in contents.children]
+        return self.type, (description.kind.plain(description), elements)
 
     def put(self, value, tag=True):
+        form = None
         if value.__class__ is Node:
-            description, contents = value.children
-            octets = b"".join(put_element(child, child) for child in contents.children)
-            return b"\x13" + description.kind.put(description) + put_length(
-                len(octets), contents.form) + octets  # fmt: skip
-        try:
-            description, elements = value
-        except (TypeError, ValueError):
-            raise ValueError(
-                "%r is no compact-array; expected (description, [elements])" % (value,)
-            )
-        octets = b"".join(put_described(description, v) for v in elements)
-        return b"\x13" + describe(description) + put_length(len(octets)) + octets
+            description, contents = value.children[:2]
+            octets = b"".join(map(put_element, contents.children))
+            description = description.kind.put(description)
+            form = contents.form
+        else:
+            try:
+                description, elements = value
+                octets = b"".join(put_described(description, v) for v in elements)
+                description = describe(description)
+            except (AttributeError, IndexError, KeyError, OverflowError, TypeError):
+                what = "%r is no compact-array; expected (description, [elements])"
+                raise ValueError(what % (value,)) from None
+        return b"\x13" + description + put_length(len(octets), form) + octets
 
 
 class Contents(Kind):
@@ -205,27 +204,27 @@ def element(description, buf, pos, end, budget):
 
 
 def untyped(node):
-    return (
-        [untyped(child) for child in node.children]
-        if node.kind.__class__ is Elements
-        else node.value
-    )
-
-
-def put_element(node, value):
     if node.kind.__class__ is Elements:
-        return b"".join(put_element(child, child) for child in node.children)
-    return node.kind.put(value, False)
+        return [untyped(child) for child in node.children]
+    return node.value
+
+
+def put_element(node):
+    if node.kind.__class__ is Elements:
+        return b"".join(map(put_element, node.children))
+    return node.kind.put(node, False)
 
 
 def put_described(description, value):
     if isinstance(description, str):
         return KINDS[ALL_TAGS[description]].put(value, False)
     if description[0] == "array":
-        if len(value) != description[1]:
-            raise ValueError("%d elements; expected %d" % (len(value), description[1]))
-        return b"".join(put_described(description[2], v) for v in value)
-    return b"".join(put_described(d, v) for d, v in zip(description[1], value))
+        described = description[2:] * description[1]
+    else:
+        described = description[1]
+    if len(value) != len(described):
+        raise ValueError("%d elements; expected %d" % (len(value), len(described)))
+    return b"".join(map(put_described, described, value))
 
 
 DESCRIPTION = Description()

@@ -141,6 +141,8 @@ class Choice(Kind):
         return child.text or child.name
 
     def plain(self, node):
+        if not node.children:
+            return None  # it is broken
         child = node.children[0]
         return (
             child.name if isinstance(child.kind, Null) else {child.name: child.kind.plain(child)}

@@ -14,7 +14,6 @@ from .schema import (
     Broken,
     Kind,
     broken,
-    length_size,
     listed,
     missing,
     opened,
@@ -162,8 +161,6 @@ class String(Simple):
         else:
             raise ValueError("%r is no %s" % (value, self.type))
         n = len(octets) if n is None else n
-        if form and form < length_size(n):
-            form = None
         return (bytes((self.tag,)) if tag else b"") + put_length(n, form) + octets
 
 

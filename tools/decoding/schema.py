@@ -140,7 +140,7 @@ def length_size(n):
 
 def put_length(n, form=None):
     """form: None, or the octets that the length takes, if more than it need."""
-    size = form or length_size(n)
+    size = max(form or 0, length_size(n))
     if size == 1:
         return bytes((n,))
     return bytes((0x7F + size,)) + n.to_bytes(size - 1, "big")
@@ -291,8 +291,6 @@ class OctetString(Kind):
                 raise ValueError("%s of %s; expected %d" % (
                     octets_of(len(octets)), self.type, self.size))  # fmt: skip
             return octets
-        if form and form < length_size(len(octets)):
-            form = None
         return put_length(len(octets), form) + octets
 
     def octets(self, value):
