@@ -5,8 +5,20 @@ The station of a profile (lib/profiles/sfsk.py) has poll(now_ms), open(now_ms), 
 channel, and notify() for what is sent unasked. A profile is a row of PROFILES, which says what it
 is made of; what its setup objects say goes to it by configure(model).
 
+What driver and profile count goes, once a second, to the counters of a definition (count.X, see
+meter/sources.py), for Data objects that show it beside the classes of the profile:
+
+    plc_faults      times that the modem had to be started again
+    plc_damaged     frames between the board and the modem that were damaged, or none
+    plc_refused     times that the modem was busy, full, or refused a frame
+    plc_unanswered  times that it did not answer, or too late
+    plc_lost        what it did not send, and the profile has given up
+    plc_foreign     what came and was not for this meter
+
 Buffers are allocated when the link is made; serving allocates nothing.
 """
+
+from array import array
 
 from cosem import slots
 from firmware.links.settings import first
@@ -25,7 +37,18 @@ _TCP_UDP_SETUP = const(41)
 _INACTIVITY = const(6)
 
 _LLC_432_LEN = const(3)
-_PLC_FAULTS = const(11)  # counter, see meter/sources.py
+_PLC_FAULTS = const(11)  # the first of these counters, see meter/sources.py
+_LOOK_MS = const(1000)
+_TICKS_MASK = const(0x3FFFFFFF)
+
+# What is summed up for each of them: of the modem, of its frames; of the station.
+_OF_MODEM = (
+    ("n_faults",),
+    ("n_garbled", "n_stray", "n_long", "n_bad_crc"),
+    ("n_busy", "n_nak", "n_refused", "n_errors"),
+    ("n_no_answer", "n_retries", "n_late"),
+)
+_OF_STATION = ("n_lost", "n_foreign")
 
 # Alarm descriptor 1 and alarm register 1 of a meter: Data, 0.0.97.98.20 and 0.0.97.98.0.
 _ALARM_DESCRIPTOR = b"\x00\x01\x00\x00\x61\x62\x14\xff"
@@ -62,8 +85,8 @@ class PowerLine:
 
     def __init__(self, port, name, address, stream, station, configure, setup_class, registers):
         """configure(model, station): hands on what the setup objects say. setup_class: of the
-        object that says who may come by it, see dlms/guard.py. registers: of the program, count
-        how often the modem had to be started again."""
+        object that says who may come by it, see dlms/guard.py. registers: of the program, have
+        the counters."""
         self.port = port
         self.name = name
         self.address = address
@@ -74,7 +97,8 @@ class PowerLine:
         self._poller = None
         self._configure = configure
         self._registers = registers
-        self._n_faults = 0
+        self._counted = array("I", bytes(4 * (len(_OF_MODEM) + len(_OF_STATION))))
+        self._counted_ms = 0
 
     def open(self, poller):
         self._poller = poller
@@ -99,9 +123,30 @@ class PowerLine:
             rounds -= 1
         if not rounds:
             self.ready = True
-        if station.modem.n_faults != self._n_faults:
-            self._n_faults = station.modem.n_faults
-            self._registers.count(_PLC_FAULTS, 1)
+        if (now_ms - self._counted_ms) & _TICKS_MASK >= _LOOK_MS:
+            self._counted_ms = now_ms
+            self._count(station)
+
+    def _count(self, station):
+        modem = station.modem
+        usi = getattr(modem, "usi", None)
+        k = 0
+        for names in _OF_MODEM:
+            n = 0
+            for name in names:
+                n += getattr(modem, name, 0) + getattr(usi, name, 0)
+            self._add(k, n)
+            k += 1
+        for name in _OF_STATION:
+            self._add(k, getattr(station, name, 0))
+            k += 1
+
+    def _add(self, k, n):
+        more = n - self._counted[k]
+        if more:
+            self._counted[k] = n
+        if more > 0:  # else a client has had them begin anew
+            self._registers.count(_PLC_FAULTS + k, more)
 
     def close(self):
         if self._poller is not None:
@@ -122,7 +167,7 @@ def _reset_pin():
         return None
 
 
-def _local_modem(driver, octets):
+def _local_modem(driver, octets, options):
     """A modem with local frames. PLC_T_REQ, and PLC_RESET if there is one, are pins in the
     wiring."""
     from firmware.meter.fittings import pins_of
@@ -130,7 +175,7 @@ def _local_modem(driver, octets):
     pins = pins_of()
     if pins is None:
         raise ValueError("a modem needs pins, and there are none here")
-    return driver(octets, pins.output("PLC_T_REQ").set, _reset_pin())
+    return driver(octets, pins.output("PLC_T_REQ").set, _reset_pin(), **options)
 
 
 def _lives(meter, station, configure):
@@ -183,15 +228,15 @@ def _alarms(model, ciase):
     return None
 
 
-def _sfsk(meter, port, octets, hdlc=False):
-    """A station with an AMIS-49587 or one of its family."""
+def _sfsk(meter, port, octets, hdlc=False, **options):
+    """A station with an AMIS-49587 or one of its family. Options: hz_60, baud_code."""
     from profiles.modems.amis49587 import Modem
 
-    return sfsk(meter, _local_modem(Modem, octets), hdlc)
+    return sfsk(meter, _local_modem(Modem, octets, options), hdlc)
 
 
-def _sfsk_hdlc(meter, port, octets):
-    return _sfsk(meter, port, octets, True)
+def _sfsk_hdlc(meter, port, octets, **options):
+    return _sfsk(meter, port, octets, True, **options)
 
 
 def sfsk(meter, modem, hdlc=False):
@@ -248,12 +293,13 @@ def configure_sfsk(model, station):
 # --- PRIME, G3, ST7580 --------------------------------------------------------------------------
 
 
-def _prime(meter, port, octets):
+def _prime(meter, port, octets, identifier=b""):
     """A station with a PRIME service node of Microchip. Project-defined: the base node knows the
-    meter by the logical device name of its first logical device."""
+    meter by the logical device name of its first logical device, if there is no identifier."""
     from profiles.modems.prime_node import Modem
 
-    return prime(meter, Modem(octets, _reset_pin(), bytes(meter.model.devices[0][3])))
+    identifier = identifier or bytes(meter.model.devices[0][3])
+    return prime(meter, Modem(octets, _reset_pin(), identifier))
 
 
 def prime(meter, modem):
@@ -269,22 +315,24 @@ def prime(meter, modem):
     return _lives(meter, station, configure_values)
 
 
-def _g3(meter, port, octets):
-    """A station with a G3 device of Microchip, which has its EUI-64 and its key itself."""
+def _g3(meter, port, octets, prefix=b"", **options):
+    """A station with a G3 device of Microchip. Options: band, eui64, key, hybrid; without them the
+    modem has its EUI-64 and its key itself."""
     from profiles.modems.g3_adp import Modem
 
-    return g3(meter, Modem(octets, _reset_pin()))
+    return g3(meter, Modem(octets, _reset_pin(), **options), prefix)
 
 
-def g3(meter, modem):
-    """A station of G3 on a modem that is there."""
+def g3(meter, modem, prefix=b""):
+    """A station of G3 on a modem that is there. prefix: of an address beside the link-local one,
+    8 octets."""
     from cosem import g3_setup
     from profiles.g3 import G3
     from profiles.wrapper import Wrapper
 
     channel = meter.server.channel()
     wrapper = Wrapper(meter.server, channel, True)
-    station = G3(channel, modem, wrapper, b"", g3_setup.values(modem))
+    station = G3(channel, modem, wrapper, prefix, g3_setup.values(modem))
     return _lives(meter, station, configure_g3)
 
 
@@ -299,11 +347,11 @@ def configure_g3(model, station):
         station.llc.wrapper.configure(model.get_int(row, _INACTIVITY))
 
 
-def _st7580(meter, port, octets):
-    """A station with an ST7580: a raw link, project-defined."""
+def _st7580(meter, port, octets, **options):
+    """A station with an ST7580: a raw link, project-defined. Options: phy."""
     from profiles.modems.st7580 import Modem
 
-    return st7580(meter, _local_modem(Modem, octets))
+    return st7580(meter, _local_modem(Modem, octets, options))
 
 
 def st7580(meter, modem):
@@ -382,10 +430,15 @@ PROFILES = {
 
 
 def make(want, meter, port):
-    """The link of ["plc-" and the profile, number of the UART, baud rate]."""
+    """The link of ["plc-" and the profile, number of the UART, baud rate]; behind that {option:
+    value} of the modem's driver, if there are any. ValueError: it has no such option or value."""
     station_of, configure, setup_class = PROFILES[want[0][4:]]
     stream = port.uart(want[1], want[2])
-    station = station_of(meter, port, Octets(port, stream))
+    try:
+        options = want[3] if len(want) > 3 else {}
+        station = station_of(meter, port, Octets(port, stream), **options)
+    except TypeError as e:
+        raise ValueError("%s: %s" % (want[0], e))
     name = "UART%d %d" % (want[1], want[2])
     return PowerLine(
         port, want[0], name, stream, station, configure, setup_class, meter.program.registers

@@ -14,7 +14,8 @@ not have is not fed.
                failed_authentications notifications notifications_lost (sent unasked)
                phase_failures (power failures in any phase)
                metrology_faults (of an energy chip)
-               plc_faults (times that a modem for power lines had to be started again)
+               plc_faults plc_damaged plc_refused plc_unanswered plc_lost plc_foreign (of a
+               modem for power lines and its profile, see links/plc.py)
     status.profile1, status.profile2    status octet of the profile that captures the object
     event.X, status.error, status.alarm, status.alarm2    see events.py
     sag.X swell.X cut.X outage.X long_outage.X contact.X over_current.X bad_week.X
@@ -42,7 +43,7 @@ _DEMANDS = "a_plus a_minus r_plus r_minus"
 _COUNTS = (
     "power_failures boots events program_changes billing_periods clock_changes "
     "failed_authentications notifications notifications_lost metrology_faults phase_failures "
-    "plc_faults"
+    "plc_faults plc_damaged plc_refused plc_unanswered plc_lost plc_foreign"
 )
 _BILLING_PERIODS = const(4)
 
