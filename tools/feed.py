@@ -48,6 +48,8 @@ What is no command is answered with an error too, as number 0 if it has none.
     feed.subscribe(take)        take(event) is called with each event, by the thread that reads
     feed.read(octets)           what the meter has printed; returns what is not the feed's
     feed.attach(write)          write(octets) gets to the meter's stdin
+    feed.tap(take)              take(line) is called with each line as it is, its mark and end
+    feed.pass_on(line)          a command of somebody else, who reads the answer by a tap
     feed.ask("get 3 1.0.1.8.0.255 2") -> Answer      waits; not in the thread that reads
     feed.send("press display", then)                 does not; then(answer) is called
 
@@ -55,6 +57,7 @@ Standard library only, but for Port, the feed of a board, which needs pyserial.
 """
 
 import binascii
+import contextlib
 import itertools
 import json
 import threading
@@ -168,11 +171,13 @@ class Answer:
 
 
 class Feed:
-    def __init__(self, clock=time.time):
+    def __init__(self, clock=time.time, first=1):
+        """first: the number of the first command."""
         self.links = {}  # those that are open, by number
         self.garbage = 0  # lines with the mark that could not be understood
         self._clock = clock
         self._takers = []
+        self._taps = []
         self._events = []  # of the line in hand
         self._rest = b""
         self._ticks = None  # the last ones, and how many there have been in all
@@ -181,14 +186,17 @@ class Feed:
         self._halves = {}  # (kind, link): octets that are not whole yet
         self._write = None
         self._lock = threading.Lock()
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(first)
         self._asked = {}  # number: [then, parts]
 
     def subscribe(self, take):
         self._takers.append(take)
 
+    def tap(self, take):
+        self._taps.append(take)
+
     def has_subscribers(self):
-        return bool(self._takers)
+        return bool(self._takers or self._taps)
 
     def attach(self, write):
         """Commands go there from now on; None: there is no meter."""
@@ -217,7 +225,10 @@ class Feed:
             elif end < 0:
                 break
             else:
-                self._line(data[at + 1 : end].rstrip(b"\r"))
+                for take in self._taps:
+                    take(data[at : end + 1])
+                if self._takers or self._asked:
+                    self._line(data[at + 1 : end].rstrip(b"\r"))
                 end += 1
             at = end
         self._rest = data[at:] if len(data) - at < _LINE_LIMIT else b""
@@ -362,6 +373,12 @@ class Feed:
         if write is None:
             then(Answer({"error": "There is no meter that takes commands."}))
         return number
+
+    def pass_on(self, line):
+        """A whole command, with its number and its end."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._write is not None:
+                self._write(line)
 
     def ask(self, command, timeout_s=PATIENCE_S):
         """Send a command and wait for its answer."""
