@@ -118,6 +118,12 @@ def parser():
     )
     r.add_argument("--trace", action="store_true", help="print every frame, without secrets")
     r.add_argument("--display", action="store_true", help="print what its display shows")
+    r.add_argument(
+        "--page", type=port_number, metavar="PORT", help="serve its live page there, see live/"
+    )
+    r.add_argument(
+        "--page-host", default="127.0.0.1", metavar="HOST", help="address of the page (127.0.0.1)"
+    )
     # For tests: a meter that does the same every time.
     r.add_argument("--seed", type=int, metavar="N", help=argparse.SUPPRESS)
     s = commands.add_parser("sheet", help="print what a client needs to know")
@@ -236,7 +242,8 @@ def run(options):
             lines = sheets.text(sheets.sheet(module, shown))
         else:
             lines = records.sheet_text(records.sheet(record, module, shown))
-        feed = subscribed(options, module, record, stack)
+        feed, page = subscribed(options, module, record, stack)
+        lines += ["page " + page] if page else []
         if not options.json:
             launcher.out("\n".join(lines))
         terminals = descriptors(behind, stack) if "MICROPYPATH" in program[1] else {}
@@ -275,9 +282,10 @@ def run(options):
 
 
 def subscribed(options, module, record, stack):
-    """The feed for those who want to see what the meter does, until the stack is left; None:
-    nobody does."""
+    """The feed for those who want to see what the meter does, until the stack is left, None:
+    nobody does; and the address of its page, or None."""
     feed = Feed()
+    page = None
     if options.capture:
         from capture import Capture, File
         from decoding.keys import Keys
@@ -286,13 +294,26 @@ def subscribed(options, module, record, stack):
 
         keys = Keys.read(*[path for path in options.capture_keys if path])
         if "" in options.capture_keys:
-            own = sheets.sheet(module, []) if record is None else None
-            keys.add_sheet(own or records.sheet(record, module, [], ("all",)))
+            keys.add_sheet(whole_sheet(module, record))
         names = Names(load_definition(options.definition))
         capture = Capture(File(options.capture), keys, names)
         stack.callback(capture.close)
         feed.subscribe(capture.take)
-    return feed if feed.has_subscribers() else None
+    if options.page is not None:
+        from live.child import Page
+
+        host = numeric(options.page_host, "--page-host")
+        page = stack.enter_context(Page(feed, host, options.page, options.page_host)).begin(
+            options.definition, whole_sheet(module, record)
+        )
+    return feed if feed.has_subscribers() else None, page
+
+
+def whole_sheet(module, record):
+    """With the keys of all clients."""
+    if record is None:
+        return sheets.sheet(module, [])
+    return records.sheet(record, module, [], ("all",))
 
 
 def shown_by(feed, module):
@@ -402,13 +423,13 @@ def python(folder):
     return sys.executable
 
 
-def numeric(host):
-    """The address that a host name means; the meter binds to that one."""
+def numeric(host, option="--host"):
+    """The address that a host name means; what is served binds to that one."""
     try:
         return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0]
     except (OSError, UnicodeError):
         raise Trouble(
-            "--host: %s is neither an address nor a name that is known." % host
+            "%s: %s is neither an address nor a name that is known." % (option, host)
         ) from None
 
 
