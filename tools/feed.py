@@ -227,7 +227,7 @@ class Feed:
             else:
                 for take in self._taps:
                     take(data[at : end + 1])
-                if self._takers or self._asked:
+                if self._takers or self._asked or not self._taps:
                     self._line(data[at + 1 : end].rstrip(b"\r"))
                 end += 1
             at = end
