@@ -282,6 +282,7 @@ def test_a_list_without_associations_is_for_the_public_client(tmp_path):
     losses, d = imported(tmp_path, "<Objects/>")
     assert [a.client_sap for a in d.associations] == [16]
     assert "no association that can be had: client 16 may all" in losses
+    assert "no clock 0.0.1.0.0.255: there is one" in losses
     assert "no logical device name 0.0.42.0.0.255: it is PMT9000000000001" in losses
 
 

@@ -8,12 +8,12 @@ import hashlib
 import importlib.util
 import os
 
-_MECHANISMS = (
+MECHANISMS = (
     "none", "lls", "hls", "hls_md5", "hls_sha1", "hls_gmac", "hls_sha256", "hls_ecdsa",
 )  # fmt: skip
 # Those that have a secret, in their association object.
 WITH_SECRET = (1, 2, 3, 4, 6)
-_CONTEXTS = {1: "ln", 2: "sn", 3: "ln_ciphered", 4: "sn_ciphered"}
+CONTEXTS = {1: "ln", 2: "sn", 3: "ln_ciphered", 4: "sn_ciphered"}
 _PROTECTIONS = ("authenticated", "encrypted", "signed")
 # certificate_entity and certificate_type of Security setup.
 ENTITIES = ("server", "client", "authority", "other")
@@ -164,9 +164,9 @@ def association(module, a):
     entry = {
         "client_sap": client_sap,
         "server_sap": module.DEVICES[device][0],
-        "application_context": _CONTEXTS[context],
+        "application_context": CONTEXTS[context],
         "application_context_id": context,
-        "mechanism": _MECHANISMS[mechanism],
+        "mechanism": MECHANISMS[mechanism],
         "mechanism_id": mechanism,
         "pre_established": bool(pre_established),
         "max_pdu": max_pdu,

@@ -84,12 +84,12 @@ class _Import:
                 self.losses.append("%d %s: it comes twice" % key)
                 continue
             self.lines[key] = _Line(found, found.rights)
-        for key, line in self.lines.items():
-            if key[0] == _PROFILE:
-                self.complete(key, line.found)
 
     def text(self):
         self.add_what_has_to_be()
+        for key, line in self.lines.items():
+            if key[0] == _PROFILE:
+                self.complete(key, line.found)
         self.associations = list(self.find_associations())
         if not self.associations:
             self.losses.append("no association that can be had: client %d may all" % _PUBLIC)
@@ -133,7 +133,7 @@ class _Import:
             if c not in found:
                 text = "%d %s: column %d %s is no object of the list; it is left out"
                 self.losses.append(text % (*key, c[0], c[1]))
-        if not found and (_CLOCK[0], _CLOCK[1]) in self.lines:
+        if not found:
             self.losses.append("%d %s: no columns: it has the clock alone" % key)
             found = [list(_CLOCK)]
         profile.values[3] = found
@@ -151,6 +151,9 @@ class _Import:
         if (_DATA, _NAME) not in self.lines:
             self.losses.append("no logical device name %s: it is %s" % (_NAME, _LDN))
         self.add(_DATA, _NAME, "r", {2: {"type": "octet-string", "value": _LDN}})
+        if _CLOCK[:2] not in self.lines:
+            self.losses.append("no clock %s: there is one" % _CLOCK[1])
+        self.add(*_CLOCK[:2], "r")
         named = self.lines[_DATA, _NAME].found
         if not isinstance(named.values.get(2), dict) or not named.values[2].get("value"):
             named.values[2] = {"type": "octet-string", "value": _LDN}
