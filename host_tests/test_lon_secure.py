@@ -40,7 +40,7 @@ class Client:
     def __init__(self, bench, key=KEY):
         self.bench = bench
         self.master = key
-        self.key = None
+        self.key = self.session = None
         self.counter = 0
         self.heard = 0
 
@@ -50,6 +50,9 @@ class Client:
         assert response[:4] == head(PROTECTED | PULL) and len(response) == 12
         c = CMAC(algorithms.AES(self.master))
         c.update(b"PMT LON\x01" + chance + response[4:] + UNIQUE)
+        self.session = c.finalize()[:8]
+        c = CMAC(algorithms.AES(self.master))
+        c.update(b"PMT LON\x02")
         self.key = c.finalize()
         self.counter = self.heard = 0
 
@@ -58,7 +61,7 @@ class Client:
             self.counter += 1
             counter = self.counter
         octets = counter.to_bytes(4, "big")
-        nonce = UNIQUE + b"\0" + octets
+        nonce = self.session + b"\0" + octets
         text = AESCCM(self.key, 8).encrypt(nonce, apdu, header + octets)
         return header + octets + text
 
@@ -68,7 +71,7 @@ class Client:
         counter = response[n : n + 4]
         assert response[1] & PROTECTED and int.from_bytes(counter, "big") > self.heard
         self.heard = int.from_bytes(counter, "big")
-        nonce = UNIQUE + b"\1" + counter
+        nonce = self.session + b"\1" + counter
         return response[:n], AESCCM(self.key, 8).decrypt(
             nonce, response[n + 4 :], response[: n + 4]
         )

@@ -4,8 +4,8 @@
     micropython lon_line.py FOLDER       octets of the serial line in hexadecimal on stdin, a line
                                          for each time that some come
 
-FOLDER holds definition.py of lon.toml, or lon_secure.toml: then the heap is open while a session
-of protected messages is made. Prints what the meter has written to the line each time.
+FOLDER holds definition.py of lon.toml, or lon_secure.toml. Prints what the meter has written to
+the line each time.
 """
 
 import sys
@@ -56,13 +56,9 @@ for line in sys.stdin:
     uart.n = len(octets)
     uart.at = 0
     for _ in range(20):
-        # The answer to a greeting allocates a session, in the poll after the one that hears it.
-        locks = not station.is_greeted()
-        if locks:
-            heap_lock()
+        heap_lock()
         station.poll(now)
-        if locks:
-            heap_unlock()
+        heap_unlock()
         if server.fault is not None:
             raise server.fault
         while server.todo:

@@ -157,8 +157,6 @@ class LON(Messages):
     def poll(self, now_ms):
         modem = self.modem
         node = self.node
-        if self._greets:
-            self._begin()
         event = modem.poll(now_ms)
         if event == _MODEM_DATA:
             self.quality = modem.quality

@@ -47,29 +47,18 @@ class Messages:
         self.secure = None
         self.only = False
         self._sealed = 0  # _PROTECTED: the request was
-        self._greets = 0  # for whom a session is to begin: client and server SAP
-        self._chance = bytearray(_CHANCE_LEN)
 
     # --- Protection ----------------------------------------------------------------------------
 
     def _greet(self, buf, pos, end, client, sap):
-        """Another session is wanted; it is made before the next event of the modem is taken."""
+        """Another session is wanted."""
         if self.secure is None or end - pos != _CHANCE_LEN or not self.node.wants:
             self._refuse(client, sap)
             return
-        copy(self._chance, 0, buf, pos, _CHANCE_LEN)
-        self._greets = client << 8 | sap
-
-    def is_greeted(self):
-        """Will the next poll make a session, and allocate it?"""
-        return self._greets != 0
-
-    def _begin(self):
         out = self.node.out
         self._sealed = 0
-        n = self._write(_PROTECTED | _PULL, 0, self._greets >> 8, self._greets & 0xFF, out, 0, 0)
-        self._greets = 0
-        self.secure.start(self._chance, 0, out, BODY + n)
+        n = self._write(_PROTECTED | _PULL, 0, client, sap, out, 0, 0)
+        self.secure.start(buf, pos, out, BODY + n)
         self.node.respond(n + _CHANCE_LEN)
         self._valid()
 
