@@ -1,0 +1,494 @@
+# SPDX-License-Identifier: MIT
+"""The 22 cases of the data link layer, HDLC (DLMS UA 1001-3), and some of ours.
+
+What an answer has to be follows IEC 62056-46 and ISO/IEC 13239: bad frames are not answered at
+all; FRMR answers what is well framed and cannot be (an undefined control field, an N(R) of frames
+that were never sent, an information field that is too long).
+"""
+
+from . import frames as f
+from .case import expect, fail, group_of, inapplicable, inconclusive
+from .client import aare_fields
+from .session import descriptor, obis
+
+CASES, case = group_of("hdlc", "DLMS UA 1001-3 (ATS_DL), 3.7; IEC 62056-46: ")
+
+_AARQ = bytes.fromhex("601DA109060760857405080101BE10040E01000000065F1F04007EFF1FFFFF")
+_NAME = bytes.fromhex("C001C1") + descriptor(15, "0.0.40.0.0", 1) + b"\0"
+_NAMED = bytes.fromhex("C401C1000906") + obis("0.0.40.0.0")
+_LIST = bytes.fromhex("C001C1") + descriptor(15, "0.0.40.0.0", 2) + b"\0"
+_POLL = 0x10
+_HDLC_SETUP = 23
+_LLC = b"\xe6\xe6\x00"
+
+
+def unframed(control, link):
+    return f.frame(link.to, link.own, control)
+
+
+def up(link):
+    """SNRM is answered with UA: the meter is there, and well."""
+    got = link.exchange(f.SNRM)
+    expect(got.control == f.UA, "SNRM is answered with %s; expected UA." % got.name)
+    link.agreed = f.negotiated(got.info)
+    link.vs = link.vr = 0
+
+
+def silence(link, what):
+    got = link.silent()
+    if got is not None:
+        fail("%s is answered with %s; expected silence." % (what, got.name))
+
+
+def disconnected(t, **how):
+    """Frames to a meter in NDM."""
+    link = t.frames(opened=False, **how)
+    entry = t.public()
+    link.addresses(f.address(entry["server_sap"], link.lower, link.length), entry["client_sap"])
+    link.line.open()
+    return link
+
+
+def associated(t, proposed=None):
+    """A link of the public client with an open association."""
+    link = t.frames(proposed=proposed)
+    fields = aare_fields(link.ask(_AARQ) or b"")
+    if fields["result"]:
+        inconclusive("The public client gets no association.")
+    return link
+
+
+def refused(link, what):
+    """FRMR, and the next SNRM brings the link back."""
+    got = link.receive()
+    if got is None:
+        fail("%s is not answered; expected FRMR." % what)
+    expect(got.control == f.FRMR, "%s is answered with %s; expected FRMR." % (what, got.name))
+    expect(len(got.info) == 3, "FRMR has %d octets of information; expected 3." % len(got.info))
+    up(link)
+
+
+# --- Frames ---------------------------------------------------------------------------------
+
+
+@case("HDLC_FRAME_P1", "Connecting and disconnecting", "SNRM, DISC, UA, DM")
+def frame_p1(t):
+    """DISC in NDM: DM. SNRM: UA. DISC: UA. DISC: DM. SNRM twice: UA each time."""
+    link = disconnected(t)
+    for control, wanted in (
+        (f.DISC, f.DM), (f.SNRM, f.UA), (f.DISC, f.UA), (f.DISC, f.DM), (f.SNRM, f.UA),
+        (f.SNRM, f.UA),
+    ):  # fmt: skip
+        got = link.exchange(control)
+        expect(
+            got.control == wanted,
+            "%s is answered with %s; expected %s." % (f.name(control), got.name, f.name(wanted)),
+        )
+
+
+@case("HDLC_FRAME_P2", "A pause inside of a frame", "inter-octet time-out")
+def frame_p2(t):
+    """Half of a SNRM, a pause well beyond the inter-octet time-out, the other half: silence. A
+    SNRM in two parts without a pause: UA."""
+    link = disconnected(t)
+    octets = unframed(f.SNRM, link)
+    link.line.write(octets[:4])
+    limit_s = t.target.description.get("inter_octet_ms", 25) / 1000
+    t.tap.wait(max(10 * limit_s, 0.3))
+    link.line.write(octets[4:])
+    silence(link, "A frame with a pause in it")
+    link.line.write(octets[:4])
+    link.line.write(octets[4:])
+    got = link.receive()
+    expect(got is not None and got.control == f.UA, "A SNRM after it is not answered with UA.")
+
+
+@case("HDLC_FRAME_P3", "Nothing is said for long", "inactivity time-out")
+def frame_p3(t):
+    """SNRM, and nothing for the inactivity time-out and a bit: a DISC is answered with DM. The
+    time is that of the description, else of the IEC HDLC setup object; it is set to 2 s for the
+    case where that may be done."""
+    seconds = t.target.description.get("inactivity_s")
+    shortened = None
+    if seconds is None:
+        seconds, shortened = inactivity(t)
+    try:
+        if not seconds:
+            inapplicable("The inactivity time-out is off.")
+        if seconds > t.longest_s:
+            inconclusive("The time-out is %d s, and --longest %d s." % (seconds, t.longest_s))
+        link = disconnected(t)
+        up(link)
+        t.note("silence for %d s" % (seconds + 2))
+        t.tap.wait(seconds + 2)
+        got = link.exchange(f.DISC)
+        if got.control == f.UA:
+            fail("After %d s of silence the link is still there." % (seconds + 2))
+        expect(got.control == f.DM, "DISC is answered with %s; expected DM." % got.name)
+    finally:
+        if shortened:
+            inactivity(t, shortened)
+
+
+def inactivity(t, restore=None):
+    """(seconds, None), or (2, (what to put back)) where the time-out can be set for the case."""
+    entry = t.target.ciphered() or t.some()
+    s = t.session(entry).ready()
+    try:
+        name = "0.0.22.0.0"
+        if restore is not None:
+            s.put(_HDLC_SETUP, name, 8, restore)
+            return None
+        status, data = s.get(_HDLC_SETUP, name, 8)
+        if status or data[:1] != b"\x12":
+            inconclusive("What the inactivity time-out is, nobody says; give inactivity_s.")
+        seconds = int.from_bytes(data[1:], "big")
+        if seconds > 2 and t.may and s.put(_HDLC_SETUP, name, 8, b"\x12\x00\x02") == 0:
+            return 2, data
+        return seconds, None
+    finally:
+        s.release()
+        t.done()
+
+
+@case("HDLC_FRAME_N1", "Frames without flags", "opening and closing flag")
+def frame_n1(t):
+    """SNRM without its opening flag, and one without its closing flag: silence."""
+    link = disconnected(t)
+    link.line.write(unframed(f.SNRM, link)[1:])
+    silence(link, "A frame without an opening flag")
+    link.line.close()
+    link.line.open()
+    link.line.write(unframed(f.SNRM, link)[:-1])
+    silence(link, "A frame without a closing flag")
+    link.line.close()
+    link.line.open()
+    up(link)
+
+
+@case("HDLC_FRAME_N2", "A frame that is too short", "frame length")
+def frame_n2(t):
+    """Format and FCS and nothing between them, an address alone, no control field: silence."""
+    link = disconnected(t)
+    for body in (b"", link.to, link.to + link.own):
+        head = bytes((0xA0, 4 + len(body))) + body
+        link.line.write(b"\x7e" + head + f.crc(head) + b"\x7e")
+        silence(link, "A frame of %d octets" % (4 + len(body)))
+    up(link)
+
+
+@case("HDLC_FRAME_N3", "Another frame format type", "frame format field")
+def frame_n3(t):
+    """SNRM with the types 0, 9, B and F instead of A: silence."""
+    link = disconnected(t)
+    for kind in (0x00, 0x90, 0xB0, 0xF0):
+        link.send(f.SNRM, kind=kind)
+        silence(link, "Format type %X" % (kind >> 4))
+    up(link)
+
+
+@case("HDLC_FRAME_N4", "A wrong frame length", "frame format field")
+def frame_n4(t):
+    """SNRM that says to be shorter, and to be longer than it is: silence."""
+    link = disconnected(t)
+    for wrong in (-1, 1, -3, 200):
+        link.send(f.SNRM, length=wrong)
+        silence(link, "A frame that says to have %+d octets" % wrong)
+        link.line.close()
+        link.line.open()
+    up(link)
+
+
+@case("HDLC_FRAME_N5", "A control field that is not defined", "control field")
+def frame_n5(t):
+    """In NRM control fields that nobody has defined: FRMR, and SNRM brings the link back."""
+    link = t.frames()
+    for control in (0xF7, 0x3F):
+        link.send(control)
+        refused(link, "Control field %02X" % control)
+
+
+@case("HDLC_FRAME_N7", "A wrong HCS", "header check sequence")
+def frame_n7(t):
+    """An AARQ whose HCS has a wrong bit: silence, then the same with a good one is answered."""
+    link = t.frames()
+    for bit in (1, 0x80):
+        link.i_frame(_LLC + _AARQ, hcs=bit, ns=0)
+        silence(link, "A frame with a wrong HCS")
+    aare_fields(link.ask(_AARQ) or b"")
+
+
+@case("HDLC_FRAME_N8", "A wrong FCS", "frame check sequence")
+def frame_n8(t):
+    """An AARQ and a SNRM whose FCS has a wrong bit: silence, then good ones are answered."""
+    link = disconnected(t)
+    for bit in (1, 0x80):
+        link.send(f.SNRM, fcs=bit)
+        silence(link, "A SNRM with a wrong FCS")
+    up(link)
+    link.i_frame(_LLC + _AARQ, fcs=4, ns=0)
+    silence(link, "An I frame with a wrong FCS")
+    aare_fields(link.ask(_AARQ) or b"")
+
+
+# --- Addresses ------------------------------------------------------------------------------
+
+
+@case("HDLC_ADDRESS_P1", "Addresses of the declared structure", "address fields")
+def address_p1(t):
+    """SNRM and DISC with server addresses of each length that the meter takes: answered, from the
+    same address."""
+    for length in t.target.lengths:
+        link = disconnected(t, length=length)
+        up(link)
+        got = link.exchange(f.DISC)
+        expect(got.control == f.UA, "DISC is answered with %s." % got.name)
+        t.done()
+    return "%s octets" % ", ".join(str(n) for n in t.target.lengths)
+
+
+@case("HDLC_ADDRESS_N1", "A source address of two octets", "address fields")
+def address_n1(t):
+    """SNRM from a client address of two octets: silence."""
+    link = disconnected(t)
+    link.send(f.SNRM, own=bytes((link.own[0] & 0xFE, 3)))
+    silence(link, "A client address of two octets")
+    up(link)
+
+
+@case("HDLC_ADDRESS_N4", "Unknown destination addresses", "address fields")
+def address_n4(t):
+    """SNRM for a logical device that is not there, for no station, for another physical device:
+    silence."""
+    link = disconnected(t)
+    known = {e["server_sap"] for e in t.target.associations}
+    unknown = next(n for n in range(0x7D, 0x10, -1) if n not in known)
+    for upper in (unknown, 0):
+        link.send(f.SNRM, to=f.address(upper, link.lower, link.length))
+        silence(link, "Upper address %d" % upper)
+    if t.target.lower is not None:
+        for length in (n for n in t.target.lengths if n > 1):
+            other = 0x10 if t.target.lower != 0x10 else 0x11
+            link.send(f.SNRM, to=f.address(t.public()["server_sap"], other, length))
+            silence(link, "Lower address %d in %d octets" % (other, length))
+    up(link)
+
+
+@case("HDLC_ADDRESS_N6", "A destination address of one octet", "address fields")
+def address_n6(t):
+    """Where the meter has addresses of two or four octets only: SNRM to one of one octet:
+    silence."""
+    if 1 in t.target.lengths:
+        inapplicable("The meter takes addresses of one octet.")
+    link = disconnected(t)
+    link.send(f.SNRM, to=f.address(t.public()["server_sap"]))
+    silence(link, "An address of one octet")
+    up(link)
+
+
+@case("HDLC_ADDRESS_N7", "Destination addresses of three and five octets", "address fields")
+def address_n7(t):
+    """SNRM to addresses of three and five octets: silence."""
+    link = disconnected(t)
+    upper, lower = t.public()["server_sap"] << 1, (t.target.lower or 0x10) << 1
+    for octets in ((upper, lower, 1), (0, upper, 0, lower, 1)):
+        link.send(f.SNRM, to=bytes(octets))
+        silence(link, "An address of %d octets" % len(octets))
+    up(link)
+
+
+# --- Negotiation ----------------------------------------------------------------------------
+
+
+def proposes(link, proposed):
+    """UA to a SNRM with parameters: all of them in range, and none above what was proposed."""
+    got = link.connect(proposed)
+    wanted = {**f.DEFAULTS, **proposed}
+    link.line.note("UA: %s" % f.describe(link.agreed))
+    # What the client transmits the meter receives.
+    for own, its in ((5, 6), (6, 5), (7, 8), (8, 7)):
+        most = wanted[own]
+        expect(
+            link.agreed[its] <= most,
+            "%s is proposed, and UA says %s."
+            % (f.describe({own: most}), f.describe({its: link.agreed[its]})),
+        )
+        low, high = (1, 7) if its >= 7 else (min(32, most), 2030)
+        expect(
+            low <= link.agreed[its] <= high,
+            "%s is out of range." % f.describe({its: link.agreed[its]}),
+        )
+    return got
+
+
+@case("HDLC_NDM2NRM_P1", "Maximum information field length", "negotiation of parameters")
+def ndm2nrm_p1(t):
+    """SNRM without parameters, with 2030 octets, with 128, with 64 for what the client receives:
+    UA with no more than was proposed; then no information field is longer than negotiated, and
+    with a proposal other than the defaults UA says what counts."""
+    link = disconnected(t)
+    proposes(link, {})
+    for n in (2030, 128):
+        proposes(link, {5: n, 6: n})
+    got = proposes(link, {6: 64})
+    expect(got.info, "UA says nothing, though it cannot mean the defaults.")
+    expect(link.agreed[5] <= 64, "The meter goes on to transmit %d octets." % link.agreed[5])
+    fields = aare_fields(link.ask(_AARQ) or b"")
+    expect(fields["result"] == 0, "The public client gets no association.")
+    expect(link.ask(_LIST), "GET of the object list is not answered.")
+
+
+@case("HDLC_NDM2NRM_P2", "Window size", "negotiation of parameters")
+def ndm2nrm_p2(t):
+    """SNRM with windows of 1 to 7: UA with no more; then a long answer comes in turns of no more
+    frames than that, the last of each with F = 1."""
+    link = disconnected(t)
+    for n in range(1, 8):
+        proposes(link, {7: n, 8: n})
+    associate = aare_fields(link.ask(_AARQ) or b"")
+    expect(associate["result"] == 0, "The public client gets no association.")
+    window = link.agreed[f.WINDOW_TX]
+    link.say(_LIST)
+    turns = 0
+    while True:
+        n = 0
+        while True:
+            got = link.receive()
+            if got is None or not got.is_i:
+                fail("A window ends with %s, and without F." % (got and got.name or "silence"))
+            n += 1
+            expect(n <= window, "%d frames came in a window of %d." % (n, window))
+            expect(got.ns == link.vr, "N(S) %d came; expected %d." % (got.ns, link.vr))
+            link.vr = link.vr + 1 & 7
+            if got.final:
+                break
+        turns += 1
+        if not got.segmented:
+            break
+        link.rr()
+    return "window %d, %d turns" % (window, turns)
+
+
+# --- Information ----------------------------------------------------------------------------
+
+
+@case("HDLC_INFO_P1", "Exchange of I frames", "I and RR frames")
+def info_p1(t):
+    """An AARQ and ten GETs, so that the numbers go round: each N(S) and N(R) is the next one. RR
+    without anything to say is answered with RR."""
+    link = associated(t)
+    for _ in range(10):
+        expect(link.ask(_NAME) == _NAMED, "GET of logical_name is not answered with it.")
+    link.rr()
+    got = link.receive()
+    expect(
+        got is not None and got.control == f.RR | link.vs << 5,
+        "RR is answered with %s; expected RR %d." % (got and got.name, link.vs),
+    )
+
+
+@case("HDLC_INFO_N1", "An information field that is too long", "I frames")
+def info_n1(t):
+    """An I frame with one octet more than the meter receives: FRMR, and SNRM brings it back."""
+    link = t.frames()
+    n = link.max_send + 1
+    if n > 2030:
+        inapplicable("The meter receives 2030 octets, and more cannot be sent.")
+    link.i_frame(_LLC + bytes(n - len(_LLC)), ns=0)
+    refused(link, "An information field of %d octets" % n)
+
+
+@case("HDLC_INFO_N2", "A wrong N(R)", "sequence numbers")
+def info_n2(t):
+    """An I frame, and a RR, that acknowledge frames which were never sent: FRMR."""
+    link = t.frames()
+    link.i_frame(_LLC + _AARQ, nr=5, ns=0)
+    refused(link, "An I frame with N(R) 5")
+    link.rr(3)
+    refused(link, "RR 3")
+
+
+@case("HDLC_INFO_N3", "A wrong N(S)", "sequence numbers")
+def info_n3(t):
+    """An I frame with a number too far: it is not served, RR says which is expected, and that one
+    is served."""
+    link = associated(t)
+    wrong = link.vs + 1 & 7
+    link.i_frame(_LLC + _NAME, ns=wrong)
+    got = link.receive()
+    expect(got is not None, "It is not answered; expected RR.")
+    expect(
+        got.control == f.RR | link.vs << 5,
+        "N(S) %d is answered with %s; expected RR %d." % (wrong, got.name, link.vs),
+    )
+    expect(link.ask(_NAME) == _NAMED, "The right one is not served then.")
+
+
+@case("HDLC_NDMOP_N1", "An I frame in NDM", "normal disconnected mode")
+def ndmop_n1(t):
+    """I and RR frames before any SNRM: DM or silence, and no answer."""
+    link = disconnected(t)
+    for control, info in ((_POLL, _LLC + _AARQ), (f.RR, b"")):
+        link.send(control, info)
+        got = link.silent()
+        if got is not None and got.control != f.DM:
+            fail("%s is answered with %s; expected DM or silence." % (f.name(control), got.name))
+    up(link)
+
+
+# --- Ours -----------------------------------------------------------------------------------
+
+
+@case("PMT_HDLC_SEGMENTS", "A request in segments, an answer again", "segmentation; ours")
+def segments(t):
+    """A GET in segments of 9 octets: each acknowledged with RR, then served. RR with the number
+    before the answer: the same frame again; the same I frame again: not served twice."""
+    link = associated(t)
+    info = _LLC + _NAME
+    for at in range(0, len(info), 9):
+        link.i_frame(info[at : at + 9], segmented=at + 9 < len(info))
+        got = link.receive()
+        expect(got is not None, "A segment is not answered.")
+        if at + 9 < len(info):
+            expect(got.control == f.RR | link.vs << 5, "A segment is answered with %s." % got.name)
+    expect(got.info == b"\xe6\xe7\x00" + _NAMED, "The answer is %s." % got.info.hex(" "))
+    link.rr(link.vr)
+    again = link.receive()
+    expect(
+        again is not None and (again.control, again.info) == (got.control, got.info),
+        "RR %d does not bring the answer again." % link.vr,
+    )
+    link.i_frame(info, ns=link.vs - 1 & 7)
+    again = link.receive()
+    expect(
+        again is not None and not (again.is_i and again.ns != got.ns),
+        "An I frame that came twice is served twice.",
+    )
+
+
+@case("PMT_HDLC_RELEASE", "The end of a link ends its associations", "DISC and SNRM; ours")
+def release(t):
+    """After DISC and SNRM, and after a second SNRM, a GET is not served any more."""
+    link = associated(t)
+    link.disconnect()
+    for _ in range(2):
+        up(link)
+        got = link.ask(_NAME)
+        expect(got != _NAMED, "A GET is served without an association.")
+        if not _:
+            aare_fields(link.ask(_AARQ) or b"")
+
+
+@case("PMT_HDLC_REJECTED", "After FRMR", "frame reject; ours")
+def rejected(t):
+    """After a FRMR an I frame is not served; after DISC and SNRM it is."""
+    link = associated(t)
+    link.send(0xF7)
+    got = link.receive()
+    expect(got is not None and got.control == f.FRMR, "A control field F7 brings no FRMR.")
+    link.i_frame(_LLC + _NAME)
+    got = link.receive()
+    expect(got is None or not got.is_i, "An I frame is served after FRMR.")
+    link.exchange(f.DISC)
+    up(link)
+    aare_fields(link.ask(_AARQ) or b"")

@@ -1,0 +1,409 @@
+# SPDX-License-Identifier: MIT
+"""COSEM objects (DLMS UA 1001-6): COSEM_X_Y, the checks of every attribute of every object that an
+association sees, for class X in version Y, and those of some classes and of several objects.
+
+more(player) gives the cases one after the other: which there are, the object lists say.
+"""
+
+from decoding.axdr import decode_data
+
+from .case import Case, Verdict, expect, fail, group_of, inapplicable, inconclusive
+from .data_types import fits, version, wrong_data
+from .session import descriptor, dotted, obis, result
+
+GROUP = "objects"
+_REFERENCE = "DLMS UA 1001-6 (ATS_AL), 7.2; IEC 62056-6-2: "
+CASES = []
+LIST = "COSEM_LIST"
+OWN, own = group_of(GROUP, "DLMS UA 1001-6 (ATS_AL), ")
+
+_ASSOCIATION_LN, _PROFILE, _CLOCK = 15, 7, 8
+_CURRENT = "0.0.40.0.0"
+# Whose attributes are not written: associations and keys, profiles, whose rows would go (7.3.4.1),
+# images, and where the meter can be reached.
+_NOT_WRITTEN = (7, 12, 15, 17, 18, 19, 23, 41, 42, 43, 45, 48, 64)
+_MOST_ROWS = 100
+_ROOM = 40  # octets of a SET around its data
+_MOST_FINDINGS = 8
+_VERSION_3 = 3
+
+
+class Object:
+    """class_id, version, name, and {index: mode} of attributes and methods."""
+
+    def __init__(self, node):
+        self.class_id, self.version, self.name = (child.value for child in node.children[:3])
+        rights = node.children[3].children
+        self.attributes = {a[0].value: a[1].value for a in rights[0].children}
+        self.methods = {m[0].value: m[1].value for m in rights[1].children}
+
+    def __str__(self):
+        return "%d/%s" % (self.class_id, dotted(self.name))
+
+
+class Objects(list):
+    """What an association sees; lists_v: the version of its Association LN."""
+
+    def __init__(self, octets):
+        node = decode_data(octets)
+        faults = node.faults()
+        if faults:
+            fail("The object_list cannot be decoded: %s." % faults[0][1])
+        expect(node.type == "array", "The object_list is %s; expected an array." % node.type)
+        try:
+            super().__init__(Object(child) for child in node.children)
+        except (IndexError, ValueError, TypeError):
+            fail("An element of the object_list is no class_id, version, logical_name and rights.")
+        own = [o for o in self if o.class_id == _ASSOCIATION_LN and o.name == obis(_CURRENT)]
+        self.list_version = own[0].version if own else 0
+
+    def can_read(self, mode):
+        if self.list_version >= _VERSION_3:
+            return bool(mode & 1)
+        return (mode or 0) in (1, 3, 4, 6)
+
+    def can_write(self, mode):
+        if self.list_version >= _VERSION_3:
+            return bool(mode & 2)
+        return (mode or 0) in (2, 3, 5, 6)
+
+    def find(self, class_id, name=None):
+        return [o for o in self if o.class_id == class_id and name in (None, dotted(o.name))]
+
+
+def who(entry):
+    return "client %d at server %d" % (entry["client_sap"], entry["server_sap"])
+
+
+def key(entry):
+    return entry["client_sap"], entry["server_sap"]
+
+
+def objects(t, entry):
+    """Objects of an association; read once, by the first case that asks."""
+    found = t.target.objects.get(key(entry))
+    if found is None:
+        s = t.session(entry).ready()
+        status, data = s.get(_ASSOCIATION_LN, _CURRENT, 2)
+        s.release()
+        t.done()
+        if status:
+            inconclusive("The object_list cannot be read: %s." % result(status))
+        found = t.target.objects[key(entry)] = Objects(data)
+    return found
+
+
+def open_list(entry):
+    """The case that reads an object_list."""
+
+    def play(t):
+        """GET of object_list of the current association: an array of class_id, version,
+        logical_name and access rights, none of them twice, the association itself among them."""
+        found = objects(t, entry)
+        seen = {(o.class_id, o.name) for o in found}
+        expect(len(seen) == len(found), "Objects are in the list twice.")
+        expect(
+            found.find(_ASSOCIATION_LN, dotted(obis(_CURRENT))),
+            "The current association is not in its own list.",
+        )
+        return "%d objects" % len(found)
+
+    case = Case(LIST, "object_list of %s" % who(entry), _REFERENCE + "object_list",
+                GROUP, (), play)  # fmt: skip
+    return case
+
+
+def of_class(entry, class_id, number, mine):
+    """COSEM_X_Y for the objects of a class in a version."""
+    known = version(class_id, number)
+
+    def play(t):
+        """For each attribute of each object: what may be read is read, and has the type (and the
+        values of an enumeration) that the Blue Book says, and logical_name is that of the list;
+        what may not be read is refused. What may be written, and does not change by itself, is
+        written as it was read, and reads the same then; a value of another type is refused; what
+        may not be written is refused."""
+        if known is None:
+            inconclusive("Class %d version %d is not in the class files." % (class_id, number))
+        check = Check(t, entry, known)
+        for o in mine:
+            check.object(o)
+        return check.verdict(len(mine))
+
+    name = known.name if known else "class %d" % class_id
+    title = "%s, version %d: %s" % (name, number, who(entry))
+    return Case("COSEM_%d_%d" % (class_id, number), title, _REFERENCE + name, GROUP, (), play)
+
+
+class Check:
+    """The attribute checks of an association; what is wrong is gathered."""
+
+    def __init__(self, t, entry, known):
+        self.t, self.known = t, known
+        self.all = objects(t, entry)
+        self.s = t.session(entry).ready()
+        self.sets = self.s.has("set") and t.may > 0
+        self.findings = []
+        self.n_read = self.n_written = self.n_refused = 0
+
+    def verdict(self, n_objects):
+        if self.findings:
+            more = len(self.findings) - _MOST_FINDINGS
+            text = "; ".join(self.findings[:_MOST_FINDINGS])
+            fail("%s%s." % (text, "; and %d more" % more if more > 0 else ""))
+        return "%d objects: %d attributes read, %d written, %d refusals" % (
+            n_objects, self.n_read, self.n_written, self.n_refused,
+        )  # fmt: skip
+
+    def object(self, o):
+        for index, mode in o.attributes.items():
+            if index < 1:
+                continue  # those of the manufacturer are nobody else's business
+            attribute = self.known.attributes.get(index)
+            where = "%s/%d" % (o, index)
+            if attribute is None:
+                self.findings.append("%s: version %d has no such attribute" % (where, o.version))
+                continue
+            self.attribute(o, index, mode, attribute, "%s %s" % (where, attribute.name))
+        for index in self.known.attributes:
+            if index not in o.attributes:
+                self.findings.append("%s: the list does not have attribute %d" % (o, index))
+        for index in o.methods:
+            if index > 0 and index not in self.known.methods:
+                self.findings.append("%s: version %d has no method %d" % (o, o.version, index))
+
+    def attribute(self, o, index, mode, attribute, where):
+        data = None
+        selection = self.rows(o, index)
+        status, got = self.s.get(o.class_id, o.name, index, selection)
+        if not self.all.can_read(mode):
+            self.n_refused += 1
+            if status == 0:
+                self.findings.append("%s: it can be read, and must not be" % where)
+        elif status:
+            self.findings.append("%s: GET says %s" % (where, result(status)))
+        else:
+            data = got
+            self.n_read += 1
+            wrong = fits(decode_data(data), attribute.type, "value")
+            if wrong:
+                self.findings.append("%s: %s" % (where, wrong))
+            if index == 1 and data != b"\x09\x06" + o.name:
+                self.findings.append("%s: %s, and not its own name" % (where, data.hex(" ")))
+        if self.sets:
+            if not self.all.can_write(mode):
+                self.not_written(o, index, data, where)
+            elif data is not None:
+                self.written(o, index, data, attribute, where)
+
+    def rows(self, o, index):
+        """Selective access for a long buffer: its first rows."""
+        if o.class_id != _PROFILE or index != 2 or not self.s.has("selective-access"):
+            return b""
+        status, data = self.s.get(_PROFILE, o.name, 7)
+        if status or int.from_bytes(data[1:5], "big") <= _MOST_ROWS:
+            return b""
+        return by_entry(1, _MOST_ROWS)
+
+    def not_written(self, o, index, data, where):
+        self.n_refused += 1
+        if not data or len(data) + _ROOM > (self.s.max_pdu or 0xFFFF):
+            data = b"\0"
+        status = self.s.put(o.class_id, o.name, index, data)
+        if status == 0:
+            self.findings.append("%s: it can be written, and must not be" % where)
+
+    def written(self, o, index, data, attribute, where):
+        too_long = len(data) + _ROOM > (self.s.max_pdu or 0xFFFF)
+        if o.class_id in _NOT_WRITTEN or attribute.kind == "dynamic" or too_long:
+            return
+        self.n_written += 1
+        status = self.s.put(o.class_id, o.name, index, data)
+        if status:
+            self.findings.append("%s: SET of its own value says %s" % (where, result(status)))
+            return
+        wrong = wrong_data(attribute.type)
+        if wrong is not None:
+            self.n_refused += 1
+            status = self.s.put(o.class_id, o.name, index, wrong)
+            if status == 0:
+                self.findings.append("%s: it takes %s" % (where, wrong.hex(" ")))
+                self.s.put(o.class_id, o.name, index, data)
+        if self.s.get(o.class_id, o.name, index) != (0, data):
+            self.findings.append("%s: it reads other than it was written" % where)
+
+
+def more(player):
+    """All cases of objects, one association after the other."""
+    target = player.target
+    for entry in target.playable():
+        yield open_list(entry)
+        found = target.objects.get(key(entry), ())
+        classes = {}
+        for o in found:
+            classes.setdefault((o.class_id, o.version), []).append(o)
+        for class_id, number in sorted(classes):
+            yield of_class(entry, class_id, number, classes[class_id, number])
+    yield from OWN
+
+
+# --- Several objects, and some classes --------------------------------------------------------
+
+
+def reader(t):
+    """(session, Objects) of the client that sees most."""
+    entries = t.target.playable()
+    if not entries:
+        inapplicable("No association can be opened with what is known.")
+    best = None
+    for entry in entries:
+        try:
+            found = objects(t, entry)
+        except Verdict:
+            continue
+        if best is None or len(found) > len(best[1]):
+            best = entry, found
+    if best is None:
+        inconclusive("No object_list can be read.")
+    return t.session(best[0]).ready(), best[1]
+
+
+@own("COSEM_MANDATORY", "Objects that have to be there", "7.3.12 (the id is ours)")
+def mandatory(t):
+    """The current association is there, associated, its context the one that is used; each
+    logical device has a logical device name; SAP assignment of the management device lists them
+    all, each once."""
+    entry = t.some()
+    s = t.session(entry).ready()
+    status, data = s.get(_ASSOCIATION_LN, _CURRENT, 8)
+    expect(status == 0 and data == b"\x16\x02", "association_status is not associated (2).")
+    names = {}
+    for e in {x["server_sap"]: x for x in t.target.playable()}.values():
+        t.done()
+        s = t.session(e).ready()
+        status, data = s.get(1, "0.0.42.0.0", 2)
+        expect(
+            status == 0 and data[:1] in (b"\x09", b"\x0a"),
+            "There is no COSEM logical device name at server %d." % e["server_sap"],
+        )
+        expect(data[2:] not in names.values(), "Two logical devices have one name.")
+        expect(3 <= data[1] <= 16, "A logical device name has %d octets." % data[1])
+        names[e["server_sap"]] = data[2:]
+    t.done()
+    s = t.session(entry).ready()
+    status, data = s.get(17, "0.0.41.0.0", 2)
+    if status:
+        inconclusive("SAP assignment cannot be read: %s." % result(status))
+    listed = {c[0].value: c[1].value for c in decode_data(data).children}
+    for sap, name in names.items():
+        expect(listed.get(sap) == name, "SAP assignment does not have server %d so." % sap)
+    return "%d logical devices" % len(listed)
+
+
+@own("COSEM_MULTIPLE", "Several attributes in one GET", "7.3.11 (the id is ours)")
+def multiple(t):
+    """Attributes that do not change, read in a list and alone: the same; with an element that is
+    not there among them, its result is an error and the others are as before."""
+    s, found = reader(t)
+    if not s.has("multiple-references"):
+        inapplicable("multiple-references is not negotiated.")
+    wanted = [(o, 1) for o in found if o.class_id != _CLOCK and found.can_read(o.attributes[1])]
+    wanted = wanted[:8]
+    single = [s.get(o.class_id, o.name, i)[1] for o, i in wanted]
+    apdu = b"\xc0\x03\xc1" + bytes((len(wanted),))
+    apdu += b"".join(descriptor(o.class_id, o.name, i) + b"\0" for o, i in wanted)
+    expected = bytes((len(wanted),)) + b"".join(b"\0" + data for data in single)
+    expect(together(s, apdu) == expected, "A list reads other than its attributes alone.")
+    missing = descriptor(1, "0.7.99.77.55", 2) + b"\0"
+    apdu = b"\xc0\x03\xc1\x02" + missing + apdu[4 : 4 + len(missing)]
+    got = together(s, apdu)
+    expect(got[:2] == b"\x02\x01", "An object that is not there is no error in a list.")
+    expect(got[3:] == b"\0" + single[0], "Behind an error a list reads other than alone.")
+
+
+def together(s, apdu):
+    """Octets of the list of results."""
+    got = s.sure(apdu)
+    if got[:2] == b"\xc4\x02":
+        return s.rest(got)
+    expect(got[:3] == b"\xc4\x03\xc1", "GET with list is answered with %s." % got[:3].hex(" "))
+    return got[3:]
+
+
+def by_entry(first, last, from_column=1, to_column=0):
+    """Selective access by entry_descriptor."""
+    return (
+        b"\x02\x02\x04\x06" + first.to_bytes(4, "big") + b"\x06" + last.to_bytes(4, "big")
+        + b"\x12" + from_column.to_bytes(2, "big") + b"\x12" + to_column.to_bytes(2, "big")
+    )  # fmt: skip
+
+
+def profile(t):
+    """(session, Object, rows, columns) of a Profile generic with some rows."""
+    s, found = reader(t)
+    if not s.has("selective-access"):
+        inapplicable("selective-access is not negotiated.")
+    best = None
+    for o in found.find(_PROFILE):
+        if not found.can_read(o.attributes.get(2, 0)):
+            continue
+        n = int.from_bytes(s.get(_PROFILE, o.name, 7)[1][1:5], "big")
+        if 2 <= n <= 1000 and (best is None or n < best[1]):
+            best = o, n
+    if best is None:
+        inapplicable("No profile has between 2 and 1000 rows.")
+    columns = decode_data(s.get(_PROFILE, best[0].name, 3)[1]).children
+    return s, best[0], best[1], columns
+
+
+def rows_of(s, o, selection):
+    status, data = s.get(_PROFILE, o.name, 2, selection)
+    expect(status == 0, "GET of rows says %s." % result(status))
+    return decode_data(data).children
+
+
+@own("COSEM_7_ENTRY", "Rows of a profile by entry", "7.3.4.4 (the id is ours)")
+def entries(t):
+    """A row and a column: one value. From 1 to 0 (the last): all. From the second: one less."""
+    s, o, n, columns = profile(t)
+    one = rows_of(s, o, by_entry(1, 1, 1, 1))
+    expect(len(one) == 1 and len(one[0].children) == 1, "One cell is not one value.")
+    everything = rows_of(s, o, by_entry(1, 0))
+    expect(abs(len(everything) - n) <= 1, "%d rows came; expected %d." % (len(everything), n))
+    expect(
+        all(len(row.children) == len(columns) for row in everything),
+        "A row has not %d columns." % len(columns),
+    )
+    expect(len(rows_of(s, o, by_entry(2, 2))) == 1, "From entry 2 to entry 2 is not one row.")
+    return "%s, %d rows" % (o, n)
+
+
+@own("COSEM_7_RANGE", "Rows of a profile by range", "7.3.4.3 (the id is ours)")
+def ranges(t):
+    """Between two times that have all rows between them: all. In the far future: none, or a
+    refusal. From the time of a row to the same: that row at least."""
+    s, o, n, columns = profile(t)
+    if not columns or (columns[0][0].value, columns[0][2].value) != (_CLOCK, 2):
+        inapplicable("The first column of %s is not the time of a clock." % o)
+    column = b"\x02\x04\x12" + _CLOCK.to_bytes(2, "big") + b"\x09\x06" + columns[0][1].value
+    column += b"\x0f\x02\x12\0\0"
+
+    def between(begin, end):
+        return b"\x01\x02\x04" + column + b"\x09\x0c" + begin + b"\x09\x0c" + end + b"\x01\x00"
+
+    def day(year):
+        return year.to_bytes(2, "big") + b"\x01\x01\xff\0\0\0\0\x80\0\xff"
+
+    everything = rows_of(s, o, between(day(2000), day(2099)))
+    expect(abs(len(everything) - n) <= 1, "%d rows came; expected %d." % (len(everything), n))
+    status, data = s.get(_PROFILE, o.name, 2, between(day(2098), day(2099)))
+    expect(status or data == b"\x01\x00", "Rows of the year 2098 come.")
+    times = [row.children[0].value for row in everything]
+    time = times[0]
+    if isinstance(time, bytes) and len(time) == 12 and None not in times:
+        got = rows_of(s, o, between(time, time))
+        expect(
+            len(got) == times.count(time),
+            "%d rows of %s come; expected %d." % (len(got), time.hex(" "), times.count(time)),
+        )
+    return "%s, %d rows" % (o, n)
