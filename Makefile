@@ -9,7 +9,7 @@ ARGS ?=
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help run test test-long fuzz demo bench sizes sheet lint clean firmware deploy provision test-cortex-m3 \
-    test-rp2040
+    test-rp2040 conformance
 
 help: ## list the targets
 	@echo "make TARGET [ARGS=\"...\"]"
@@ -29,6 +29,9 @@ test: ## ruff, codespell, and all tests on CPython and MicroPython
 	@$(PYTHON) tools/bootstrap.py test
 	@$(MAKE) --no-print-directory lint
 	@$(VENV) -m pytest $(PARALLEL) $(ARGS)
+
+conformance: ## play the conformance cases against a meter: make conformance TARGET=tcp://HOST:4059 (none: ours)
+	@$(PYTHON) tools/conformance.py $(TARGET) $(ARGS)
 
 test-long: ## what make test tries a sample of: power cuts and full stores in all of a day, a whole year
 	@$(PYTHON) tools/bootstrap.py test
