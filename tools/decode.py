@@ -15,6 +15,7 @@ general blocks are put together, what is protected is deciphered where keys are 
 """
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -80,6 +81,7 @@ def parser():
 def main(args):
     p = parser()
     options = p.parse_args(args)
+    gc.set_threshold(100000)  # trees have no cycles
     bootstrap.inside("plugfest", "cryptography", "pcapng")
     from decoding.layers import LAYERS
 

@@ -21,6 +21,7 @@ from .pieces import field
 from .schema import inside
 
 _LONGEST = 1 << 20
+_LAST = 0x80  # of the block-control of general blocks
 _PAIRS = 256  # of addresses
 _GET_RESULTS = SequenceOf("Get-Data-Result", GOT)
 _ACTION_RESULTS = tables.ACTION_RESPONSE[3][1].members[1][1]
@@ -49,8 +50,9 @@ class _Pair:
 class _Blocks:
     def __init__(self, kind):
         self.kind = kind
-        self.octets = b""
-        self.number = 0
+        self.octets = b""  # of general blocks: by their numbers
+        self.number = 0  # of the last one
+        self.first = 1
 
 
 class Application:
@@ -181,34 +183,40 @@ class Application:
                 self._block(pair, False, node, block, tables.READ_RESPONSE)
 
     def _general_block(self, pair, is_command, node):
-        """General block transfer: all blocks that there are, in the order of their numbers."""
-        control, number, _, data = (node.children + [None] * 4)[:4]
-        if data is None or data.value is None:
+        """General block transfer: all blocks that there are, in the order of their numbers. What
+        only acknowledges is a block, too, without octets."""
+        if len(node.children) < 4 or node.children[3].value is None:
             return
+        control, number, acknowledged, data = node.children
+        node.text = control.text
+        if acknowledged.value:
+            node.text += ", acknowledges %d" % acknowledged.value
         key = (is_command, "general")
         blocks = pair.blocks.get(key)
-        if blocks is None or number.value == 1 and 1 not in blocks.octets:
-            blocks = _Blocks(None)
+        if blocks is None or (number.value == 1 and data.value != blocks.octets.get(1)):
+            blocks = pair.blocks[key] = _Blocks(None)
             blocks.octets = {}
-            pair.blocks[key] = blocks
-        elif number.value in blocks.octets:
-            node.text = "block %d again" % number.value
-        blocks.octets[number.value] = data.value
-        if control.value & 0x80:
+            blocks.first = number.value
+        if number.value in blocks.octets:
+            node.text += ", again"
+        if number.value >= blocks.first:
+            blocks.octets[number.value] = data.value
+        if control.value & _LAST:
             blocks.number = number.value
         if sum(map(len, blocks.octets.values())) > _LONGEST:
             del pair.blocks[key]
             return
-        wanted = range(1, blocks.number + 1)
-        if not blocks.number or not all(k in blocks.octets for k in wanted):
-            if blocks.number and node.text == "":
-                node.text = "blocks are missing"
+        wanted = range(blocks.first, blocks.number + 1)
+        if not wanted or not all(k in blocks.octets for k in wanted):
             return
-        del pair.blocks[key]
         octets = b"".join(blocks.octets[k] for k in wanted)
+        blocks.first = blocks.number + 1
+        blocks.number = 0
+        blocks.octets.clear()
         if not octets:
             return
-        whole = field("%d-blocks" % blocks.number, 0, len(octets), text="%d octets" % len(octets))
+        n = sum(1 for _ in wanted)
+        whole = field("%d-blocks" % n, 0, len(octets), text="%d octets" % len(octets))
         whole.octets = octets
         child = decode(octets)
         whole.children.append(child)
@@ -295,6 +303,15 @@ def _line(node):
 
 def _value(node):
     """A value for a line."""
+    if node.type in ("DataBlock-G", "DataBlock-SA"):
+        parts = ["block %s" % node.children[1].value] if len(node.children) > 1 else []
+        if node.children and node.children[0].value:
+            parts.append("the last")
+        if len(node.children) > 2:
+            parts.append(_value(node.children[2]))
+        return ", ".join(parts)
+    if node.name == "raw-data":
+        return "%d octets" % len(node.value or b"")
     if node.children and node.type in ("Get-Data-Result", "CHOICE"):
         return _value(node.children[0])
     if node.children:
@@ -316,7 +333,8 @@ _NOTED = {
     "application-context-name": _value,
     "mechanism-name": _value,
     "block-number": lambda node: "block %s" % node.value,
-    "raw-data": _value,
+    "datablock": _value,
+    "pblock": _value,
 }
 
 

@@ -19,6 +19,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 def plain(text):
     """Without characters that a terminal would obey."""
+    if text.isprintable():
+        return text
     return _CONTROL.sub(lambda m: "<%02X>" % ord(m[0]), text)
 
 
