@@ -316,6 +316,8 @@ class Run:
         if said.octets:
             whole = said.kind == "packet"
             units = link.octets(said.direction, said.octets, said.time, said.hidden, whole)
+            for note in said.notes if units else ():
+                units[0].layers.append(("note", note))
             self.print(units, said.line, said.link)
 
     def trouble(self, said):

@@ -44,9 +44,13 @@ class Trouble(Exception):
 
 
 class Packet:
-    __slots__ = ("number", "time", "octets", "missing", "link_type", "interface", "direction")
+    __slots__ = (
+        "number", "time", "octets", "missing", "link_type", "interface", "direction", "notes",
+    )  # fmt: skip
 
-    def __init__(self, number, time, octets, missing, link_type, interface="", direction=None):
+    def __init__(
+        self, number, time, octets, missing, link_type, interface="", direction=None, notes=()
+    ):
         self.number = number
         self.time = time
         self.octets = octets
@@ -54,6 +58,7 @@ class Packet:
         self.link_type = link_type
         self.interface = interface
         self.direction = direction
+        self.notes = notes  # comments
 
 
 class Capture:
@@ -66,6 +71,7 @@ class Capture:
         self.n_packets = 0
         self.seen = Counter()
         self.cut = ""
+        self._prefix = ""  # of the name of a link
         self._flows = OrderedDict()
         self._fragments = OrderedDict()
 
@@ -130,6 +136,7 @@ class Capture:
                     interface.link_type,
                     interface.options.get("if_name", "") if hasattr(interface, "options") else "",
                     _direction(block),
+                    _comments(block),
                 )
         except (PcapngException, EOFError, struct.error, ValueError, KeyError, IndexError,
                 AttributeError, TypeError, OverflowError, MemoryError) as e:  # fmt: skip
@@ -144,6 +151,7 @@ class Capture:
             # "rx", "tx" are the meter's words: inbound is what it receives.
             yield self._said(packet, packet.octets, packet.direction, packet.interface)
             return
+        self._prefix = "deciphered " if packet.interface == "deciphered" else ""
         found = _network(packet.octets, packet.link_type)
         if found is None:
             return
@@ -177,6 +185,7 @@ class Capture:
         """(the connection's name, the meter's in front; direction)."""
         ends = "%s:%d" % (_shown(source), ports[0]), "%s:%d" % (_shown(destination), ports[1])
         own = self.ports or (PORT,)
+        name = self._prefix + name
         to_meter = ports[1] in own if (ports[0] in own) != (ports[1] in own) else None
         if to_meter is None:
             first = min(ends)
@@ -192,7 +201,8 @@ class Capture:
             bytes(octets), (), direction, _clock(packet.time), packet.number, "packet", trouble
         )
         said.link = link
-        if link.startswith("TCP"):
+        said.notes = packet.notes
+        if link.startswith(("TCP", "deciphered TCP")):
             said.kind = "stream"
         return said
 
@@ -354,6 +364,13 @@ def _direction(block):
         return (None, "rx", "tx", None)[int(flags) & 3]
     except (KeyError, AttributeError, TypeError, ValueError):
         return None
+
+
+def _comments(block):
+    try:
+        return tuple(str(text) for text in block.options.get_all("opt_comment"))
+    except (KeyError, AttributeError, TypeError, ValueError):
+        return ()
 
 
 def _network(octets, link_type):

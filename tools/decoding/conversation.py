@@ -3,7 +3,8 @@
 
     c = Conversation(keys, names)
     c.octets("rx", octets, time)     list of Unit, whole messages as they complete. "rx": towards
-                                     the meter, "tx": from it, None: it shows by itself
+                                     the meter, "tx": from it, None: it shows by itself; another
+                                     word: all octets with it go the same way
     c.end()                          what is left when nothing more comes
 
 Layers are found by themselves: 62056-21, HDLC, wrapper, the frames of PLC modems, bare APDUs. What
@@ -133,6 +134,7 @@ class Conversation:
         self.turns = turns
         self.application = Application(keys, names)
         self._finder = Finder(layer)
+        self._ways = {"rx": True, "tx": False}  # direction -> is_command
         self._buffers = {}
         self._lines = {}
         self._servers = set()  # addresses that are for certain a server's
@@ -191,7 +193,7 @@ class Conversation:
     def _unit(self, layer, direction, octets, hidden, time):
         piece = decode_layer(layer, octets, hidden)
         unit = Unit(piece.node, octets, direction, time, hidden)
-        is_command = {"rx": True, "tx": False}.get(direction)
+        is_command = self._ways.get(direction)
         node = unit
         while True:
             if piece.label or piece.text:
@@ -216,8 +218,12 @@ class Conversation:
             piece.node.octets = octets
             node.children.append(piece.node)
             node = piece.node
-        if is_command is not None and unit.direction is None:
+        if is_command is not None:
             unit.direction = "rx" if is_command else "tx"
+            if direction is not None:
+                self._ways.setdefault(direction, is_command)
+        elif direction not in ("rx", "tx"):
+            unit.direction = None
         return unit
 
     def _apdu(self, unit, node, piece, octets, is_command, hidden):

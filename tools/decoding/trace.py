@@ -61,9 +61,10 @@ class Said:
     """octets; hidden: offsets of those that nobody knows (they are 0, or *); direction: "TX", "RX"
     of whoever wrote it, "client", "meter", or None; time: text or None; line: where it begins;
     kind: "said", with a word in front, "text", "dump", "hex"; trouble: what is wrong with the
-    line, or None; link: whose it is, where there are several."""
+    line, or None; link: whose it is, where there are several; notes:
+    what the capture says of it."""
 
-    __slots__ = ("octets", "hidden", "direction", "time", "line", "kind", "trouble", "link")
+    __slots__ = ("octets", "hidden", "direction", "time", "line", "kind", "trouble", "link", "notes")
 
     def __init__(self, octets, hidden, direction, time, line, kind="said", trouble=None):
         self.octets = octets
@@ -74,6 +75,7 @@ class Said:
         self.kind = kind
         self.trouble = trouble
         self.link = ""
+        self.notes = ()
 
 
 def parse_hex(text):
