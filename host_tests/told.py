@@ -298,3 +298,12 @@ def apdu(node):
     for child in node.children:
         found.update(_member(child))
     return found
+
+
+def lines(*files):
+    """The vectors of these files, with the file as their layer."""
+    found = []
+    for file in files:
+        with open(os.path.join(FOLDER, file + ".jsonl")) as f:
+            found += [dict(json.loads(line), layer=file) for line in f]
+    return found

@@ -21,6 +21,7 @@ from .pieces import field
 from .schema import inside
 
 _LONGEST = 1 << 20
+_HIDDEN = "hidden in the trace"
 _LAST = 0x80  # of the block-control of general blocks
 _PAIRS = 256  # of addresses
 _GET_RESULTS = SequenceOf("Get-Data-Result", GOT)
@@ -53,6 +54,7 @@ class _Blocks:
         self.octets = b""  # of general blocks: by their numbers
         self.number = 0  # of the last one
         self.first = 1
+        self.begun = True  # the first one has been seen
 
 
 class Application:
@@ -185,8 +187,8 @@ class Application:
     def _general_block(self, pair, is_command, node):
         """General block transfer: all blocks that there are, in the order of their numbers. What
         only acknowledges is a block, too, without octets."""
-        if len(node.children) < 4 or node.children[3].value is None:
-            return
+        if len(node.children) != 4 or any(child.value is None for child in node.children):
+            return  # cut off
         control, number, acknowledged, data = node.children
         node.text = control.text
         if acknowledged.value:
@@ -197,6 +199,7 @@ class Application:
             blocks = pair.blocks[key] = _Blocks(None)
             blocks.octets = {}
             blocks.first = number.value
+            blocks.begun = number.value == 1
         if number.value in blocks.octets:
             node.text += ", again"
         if number.value >= blocks.first:
@@ -210,12 +213,16 @@ class Application:
         if not wanted or not all(k in blocks.octets for k in wanted):
             return
         octets = b"".join(blocks.octets[k] for k in wanted)
+        begun = blocks.begun
+        blocks.begun = True
         blocks.first = blocks.number + 1
         blocks.number = 0
         blocks.octets.clear()
-        if not octets:
+        if not begun:
+            node.text += ", those before it are not here"
+        if not octets or not begun:
             return
-        n = sum(1 for _ in wanted)
+        n = len(wanted)
         whole = field("%d-blocks" % n, 0, len(octets), text="%d octets" % len(octets))
         whole.octets = octets
         child = decode(octets)
@@ -340,24 +347,27 @@ _NOTED = {
 
 def hide(node, hidden):
     """Leave out of a tree what nobody has seen: octets that a trace has written as **."""
-    missing = set(hidden)
-    end = max(missing) + 1
-    _hide(node, missing, end)
+    _hide(node, frozenset(hidden), max(hidden) + 1)
 
 
 def _hide(node, missing, end):
+    """True: something of this node is hidden."""
     kept = []
+    found = False
     for child in node.children:
         if child.start in missing:
-            dark = field("hidden", child.start, max(child.end, end), text="hidden in the trace")
-            kept.append(dark)
+            # What follows in this node may be anything.
+            kept.append(field("hidden", child.start, max(child.end, end), text=_HIDDEN))
+            found = True
             break
-        _hide(child, missing, end)
+        if _hide(child, missing, end):
+            found = True
+            if not child.children:
+                child = field(child.name, child.start, child.end, text=_HIDDEN)
         kept.append(child)
-    if len(kept) != len(node.children) or any(c.name == "hidden" for c in kept):
-        node.children = kept
-    if any(k in missing for k in range(node.start, max(node.end, node.start + 1))):
-        node.error = None
-        if not node.children and node.start not in missing:
-            node.value = None
-            node.text = "hidden in the trace"
+    node.children = kept
+    if not found and not any(k in missing for k in range(node.start, node.end)):
+        return False
+    node.error = None
+    node.text = _HIDDEN if not kept else ""
+    return True

@@ -379,7 +379,7 @@ def gcm(key, title, head, fields, octets, tag):
         return plain, False
     try:
         work.finalize_with_tag(tag.value)
-    except InvalidTag:
+    except (InvalidTag, ValueError):  # a tag that is cut off
         return plain, False
     return plain, True
 

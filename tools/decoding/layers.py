@@ -40,6 +40,8 @@ class Finder:
         n = len(data)
         if x == hdlc.FLAG:
             return self._at_flag(data, pos, final)
+        if not x and pos + 1 == n and not final:
+            return None, 0
         if not x and data[pos + 1 : pos + 2] == b"\1":
             found = self._at_wpdu(data, pos, final)
             if found:
@@ -59,6 +61,9 @@ class Finder:
             end = iec21.find(data, pos, final)
             if end >= 0:
                 return "62056-21", end
+        end = _of_another_version(data, pos)
+        if end:
+            return "wrapper", end
         end = _next(data, pos + 1)
         if end == n and not final and self.seen and pos:
             return None, 0
@@ -197,9 +202,15 @@ def _guess(octets):
     x = octets[0]
     if _faultless(axdr.decode_data(octets), octets):
         return "data"
-    if len(octets) > 8 and octets[6] << 8 | octets[7] == len(octets) - 8 and octets[8] in TABLE:
-        return "wrapper"
     return "apdu" if x in TABLE and x >= 0x21 else "octets"
+
+
+def _of_another_version(data, pos):
+    """The end of what is a wpdu but for its version, or 0."""
+    if pos + 8 >= len(data) or data[pos + 8] not in TABLE:
+        return 0
+    end = pos + 8 + (data[pos + 6] << 8 | data[pos + 7])
+    return end if end == len(data) or data[end : end + 2] == b"\0\1" else 0
 
 
 def _next(data, pos):

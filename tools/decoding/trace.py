@@ -18,9 +18,12 @@ counted. Nothing of the input is kept but the message that is being put together
 
 import re
 
+from .apdu import TABLE, decode
+
 # Octets of a message that is put together of lines without a word in front, at most.
 _LONGEST = 1 << 16
-_STAR = 0x2A
+_LONGEST_APDU = 4096  # that is looked at whether it is whole
+_STAR, _FLAG = 0x2A, 0x7E
 _DUMP_WIDTH = 64  # octets in a line of a dump, at most
 
 # Who says it. TX, RX: as seen by whoever has written the trace; client, meter: for certain.
@@ -33,15 +36,15 @@ _WORDS = {
     "meter": "meter", "server": "meter", "response": "meter", "answer": "meter",
     "s->c": "meter", "s2c": "meter", "s": "meter",
 }  # fmt: skip
-_TIME = r"[\[(]?(?:\d{4}-\d\d-\d\d[T ])?(?P<%s>\d{1,2}:\d\d:\d\d(?:[.,]\d+)?)Z?[\])]?"
+_TIME = r"[\[(]?(?:\d{4}-\d\d-\d\d[T ])?(?P<%s>\d{1,2}:\d\d:\d\d(?:[.,]\d+)?)(?![\dA-Fa-f]|:\S)Z?[\])]?"
 _WORD = "|".join(re.escape(w) for w in sorted(_WORDS, key=len, reverse=True))
 _FAST = re.compile(r"(TX|RX): (?:(\d\d:\d\d:\d\d) )?((?:[0-9A-F]{2} )*[0-9A-F]{2})\n?$")
 _MARKED = re.compile(
     r"\s*(?:%s[\s,;|-]*)?[\[(]?(?P<word>%s)[\])]?(?:\s*[:|=]|(?<=[<>])|\s+(?=[0-9A-Fa-f*/<]))\s*"
-    r"(?:%s[\s,;|:-]*)?(?P<rest>.*)$" % (_TIME % "before", _WORD, _TIME % "behind"),
+    r"(?:%s[\s,;|:-]*)?(?P<rest>\S.*)$" % (_TIME % "before", _WORD, _TIME % "behind"),
     re.IGNORECASE,
 )
-_TIMED = re.compile(r"\s*%s[\s,;|:-]+(?P<rest>.*)$" % (_TIME % "time"))
+_TIMED = re.compile(r"\s*%s[\s,;|]+(?P<rest>[^:]*)$" % (_TIME % "time"))
 _DUMP = re.compile(
     r"(?P<indent>\s*)(?:0x)?(?P<offset>[0-9A-Fa-f]{3,8})(?P<colon>:?)[ \t]+(?P<rest>\S.*)$"
 )
@@ -64,7 +67,17 @@ class Said:
     line, or None; link: whose it is, where there are several; notes:
     what the capture says of it."""
 
-    __slots__ = ("octets", "hidden", "direction", "time", "line", "kind", "trouble", "link", "notes")
+    __slots__ = (
+        "octets",
+        "hidden",
+        "direction",
+        "time",
+        "line",
+        "kind",
+        "trouble",
+        "link",
+        "notes",
+    )
 
     def __init__(self, octets, hidden, direction, time, line, kind="said", trouble=None):
         self.octets = octets
@@ -190,13 +203,11 @@ class Reader:
                 yield from self._end()
                 yield Said(b"", (), word, time, number, "said", trouble)
                 return
-        parsed = parse_hex(text)
-        time = None
+        timed = _TIMED.match(text)
+        parsed = parse_hex(timed["rest"]) if timed else None
+        time = timed["time"] if parsed else None
         if parsed is None:
-            timed = _TIMED.match(text)
-            if timed:
-                parsed = parse_hex(timed["rest"])
-                time = timed["time"]
+            parsed = parse_hex(text)
         if parsed is None:
             trouble = _fault(text) if len(text) > 7 and _ODD.match(_NOISE.sub("", text)) else None
             yield from self._end()
@@ -280,18 +291,27 @@ def _fault(text):
 
 def _stands_alone(before, octets):
     """Does a line of octets begin a message of its own, after what came before?"""
-    if not before:
+    if not before or not (octets[0] in TABLE or octets[0] == _FLAG or octets[:2] == b"\0\1"):
         return False
-    if before[:1] == b"\x7e":
-        # A frame has ended with its flag, or it was cut off: another one begins.
-        return octets[:1] == b"\x7e" and before[-1:] == b"\x7e"
-    if before[:2] == b"\x00\x01" and len(before) >= 8:
-        return len(before) >= 8 + (before[6] << 8 | before[7])
-    return octets[:1] in _TAGS and len(octets) > 2 and bytes(before[:1]) in _TAGS
+    at = 0
+    while at < len(before):
+        n = _len(before, at)
+        if not n:
+            break
+        at += n
+    if at:
+        return at == len(before)
+    if before[0] not in TABLE or len(before) > _LONGEST_APDU:
+        return False
+    node = decode(before)
+    return node.end == len(before) and not node.faults()
 
 
-_TAGS = frozenset(
-    bytes((t,))
-    for t in (0x60, 0x61, 0x62, 0x63, 0x0F, 0xC0, 0xC1, 0xC3, 0xC4, 0xC5, 0xC7, 0xD8, 0xD9, 0xDA,
-              0xDB, 0xDC, 0xDD, 0xE0)
-)  # fmt: skip
+def _len(octets, at):
+    """Octets of the frame or wpdu at this place, by its length field; 0: there is none."""
+    part = octets[at : at + 8]
+    if part[:1] == b"\x7e" and len(part) > 2 and part[1] & 0xF0 == 0xA0:
+        return 2 + ((part[1] & 7) << 8 | part[2])
+    if part[:2] == b"\0\1" and len(part) == 8:
+        return 8 + (part[6] << 8 | part[7])
+    return 0
