@@ -64,7 +64,7 @@ def meter(control, info=b"", more=False):
     return "tx", frame(b"\x21", b"\x03", control, info, more)
 
 
-# --- Vectors ------------------------------------------------------------------------------------
+# --- Vectors -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("v", APDUS, ids=ids)
@@ -117,7 +117,7 @@ def test_octet_by_octet_it_is_the_same(v):
     assert units[0].as_dict() == whole.as_dict()
 
 
-# --- HDLC ---------------------------------------------------------------------------------------
+# --- HDLC ----------------------------------------------------------------------------------------
 
 
 def test_frames_in_a_row_share_their_flags():
@@ -193,7 +193,7 @@ def test_addresses_tell_who_speaks():
     assert [(u.direction, u.client, u.server) for u in units] == [("rx", 16, 1), ("tx", 16, 1)]
 
 
-# --- Wrapper ------------------------------------------------------------------------------------
+# --- Wrapper -------------------------------------------------------------------------------------
 
 
 def test_several_wpdus_and_parts_of_them():
@@ -214,7 +214,7 @@ def test_an_answer_is_told_from_its_addresses():
     assert [(u.direction, u.client, u.server) for u in units] == [("rx", 16, 1), ("tx", 16, 1)]
 
 
-# --- Malformed APDUs ----------------------------------------------------------------------------
+# --- Malformed APDUs -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_after_what_is_wrong_it_goes_on():
     assert [bool(u.faults()) for u in units] == [True, False]
 
 
-# --- Long answers -------------------------------------------------------------------------------
+# --- Long answers --------------------------------------------------------------------------------
 
 
 def block(number, raw, last=False):
@@ -316,7 +316,7 @@ def test_acknowledgements_are_counted_as_blocks():
     assert units[-1].apdu.children[-1].octets == GET
 
 
-# --- Ciphering ----------------------------------------------------------------------------------
+# --- Ciphering -----------------------------------------------------------------------------------
 
 
 def protected(**keys):
@@ -347,7 +347,7 @@ def test_no_key_is_said_and_is_no_fault():
     assert "not deciphered" in unit.layers[-1][1]
 
 
-# --- 62056-21 -----------------------------------------------------------------------------------
+# --- 62056-21 ------------------------------------------------------------------------------------
 
 
 def test_the_way_from_sign_on_to_hdlc():
@@ -381,7 +381,7 @@ def test_a_data_message_with_something_else_in_it():
     assert any("expected address(value*unit)" in fault for _, fault in unit.faults())
 
 
-# --- What a trace hides ---------------------------------------------------------------------------
+# --- What a trace hides --------------------------------------------------------------------------
 
 
 def test_hidden_octets_are_no_faults():
@@ -396,7 +396,7 @@ def test_hidden_octets_are_no_faults():
     assert unit.as_dict()["octets"].endswith("**" * len(hidden) + "7e")
 
 
-# --- Names, and how it looks ----------------------------------------------------------------------
+# --- Names, and how it looks ---------------------------------------------------------------------
 
 
 def test_objects_have_names():
@@ -423,7 +423,7 @@ def test_what_was_sent_does_not_reach_the_terminal_as_it_is():
     assert "\x1b" not in text_of(unit)
 
 
-# --- Anything -------------------------------------------------------------------------------------
+# --- Anything ------------------------------------------------------------------------------------
 
 SOME = [bytes.fromhex(v.get("hex") or v["input_hex"]) for v in APDUS[::7] + LINES[::3]]
 PART = st.one_of(st.binary(max_size=60), st.sampled_from(SOME))

@@ -36,7 +36,10 @@ _WORDS = {
     "meter": "meter", "server": "meter", "response": "meter", "answer": "meter",
     "s->c": "meter", "s2c": "meter", "s": "meter",
 }  # fmt: skip
-_TIME = r"[\[(]?(?:\d{4}-\d\d-\d\d[T ])?(?P<%s>\d{1,2}:\d\d:\d\d(?:[.,]\d+)?)(?![\dA-Fa-f]|:\S)Z?[\])]?"
+_TIME = (
+    r"[\[(]?(?:\d{4}-\d\d-\d\d[T ])?"
+    r"(?P<%s>\d{1,2}:\d\d:\d\d(?:[.,]\d+)?)(?![\dA-Fa-f]|:\S)Z?[\])]?"
+)
 _WORD = "|".join(re.escape(w) for w in sorted(_WORDS, key=len, reverse=True))
 _FAST = re.compile(r"(TX|RX): (?:(\d\d:\d\d:\d\d) )?((?:[0-9A-F]{2} )*[0-9A-F]{2})\n?$")
 _MARKED = re.compile(
