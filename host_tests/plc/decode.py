@@ -22,6 +22,21 @@ _APDUS = {
 }
 
 
+_DATA = {
+    0x06: "double-long-unsigned",
+    0x09: "octet-string",
+    0x11: "unsigned",
+    0x12: "long-unsigned",
+}
+
+
+def _data(tag, octets):
+    if tag != 0x09:
+        return "%s %d" % (_DATA[tag], int.from_bytes(octets, "big"))
+    text = octets[1:]
+    return "%s %s" % (_DATA[tag], text.decode() if text.isalnum() else text.hex().upper())
+
+
 def station(address):
     if 0xC00 <= address <= 0xDFF:
         return "%03X initiator" % address
@@ -88,6 +103,8 @@ def apdu(p):
     if p[:2] == b"\xc4\x02":
         last = ", the last" if p[3] else ""
         return "%s: block %d%s" % (name, int.from_bytes(p[4:8], "big"), last)
+    if p[:2] == b"\xc4\x01" and not p[3] and p[4] in _DATA:
+        return "%s: %s" % (name, _data(p[4], p[5:]))
     if p[0] in (0xC4, 0xC5, 0xC7):
         return "%s: %s" % (name, "success" if not p[3] else "result %d" % p[3])
     return name

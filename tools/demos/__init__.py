@@ -9,6 +9,7 @@ what it has to be.
 import json
 import os
 import sys
+import textwrap
 
 from bootstrap import ROOT
 
@@ -32,16 +33,21 @@ PROFILES = {
 class Show:
     """Prints a conversation as it goes on, or keeps it for JSON.
 
+    about(text)                 what is seen here
     step(text)                  what happens now
     says(who, octets, *lines)   who sends these octets, and what they mean, line by line
     result(text)                what came of it
     """
 
     _HEX_A_LINE = 24
+    _WIDTH = 88
 
     def __init__(self, as_json=False):
         self.as_json = as_json
         self.events = []
+
+    def about(self, text):
+        self._add({"about": text}, "\n".join(textwrap.wrap(text, self._WIDTH)))
 
     def step(self, text):
         self._add({"step": text}, "\n%s\n%s" % (text, "-" * len(text)))

@@ -4,6 +4,8 @@ simulation; lib/profiles/lon.md explains the messages, which are the project's o
 """
 
 from bootstrap import Trouble
+from demos.sfsk import AGAIN, SAME
+from plc import decode
 from plc.lon import Concentrator, Line, meter
 from plc.network import Clock
 from profiles.lon_frame import Frame
@@ -19,6 +21,12 @@ _REGISTER = bytes.fromhex("C001C100030100010800FF0200")
 _LONG = bytes.fromhex("C001C100010000600109FF0200")
 _SET_LONG = bytes.fromhex("C101C100010000600109FF02000981FA") + b"Picometer " * 25
 _RLRQ = bytes.fromhex("6200")
+_ABOUT = (
+    "A network, simulated: a concentrator (node 5 of subnet 1) and a meter (node 2 of subnet 3), "
+    "and %d %% of the frames are lost each way. What is in the requests and responses, from "
+    "code 2D on, is the project's own form, not that of IEC 62056-8-8. Seconds are those of the "
+    "line, then how long it is taken."
+)
 _KINDS = ("TPDU", "SPDU", "AuthPDU", "APDU")
 _TPDU = ("acknowledged", "repeated", "acknowledgement", "", "reminder", "reminder and message")
 _SPDU = ("request", "", "response", "", "reminder", "reminder and message")
@@ -47,21 +55,30 @@ def _fields(octets):
         text = "code %02X, client %d, server %d" % (apdu[0], apdu[2], apdu[3])
         if control & 2:
             text += ", segment %d" % apdu[4]
-        lines.append(", ".join([text, *words, "%d octets of an APDU" % (len(apdu) - n)]))
+        part = "%d octets of an APDU" % (len(apdu) - n)
+        if not control & 6 and len(apdu) > n:
+            part = decode.apdu(apdu[n:])
+        lines.append(", ".join([text, *words, part]))
     return lines
 
 
 def run(show, options):
+    show.about(_ABOUT % (_LOSS * 100))
     clock = Clock()
     line = Line(clock, seed=7)
     station = meter(line)
     conc = Concentrator(line, tries=20)
     line.connect(conc.modem, station.modem, _LOSS)
     transmit = line.transmit
+    said = {}  # what each has said last
 
     def shown(source, octets, ms):
         who = "conc." if source is conc.modem else "meter"
-        show.says(who, octets, "%.2f s, %d ms" % (clock.now_ms / 1000, ms), *_fields(octets))
+        lines = ["%.2f s, %d ms" % (clock.now_ms / 1000, ms), *_fields(octets)]
+        if said.get(who) == octets:
+            lines.append(AGAIN if who == "conc." else SAME)
+        said[who] = bytes(octets)
+        show.says(who, octets, *lines)
         transmit(source, octets, ms)
 
     line.transmit = shown

@@ -5,7 +5,14 @@ from bootstrap import Trouble
 from doubles import shown
 
 
+_ABOUT = (
+    "What goes over the serial line between a meter and its modem; the modem, and who is behind "
+    "it, are played by a double of it (host_tests/doubles)."
+)
+
+
 def run(show, profile, result):
+    show.about(_ABOUT)
     try:
         steps = shown.steps(profile)
     except AssertionError as e:

@@ -25,7 +25,15 @@ _READY_S, _ANSWER_S, _QUIET_S = 120, 10, 0.4
 _CONTROLS = {0x93: "SNRM", 0x73: "UA", 0x53: "DISC", 0x1F: "DM"}
 
 
+_ABOUT = (
+    "The reference meter, as tools/meter.py runs it, at an optical port on a pseudo-terminal, and "
+    "a client. Its time goes 60 times as fast, so that energy is seen to grow. Rates are those "
+    "that both sides would change to: a pseudo-terminal has none."
+)
+
+
 def run(show, options):
+    show.about(_ABOUT)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "port")
         args = [sys.executable, METER, "run", "--optical-pty", path, "--speed", "60"]

@@ -21,6 +21,14 @@ _AARQ = bytes.fromhex(
 _REGISTER = bytes.fromhex("C001C100030100010800FF0200")
 _LONG = bytes.fromhex("C001C100010000600109FF0200")
 _RLRQ = bytes.fromhex("6200")
+_ABOUT = (
+    "A street, simulated: a concentrator, and METER1, METER2, METER3 behind each other, who hear "
+    "their neighbours alone and repeat for those behind; %d %% of the frames are lost on each "
+    "link, in bursts. Seconds are those of the line. A frame is shown when it is first sent, and "
+    "not when it is repeated on its way."
+)
+AGAIN = "again: no answer has come"
+SAME = "again: it has been asked once more"
 
 
 class _Street:
@@ -35,6 +43,7 @@ class _Street:
         for meter in self.meters:
             self.line.connect(last, meter.modem, _LOSS)
             last = meter.modem
+        self.said = {}  # what each has said last
         self.transmit = self.line.transmit
         self.line.transmit = self.shown
 
@@ -43,7 +52,11 @@ class _Street:
         if frame.ic == frame.cc:
             who = "conc." if source is self.conc.modem else self.name(source)
             lines = ["%.2f s  %s" % (self.clock.now_ms / 1000, decode.mac(frame))]
-            self.show.says(who, decode.mac_frame(frame), *lines, *decode.m_sdu(frame.data))
+            lines += decode.m_sdu(frame.data)
+            if self.said.get(who) == frame.data:
+                lines.append(AGAIN if who == "conc." else SAME)
+            self.said[who] = frame.data
+            self.show.says(who, decode.mac_frame(frame), *lines)
         self.transmit(source, frame, ms)
 
     def name(self, modem):
@@ -57,6 +70,7 @@ class _Street:
 
 
 def run(show, options):
+    show.about(_ABOUT % (_LOSS * 100))
     street = _Street(show)
     conc = street.conc
     found = {}
