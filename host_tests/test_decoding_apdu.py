@@ -195,6 +195,46 @@ def test_what_cannot_be_encoded_is_said(name, value, sentence):
     assert sentence in str(e.value)
 
 
+JUNK = [
+    None,
+    5,
+    -1,
+    "x",
+    b"x",
+    [],
+    [5],
+    {},
+    {"x": 1},
+    (),
+    ("x", 1),
+    ("initiateRequest", 5),
+    object(),
+]
+
+
+@pytest.mark.parametrize("name", apdu.BY_NAME)
+def test_junk_is_no_apdu(name):
+    """A sentence, whatever is asked for, at every member."""
+    for junk in JUNK:
+        members = getattr(apdu.BY_NAME[name][1], "members", ())
+        for value in (junk, *({member: junk} for member, _ in members)):
+            try:
+                apdu.encode(name, value)
+            except ValueError as e:
+                assert str(e).startswith(name + ": ")
+
+
+def test_a_sentence_repeats_no_key():
+    for value in ({"dedicated-key": "0011223344zz"}, {"dedicated-key": ["0011223344zz"]}):
+        with pytest.raises(ValueError) as e:
+            apdu.encode("initiateRequest", value)
+        assert str(e.value) == (
+            "initiateRequest: dedicated-key: expected octets, or hexadecimal text")  # fmt: skip
+    with pytest.raises(ValueError) as e:
+        apdu.encode("aarq", {"calling-authentication-value": {"charstring": "password"}})
+    assert "password" not in str(e.value)
+
+
 def test_a_tree_that_was_changed():
     node = apdu.decode(bytes.fromhex("c001c100030100010800ff0200"))
     node["cosem-attribute-descriptor"]["attribute-id"].value = 3

@@ -9,7 +9,6 @@ from .ber import (
     Only,
     Tagged,
     explicit,
-    octets,
     read_bits,
     read_oid,
     write_bits,
@@ -25,7 +24,7 @@ from .names_apdu import (
     words,
 )
 from .node import Fault, Node
-from .schema import UNDECODED, Broken, Kind, inside, length_of, octets_of
+from .schema import UNDECODED, Broken, Kind, inside, length_of, octets, octets_of
 
 _OCTET_STRING = 0x04
 _OBJECT_IDENTIFIER = 0x06
@@ -186,8 +185,11 @@ class Fields(Kind):
     def put(self, value):
         if value.__class__ is Node:
             value = {child.name: child for child in value.children}
-        value = value or {}
+        value = {} if value is None else value
         names = [name for name, _ in self.members]
+        if not isinstance(value, dict):
+            what = "%r is no %s; expected a dict of %s"
+            raise ValueError(what % (value, self.type, ", ".join(names)))
         unknown = set(value) - set(names)
         if unknown:
             raise ValueError("no %s in %s; expected %s" % (

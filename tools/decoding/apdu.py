@@ -248,14 +248,13 @@ class Apdu(Kind):
         start = pos
         pos += 1
         if table is None:
-            raise broken("apdu", self, start, pos, "0x%02X is no tag of an APDU; expected %s" % (
-                tag, "01 to 18, 21 to 58, 60 to 63, C0 to E7"), start)  # fmt: skip
+            what = "0x%02X is no tag of an APDU; expected one of 01 to 58, 60 to 63, C0 to E7"
+            raise broken("apdu", self, start, pos, what % tag, start)
         name, kind = table
         if kind.__class__ is dict:
             if pos >= end:
-                raise broken(
-                    name, self, start, end, "expected the choice of %s, found the end" % name
-                )
+                what = "expected the choice of %s, found the end" % name
+                raise broken(name, self, start, end, what)
             found = kind.get(buf[pos])
             if found is None:
                 choices = listed({n: word for n, (word, _) in kind.items()})
@@ -283,13 +282,13 @@ class Apdu(Kind):
     def put(self, value):
         if value.__class__ is Node:
             return encode(value.name, value)
+        if not isinstance(value, tuple) or len(value) != 2:
+            raise ValueError("%r is no APDU; expected (name, value)" % (value,))
         return encode(*value)
 
 
 _nested = threading.local()
 APDU = Apdu()
-
-
 PROTECTED.apdu = INFORMATION.apdu = APDU
 GENERAL_SIGNING = Sequence("General-Signing", [
     *_ADDRESSED, ("content", OctetString(within=APDU)), ("signature", OCTETS)])  # fmt: skip
@@ -356,25 +355,9 @@ TABLE = {
 }  # fmt: skip
 # The service-specific forms: of tags up to 18 with 20 (glo) and 40 (ded) added, of C0 to C7 with 8
 # and 10 added.
-_GLO = (
-    0x01,
-    0x05,
-    0x06,
-    0x08,
-    0x0C,
-    0x0D,
-    0x0E,
-    0x16,
-    0x18,
-    0xC0,
-    0xC1,
-    0xC2,
-    0xC3,
-    0xC4,
-    0xC5,
-    0xC7,
-)
-for _tag in _GLO:
+_SERVICES = (0x01, 0x05, 0x06, 0x08, 0x0C, 0x0D, 0x0E, 0x16, 0x18,
+             0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC7)  # fmt: skip
+for _tag in _SERVICES:
     _name = TABLE[_tag][0]
     TABLE[_tag + (0x20 if _tag < 0x20 else 0x08)] = ("glo-" + _name, CIPHERED)
     TABLE[_tag + (0x40 if _tag < 0x20 else 0x10)] = ("ded-" + _name, CIPHERED)
@@ -396,6 +379,7 @@ def decode(octets, start=0, end=None):
     the end of the APDU, are faults in the tree (Node.faults())."""
     octets = bytes(octets)
     end = len(octets) if end is None else min(end, len(octets))
+    start = min(start, end)
     try:
         node = APDU.take(octets, start, end)
     except Broken as e:
@@ -414,7 +398,7 @@ def encode(name, value=None):
     """
     if isinstance(name, Node):
         name, value = name.name, name
-    if name not in BY_NAME:
+    if not isinstance(name, str) or name not in BY_NAME:
         raise ValueError("no APDU %s; expected one of %s" % (name, ", ".join(BY_NAME)))
     head, kind = BY_NAME[name]
     try:

@@ -29,6 +29,7 @@ def decode_data(octets, start=0, end=None, name="data"):
     """The Node of the Data at octets[start:end]. Never raises; what follows it is a fault."""
     octets = bytes(octets)
     end = len(octets) if end is None else min(end, len(octets))
+    start = min(start, end)
     root = Node(name, UNKNOWN, None, start, start)
     inside(root, DATA, octets, start, end, name)
     node = root.children[0]

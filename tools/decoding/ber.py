@@ -50,10 +50,6 @@ class Contents(Kind):
             raise ValueError("%r is no %s" % (value, self.type)) from None
 
 
-def octets(value):
-    return bytes.fromhex(value) if isinstance(value, str) else bytes(value)
-
-
 def read_integer(octets):
     if not octets:
         raise ValueError("no octets; expected those of an INTEGER")

@@ -16,7 +16,17 @@ from .data import (
     too_deep,
 )
 from .node import Fault, Node
-from .schema import Broken, Kind, broken, leave, listed, octets_of, put_length, take_length
+from .schema import (
+    Broken,
+    Kind,
+    broken,
+    elements,
+    leave,
+    listed,
+    octets_of,
+    put_length,
+    take_length,
+)
 
 # What a compact-array may hold that takes no octets: null-data, in numbers that mean nothing.
 _NODES_AN_OCTET = 16
@@ -147,15 +157,14 @@ class CompactArray(Simple):
         return node
 
     def text(self, node):
-        n = len(node.children[1].children) if len(node.children) > 1 else 0
-        return "%d element%s" % (n, "" if n == 1 else "s")
+        return elements(node.children[1]) if len(node.children) > 1 else ""
 
     def plain(self, node):
         if len(node.children) < 2:
             return self.type, None  # it is broken
         description, contents = node.children[:2]
-        elements = [untyped(child) for child in contents.children]
-        return self.type, (description.kind.plain(description), elements)
+        values = [untyped(child) for child in contents.children]
+        return self.type, (description.kind.plain(description), values)
 
     def put(self, value, tag=True):
         form = None
@@ -166,8 +175,8 @@ class CompactArray(Simple):
             form = contents.form
         else:
             try:
-                description, elements = value
-                octets = b"".join(put_described(description, v) for v in elements)
+                description, values = value
+                octets = b"".join(put_described(description, v) for v in values)
                 description = describe(description)
             except (AttributeError, IndexError, KeyError, OverflowError, TypeError):
                 what = "%r is no compact-array; expected (description, [elements])"

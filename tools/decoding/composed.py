@@ -2,7 +2,7 @@
 """Kinds made of kinds, in A-XDR: SEQUENCE (OF), CHOICE, OPTIONAL, DEFAULT; see schema.py."""
 
 from .node import Fault, Node
-from .schema import Broken, Kind, Null, broken, listed, put_length, take_length
+from .schema import Broken, Kind, Null, broken, elements, listed, put_length, take_length
 
 
 class Sequence(Kind):
@@ -60,10 +60,9 @@ class Sequence(Kind):
 class SequenceOf(Kind):
     """SEQUENCE OF a kind: a count, and as many."""
 
-    def __init__(self, type, kind, element=""):
+    def __init__(self, type, kind):
         self.type = "SEQUENCE OF " + type
         self.kind = kind
-        self.element = element
 
     def take(self, buf, pos, end, name):
         start = pos
@@ -76,7 +75,7 @@ class SequenceOf(Kind):
                 if pos >= end:
                     node.error = Fault("expected %d elements, found %d and the end" % (n, k), end)
                     raise Broken(node)
-                child = take(buf, pos, end, self.element)
+                child = take(buf, pos, end, "")
                 node.children.append(child)
                 pos = child.end
         except Broken as e:
@@ -88,7 +87,7 @@ class SequenceOf(Kind):
         return node
 
     def text(self, node):
-        return "%d element%s" % (len(node.children), "" if len(node.children) == 1 else "s")
+        return elements(node)
 
     def plain(self, node):
         return [child.kind.plain(child) for child in node.children]
@@ -116,13 +115,12 @@ class Choice(Kind):
 
     def take(self, buf, pos, end, name):
         if pos >= end:
-            raise broken(
-                name, self, pos, end, "expected the choice of %s, found the end" % self.type
-            )
+            what = "expected the choice of %s, found the end" % self.type
+            raise broken(name, self, pos, end, what)
         tag = buf[pos]
         if tag not in self.alternatives:
-            raise broken(name, self, pos, pos + 1, "0x%02X is no choice of %s; expected %s" % (
-                tag, self.type, listed(self.words)), pos)  # fmt: skip
+            what = "0x%02X is no choice of %s; expected %s" % (tag, self.type, listed(self.words))
+            raise broken(name, self, pos, pos + 1, what, pos)
         alternative, kind = self.alternatives[tag]
         node = Node(name, self, None, pos, pos + 1)
         try:
@@ -144,9 +142,9 @@ class Choice(Kind):
         if not node.children:
             return None  # it is broken
         child = node.children[0]
-        return (
-            child.name if isinstance(child.kind, Null) else {child.name: child.kind.plain(child)}
-        )
+        if isinstance(child.kind, Null):
+            return child.name
+        return {child.name: child.kind.plain(child)}
 
     def put(self, value):
         if value.__class__ is Node:
@@ -174,8 +172,8 @@ class Optional(Kind):
 
     def take(self, buf, pos, end, name):
         if pos >= end:
-            raise broken(name, self, pos, end, "expected 00 (absent) or 01 (present) of %s, found"
-                         " the end" % self.kind.type)  # fmt: skip
+            what = "expected 00 (absent) or 01 (present) of %s, found the end" % self.kind.type
+            raise broken(name, self, pos, end, what)
         if not buf[pos]:
             return Node(name, self.absent, None, pos, pos + 1)
         try:

@@ -14,16 +14,21 @@ from .schema import (
     Broken,
     Kind,
     broken,
+    elements,
     listed,
     missing,
     opened,
     put_length,
     take_length,
 )
+from .schema import octets as octets_
 
 ARRAY = TAGS["array"]
 STRUCTURE = TAGS["structure"]
+BOOLEAN = TAGS["boolean"]
 BIT_STRING = TAGS["bit-string"]
+OCTET_STRING = TAGS["octet-string"]
+VISIBLE_STRING = TAGS["visible-string"]
 COMPACT_ARRAY = TAGS["compact-array"]
 DONT_CARE = 0xFF  # a tag without a value; the meter's own tables have no use for it
 DEEPEST = 32  # levels; the meter's own walker follows 10
@@ -34,8 +39,6 @@ ALL_NAMES = {tag: name for name, tag in ALL_TAGS.items()}
 
 class Simple(Kind):
     """A type of a fixed size; unpack(buf, pos) gives a tuple with the value."""
-
-    count = None  # of elements, for array and structure
 
     def __init__(self, tag):
         self.type = ALL_NAMES[tag]
@@ -52,14 +55,11 @@ class Simple(Kind):
         if after > end:
             raise missing(name, self, pos, end, self.size)
         node = Node(name, self, self.unpack(buf, pos)[0] if self.size else None, pos, after)
-        if self.tag == 0x03:
-            self.boolean(node)
+        if self.tag == BOOLEAN:
+            if node.value > 1:
+                node.form = node.value
+            node.value = node.value != 0
         return node
-
-    def boolean(self, node):
-        if node.value > 1:
-            node.form = node.value
-        node.value = node.value != 0
 
     def text(self, node):
         if self.shown and node.value is not None:
@@ -74,12 +74,12 @@ class Simple(Kind):
         head = bytes((self.tag,)) if tag else b""
         if not self.size:
             return head
-        if self.tag == 0x03:
+        if self.tag == BOOLEAN:
             value = (form or 1) if value else 0
-        if self.tag in (0x19, 0x1A, 0x1B) and (
-            not isinstance(value, (bytes, bytearray)) or len(value) != self.size
-        ):
-            raise ValueError("%r is no %s; expected %d octets" % (value, self.type, self.size))
+        if self.shown:
+            value = octets_(value)
+            if len(value) != self.size:
+                raise ValueError("%r is no %s; expected %d octets" % (value, self.type, self.size))
         try:
             return head + self.pack(value)
         except (struct.error, OverflowError):
@@ -122,14 +122,14 @@ class String(Simple):
             node.value = bits[:n]
             if "1" in bits[n:]:
                 node.error = Fault("bits are set behind the last of %d; expected 0" % n, after - 1)
-        elif self.tag == 0x09:
+        elif self.tag == OCTET_STRING:
             node.value = octets
         else:
             self.characters(node, octets, pos)
         return node
 
     def characters(self, node, octets, pos):
-        codec = "ascii" if self.tag == 0x0A else "utf-8"
+        codec = "ascii" if self.tag == VISIBLE_STRING else "utf-8"
         try:
             node.value = octets.decode(codec)
         except UnicodeDecodeError as e:
@@ -138,7 +138,7 @@ class String(Simple):
                                pos + e.start)  # fmt: skip
 
     def text(self, node):
-        return shown.octet_string(node.value) if self.tag == 0x09 and node.value else ""
+        return shown.octet_string(node.value) if self.tag == OCTET_STRING and node.value else ""
 
     def put(self, value, tag=True):
         value, form = opened(value)
@@ -149,17 +149,10 @@ class String(Simple):
             n = len(value)
             value += "0" * (-n % 8)
             octets = int("1" + value, 2).to_bytes(1 + len(value) // 8, "big")[1:]
-        elif isinstance(value, str) and self.tag == 0x09:
-            try:
-                octets = bytes.fromhex(value)
-            except ValueError:
-                raise ValueError("%r is not hexadecimal" % value) from None
-        elif isinstance(value, str):
+        elif isinstance(value, str) and self.tag != OCTET_STRING:
             octets = value.encode("utf-8")
-        elif isinstance(value, (bytes, bytearray)):
-            octets = bytes(value)
         else:
-            raise ValueError("%r is no %s" % (value, self.type))
+            octets = octets_(value)
         n = len(octets) if n is None else n
         return (bytes((self.tag,)) if tag else b"") + put_length(n, form) + octets
 
@@ -168,8 +161,7 @@ class Elements(Simple):
     """array, structure: a count, and the elements."""
 
     def text(self, node):
-        n = len(node.children)
-        return "%d element%s" % (n, "" if n == 1 else "s")
+        return elements(node)
 
     def plain(self, node):
         return self.type, [child.kind.plain(child) for child in node.children]
@@ -211,8 +203,8 @@ def take_data(buf, pos, end, name="", depth=DEEPEST):
     tag = buf[pos]
     kind = KINDS[tag]
     if kind is None:
-        raise broken(name, UNKNOWN, pos, pos + 1, "0x%02X is no tag of a Data; expected %s" % (
-            tag, listed(NAMES)), pos)  # fmt: skip
+        what = "0x%02X is no tag of a Data; expected %s" % (tag, listed(NAMES))
+        raise broken(name, UNKNOWN, pos, pos + 1, what, pos)
     if tag != ARRAY and tag != STRUCTURE:
         try:
             node = kind.take(buf, pos + 1, end, name)
@@ -264,11 +256,11 @@ class Data(Kind):
             return value.kind.put(value)
         if value is None:
             return b"\0"
-        if not isinstance(value, (tuple, list)) or not value or value[0] not in ALL_TAGS:
-            raise ValueError(
-                '%r is no Data; expected ("long-unsigned", 5) and the like' % (value,)
-            )
-        return KINDS[ALL_TAGS[value[0]]].put(value[1] if len(value) > 1 else None)
+        if isinstance(value, (tuple, list)) and value and isinstance(value[0], str):
+            tag = ALL_TAGS.get(value[0])
+            if tag is not None:
+                return KINDS[tag].put(value[1] if len(value) > 1 else None)
+        raise ValueError('%r is no Data; expected ("long-unsigned", 5) and the like' % (value,))
 
 
 UNKNOWN = Unknown()

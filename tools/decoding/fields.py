@@ -86,6 +86,8 @@ CLASS_ID = Fixed("Cosem-Class-Id", "H", shown=class_name)
 class LogicalName(OctetString):
     """Six octets; encode() takes "1.0.1.8.0.255", too."""
 
+    type = "Cosem-Object-Instance-Id"
+
     def octets(self, value):
         if isinstance(value, str) and "." in value:
             try:
@@ -95,7 +97,7 @@ class LogicalName(OctetString):
         return super().octets(value)
 
 
-NAME = LogicalName("Cosem-Object-Instance-Id", 6, shown=shown.logical_name)
+NAME = LogicalName(6, shown=shown.logical_name)
 
 
 def _attribute(node):
@@ -153,7 +155,7 @@ BLOCK_GOT = Sequence(
 
 class Conformance(Kind):
     """[APPLICATION 31] BIT STRING of 24 bits, in BER: 5F 1F 04 00 and three octets; old clients
-    leave out the 1F (form 5). The value is a number, whose bit 23 is bit 0 of the Book; encode()
+    leave out the 1F (form 6). The value is a number, whose bit 23 is bit 0 of the Book; encode()
     takes a list of names, too."""
 
     type = "Conformance"
@@ -188,12 +190,10 @@ class Conformance(Kind):
             bits = {word.partition(" ")[0]: n for n, word in words(15, "conformance").items()}
             unknown = [word for word in value if word.partition(" ")[0] not in bits]
             if unknown:
-                raise ValueError(
-                    "no conformance bit %s; expected %s" % (unknown[0], ", ".join(bits))
-                )
-            value = sum(
-                1 << (_CONFORMANCE_BITS - 1 - bits[word.partition(" ")[0]]) for word in value
-            )
+                known = ", ".join(bits)
+                raise ValueError("no conformance bit %s; expected %s" % (unknown[0], known))
+            numbers = {bits[word.partition(" ")[0]] for word in value}
+            value = sum(1 << (_CONFORMANCE_BITS - 1 - n) for n in numbers)
         if not isinstance(value, int) or not 0 <= value < 1 << _CONFORMANCE_BITS:
             raise ValueError("%r is no conformance; expected 24 bits" % (value,))
         return self._HEADS[form or 7] + value.to_bytes(3, "big")
@@ -214,7 +214,7 @@ class Ciphertext(Kind):
 
 
 CIPHERTEXT = Ciphertext()
-TAG = OctetString("OCTET STRING", TAG_LEN)
+TAG = OctetString(TAG_LEN)
 
 
 class Protected(Kind):
@@ -237,9 +237,8 @@ class Protected(Kind):
             raise
         control = node.children[0]
         if control.value & 0x0F > 2:
-            control.error = Fault(
-                "suite %d; expected 0, 1 or 2" % (control.value & 0x0F), control.start
-            )
+            what = "suite %d; expected 0, 1 or 2" % (control.value & 0x0F)
+            control.error = Fault(what, control.start)
         tag = TAG_LEN if control.value & _AUTHENTICATED else 0
         stop = max(pos, min(end, (after or end) - tag))
         content = Node("content", CIPHERTEXT, buf[pos:stop], pos, stop)
@@ -282,4 +281,3 @@ class Protected(Kind):
 
 
 PROTECTED = Protected()
-__all__ = [name for name in dir() if name.isupper()]

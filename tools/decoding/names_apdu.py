@@ -73,8 +73,12 @@ SERVICE_ERRORS = {
         0: "other", 1: "dlms-version-too-low", 2: "incompatible-conformance",
         3: "pdu-size-too-short", 4: "refused-by-the-VDE-handler",
     }),
-    # 7, load-data-set: its errors have no names in the facts that this is built on
-    7: ("load-data-set", {0: "other"}),
+    # uncertain: the errors of 7 are those of IEC 61334-4-41; nobody sends them
+    7: ("load-data-set", {
+        0: "other", 1: "primitive-out-of-sequence", 2: "not-loadable",
+        3: "dataset-size-too-large", 4: "not-awaited-segment", 5: "interpretation-failure",
+        6: "storage-failure", 7: "data-set-not-ready",
+    }),
     9: ("task", {
         0: "other", 1: "no-remote-control", 2: "ti-stopped", 3: "ti-running", 4: "ti-unusable",
     }),

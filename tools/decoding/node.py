@@ -94,7 +94,8 @@ class Node:
         return self.kind.plain(self)
 
     def as_dict(self):
-        """For JSON. Secrets (a dedicated key, a password) are left out."""
+        """For JSON: octets are hexadecimal; secrets (a dedicated key, a password) are left out;
+        own_octets: how many octets of its own the node counts in."""
         d = {"name": self.name, "type": self.type, "start": self.start, "end": self.end}
         if self.kind.secret or (self.octets is not None and not self.children):
             pass

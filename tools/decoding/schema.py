@@ -52,6 +52,11 @@ def missing(name, kind, pos, end, wanted):
     return broken(name, kind, pos, end, sentence)
 
 
+def elements(node):
+    n = len(node.children)
+    return "%d element%s" % (n, "" if n == 1 else "s")
+
+
 def listed(words):
     """ "0 (data), 1 (data-access-result)" of a dict, for sentences."""
     some = ["%d (%s)" % item for item in list(words.items())[:12]]
@@ -104,15 +109,17 @@ def inside(node, kind, buf, pos, end, name, after=None):
     """Read what an octet string holds: the fault of what is in it does not go beyond. after: where
     it would end, if the end is nearer."""
     try:
-        child = (
-            kind.take_part(buf, pos, end, name, after) if after else kind.take(buf, pos, end, name)
-        )
+        if after is None:
+            child = kind.take(buf, pos, end, name)
+        else:
+            child = kind.take_part(buf, pos, end, name, after)
     except Broken as e:
         child = e.node
     node.children.append(child)
     if child.end < end:
-        leave(node, buf, child.end, end, None if child.error or child.faults() else
-              "%s behind the end; expected none" % octets_of(end - child.end))  # fmt: skip
+        said = child.faults()  # then the rest is what could not be read
+        what = "%s behind the end; expected none" % octets_of(end - child.end)
+        leave(node, buf, child.end, end, None if said else what)
 
 
 # --- Lengths --------------------------------------------------------------------------------
@@ -149,13 +156,21 @@ def put_length(n, form=None):
 def take_length(buf, pos, end, name, kind, start):
     """(length, position after it, form); Broken if it is none."""
     n, after = length_of(buf, pos, end)
+    if n < 0 and after == end:
+        what = "expected the length of %s, found the end" % kind.type
+        raise broken(name, kind, start, end, what)
     if n < 0:
-        if after == end:
-            raise broken(name, kind, start, end, "expected the length of %s, found the end"
-                         % kind.type)  # fmt: skip
-        raise broken(name, kind, start, after, "0x%02X is no length; expected 00 to 7F, or 81 to"
-                     " 84 and as many octets" % buf[after], after)  # fmt: skip
+        what = "0x%02X is no length; expected 00 to 7F, or 81 to 84 and as many octets"
+        raise broken(name, kind, start, after, what % buf[after], after)
     return n, after, None if after - pos == length_size(n) else after - pos
+
+
+def octets(value):
+    """Octets of octets, or of hexadecimal text. A ValueError does not repeat what may be a key."""
+    try:
+        return bytes.fromhex(value) if isinstance(value, str) else bytes(memoryview(value))
+    except (TypeError, ValueError):
+        raise ValueError("expected octets, or hexadecimal text") from None
 
 
 def opened(value):
@@ -167,13 +182,12 @@ def opened(value):
 
 
 class Fixed(Kind):
-    """A number of a fixed size; code: of struct. words: number -> name; other numbers are a fault
-    if strict. shown: number -> text."""
+    """A number of a fixed size; code: of struct. words: number -> name; other numbers are a fault.
+    shown: number -> text."""
 
-    def __init__(self, type, code, words=None, strict=True, shown=None):
+    def __init__(self, type, code, words=None, shown=None):
         self.type = type
         self.words = words
-        self.strict = strict
         self.shown = shown
         s = struct.Struct(">" + code)
         self.size = s.size
@@ -186,9 +200,9 @@ class Fixed(Kind):
             raise missing(name, self, pos, end, self.size)
         value = self.unpack(buf, pos)[0]
         node = Node(name, self, value, pos, after)
-        if self.words is not None and self.strict and value not in self.words:
-            node.error = Fault("%d is no %s; expected %s" % (
-                value, name or self.type, listed(self.words)), pos)  # fmt: skip
+        if self.words is not None and value not in self.words:
+            what = "%d is no %s; expected %s" % (value, name or self.type, listed(self.words))
+            node.error = Fault(what, pos)
         return node
 
     def text(self, node):
@@ -239,9 +253,9 @@ class OctetString(Kind):
     """OCTET STRING; size: octets, without a length before them. within: the kind of what it
     holds. shown: octets -> text. sizes: the lengths that it may have."""
 
-    def __init__(self, type="OCTET STRING", size=None, within=None, shown=None, sizes=None,
-                 secret=False):  # fmt: skip
-        self.type = type
+    type = "OCTET STRING"
+
+    def __init__(self, size=None, within=None, shown=None, sizes=None, secret=False):
         self.size = size
         self.within = within
         self.shown = shown
@@ -265,8 +279,8 @@ class OctetString(Kind):
         node = Node(name, self, buf[pos:after], start, after)
         node.form = form
         if self.sizes and n not in self.sizes:
-            node.error = Fault("%s; expected %s" % (
-                octets_of(n), " or ".join(str(s) for s in self.sizes)), start)  # fmt: skip
+            expected = " or ".join(str(s) for s in self.sizes)
+            node.error = Fault("%s; expected %s" % (octets_of(n), expected), start)
         if self.within is not None and n:
             inside(node, self.within, buf, pos, after, "")
         return node
@@ -288,19 +302,12 @@ class OctetString(Kind):
         octets = self.octets(value)
         if self.size is not None:
             if len(octets) != self.size:
-                raise ValueError("%s of %s; expected %d" % (
-                    octets_of(len(octets)), self.type, self.size))  # fmt: skip
+                what = "%s of %s; expected %d" % (octets_of(len(octets)), self.type, self.size)
+                raise ValueError(what)
             return octets
         return put_length(len(octets), form) + octets
 
     def octets(self, value):
-        if isinstance(value, str):
-            try:
-                return bytes.fromhex(value)
-            except ValueError:
-                raise ValueError("%r is not hexadecimal" % value) from None
         if isinstance(value, (tuple, dict)) and self.within is not None:
             return self.within.put(value)
-        if not isinstance(value, (bytes, bytearray, memoryview)):
-            raise ValueError("%r is no %s; expected octets" % (value, self.type))
-        return bytes(value)
+        return octets(value)
