@@ -131,6 +131,16 @@ def test_it_goes_on_behind_what_is_wrong():
     assert [fault.at for _, fault in node.faults()] == [5]
 
 
+@pytest.mark.parametrize("length", ["0c", ""])
+def test_the_time_of_an_event_with_its_length_and_without(length):
+    octets = bytes.fromhex(
+        "c201" + length + "07e50118ff0e303950ffc40000010000616200ff020600000001")  # fmt: skip
+    node = apdu.decode(octets)
+    assert node.faults() == []
+    assert node["time"].text == "2021-01-24 14:48:57.80 UTC+01:00"
+    assert apdu.encode(node) == octets
+
+
 def test_encode_from_words():
     octets = apdu.encode("get-request-normal", {
         "invoke-id-and-priority": 0xC1,

@@ -21,6 +21,7 @@ from .fields import (
     CONFORMANCE,
     DATA_LIST,
     DATE_TIME,
+    EVENT_TIME,
     GOT,
     INTEGER8,
     INVOKE_ID,
@@ -121,9 +122,8 @@ ACTION_RESPONSE = {
         "Action-Response-With-Optional-Data", _ACTED)))),
     4: ("next-pblock", service("Action-Response-Next-Pblock", _NUMBER)),
 }  # fmt: skip
-# uncertain: newer ASN.1 sends the length of the time, an older text has it without; read with one
 EVENT_NOTIFICATION = Sequence("Event-Notification-Request", [
-    ("time", Optional(DATE_TIME)), _AT, ("attribute-value", DATA)])  # fmt: skip
+    ("time", Optional(EVENT_TIME)), _AT, ("attribute-value", DATA)])  # fmt: skip
 DATA_NOTIFICATION = Sequence("Data-Notification", [
     ("long-invoke-id-and-priority", LONG_INVOKE_ID), ("date-time", DATE_TIME),
     ("notification-body", DATA)])  # fmt: skip

@@ -21,6 +21,7 @@ from .schema import (
     OctetString,
     inside,
     missing,
+    octets,
     opened,
 )
 
@@ -81,6 +82,27 @@ INVOKE_ID = Fixed("Invoke-Id-And-Priority", "B", shown=_invoke_id)
 LONG_INVOKE_ID = Fixed("Long-Invoke-Id-And-Priority", "I", shown=_long_invoke_id)
 SHORT_NAME = Fixed("ObjectName", "H", shown=_short_name)
 CLASS_ID = Fixed("Cosem-Class-Id", "H", shown=class_name)
+
+
+class EventTime(OctetString):
+    """date-time of an event notification. uncertain: newer ASN.1 has its length, an older text has
+    it without; both are read (form "bare": without), and written with it."""
+
+    def take(self, buf, pos, end, name):
+        if buf[pos : pos + 1] not in (b"\x00", b"\x0c") and pos + 12 <= end:
+            bare = buf[pos : pos + 12]
+            if shown.is_date_time(bare):
+                node = Node(name, self, bare, pos, pos + 12)
+                node.form = "bare"
+                return node
+        return super().take(buf, pos, end, name)
+
+    def put(self, value):
+        value, form = opened(value)
+        return octets(value) if form == "bare" else super().put(value)
+
+
+EVENT_TIME = EventTime(shown=shown.maybe_date_time, sizes=(0, 12))
 
 
 class LogicalName(OctetString):
