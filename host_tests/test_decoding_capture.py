@@ -147,7 +147,7 @@ def test_fragments_in_any_order():
     assert heard(pcap(parts[:-1])) == {}
 
 
-# --- TCP ----------------------------------------------------------------------------------------
+# --- TCP -----------------------------------------------------------------------------------------
 
 
 def many():
@@ -193,7 +193,7 @@ def test_an_opened_and_a_closed_connection_are_told():
     assert [s.kind for s in said] == ["open", "stream", "stream", "close", "close"]
 
 
-# --- Files that are not as they should be ---------------------------------------------------------
+# --- Files that are not as they should be --------------------------------------------------------
 
 
 def test_another_port():

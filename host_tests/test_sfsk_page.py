@@ -45,7 +45,7 @@ def test_the_examples_said_again_are_answered_so():
         answers = [octets for who, octets, _ in said[1:]]
         assert len(sent) == len(answers)
         for frame, wanted in zip(sent, answers):
-            assert page.decode.mac_frame(frame)[: len(wanted)] == wanted
+            assert frame.octets()[: len(wanted)] == wanted
             n += 1
     assert n == 7
 

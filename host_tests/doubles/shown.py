@@ -35,8 +35,8 @@ def _is_value(event):
     return " get" in line or " set" in line or line.endswith("its answer")
 
 
-def _usi(profile, meter, up):
-    tap = Tap(meter.modem.usi.uart, profile)
+def _usi(meter, up):
+    tap = Tap(meter.modem.usi.uart, "usi")
     meter.modem.usi.uart = tap
     steps = _Steps(tap)
     steps.add(up, meter.up)
@@ -52,7 +52,7 @@ def _usi(profile, meter, up):
 
 def _st7580():
     bench = Bench(run=False)
-    tap = Tap(bench.modems[1].uart, "st7580")
+    tap = Tap(bench.modems[1].uart, "local")
     bench.modems[1].uart = tap
     steps = _Steps(tap)
     steps.add("Reset, and its data link", lambda: bench.run(2000))
@@ -63,7 +63,7 @@ def _st7580():
 
 def steps(profile):
     if profile == "prime":
-        return _usi("prime", PRIMEMeter(), "The network is found, the connection established")
+        return _usi(PRIMEMeter(), "The network is found, the connection established")
     if profile == "g3":
-        return _usi("g3", G3Meter(), "A network is found and joined")
+        return _usi(G3Meter(), "A network is found and joined")
     return _st7580()

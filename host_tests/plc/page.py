@@ -15,7 +15,9 @@ if __name__ == "__main__":
 
 from profiles import ciase
 
-from plc import budget, decode
+from decoding.conversation import Conversation
+from decoding.show import lines
+from plc import budget
 from plc.initiator import Initiator
 from plc.meters import full
 from plc.network import Clock
@@ -129,13 +131,15 @@ def _hex(octets):
 
 def examples():
     rows = []
+    said = Conversation(layer="mac_frame")
     for k, (text, frames) in enumerate(conversation()):
         rows += ["### A.%d %s" % (k + 1, text), "", "```"]
         for _ms, frame in frames:
             who = "initiator" if frame.source >= 0xC00 and frame.source < 0xE00 else "meter"
-            for i, line in enumerate(hex_lines(decode.mac_frame(frame))):
+            for i, line in enumerate(hex_lines(frame.octets())):
                 rows.append("%-10s %s" % (who if i == 0 else "", line))
-            for line in [decode.mac(frame)] + decode.m_sdu(frame.data):
+            (unit,) = said.octets(None, frame.octets())
+            for line in lines(unit):
                 rows.append("%-10s     %s" % ("", line))
         rows += ["```", ""]
     return rows[:-1]

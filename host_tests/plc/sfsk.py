@@ -45,6 +45,11 @@ class Frame:
     def credits(self):
         return self.ic << 5 | self.cc << 2 | self.dc
 
+    def octets(self):
+        """As a modem has it: credits, addresses, pad length, M_sdu."""
+        addresses = (self.source << 12 | self.destination).to_bytes(3, "big")
+        return bytes((self.credits(),)) + addresses + b"\0" + bytes(self.data)
+
     @property
     def ms(self):
         return n_slots(len(self.data)) * SLOT_MS

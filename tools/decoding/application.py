@@ -21,6 +21,7 @@ from .pieces import field
 from .schema import inside
 
 _LONGEST = 1 << 20
+_WIDTH = 64  # characters of a value, in a line
 _HIDDEN = "hidden in the trace"
 _LAST = 0x80  # of the block-control of general blocks
 _PAIRS = 256  # of addresses
@@ -324,7 +325,7 @@ def _value(node):
     if node.children:
         return "%s of %d" % (node.type, len(node.children))
     if node.text:
-        return node.text
+        return node.text if len(node.text) <= _WIDTH else node.text[:_WIDTH] + "..."
     if isinstance(node.value, (bytes, bytearray)):
         text = bytes(node.value[:16]).hex().upper()
         return text + ("..." if len(node.value) > 16 else "")

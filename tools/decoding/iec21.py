@@ -106,9 +106,9 @@ def _message(plain, hidden):
     text = plain.decode("latin-1")
     x = plain[0] & 0x7F
     if x == NAK and len(plain) == 1:
-        return _alone("nak", "NAK: say it again")
+        return _alone("nak", "say it again")
     if x == ACK and len(plain) == 1:
-        return _alone("ack", "ACK: well received")
+        return _alone("ack", "well received")
     if x == ACK:
         return _option(text)
     if x == 0x2F:
@@ -298,7 +298,7 @@ def _sets(data, text, start, stop):
             values = [
                 value + (" " + unit if unit else "") for value, unit in _VALUE.findall(found[2])
             ]
-            shown = "%s = %s" % (name, ", ".join(values)) if name else ", ".join(values)
+            shown = " = ".join(part for part in (name, ", ".join(values)) if part)
             child = field("data-set", found.start(), found.end(), found[0], shown)
             if _ERROR.fullmatch(found[2]) and not name:
                 child.text = "error message %s" % found[2].strip("()")

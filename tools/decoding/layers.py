@@ -41,7 +41,7 @@ class Finder:
         if x == hdlc.FLAG:
             return self._at_flag(data, pos, final)
         if not x and pos + 1 == n and not final:
-            return None, 0
+            return "", 0
         if not x and data[pos + 1 : pos + 2] == b"\1":
             found = self._at_wpdu(data, pos, final)
             if found:
@@ -55,8 +55,8 @@ class Finder:
             if end:
                 self.seen = "local"
                 return "local", end
-        if self.seen == "local" and x in (0x06, 0x15, 0x3F):
-            return "local", min(pos + (1 if x != 0x3F else 2), n)
+        if self.seen == "local" and x in modems.SINGLE:
+            return self._of_modem(data, pos, final)
         if (x & 0x7F) in iec21.STARTS and _is_text(data, pos):
             end = iec21.find(data, pos, final)
             if end >= 0:
@@ -66,7 +66,7 @@ class Finder:
             return "wrapper", end
         end = _next(data, pos + 1)
         if end == n and not final and self.seen and pos:
-            return None, 0
+            return "", 0
         return _guess(data[pos:end]), end
 
     def _given(self, data, pos, final):
@@ -83,17 +83,30 @@ class Finder:
             end = iec21.find(data, pos, final)
             if end >= 0:
                 return layer, end
-        elif layer in ("usi", "mip", "local"):
-            for name, find in modems.FINDERS.get(data[pos], ()):
-                end = find(data, pos) if name == layer else 0
-                if end:
-                    return layer, end
-            if not final:
-                return None, 0
-            return layer, len(data)
+        elif layer in modems.DECODERS:
+            return self._of_modem(data, pos, final)
         else:
             return layer, len(data)
         return "octets", _next(data, pos + 1)
+
+    def _of_modem(self, data, pos, final):
+        layer = self.layer or self.seen
+        n = len(data)
+        if layer == "local" and data[pos] in modems.SINGLE:
+            end = pos + modems.SINGLE[data[pos]]
+            return (layer, min(end, n)) if end <= n or final else ("", 0)
+        if layer == "usi" and data[pos : pos + 2] == b"\x7e\x7e":
+            return "", pos + 1
+        for name, find in modems.FINDERS.get(data[pos], ()):
+            end = find(data, pos) if name == layer else 0
+            if end:
+                return layer, end
+        if layer == "usi":
+            # One that is damaged.
+            end = data.find(b"\x7e", pos + 1) + 1
+            if end:
+                return layer, end
+        return (layer, n) if final else ("", 0)
 
     def _at_flag(self, data, pos, final):
         n = len(data)

@@ -79,7 +79,7 @@ def local(octets):
     add = node.children.append
     if end == 1 or octets[0] == 0x3F:
         words = {0x3F: "status: it takes a frame", 0x06: "taken", 0x15: "refused"}
-        p.text = words.get(octets[0], "%02X" % octets[0])
+        p.label, p.text = "", words.get(octets[0], "%02X" % octets[0])
         node.text = p.text
         return p
     if end < 5:
@@ -257,6 +257,9 @@ def mip(octets):
     return p
 
 
+# What an ST7580 says between frames, and its octets: taken, refused, its status (an AMIS-49587's
+# status has 4, and is not told from it).
+SINGLE = {0x06: 1, 0x15: 1, 0x3F: 2}
 DECODERS = {"local": local, "usi": usi, "mip": mip}
 FINDERS = {0x7E: (("usi", find_usi), ("mip", find_mip)), 0x02: (("local", find_local),)}
 FINDERS[0x03] = FINDERS[0x02]

@@ -25,7 +25,7 @@ def plain(text):
 
 
 def layer(label, text):
-    return ("%-5s %s" % (label, text)).rstrip() if label else text
+    return ("%s  %s" % (label, text)).rstrip() if label else text
 
 
 def lines(unit):

@@ -4,11 +4,11 @@ simulation; lib/profiles/lon.md explains the messages, which are the project's o
 """
 
 from bootstrap import Trouble
+from decoding.conversation import Conversation
+from decoding.show import lines
 from demos.sfsk import AGAIN, SAME
-from plc import decode
 from plc.lon import Concentrator, Line, meter
 from plc.network import Clock
-from profiles.lon_frame import Frame
 
 _LOSS = 0.2
 _METER = (3, 2)
@@ -27,39 +27,6 @@ _ABOUT = (
     "code 2D on, is the project's own form, not that of IEC 62056-8-8. Seconds are those of the "
     "line, then how long it is taken."
 )
-_KINDS = ("TPDU", "SPDU", "AuthPDU", "APDU")
-_TPDU = ("acknowledged", "repeated", "acknowledgement", "", "reminder", "reminder and message")
-_SPDU = ("request", "", "response", "", "reminder", "reminder and message")
-_FLAGS = ((8, "more follows"), (4, "protected"), (2, "numbered"), (1, "pull"))
-
-
-def _fields(octets):
-    """What the octets of a frame mean, line by line."""
-    f = Frame()
-    if not f.read(octets, 0, len(octets)):
-        return ["no frame"]
-    types = _TPDU if f.kind == 0 else _SPDU
-    path = ", alternate path" if f.alternate else ""
-    lines = [
-        "node %d of subnet %d to node %d of subnet %d: %s, %s %d%s"
-        % (
-            *(f.source_node, f.source_subnet, f.node, f.subnet),
-            *(_KINDS[f.kind], types[f.type], f.number, path),
-        )
-    ]
-    apdu = octets[f.at : f.end]
-    if len(apdu) >= 4:
-        control = apdu[1]
-        words = [word for bit, word in _FLAGS if control & bit]
-        n = 5 if control & 2 else 4
-        text = "code %02X, client %d, server %d" % (apdu[0], apdu[2], apdu[3])
-        if control & 2:
-            text += ", segment %d" % apdu[4]
-        part = "%d octets of an APDU" % (len(apdu) - n)
-        if not control & 6 and len(apdu) > n:
-            part = decode.apdu(apdu[n:])
-        lines.append(", ".join([text, *words, part]))
-    return lines
 
 
 def run(show, options):
@@ -70,15 +37,18 @@ def run(show, options):
     conc = Concentrator(line, tries=20)
     line.connect(conc.modem, station.modem, _LOSS)
     transmit = line.transmit
+    decoder = Conversation(layer="lon")
     said = {}  # what each has said last
 
     def shown(source, octets, ms):
         who = "conc." if source is conc.modem else "meter"
-        lines = ["%.2f s, %d ms" % (clock.now_ms / 1000, ms), *_fields(octets)]
+        octets = bytes(octets)
+        (unit,) = decoder.octets(who, octets)
+        means = ["%.2f s, %d ms" % (clock.now_ms / 1000, ms), *lines(unit)]
         if said.get(who) == octets:
-            lines.append(AGAIN if who == "conc." else SAME)
-        said[who] = bytes(octets)
-        show.says(who, octets, *lines)
+            means.append(AGAIN if who == "conc." else SAME)
+        said[who] = octets
+        show.says(who, octets, *means)
         transmit(source, octets, ms)
 
     line.transmit = shown

@@ -12,17 +12,17 @@ import tempfile
 import time
 
 from bootstrap import Trouble, step
+from decoding.conversation import Conversation
+from decoding.show import lines
 from demo import METER, Program
 from dlms.prim import crc16
 
-RATES = (300, 600, 1200, 2400, 4800, 9600, 19200)
 ENERGY = "1.8.0"
 PASSWORD, MESSAGE = "demo-p2", "Seen on %s"
 # An association of client 2 with its secret, GET of the register of active energy, release.
 SECRET = b"demo-reading"
 GET_ENERGY = bytes.fromhex("C001C100030100010800FF0200")
 _READY_S, _ANSWER_S, _QUIET_S = 120, 10, 0.4
-_CONTROLS = {0x93: "SNRM", 0x73: "UA", 0x53: "DISC", 0x1F: "DM"}
 
 
 _ABOUT = (
@@ -52,29 +52,29 @@ def run(show, options):
 def converse(client):
     show = client.show
     show.step("Sign-on, and the data readout (mode C)")
-    client.sign_on("0", "0", "normal protocol, data readout")
-    lines = client.block()
-    client.say(b"\x06", "ACK: it has come well")
-    readout = next((line for line in lines if line.startswith(ENERGY + "(")), None)
+    client.sign_on("0", "0")
+    sets = client.block()
+    client.say(b"\x06")
+    readout = next((line for line in sets if line.startswith(ENERGY + "(")), None)
     if readout is None:
         raise Trouble("There is no %s in the readout." % ENERGY)
     show.step("Programming mode")
-    client.sign_on("0", "1", "normal protocol, programming mode")
+    client.sign_on("0", "1")
     client.block()
-    client.command("P2", "(%s)" % PASSWORD, "password 2")
-    client.expect(b"\x06", "ACK: client 1's rights from now on")
-    client.command("R1", ENERGY + "()", "read active energy import")
+    client.command("P2", "(%s)" % PASSWORD)
+    client.expect(b"\x06")
+    client.command("R1", ENERGY + "()")
     client.block()
     text = MESSAGE % time.strftime("%d %b")
-    client.command("W1", "C.13.0(%s)" % text, "write the consumer message")
-    client.expect(b"\x06", "ACK: it is stored")
-    client.command("R1", "C.13.0()", "read it")
+    client.command("W1", "C.13.0(%s)" % text)
+    client.expect(b"\x06")
+    client.command("R1", "C.13.0()")
     if text not in client.block()[0]:
         raise Trouble("The message is not what was written.")
-    client.command("B0", None, "break: the session is over, back to 300 baud")
+    client.command("B0")
     show.step("Over to HDLC (mode E)")
-    client.sign_on("2", "2", "HDLC protocol, binary mode")
-    client.expect(b"\x06252\r\n", "ACK 2 Z 2, confirmed at 300 baud; now both change the rate")
+    client.sign_on("2", "2")
+    client.expect(b"\x06252\r\n")
     value = client.read_by_hdlc()
     show.result(
         "Active energy import was %s in the readout and %.3f kWh over HDLC, a moment later."
@@ -90,10 +90,22 @@ class Client:
     def __init__(self, show, fd):
         self.show = show
         self.fd = fd
+        self.said = Conversation()
         self.ns = self.nr = 0
 
-    def say(self, octets, *means):
-        self.show.says("client", octets, *means)
+    def shown(self, who, direction, octets):
+        """Show octets with what they mean: each field of a message, each layer of a frame."""
+        means = []
+        for unit in self.said.octets(direction, octets, whole=True):
+            if unit.apdu is None and unit.name != "hdlc-frame":
+                means.append("%s: %s" % (unit.name, unit.text))
+                means += [n.text for n in unit.walk() if n.name == "data-set"]
+            else:
+                means += lines(unit)
+        self.show.says(who, octets, *means)
+
+    def say(self, octets):
+        self.shown("client", "rx", octets)
         os.write(self.fd, octets)
 
     def hear(self):
@@ -105,87 +117,54 @@ class Client:
             wait_s = _QUIET_S
         if not said:
             raise Trouble("The meter does not answer.")
+        self.shown("meter", "tx", said)
         return said
 
-    def expect(self, octets, means):
+    def expect(self, octets):
         said = self.hear()
-        self.show.says("meter", said, means)
         if said != octets:
             raise Trouble("The meter has said something else: %r" % said)
 
-    def sign_on(self, protocol, option, means):
+    def sign_on(self, protocol, option):
         time.sleep(_QUIET_S)
-        self.say(b"/?!\r\n", "request: any device, at 300 baud, 7E1")
-        said = self.hear()
-        text = said.decode("ascii")
-        rate = RATES[int(text[4])]
-        self.show.says(
-            "meter", said, "identification: manufacturer %s" % text[1:4],
-            "Z = %s: %d baud are possible" % (text[4], rate),
-            "\\2: mode E, HDLC is possible" if text[5:7] == "\\2" else "no mode E",
-            "identification %s" % text.partition("\\2")[2].strip(),
-        )  # fmt: skip
-        self.say(
-            ("\x06" + protocol + text[4] + option + "\r\n").encode(),
-            "ACK V Z Y: %s, at %d baud" % (means, rate),
-        )
+        self.say(b"/?!\r\n")
+        rate = self.hear().decode("ascii")[4]
+        self.say(("\x06" + protocol + rate + option + "\r\n").encode())
 
-    def command(self, name, data, means):
+    def command(self, name, data=None):
         body = name.encode() + (b"\x02" + data.encode() if data is not None else b"") + b"\x03"
-        shown = "%s: %s" % (name, means)
-        self.say(b"\x01" + body + check(body), shown, *([data] if data else []))
+        self.say(b"\x01" + body + check(body))
 
     def block(self):
         """Lines of a data message or an answer."""
         said = self.hear()
-        start = said.index(b"\x02")
-        good = check(said[1:-1]) == said[-1:]
-        lines = said[start + 1 : -2].decode("ascii").split("\r\n")
-        lines = [line for line in lines if line]
-        head = "SOH %s STX" % said[1:3].decode() if start else "STX"
-        self.show.says(
-            "meter", said, "%s, ETX, BCC %02X %s" % (head, said[-1], "fits" if good else "wrong"),
-            *lines,
-        )  # fmt: skip
-        if not good:
+        if check(said[1:-1]) != said[-1:]:
             raise Trouble("The block check of the meter's message is wrong.")
-        return lines
+        text = said[said.index(b"\x02") + 1 : -2].decode("ascii")
+        return [line for line in text.split("\r\n") if line]
 
-    def frame(self, control, info=b"", means=""):
+    def frame(self, control, info=b""):
         """Say an HDLC frame; the information field of the answer."""
         n = 7 + (len(info) + 2 if info else 0)
         head = with_crc(bytes((0xA0, n, 0x03, 0x05, control)))
-        octets = b"\x7e" + (with_crc(head + info) if info else head) + b"\x7e"
-        name = _CONTROLS.get(control) or "I frame %d" % self.ns
-        self.say(octets, name + (": " + means if means else ""))
-        said = self.hear()
-        answer = said[8:-3]
-        name = _CONTROLS.get(said[5]) or "I frame %d" % (said[5] >> 1 & 7)
-        return said, name, answer
+        self.say(b"\x7e" + (with_crc(head + info) if info else head) + b"\x7e")
+        return self.hear()[8:-3]
 
-    def apdu(self, apdu, means):
+    def apdu(self, apdu):
         control = self.nr << 5 | 0x10 | self.ns << 1
-        said, name, answer = self.frame(control, b"\xe6\xe6\x00" + apdu, means)
+        answer = self.frame(control, b"\xe6\xe6\x00" + apdu)
         self.ns = self.ns + 1 & 7
         self.nr = self.nr + 1 & 7
-        return said, name, answer[3:]
+        return answer[3:]
 
     def read_by_hdlc(self):
-        said, name, _ = self.frame(0x93, means="connect")
-        self.show.says("meter", said, name + ": connected")
-        said, name, aare = self.apdu(aarq(), "AARQ of client 2, with its secret")
-        accepted = b"\xa2\x03\x02\x01\x00" in aare
-        self.show.says(
-            "meter", said, "%s: AARE, %s" % (name, "accepted" if accepted else "refused")
-        )
-        said, name, answer = self.apdu(GET_ENERGY, "GET 3/1.0.1.8.0.255, attribute 2")
+        self.frame(0x93)
+        self.apdu(aarq())
+        answer = self.apdu(GET_ENERGY)
         if answer[:4] != b"\xc4\x01\xc1\x00":
             raise Trouble("The meter does not tell its energy: %s" % answer.hex())
-        value = int.from_bytes(answer[5:], "big")
-        self.show.says("meter", said, "%s: GET response, %d Wh" % (name, value))
-        said, name, _ = self.frame(0x53, means="disconnect")
-        self.show.says("meter", said, name + ": disconnected; both are at 300 baud again")
-        return value
+        self.frame(0x53)
+        return int.from_bytes(answer[5:], "big")
 
 
 def aarq():

@@ -4,7 +4,8 @@ reads the last of them. Time is that of the simulation; lib/profiles/sfsk.md exp
 """
 
 from bootstrap import Trouble
-from plc import decode
+from decoding.conversation import Conversation
+from decoding.show import lines
 from plc.initiator import Initiator, whole
 from plc.meters import Meter, full
 from plc.network import Clock
@@ -34,6 +35,7 @@ SAME = "again: it has been asked once more"
 class _Street:
     def __init__(self, show):
         self.show = show
+        self.decoder = Conversation(layer="mac_frame")
         self.clock = Clock()
         self.line = Line(self.clock, seed=5)
         self.conc = Initiator(self.line, ic=_CREDIT)
@@ -51,12 +53,12 @@ class _Street:
         """Each frame once; its repetitions look the same but for CC."""
         if frame.ic == frame.cc:
             who = "conc." if source is self.conc.modem else self.name(source)
-            lines = ["%.2f s  %s" % (self.clock.now_ms / 1000, decode.mac(frame))]
-            lines += decode.m_sdu(frame.data)
+            (unit,) = self.decoder.octets(None, frame.octets())
+            means = ["%.2f s" % (self.clock.now_ms / 1000), *lines(unit)]
             if self.said.get(who) == frame.data:
-                lines.append(AGAIN if who == "conc." else SAME)
+                means.append(AGAIN if who == "conc." else SAME)
             self.said[who] = frame.data
-            self.show.says(who, decode.mac_frame(frame), *lines)
+            self.show.says(who, frame.octets(), *means)
         self.transmit(source, frame, ms)
 
     def name(self, modem):
