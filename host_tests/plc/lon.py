@@ -134,7 +134,11 @@ class Station:
 
 def meter(line, mtu=102):
     """A meter of definitions/lon.toml at node 2 of subnet 3: a Station, which has `meter`."""
-    made = small.Meter(small.HERE / "definitions/lon.toml", handlers=None)
+    return on_line(line, small.Meter(small.HERE / "definitions/lon.toml", handlers=None), mtu)
+
+
+def on_line(line, made, mtu=102):
+    """A meter that is made, where its definition puts it."""
     modem = Modem(line)
     lon = LON(made.server.channel(), modem, mtu)
     made.model.plc = {"lon": lon}
