@@ -275,6 +275,89 @@ def test_a_modem_that_is_never_there_is_asked_less_and_less():
     assert set(bench.names()) == {"FAULT"} and 8 <= len(bench.events) <= 14
 
 
+# --- The limit between characters ---------------------------------------------------------------
+
+
+class Paced:
+    """A UART at 38400 baud with a FIFO of 64 octets each way, which is all that a board has while
+    its loop is elsewhere. times: when each octet has left it, in ms; lost: what had no room."""
+
+    octets_a_ms = 4
+    fifo_len = 64
+
+    def __init__(self, wire):
+        self.wire = wire
+        self.out, self.came = bytearray(), bytearray()
+        self.times = []
+        self.lost = 0
+
+    def readinto(self, buf):
+        n = min(len(self.came), len(buf))
+        buf[:n] = self.came[:n]
+        del self.came[:n]
+        return n
+
+    def write(self, buf, pos, n):
+        n = min(n, self.fifo_len - len(self.out))
+        self.out += buf[pos : pos + n]
+        return n
+
+    def tick(self, ms):
+        octets = self.out[: self.octets_a_ms]
+        del self.out[: self.octets_a_ms]
+        self.wire.write(octets, 0, len(octets))
+        self.times += [(ms, octet) for octet in octets]
+        octets = self.wire.to_host[: self.octets_a_ms]
+        del self.wire.to_host[: self.octets_a_ms]
+        room = self.fifo_len - len(self.came)
+        self.came += octets[:room]
+        self.lost += len(octets[room:])
+
+
+@pytest.mark.parametrize("loop_ms", [1, 5, 10])
+def test_10_ms_between_characters_are_kept_by_chunks(loop_ms):
+    """The driver is polled each 10 ms at most, as links/plc.py does it: frames of 250 octets come
+    in whole, and within none that goes out is a pause of more than 10 ms."""
+    double = Double()
+    uart = Paced(double.uart)
+    modem = amis49587.Modem(uart, double.t_req, double.reset)
+    events, sdus = [], []
+    long = bytes(range(242))
+
+    def run(ms):
+        for _ in range(ms):
+            run.now += 1
+            double.turn(run.now)
+            uart.tick(run.now)
+            if not run.now % loop_ms:
+                event = modem.poll(run.now)
+                while event:
+                    events.append(event)
+                    if event == DATA:
+                        sdus.append(bytes(modem.buf[modem.pos : modem.end]))
+                    event = modem.poll(run.now)
+
+    run.now = 0
+    modem.open(0)
+    run(1500)
+    modem.set(0x01, ADDRESS, INITIATOR)
+    double.synchronize(INITIATOR, ADDRESS)
+    run(1000)
+    assert modem.is_up
+    begin = len(uart.times)
+    assert send(modem, long) == 1
+    run(1000)
+    assert events[-1] == CONFIRM and double.sent[-1].endswith(long)
+    hear(double, long[::-1])
+    run(1000)
+    assert sdus == [long[::-1]] and uart.lost == 0
+    frames = b"".join(bytes((octet,)) for _, octet in uart.times[begin:])
+    at = begin + frames.index(long) - 8  # the frame begins with STX, length, command and MAC head
+    times = [ms for ms, _ in uart.times[at : at + len(long) + 10]]
+    assert max(b - a for a, b in zip(times, times[1:])) <= 10
+    assert modem.n_garbled == modem.n_retries == modem.n_faults == 0
+
+
 # --- States of an exchange ----------------------------------------------------------------------
 
 STATES = ("IDLE", "PAUSE", "ASKED", "SENT", "ANSWER")

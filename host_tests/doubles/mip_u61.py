@@ -9,6 +9,7 @@ from doubles.wire import Wire
 
 FAULTS = {
     "split": "what it sends is read octet by octet",
+    "merged": "several messages are read at once",
     "garbage": "octets that mean nothing come before what it sends",
     "bad_check": "a message to the host is damaged on its way",
     "cut": "a message to the host ends in its middle",
@@ -71,6 +72,8 @@ class Double:
             if self.fault("cut"):
                 octets = octets[: len(octets) // 2]
             self.wire.piece = 1 if "split" in self.faults else 1 << 20
+            if self.fault("merged"):
+                octets += message(0xE0, bytes(3)) + octets
             self.wire.to_host += octets
 
     def say(self, command, pdu=b"", after=1):
