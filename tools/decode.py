@@ -8,6 +8,7 @@
     python3 tools/meter.py run --trace | python3 tools/decode.py -
     python3 tools/meter.py sheet --json | python3 tools/decode.py --sheet - capture.pcapng
     python3 tools/decode.py --json capture.pcapng | head -1    a message a line, for programs
+    python3 tools/decode.py --xml simple trace.txt             APDUs as Gurux' translator says them
 
 Layers are found: IEC 62056-21, HDLC, wrapper, the frames of PLC modems; segments, blocks and
 general blocks are put together, what is protected is deciphered where keys are given. A line with
@@ -56,6 +57,8 @@ def parser():
     p.add_argument("input", nargs="*", help="a file, - (stdin; so without any), or hexadecimal")
     group = p.add_argument_group("output")
     group.add_argument("--json", action="store_true", help="a line of JSON each message")
+    group.add_argument("--xml", choices=("simple", "standard"),
+                       help="XML of each APDU, in a vocabulary of Gurux' translator")  # fmt: skip
     group.add_argument("--brief", action="store_true", help="a line each layer, no trees")
     group.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
     group = p.add_argument_group("names and layers")
@@ -345,10 +348,19 @@ class Run:
             unit.link = link
             if self.options.json:
                 self.out.write(json.dumps(unit.as_dict(), ensure_ascii=False) + "\n")
+            elif self.options.xml:
+                self.xml(unit)
             else:
                 self.show.unit(unit)
         if units and not self.options.json and self.out.isatty():
             self.out.flush()
+
+    def xml(self, unit):
+        from decoding.xml import documents
+
+        if unit.apdu is not None:
+            for document in documents(unit.apdu, self.options.xml):
+                self.out.write(document)
 
 
 _OTHER = {"rx": "tx", "tx": "rx"}

@@ -54,4 +54,5 @@ fields, apdu, acse        the tables
 ciphering, keys           what is protected
 names_apdu      numbers and names that the meter's tables do not have; the rest is read from those
 shown           values as text
+xml, xml_names  trees as XML, in the two vocabularies of Gurux' translator
 """
