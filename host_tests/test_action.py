@@ -164,8 +164,8 @@ def test_list_in_blocks(meter):
 @pytest.mark.parametrize(
     "block, reply",
     [
-        ("01 00000003 01 CC", "C701C11300"),  # data-block-number-invalid
-        ("01 00000001 01 CC", "C701C11300"),
+        ("01 00000003 01 CC", "C701C10F00"),  # long-action-aborted
+        ("01 00000001 01 CC", "C701C10F00"),
         ("01 00000002 02 CC", "D80103"),
         ("01 00000002", "D80103"),
         ("01 00000002 01 AA", "C701C10C00"),  # all in all no Data
@@ -260,5 +260,5 @@ def test_wrong_block_number_ends_the_answer(meter, number):
     meter.double.returns = b"\x09\x7f" + bytes(127)
     t = meter.management(max_pdu=64)
     t.say(N + REGISTER + "01 00")
-    assert t.say("C302C1%08X" % number) == "C701C11300"
+    assert t.say("C302C1%08X" % number) == "C701C10F00"
     assert t.say("C302C100000001") == "C701C11000"

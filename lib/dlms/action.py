@@ -36,7 +36,6 @@ _RESPONSE_NEXT_PBLOCK = const(4)
 
 _TEMPORARY_FAILURE = const(2)
 _LONG_ACTION_ABORTED = const(15)
-_DATA_BLOCK_NUMBER_INVALID = const(19)
 _OTHER_REASON = const(250)
 _TYPE_UNMATCHED = const(12)
 
@@ -56,7 +55,6 @@ _ACTION_PBLOCK = const(2)
 _ACTION_NEXT_PBLOCK = const(3)
 _MORE = const(-1)
 _MALFORMED = const(-2)
-_NO_ROOM = const(1)
 
 _CONFIRMED = const(0x40)
 
@@ -314,7 +312,7 @@ def _next(a, iip, buf, pos, end):
         return exceptions.malformed(a.channel)
     result = a.goes_on(_ACTION_NEXT_PBLOCK, iip)
     if not result and get_small_u32(buf, pos) != a.block_number:
-        result = _DATA_BLOCK_NUMBER_INVALID
+        result = _LONG_ACTION_ABORTED  # no action_result says that the number is wrong
     a.iip = iip
     return _failed(a, result) if result else _response_block(a)
 
@@ -367,7 +365,7 @@ def _take_block(a, buf, pos, end):
         after = put_u32(channel.tx, _head(a, _RESPONSE_NEXT_PBLOCK, _HEADROOM), a.block_number)
         return channel.reply(_HEADROOM, after)
     if taken:
-        return _failed(a, _LONG_ACTION_ABORTED if taken == _NO_ROOM else taken)
+        return _failed(a, _LONG_ACTION_ABORTED)
     work = a.work
     first = a.raw_pos
     last = a.raw_end

@@ -11,8 +11,8 @@ of another; served: as ever.
     transfer        jumps  again  other id  not whole  other's   request   stranger  foreign
     GET             19 -   19 -   16 -      D80103 +   18 -      served -  served +  D80102 +
     SET             19 -   19 -   18 -      D80103 -   16 -      served -  served +  D80102 +
-    ACTION          19 -   19 -   16 -      D80103 -   16 -      served -  served +  D80102 +
-    ACTION answer   19 -   19 -   16 -      D80103 +   16 -      served -  served +  D80102 +
+    ACTION          15 -   15 -   16 -      D80103 -   16 -      served -  served +  D80102 +
+    ACTION answer   15 -   15 -   16 -      D80103 +   16 -      served -  served +  D80102 +
     Read            19 -   19 -   none      0E0503 +   18 -      served -  served +  D80102 +
     Read request    19 -   one +  none      0E0503 -   18 -      served -  served +  D80102 +
     Write           19 -   one +  none      0E0603 -   16 -      served -  served +  D80102 +
