@@ -8,8 +8,8 @@ ARGS ?=
 # A file of tests is run by one process, and there is a process for each core, up to four.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help run test test-long fuzz demo bench sizes sheet lint clean firmware deploy provision test-cortex-m3 \
-    test-rp2040 conformance
+.PHONY: help run test test-long fuzz soak demo bench sizes sheet lint clean firmware deploy provision \
+    test-cortex-m3 test-rp2040 conformance
 
 help: ## list the targets
 	@echo "make TARGET [ARGS=\"...\"]"
@@ -40,6 +40,9 @@ test-long: ## what make test tries a sample of: power cuts and full stores in al
 
 fuzz: ## every decoder and whole sessions under inputs of all kinds: ARGS="--seconds 60 --target hdlc"
 	@$(PYTHON) tools/fuzz.py $(ARGS)
+
+soak: ## a million requests over all profiles, with faults, in a month of meter time: ARGS="--requests 5000000"
+	@$(PYTHON) tools/soak.py $(ARGS)
 
 lint: ## ruff and codespell only (after make test has installed them)
 	@$(VENV) -m ruff check --quiet .
