@@ -245,6 +245,7 @@ def test_titles_and_the_dedicated_key_are_learnt_as_they_pass():
     node = session.decode(aarq, to_meter=True)
     assert node.faults() == []
     assert [n.name for n in node.walk() if n.octets] == ["initiateRequest"]
+    assert dedicated.lower() not in json.dumps(node.as_dict())
     assert session.decode(aare, to_meter=False).faults() == []
     assert (session.client, session.server) == (CLIENT, SERVER)
     get = bytes.fromhex("c001c100030100010800ff0200")
