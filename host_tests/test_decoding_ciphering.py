@@ -190,6 +190,25 @@ def test_a_key_of_another_suite():
     assert content(node).text == "not deciphered: keys of 32 octets only"
 
 
+def test_a_suite_that_there_is_not():
+    node = said(GLO.replace("c81e30", "c81e3f"), guek=EK, gak=AK)
+    assert content(node).text == "not deciphered: there is no suite 15"
+
+
+def test_compression_is_not_undone():
+    node = said(ENCRYPTED.replace("c81220", "c812a0"), guek=EK)
+    assert node.faults() == []
+    assert content(node).text.endswith("; compressed (V.44), which is not undone here")
+
+
+def test_a_dedicated_key_alone():
+    """It came in plain text, and nothing is authenticated: no other key is needed."""
+    session = Session(client=CLIENT)
+    session.dedicated = bytes.fromhex(EK)
+    node = session.decode(bytes.fromhex(ENCRYPTED.replace("c812", "d012")))
+    assert inner(node).hex() == SECURITY["sec-glo-enc"]["plain"]
+
+
 def test_no_system_title():
     """Nobody said it, and no keys are those of a meter with one."""
     node = said(GLO, client=None, guek=EK, gak=AK)

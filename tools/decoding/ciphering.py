@@ -103,8 +103,8 @@ class Session:
             self._general(node, octets, to_meter)
         elif name == "general-signing":
             self._signing(node, octets, to_meter)
-        for path in (("user-information",), ("content",), ("user-apdu",)):
-            found = node.get(*path)
+        for holder in ("user-information", "content", "user-apdu"):
+            found = node.get(holder)
             if found is not None and found.children:
                 self.decipher(found.children[0], octets, to_meter)
 
@@ -163,13 +163,13 @@ class Session:
             return
         control = inner.children[0].value
         name = "gbek" if control & _BROADCAST else "guek"
+        sets = self._sets(title)
+        tries = []
         if dedicated:
-            tries = [Key(self.dedicated, s.gak, _WORDS["dedicated"])
-                     for s in self._sets(title) if self.dedicated]  # fmt: skip
-            tries += [Key(s.dedicated, s.gak, _words("dedicated", s)) for s in self._sets(title)]
             name = "dedicated"
-        else:
-            tries = [Key(getattr(s, name), s.gak, _words(name, s)) for s in self._sets(title)]
+            gaks = [s.gak for s in sets] or [b""]
+            tries = [Key(self.dedicated, gak, _WORDS[name]) for gak in gaks]
+        tries += [Key(getattr(s, name), s.gak, _words(name, s)) for s in sets]
         self._try(tries, inner, octets, to_meter, title, b"", "no %s" % _WORDS[name])
 
     def _try(self, tries, inner, octets, to_meter, title, fields, without):
@@ -183,7 +183,9 @@ class Session:
         size = _KEY_LEN.get(control & _SUITE)
         fit = [key for key in tries if key.octets and len(key.octets) == size]
         if not fit:
-            if any(key.octets for key in tries):
+            if size is None:
+                without = "there is no suite %d" % (control & _SUITE)
+            elif any(key.octets for key in tries):
                 without = "keys of %s octets only" % (32 if size == 16 else 16)
             content.text = "not %s: %s" % (
                 "deciphered" if control & _ENCRYPTED else "authenticated", without)  # fmt: skip
@@ -358,6 +360,8 @@ def _first(keys, titles, head, fields, content, tag):
             return key, title, plain, True
         if nearly is None and head[0] & _ENCRYPTED and not apdu.decode(plain).faults():
             nearly = key, title, plain, False
+    if nearly is None and head[0] & _COMPRESSED and tag is None and keys and titles:
+        return keys[0], titles[0], b"", False  # nobody can say whether it is right
     return nearly
 
 
