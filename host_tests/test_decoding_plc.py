@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""tools/decoding/plc.py and modems.py: frames below the application layer on power lines, and of
+modems. What the project's own drivers and networks say is in the examples of lib/profiles/*.md,
+which the same decoder explains; here are the sums, and what is wrong."""
+
+import json
+
+import pytest
+from decoding import modems
+from decoding import plc as layers
+from decoding.conversation import Conversation
+from decoding.show import Text, lines
+from doubles import shown
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plc import page
+
+GET = bytes.fromhex("C001C100030100010800FF0200")
+# plc.md, from a manual of ST.
+LOCAL = bytes.fromhex("02094101000100000C5800")
+
+
+def frames(profile):
+    """What passes in the examples of a profile's page."""
+    if profile == "sfsk":
+        return [frame.octets() for _, said in page.conversation() for _, frame in said]
+    return [octets for _, said in shown.steps(profile) for _, octets, _ in said]
+
+
+def one(octets, layer=None):
+    (unit,) = Conversation(layer=layer).octets(None, octets, whole=True)
+    return unit
+
+
+@pytest.mark.parametrize(
+    "profile, layer, labels",
+    [
+        ("prime", "usi", {"USI", "LLC", "APDU"}),
+        ("g3", "usi", {"USI", "IPv6", "wrapper", "APDU"}),
+        ("st7580", "local", {"local frame", "HDLC", "APDU", ""}),
+        ("sfsk", "mac_frame", {"MAC", "LLC", "CIASE", "APDU"}),
+    ],
+)
+def test_the_examples_of_the_pages(profile, layer, labels):
+    found = set()
+    for octets in frames(profile):
+        unit = one(octets, layer)
+        assert not unit.faults(), (octets.hex(), unit.faults())
+        found |= {label for label, _ in unit.layers}
+        if profile != "st7580":
+            assert one(octets).layers == unit.layers, "it is found, too"
+    assert found == labels
+
+
+def test_a_frame_of_a_manual():
+    unit = one(LOCAL)
+    assert unit.layers == [("local frame", "41 database request")] and not unit.faults()
+
+
+def test_a_wrong_sum():
+    unit = one(LOCAL[:-1] + b"\1", "local")
+    ((node, fault),) = unit.faults()
+    assert fault == "58 01; expected 58 00" and node.name == "sum"
+
+
+@pytest.mark.parametrize(
+    "ci_pdu, text",
+    [
+        ("1D64000A0302", "Discover: probability 100 %, 10 time slots, initial credit 3, "
+         "IC_equal_credit 2"),
+        ("1E014D455445523100", "DiscoverReport: system title METER1, no alarm"),
+        ("1E014D45544552310105", "DiscoverReport: system title METER1, alarm 05"),
+        ("1C434F4E433031014D45544552310005", "Register by CONC01: METER1 gets 005"),
+        ("194D4554455231", "Ping: system title METER1"),
+        ("1F00100A10", "RepeaterCall: up to MAC address 16, 10 slots for NEW, threshold 16"),
+    ],
+)  # fmt: skip
+def test_ciase(ci_pdu, text):
+    piece = layers.ciase(bytes.fromhex(ci_pdu))
+    assert piece.text == text and not piece.node.faults()
+
+
+@pytest.mark.parametrize("ci_pdu", ["", "1D64", "1E024D455445523100", "55", "1C434F4E43"])
+def test_ciase_that_is_cut_off_or_unknown(ci_pdu):
+    assert layers.ciase(bytes.fromhex(ci_pdu)).node.faults()
+
+
+def test_an_llc_frame_alone():
+    unit = one(b"\x90\x01\x10" + GET)
+    assert [label for label, _ in unit.layers] == ["LLC", "APDU"]
+    assert (unit.direction, unit.client, unit.server) == ("rx", 16, 1)
+
+
+def test_a_frame_of_the_mac_layer():
+    unit = one(bytes.fromhex("6CC0000500900110") + GET)
+    assert lines(unit)[0] == "MAC  C00 initiator -> 005 meter, IC 3 CC 3 DC 0, 1 sub-frame"
+
+
+def mip(pdu, command=0x12):
+    body = bytes((len(pdu) + 1, command)) + pdu
+    body += bytes((-sum(body) & 0xFF,))
+    return b"\x7e\x00" + body.replace(b"\x7e", b"\x7e\x7e")
+
+
+def test_a_frame_to_a_lon_interface():
+    lpdu = bytes.fromhex("00190185038251022D100101") + GET
+    unit = one(mip(lpdu))
+    assert [label for label, _ in unit.layers] == ["MIP/U61", "LON", "message", "APDU"]
+    assert unit.apdu.name == "get-request-normal"
+
+
+def test_the_doubled_octet_and_a_wrong_checksum():
+    octets = mip(b"\x7e\x7e\x01\x02\x03")
+    assert one(octets).name == "mip-frame"
+    piece = modems.mip(octets[:-1] + bytes((octets[-1] ^ 1,)))
+    assert any(fault.startswith("0") or "expected" in fault for _, fault in piece.node.faults())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(["m_sdu", "ciase", "mac_frame", "cl_432", "ipv6", "lon", "local", "usi", "mip"]),
+       st.binary(min_size=1, max_size=90))  # fmt: skip
+def test_any_octets_of_any_layer(layer, octets):
+    out = []
+    c = Conversation(layer=layer)
+    for unit in c.octets(None, octets, whole=True) + c.end():
+        Text(out.append).unit(unit)
+        json.dumps(unit.as_dict())
