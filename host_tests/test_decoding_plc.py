@@ -117,8 +117,10 @@ def test_the_doubled_octet_and_a_wrong_checksum():
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(["m_sdu", "ciase", "mac_frame", "cl_432", "ipv6", "lon", "local", "usi", "mip"]),
-       st.binary(min_size=1, max_size=90))  # fmt: skip
+@given(
+    st.sampled_from(sorted({**layers.DECODERS, **modems.DECODERS})),
+    st.binary(min_size=1, max_size=90),
+)
 def test_any_octets_of_any_layer(layer, octets):
     out = []
     c = Conversation(layer=layer)
