@@ -11,7 +11,6 @@ many they were. Values it misses none of, for only the newest of each is kept.
 """
 
 import collections
-import secrets
 
 _KEPT = 500  # lines that a new browser gets, and that one may be behind
 
@@ -21,7 +20,7 @@ class View:
         self._hub = hub
         self._keys = set(hub.state)
         self._lines = collections.deque(hub.lines)
-        self._more = {"start": hub.start, "facts": hub.facts}
+        self._more = {"facts": hub.facts}
         self.dropped = 0
         self.lost = 0  # in all
         self.wake = lambda: None
@@ -66,7 +65,6 @@ class View:
 class Hub:
     def __init__(self, facts):
         self.facts = facts
-        self.start = secrets.token_hex(8)  # of this program, for browsers that have seen another
         self.state = {}
         self.lines = collections.deque(maxlen=_KEPT)
         self.views = set()

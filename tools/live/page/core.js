@@ -64,13 +64,20 @@ function drawAll() {
 let socket = null;
 let dropped = 0;
 
+const token = document.querySelector("meta[name=token]").content;
+
 function connect() {
-  const token = document.querySelector("meta[name=token]").content;
+  let opened = false;
   socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live?token=${token}`);
   socket.onmessage = (message) => take(JSON.parse(message.data));
-  socket.onclose = () => {
+  socket.onopen = () => { opened = true; };
+  socket.onclose = async () => {
     showLink("gone", "not connected");
     setTimeout(connect, 1500);
+    if (opened) return;
+    // Another start of the meter has another token: its page is loaded.
+    const page = await fetch("/").then((answer) => answer.text(), () => token);
+    if (!page.includes(token)) location.reload();
   };
 }
 
@@ -79,15 +86,9 @@ function ask(what) {
 }
 
 function take(m) {
-  if (m.start) {
-    const last = document.documentElement.dataset.start;
-    // Another meter, or another program, serves this address now: its token is another one too.
-    if (last && last !== m.start) return location.reload();
-    document.documentElement.dataset.start = m.start;
+  if (m.facts) {
     fresh = [];
     wipe();
-  }
-  if (m.facts) {
     facts = m.facts;
     showFacts();
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The conversation: of all lines that are kept only those in sight have elements.
+// The conversation: of all lines that are kept only those in sight have elements, and keep them
+// while they are in sight.
 "use strict";
 
 const KEPT = 2000;
@@ -10,7 +11,8 @@ let chosen = null;            // number of the line whose tree is open
 let following = true;
 let paused = false;
 let waiting = [];             // came while paused
-const pool = [];
+const rows = new Map();       // number of a line in sight -> its element, and the parts of that
+const unused = [];
 const known = { link: new Set(), service: new Set() };
 const filters = $("filters").elements;
 let wanted = { link: "", way: "", service: "", text: "" };
@@ -66,33 +68,49 @@ function drawLines() {
   if (following) box.scrollTop = shown.length * HEIGHT;
   $("follow").hidden = following || !shown.length;
   const first = Math.max(0, Math.floor(box.scrollTop / HEIGHT) - 2);
-  const count = Math.min(shown.length - first, Math.ceil(box.clientHeight / HEIGHT) + 4);
-  while (pool.length < count) {
-    const parts = ["t", "a", "s", "k", "x"].map((c) => make("span", { class: c }));
-    const e = make("div", { class: "line", role: "option" }, ...parts);
-    e.onclick = () => choose(Number(e.dataset.n));
-    pool.push({ e, parts });
-    $("room").append(e);
+  const sight = shown.slice(first, first + Math.ceil(box.clientHeight / HEIGHT) + 4);
+  const numbers = new Set(sight.map((l) => l.n));
+  for (const [n, row] of rows) {
+    if (numbers.has(n)) continue;
+    rows.delete(n);
+    row.e.hidden = true;
+    unused.push(row);
   }
-  pool.forEach(({ e, parts }, k) => {
-    const l = k < count ? shown[first + k] : null;
-    e.hidden = !l;
-    if (!l) return;
-    e.style.top = (first + k) * HEIGHT + "px";
-    if (e.dataset.n !== String(l.n)) {
-      e.dataset.n = l.n;
-      e.id = "line-" + l.n;
-      e.className = `line ${l.way}${l.bad ? " bad" : ""}`;
-      put(parts[0], l.time);
-      put(parts[1], l.way === "rx" ? "→" : "←");
-      parts[1].setAttribute("aria-label", l.way === "rx" ? "to the meter" : "from the meter");
-      put(parts[2], l.label);
-      put(parts[3], l.client === null ? l.link : `${l.link} ${l.client}`);
-      parts[4].replaceChildren(...[l.text && make("i", {}, l.text), l.note && make("span", { class: "muted" }, l.note), l.result && make("b", {}, l.result)].filter(Boolean));
-      e.title = `${l.what}, ${l.link} ${l.peer}, ${l.octets} octets`;
+  sight.forEach((l, k) => {
+    let row = rows.get(l.n);
+    if (!row) {
+      row = unused.pop() || newRow();
+      rows.set(l.n, row);
+      fillRow(row, l);
     }
-    e.setAttribute("aria-selected", String(l.n === chosen));
+    const top = (first + k) * HEIGHT + "px";
+    if (row.e.style.top !== top) row.e.style.top = top;
+    row.e.setAttribute("aria-posinset", first + k + 1);
+    row.e.setAttribute("aria-selected", String(l.n === chosen));
   });
+}
+
+function newRow() {
+  const parts = ["t", "a", "s", "k", "x"].map((c) => make("span", { class: c }));
+  const e = make("div", { class: "line", role: "option", "aria-setsize": "-1" }, ...parts);
+  e.onclick = () => choose(Number(e.dataset.n));
+  return { e, parts };
+}
+
+function fillRow({ e, parts }, l) {
+  const [time, arrow, label, link, text] = parts;
+  e.dataset.n = l.n;
+  e.id = "line-" + l.n;
+  e.className = `line ${l.way}${l.bad ? " bad" : ""}`;
+  put(time, l.time);
+  put(arrow, l.way === "rx" ? "→" : "←");
+  arrow.setAttribute("aria-label", l.way === "rx" ? "to the meter" : "from the meter");
+  put(label, l.label);
+  put(link, l.client === null ? l.link : `${l.link} ${l.client}`);
+  text.replaceChildren(...[l.text && make("i", {}, l.text), l.note && make("span", {}, l.note), l.result && make("b", {}, l.result)].filter(Boolean));
+  e.title = `${l.what}, ${l.link} ${l.peer}, ${l.octets} octets`;
+  e.hidden = false;
+  $("room").append(e);
 }
 
 function choose(n) {
