@@ -49,7 +49,7 @@ TARGETS = {
     "ciphered": ("sessions", 400, 100, "glo, ded, general-glo, general-ded with right keys"),
     "general": ("sessions", 400, 50, "general-ciphering with right keys, signed, suites 1 and 2"),
     "gbt": ("sessions", 400, 100, "general block transfer"),
-    "session": ("sessions", 400, 50, "all clients of the reference meter, and its time"),
+    "session": ("sessions", 400, 100, "all clients of the reference meter, and its time"),
     "short_names": ("sessions", 400, 100, "Read, Write and their kin of short names"),
     "timing": ("sessions", 400, 50, "calendars, schedules, scripts, and clocks that jump"),
     "payment": ("sessions", 400, 50, "accounts, credits, charges and tokens"),

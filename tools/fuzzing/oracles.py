@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What has to be true after any input: of an answer, of the server, of the model's image."""
 
-from cosem import slots
 from decoding import apdu as decoded
 from dlms import axdr, types
 
 MOST_TURNS = 20000  # of work() for one request
 LONGEST = 3000
 _IDLE, _PENDING, _OPEN = range(3)
-_RAM = 2
-_ROM = 1
+_KIND, _RAM, _LATE = 0x0F, 2, 5
 
 # Answers: what their first octet may be.
 _GLO = (0x28, 0xCC, 0xCD, 0xCF, 0x2C, 0x2D, 0x2E)
@@ -69,18 +67,25 @@ def legal(server):
 
 def consistent(model):
     """Each slot holds a value of its type."""
-    for row in range(model.n_rows()):
-        for attribute in range(1, model.n_attributes(row) + 1):
-            if model.kind(row, attribute) != _RAM:
-                continue
-            at = slots.offset(model, row, attribute)
-            n = model.value_len(row, attribute)
-            end = types.check(model.types, model.type_at(row, attribute), model.image, at, at + n)
-            what = "class %d row %d attribute %d" % (model.class_id(row), row, attribute)
-            assert n <= model.capacity(row, attribute), what + ": longer than its slot"
-            assert end == at + n, (
-                what + ": no value of its type: " + (model.image[at : at + n].hex())
-            )
+    if not hasattr(model, "stored"):  # for the next time
+        model.stored = [
+            (row, attribute)
+            for row in range(model.n_rows())
+            for attribute in range(1, model.n_attributes(row) + 1)
+            if model.attributes[model.entry(row, attribute)] & _KIND in (_RAM, _LATE)
+        ]
+    for row, attribute in model.stored:
+        at = model.slot(row, attribute)
+        if at < 0:
+            continue
+        n = model.image[at - 2] << 8 | model.image[at - 1]
+        end = types.check(model.types, model.type_at(row, attribute), model.image, at, at + n)
+        if end == at + n and n <= model.capacity(row, attribute):
+            continue
+        raise AssertionError(
+            "class %d row %d attribute %d: no value of its type, or longer than its slot: %s"
+            % (model.class_id(row), row, attribute, model.image[at : at + n].hex())
+        )
 
 
 # --- Answers --------------------------------------------------------------------------------

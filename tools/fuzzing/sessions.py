@@ -25,7 +25,7 @@ OWN = small.HERE.parent / "firmware/definitions"
 RELEASE = bytes.fromhex("6203800100")
 INITIATE = bytes.fromhex("01000000065F1F0400FEFFFFFFFF")
 NOBODY = 16
-IMAGE_EVERY = 8  # inputs between two looks at all slots
+IMAGE_EVERY = 20  # inputs between two looks at all slots
 
 
 @functools.lru_cache(maxsize=None)
