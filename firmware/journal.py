@@ -3,8 +3,8 @@
 transfer stands. The launcher (launch.py) reads and writes it, too, and is never updated: this
 format does not change.
 
-A file with two places of 96 octets, which are written in turn; the newer one with a right CRC
-counts. Power may fail at any write: then the journal is the one before, or the new one.
+A file with two places of 96 octets, which are written in turn; the newer one counts that has a
+right CRC, and slots that there are. Power may fail at any write: then the journal is the one before, or the new one.
 
     "PMJ1", sequence u32, active, previous, trial, left, status, note, version u32 (of the active
     slot), previous_version u32, size u32, block_size u32, n_identifier, identifier (32),
@@ -33,6 +33,7 @@ _FIELDS = (
     "previous_version", "size", "block_size",
 )  # fmt: skip
 
+_SLOT_B = const(2)
 _NOT_ACTIVATED = const(7)
 _WENT_BACK = const(105)  # event code, see meter/events.py
 STARTS = 3  # of a slot that is not confirmed
@@ -62,6 +63,8 @@ class Journal:
                 continue
             fields = struct.unpack_from(_FORMAT, octets, 0)
             if octets[_LEN:] != _u32(crc32(octets[:_LEN])) or fields[1] <= self.sequence:
+                continue
+            if fields[2] > _SLOT_B or fields[3] > _SLOT_B:
                 continue
             for k, name in enumerate(_FIELDS):
                 setattr(self, name, fields[k + 1])

@@ -547,6 +547,17 @@ def test_a_journal_that_rots(files, at):
     assert journal_of(files).version == 2
 
 
+@pytest.mark.parametrize("name", ["active", "previous"])
+def test_a_slot_that_there_is_not(files, name):
+    """Its check is right: the one before counts all the same."""
+    j = journal_of(files)
+    j.version = 1
+    j.save()
+    setattr(j, name, 3)
+    j.save()
+    assert journal_of(files).version == 1 and starts(files) == ""
+
+
 def test_a_write_that_fails_takes_the_same_place_again(files):
     j = journal_of(files)
     j.save()
