@@ -4,7 +4,8 @@ transfer stands. The launcher (launch.py) reads and writes it, too, and is never
 format does not change.
 
 A file with two places of 96 octets, which are written in turn; the newer one counts that has a
-right CRC, and slots that there are. Power may fail at any write: then the journal is the one before, or the new one.
+right CRC, and slots that there are. Power may fail at any write: then the journal is the one
+before, or the new one.
 
     "PMJ1", sequence u32, active, previous, trial, left, status, note, version u32 (of the active
     slot), previous_version u32, size u32, block_size u32, n_identifier, identifier (32),

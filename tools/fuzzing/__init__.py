@@ -56,6 +56,7 @@ TARGETS = {
     "store_flash": ("stores", 300, 0, "raw flash with octets changed, at the start"),
     "store_files": ("stores", 300, 0, "snapshots and rings with octets changed, at the start"),
     "provisioning": ("stores", 400, 0, "provisioning records, with a right CRC too"),
+    "journal": ("stores", 240, 0, "what the launcher reads to know which firmware it starts"),
     "decode_apdu": ("pc", 400, 0, "tools/decode.py: any APDU, and written again"),
     "decode_conversation": ("pc", 700, 0, "tools/decode.py: layers, segments, blocks, ciphers"),
     "decode_trace": ("pc", 600, 0, "tools/decode.py: text of traces"),

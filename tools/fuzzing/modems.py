@@ -15,12 +15,6 @@ from fuzzing.octets import Octets, put
 MOST = 0x3FFFFFF
 
 
-def _local(octets):
-    """02, length, command, data, check: data with all that around it."""
-    body = bytes((len(octets) + 2 & 0xFF,)) + octets
-    return b"\x02" + body + (sum(body) & 0xFFFF).to_bytes(2, "little")
-
-
 def target(made, double, faults, framed, said):
     modem = made(double)
     bench = Bench((modem, double), step_ms=5)
@@ -87,14 +81,16 @@ def target_modem_amis49587():
     def made(double):
         return amis49587_driver.Modem(double.uart, double.t_req, double.reset)
 
-    return target(made, amis49587.Double(), LOCAL, _local, said)
+    double = amis49587.Double()
+    return target(made, double, LOCAL, _local(double), said)
 
 
 def target_modem_st7580():
     def made(double):
         return st7580_driver.Modem(double.uart, double.t_req, double.reset)
 
-    return target(made, st7580.Double(), LOCAL, _local, _heard)
+    double = st7580.Double()
+    return target(made, double, LOCAL, _local(double), _heard)
 
 
 def target_modem_prime_node():
@@ -112,6 +108,10 @@ def target_modem_g3_adp():
         return g3_driver.Modem(double.uart, double.reset)
 
     return target(made, g3_adp.Double(), USI, _usi(g3_adp.Double.protocol), _heard)
+
+
+def _local(double):
+    return lambda octets: double.pack(octets[0] if octets else 0, octets[1:250])
 
 
 def _usi(protocol):

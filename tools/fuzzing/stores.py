@@ -4,6 +4,7 @@ record, an image that comes in blocks."""
 
 import functools
 import os
+import struct
 import tempfile
 import types
 from binascii import crc32
@@ -13,8 +14,9 @@ import image as images
 import small
 from cosem.model import Model
 from dlms.server import Server
+from test_store import MemoryFiles
 
-from firmware import app, provisioning
+from firmware import app, launch, provisioning
 from firmware.ports import cpython as port
 from fuzzing import oracles, sessions, values
 from fuzzing.octets import Octets, put
@@ -141,6 +143,43 @@ def target_provisioning():
         b"\1\x81" + put(b"PMT0000000000001") + b"\x82" + put(b"42") + b"\3" + put(bytes(8)),
         b"\1\x84" + put(b"\0\1secret") + b"\x45" + put(bytes(8)) + b"\x47" + put(b""),
         b"\1\x86" + put(bytes(6) + b"\0\0" + bytes(8) + b"\0" + bytes(20)),
+    ]
+    return one
+
+
+# --- The journal of the launcher ------------------------------------------------------------
+
+
+def target_journal():
+    files = MemoryFiles()
+    fields = struct.Struct(">4sIBBBBBBIIIIB32s29s")  # of firmware/journal.py
+
+    def place(o):
+        """96 octets, mostly with a right CRC."""
+        if o.u8() & 7 == 0:
+            return o.take(96).ljust(96, b"\0")
+        numbers = [o.u8(), *(o.u8() for _ in range(6)), *(o.u8() for _ in range(4)), o.u8()]
+        body = fields.pack(b"PMJ1", *numbers, o.some()[:32], b"")
+        return body + crc32(body).to_bytes(4, "big")
+
+    def one(octets):
+        o = Octets(octets)
+        path = "u" + launch.JOURNAL
+        files.data[path] = bytearray(place(o) + place(o))
+        before, launch.Files = launch.Files, lambda: files
+        try:
+            for _ in range(4):
+                number = launch.slot("u")
+                assert 0 <= number < len(launch.FOLDERS), "slot %d" % number
+                if number and o.u8() & 1:
+                    launch.gave_up("u")
+        finally:
+            launch.Files = before
+
+    one.seeds = [
+        bytes((1, 1, 1, 0, 1, 3, 3, 0, 9, 0, 0, 0, 0, 0)) + b"\1\2\1\0" + bytes(20),
+        bytes((1, 5, 2, 1, 0, 0, 6, 0, 9, 8, 0, 0, 3)) + put(b"abc") + bytes(30),
+        bytes(200),
     ]
     return one
 
