@@ -22,6 +22,7 @@ The file has secrets: only its owner can read it, and it does not overwrite anyt
 """
 
 import argparse
+import functools
 import os
 import sys
 
@@ -77,11 +78,7 @@ def main(arguments):
     options = p.parse_args(arguments)
     if bool(options.record) == options.demo:
         p.error("expected a RECORD, or --demo")
-    try:
-        d = tables.compile(options.definition).definition
-    except tables.TableError as e:
-        raise Trouble(str(e)) from None
-    module = sheets.load(compiling.definition(options.definition))
+    d, module = compiled(options.definition)
     record = None
     if options.record:
         record = records.load(records.find(options.record, options.folder))
@@ -93,6 +90,16 @@ def main(arguments):
     write(path, text(s, d, record, options))
     say("%s is written. It has secrets: only you can read it." % path)
     return 0
+
+
+@functools.lru_cache(maxsize=2)
+def compiled(path):
+    """(definition, generated module) of a TOML file."""
+    try:
+        d = tables.compile(path).definition
+    except tables.TableError as e:
+        raise Trouble(str(e)) from None
+    return d, sheets.load(compiling.definition(path))
 
 
 def write(path, text):
@@ -185,6 +192,11 @@ def profile(s, d, options):
     ]
 
 
+@functools.lru_cache(maxsize=None)
+def conformance_names():
+    return tables.load_classes()[_CONFORMANCE_OF].enums["conformance"]
+
+
 def association(a, d):
     """What the tester's client needs to open it."""
     row = next(
@@ -192,7 +204,7 @@ def association(a, d):
         for x in d.associations
         if (x.client_sap, x.device.sap) == (a["client_sap"], a["server_sap"])
     )
-    names = tables.load_classes()[_CONFORMANCE_OF].enums["conformance"]
+    names = conformance_names()
     bits = [bit for bit in range(24) if row.conformance & 0x800000 >> bit]
     rows = [
         ("Enable", "true"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Definitions, as Markdown: associations, rights of each client, settings of the profiles."""
 
+import functools
 import glob
 import os
 
@@ -31,11 +32,12 @@ _LONGEST = 80
 def all_of_them():
     """{name: definition} of firmware/definitions."""
     return {
-        os.path.splitext(os.path.basename(path))[0]: compiled(path)
+        os.path.splitext(os.path.basename(path))[0]: compiled(os.path.relpath(path, ROOT))
         for path in sorted(glob.glob(os.path.join(DEFINITIONS, "*.toml")))
     }
 
 
+@functools.lru_cache(maxsize=None)
 def compiled(path):
     return tables.compile(os.path.join(ROOT, path)).definition
 
