@@ -20,6 +20,7 @@ pytest_plugins = ["peer_sessions"]
 from peer_sessions import PEERS, ROOT, RunningMeter
 
 DEFINITIONS = os.path.join(ROOT, "firmware", "definitions")
+_CURRENT = "0.0.40.0.0.255"
 RESIDENTIAL = os.path.join(DEFINITIONS, "residential.toml")
 READING, SECRET = 2, "demo-reading"
 
@@ -198,12 +199,15 @@ DATA = """<Objects><GXDLMSData><LN>0.0.42.0.0.255</LN><Access>11</Access>
 <Value Type="9" UIType="10">PMT1</Value></GXDLMSData>%s</Objects>"""
 
 
+CLASSES = tables.load_classes()
+
+
 def imported(tmp_path, text, name="mine"):
     """(losses, tables of the definition)"""
     file, toml = tmp_path / "list.xml", tmp_path / (name + ".toml")
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     losses = templates.import_file(str(file), str(toml))
-    return losses, tables.compile(str(toml)).definition
+    return losses, tables.compile(str(toml), CLASSES).definition
 
 
 BROKEN = [
@@ -295,6 +299,36 @@ def test_values_of_any_type(tmp_path):
     losses, d = imported(tmp_path, DATA % (element % structure))
     o = d.find(d.devices[0], 1, "0.0.96.50.1.255")
     assert o.cells[2].encoding().hex() == "0204110501021200011200020902010200"
+
+
+def test_texts_of_any_characters(tmp_path):
+    """They are texts of TOML afterwards."""
+    note = "quotes \" ' \\ and \x7f \n \u20ac"
+    element = OBJECT % ("<Description>%s</Description><Access>111</Access>" % note)
+    losses, d = imported(tmp_path, DATA % element, 'a "name"')
+    assert d.find(d.devices[0], 3, "1.0.1.8.0.255").note == note and d.name == 'a "name"'
+
+
+ASSOCIATION = """<GXDLMSAssociationLogicalName><LN>%s</LN><Version>1</Version>
+<Access>111111011</Access><MethodAccess>1111</MethodAccess><ClientSAP>%d</ClientSAP>
+<ServerSAP>1</ServerSAP><ApplicationContextName><ContextId>1</ContextId></ApplicationContextName>
+<AuthenticationMechanismName><MechanismId>%d</MechanismId></AuthenticationMechanismName>
+<Secret>%s</Secret></GXDLMSAssociationLogicalName>"""
+
+
+def test_associations(tmp_path):
+    """The one that has read the list has its rights, and a secret that is there; one with
+    certificates cannot be had."""
+    rows = ((_CURRENT, 2, 1, ""), ("0.0.40.0.1.255", 16, 0, ""), ("0.0.40.0.2.255", 2, 1, "3132"))
+    rows += (("0.0.40.0.3.255", 4, 7, ""),)
+    losses, d = imported(tmp_path, DATA % "".join(ASSOCIATION % row for row in rows), "one")
+    assert {a.client_sap: a.role for a in d.associations} == {16: "other", 2: "client"}
+    assert d.find(d.devices[0], 15, "0.0.40.0.2.255").cells[7].value == b"12"
+    assert any("client 4: context 1, mechanism 7" in line for line in losses)
+    rows = ((_CURRENT, 4, 7, ""), ("0.0.40.0.1.255", 16, 0, ""))
+    losses, d = imported(tmp_path, DATA % "".join(ASSOCIATION % row for row in rows), "two")
+    assert {a.client_sap: a.role for a in d.associations} == {16: "client"}
+    assert "client 4 has read the list: all others get its rights" in losses
 
 
 def test_rights(tmp_path):

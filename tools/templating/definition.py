@@ -7,6 +7,7 @@ The rights in a list are those of the client that read it: the one of the curren
 out: for demos only.
 """
 
+import functools
 import json
 
 import tables
@@ -52,6 +53,9 @@ sap = {sap}
 """
 
 
+_classes = functools.lru_cache(maxsize=None)(tables.load_classes)
+
+
 class _Line:
     """An object: found (reading.Found), rights (text), secret, keys of the line (text)."""
 
@@ -72,7 +76,7 @@ class _Import:
         self.name = name
         self.source = source
         self.losses = []
-        self.classes = tables.load_classes()
+        self.classes = _classes()
         bits = self.classes[_ASSOCIATION_LN].enums["conformance"]
         self.bits = {
             int(bit): text.split(" (")[0] for bit, text in bits.items() if bit.isdecimal()
@@ -90,7 +94,7 @@ class _Import:
         for key, line in self.lines.items():
             if key[0] == _PROFILE:
                 self.complete(key, line.found)
-        self.associations = list(self.find_associations())
+        self.associations = self.find_associations()
         if not self.associations:
             self.losses.append("no association that can be had: client %d may all" % _PUBLIC)
             self.add(_ASSOCIATION_LN, _CURRENT, "r:1-6,8-11 x")
@@ -162,24 +166,28 @@ class _Import:
     # --- Associations
 
     def find_associations(self):
-        """A table of each client, of what the Association objects say; the viewer is the one whose
-        rights the list has."""
+        """What the Association objects say, of each client. The viewer is the one whose rights the
+        list has; where nobody knows who that is, or he cannot be had, all are given them."""
         current = self.lines.get((_ASSOCIATION_LN, _CURRENT))
-        self.viewer = current.found.association.get("client_sap") if current else None
+        viewer = current.found.association.get("client_sap") if current else None
         rows = [
-            (line.found.association, key)
+            (line.found.association, key[1])
             for key, line in self.lines.items()
             if key[0] == _ASSOCIATION_LN and line.found.association.get("client_sap")
         ]
-        seen = set()
-        for about, (_, name) in sorted(rows, key=lambda row: row[1][1] == _CURRENT):
-            if about["client_sap"] not in seen:
-                seen.add(about["client_sap"])
-                a = self.association(about["client_sap"], name, about)
-                if a:
-                    yield a
-        if self.viewer not in seen:
-            self.viewer = None
+        found = {}
+        for about, name in sorted(rows, key=lambda row: row[1] == _CURRENT):
+            sap = about["client_sap"]
+            if sap not in found:
+                found[sap] = self.association(sap, name, about)
+        self.viewer = viewer if found.get(viewer) else None
+        if viewer and self.viewer is None:
+            self.losses.append("client %d has read the list: all others get its rights" % viewer)
+        for sap, a in found.items():
+            if a and self.viewer not in (None, sap):
+                text = "client %d: its rights are not in the list: it reads who the meter is"
+                self.losses.append(text % sap)
+        return [a for a in found.values() if a]
 
     def association(self, client_sap, name, about):
         context, mechanism = about.get("context") or _LN, about.get("mechanism", 0)
@@ -202,9 +210,6 @@ class _Import:
             if not about.get("secret"):
                 text = 'client %d: its secret is not in the list: it is "%s"'
                 self.losses.append(text % (client_sap, secret.decode()))
-        if self.viewer not in (None, client_sap):
-            text = "client %d: its rights are not in the list: it reads who the meter is"
-            self.losses.append(text % client_sap)
         return a
 
     def with_keys(self, name, client_sap):
@@ -242,8 +247,8 @@ class _Import:
         }
         sap = next((a["server_sap"] for a in about if a.get("server_sap")), 1)
         head = _HEAD.format(
-            source=json.dumps(self.source),
-            name=json.dumps(self.name),
+            source=quoted(self.source),
+            name=quoted(self.name),
             sap=sap,
             work_len=sizes["max_send"] + 64,
             **sizes,
@@ -258,14 +263,14 @@ class _Import:
                 lines.append('security_setup = "%s"' % a["security"])
             seen = self.viewer in (None, a["client_sap"])
             lines += ['role = "%s"' % ("client" if seen else "other")]
-            lines += ["conformance = %s" % json.dumps(a["words"])]
+            lines += ["conformance = %s" % quoted(a["words"])]
         groups = {}
         for key, line in self.lines.items():
             other = "" if key not in _IDENTITY else ', other = "r:1-6,8"'
             groups.setdefault((line.rights, other), "rights_%d" % (len(groups) + 1))
         lines += ["", "[access]"]
         for (rights, other), group in groups.items():
-            lines.append("%s = {client = %s%s}" % (group, json.dumps(rights), other))
+            lines.append("%s = {client = %s%s}" % (group, quoted(rights), other))
         lines += ["", "[[objects]]", 'device = "meter"', "list = ["]
         self.at = {}
         for key, line in sorted(
@@ -282,7 +287,7 @@ class _Import:
             key[0], found.version.version, key[1], group,
         )  # fmt: skip
         if found.note:
-            out += ", note = %s" % json.dumps(found.note)
+            out += ", note = %s" % quoted(found.note)
         values = dict(found.values)
         security = found.association.get("security")
         if 9 in found.version.attributes and security and key[0] == _ASSOCIATION_LN:
@@ -294,13 +299,13 @@ class _Import:
                 room[k] = max(n, _ROOM)
         if line.secret:
             values[7] = line.secret
-            room[7] = _ROOM
+            room[7] = max(_ROOM, len(line.secret))
         names = {k: a.name for k, a in found.version.attributes.items()}
         if values:
-            pairs = ("%s = %s" % (json.dumps(names[k]), literal(v)) for k, v in values.items())
+            pairs = ("%s = %s" % (quoted(names[k]), literal(v)) for k, v in values.items())
             out += ", values = {%s}" % ", ".join(pairs)
         if room:
-            pairs = ("%s = %d" % (json.dumps(names[k]), n) for k, n in room.items())
+            pairs = ("%s = %d" % (quoted(names[k]), n) for k, n in room.items())
             out += ", capacity = {%s}" % ", ".join(pairs)
         return out + line.keys
 
@@ -318,6 +323,11 @@ def writable_string(found, k, value):
     return len(t.coerce(value))
 
 
+def quoted(value):
+    """A text, a number, or a list of texts, as TOML."""
+    return json.dumps(value).replace("\x7f", "\\u007f")
+
+
 def literal(raw):
     """What Type.coerce() takes, as TOML."""
     if isinstance(raw, dict):
@@ -328,4 +338,4 @@ def literal(raw):
         return '"0x%s"' % raw.hex()
     if isinstance(raw, bool):
         return "true" if raw else "false"
-    return json.dumps(raw)
+    return quoted(raw)
