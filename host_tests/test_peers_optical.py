@@ -61,17 +61,21 @@ def port(request, tmp_path_factory, micropython):
 
 
 @pytest.fixture
-def package(peers, port):
-    """The client of iec62056-21."""
+def package(peers):
     if subprocess.run([peers, "-c", "import iec62056_21"], stderr=subprocess.DEVNULL).returncode:
         missing("the package iec62056-21 is not among the peers: make test installs it")
+
+
+@pytest.fixture
+def reader(peers, package, port):
+    """The client of iec62056-21."""
     with program(peers, "iec62056_21_client.py", "--serial", port) as ask:
         yield ask
 
 
-def test_a_readout(package):
+def test_a_readout(reader):
     for _ in range(2):
-        said = package("readout")
+        said = reader("readout")
         assert said["manufacturer"] == "PMT"
         assert said["identification"] == "2PICOMETER", "it knows no mode E"
         assert said["rate"] == 9600
@@ -80,18 +84,18 @@ def test_a_readout(package):
         assert list(found.values()) == READOUT
 
 
-def test_programming(package):
-    assert package("program") == {"operand": "00000042", "rate": 9600}
-    assert package("read", address="1.8.0")["sets"] == [["1.8.0", "12345.678", "kWh"]]
-    assert package("write", address="C.13.0", value="x")["answer"] == "(ER03)"
-    assert package("password", password="wrong")["answer"] == "(ER0D)"
-    assert package("password", password="11111111")["answer"] == "ACK"
-    assert package("write", address="C.13.0", value="read me")["answer"] == "ACK"
-    assert package("read", address="C.13.0")["sets"] == [["C.13.0", "read me", None]]
-    assert package("write", address="C.50.5", value="1.23*kW")["answer"] == "ACK"
-    assert package("read", address="C.50.5")["sets"] == [["C.50.5", "1.23", "kW"]]
-    package("break")
-    assert package("readout")["rate"] == 9600
+def test_programming(reader):
+    assert reader("program") == {"operand": "00000042", "rate": 9600}
+    assert reader("read", address="1.8.0")["sets"] == [["1.8.0", "12345.678", "kWh"]]
+    assert reader("write", address="C.13.0", value="x")["answer"] == "(ER03)"
+    assert reader("password", password="wrong")["answer"] == "(ER0D)"
+    assert reader("password", password="11111111")["answer"] == "ACK"
+    assert reader("write", address="C.13.0", value="read me")["answer"] == "ACK"
+    assert reader("read", address="C.13.0")["sets"] == [["C.13.0", "read me", None]]
+    assert reader("write", address="C.50.5", value="1.23*kW")["answer"] == "ACK"
+    assert reader("read", address="C.50.5")["sets"] == [["C.50.5", "1.23", "kW"]]
+    reader("break")
+    assert reader("readout")["rate"] == 9600
 
 
 def gurux(peers, port, *args):
@@ -110,7 +114,7 @@ def test_mode_e(peers, port):
             ask("close")
 
 
-def test_settings_by_hdlc_count_at_the_next_sign_on(peers, port):
+def test_settings_by_hdlc_count_at_the_next_sign_on(peers, package, port):
     """A client of mode E sets prop_baud; then the meter offers another rate."""
     management = ("--client", "1", "--secret", b"12345678".hex())
     for rate, z in ((3, "3"), (5, "5")):
