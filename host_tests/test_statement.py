@@ -85,11 +85,24 @@ def test_no_service_is_claimed_that_is_refused():
 
 def test_what_is_not_granted_is_not_served():
     without = [w for w in WORDS if w not in ("set", "access", "write")]
-    rows = {(kind, name): yes for kind, name, _, yes in probe.served(without)}
-    assert rows["logical names", "get-request"]
-    assert not rows["logical names", "set-request"]
-    assert not rows["logical names", "access-request"]
-    assert rows["short names", "readRequest"] and not rows["short names", "writeRequest"]
+    without.remove("unconfirmed-write")
+    rows = {row[:3]: row[3] for row in probe.served(without)}
+    assert rows["logical names", "get-request", "normal"]
+    assert not rows["logical names", "set-request", "normal"]
+    assert not rows["logical names", "access-request", ""]
+    assert rows["short names", "readRequest", "variable-name"]
+    assert not rows["short names", "writeRequest", "variable-name"]
+    assert not rows["short names", "unconfirmedWriteRequest", ""]
+
+
+def test_what_is_served_and_what_is_not():
+    rows = {row[:3]: row[3] for row in probe.served(WORDS)}
+    refused = {row for row, yes in rows.items() if not yes}
+    assert refused == {  # what has no meaning there
+        ("short names", "readRequest", "write-data-block-access"),
+        ("short names", "writeRequest", "block-number-access"),
+        ("short names", "writeRequest", "read-data-block-access"),
+    }
 
 
 def test_contexts_and_mechanisms():

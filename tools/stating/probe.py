@@ -7,7 +7,7 @@ confirmedServiceError that says so (lib/dlms/exceptions.py), whatever the reques
 import types
 
 import tables
-from decoding.apdu import TABLE
+from decoding.apdu import TABLE, VARIABLES
 from tables.source import Document
 
 from . import code
@@ -54,6 +54,10 @@ _ACCEPTED = b"\xa2\x03\x02\x01\x00\xa3\x05\xa1\x03\x02\x01\x00"
 _ALL = 0x7EFFFF
 _BODY = bytes(24)  # behind tag, choice and invoke-id: zeros are as good as anything
 _TURNS = 64
+_IIP = 0xC1  # invoke-id and priority
+_CONFIRMED = 0x40  # of the long one of ACCESS; to the others any octet is as good
+_UNCONFIRMED_WRITE = 0x16
+_LDN = b"\xfd\x08"  # short name of the value of the logical device name
 
 _NO_SERVICE = (b"\xd8\x01\x02", b"\xd8\x02\x02", b"\x0e\x05\x03\x02", b"\x0e\x06\x03\x02")
 # Tags of requests; with a confirmation that is expected. (What comes from a meter is no request.)
@@ -119,7 +123,15 @@ class Probe:
 
     def serves(self, sap, head):
         """Is a request that begins so one that the server knows?"""
-        return self.ask(sap, head + _BODY)[:4].startswith(_NO_SERVICE) is False
+        answer = self.ask(sap, head + _BODY)
+        return bool(answer) and not answer.startswith(_NO_SERVICE)
+
+    def writes_unconfirmed(self):
+        """Nobody answers such a request: is the value there afterwards?"""
+        value = b"\x09\x10UNCONFIRMEDWRITE"
+        request = bytes((_UNCONFIRMED_WRITE, 1, 2)) + _LDN + b"\1" + value
+        self.ask(_SN, request)
+        return value in self.ask(_SN, b"\x05\1\2" + _LDN)
 
 
 def served(words):
@@ -131,10 +143,14 @@ def served(words):
     for kind, (sap, tags) in REQUESTS.items():
         for tag in tags:
             name, of = TABLE[tag]
-            choices = of if isinstance(of, dict) else {None: ("",)}
-            for choice, (word, *_) in choices.items():
-                head = bytes((tag,)) if choice is None else bytes((tag, choice, 0xC1))
-                found.append((kind, name, word, probe.serves(sap, head)))
+            if sap == _SN:
+                rows = [(bytes((tag, 1, n)), word) for n, word in VARIABLES.kind.words.items()]
+            elif isinstance(of, dict):
+                rows = [(bytes((tag, n, _IIP)), word) for n, (word, _) in of.items()]
+            else:
+                rows = [(bytes((tag, _CONFIRMED)), "")]
+            found += [(kind, name, word, probe.serves(sap, head)) for head, word in rows]
+    found.append(("short names", TABLE[_UNCONFIRMED_WRITE][0], "", probe.writes_unconfirmed()))
     return found
 
 
