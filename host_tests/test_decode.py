@@ -122,6 +122,12 @@ def test_names_of_a_definition(run):
     assert "Register" in run("--definition", definition, GET.hex())
 
 
+def test_short_names_of_a_definition(run):
+    definition = os.path.join(ROOT, "firmware/definitions/residential.toml")
+    out = run("--definition", definition, "050102fa08")
+    assert "0xFA08: Association SN 0.0.40.0.0.255 object_list" in out
+
+
 # --- Keys ----------------------------------------------------------------------------------------
 
 

@@ -156,6 +156,15 @@ def test_a_frame_that_comes_again_counts_once():
     assert units[-1].apdu.octets == GOT
 
 
+def test_a_window_that_comes_again_counts_once():
+    apdu = b"\xe6\xe7\x00" + GOT
+    window = (meter(0x20, apdu[:5], more=True), meter(0x32, apdu[5:8], more=True))
+    asked = client(0x10, b"\xe6\xe6\x00" + GET)
+    units = said(asked, *window, client(0x11), *window, client(0x51), meter(0x34, apdu[8:]))
+    assert units[-1].apdu.octets == GOT
+    assert not any(u.faults() for u in units)
+
+
 def test_a_frame_that_is_missing_is_said():
     units = said(client(0x10, b"\xe6\xe6\x00" + GET), client(0x14, b"\xe6\xe6\x00" + GET))
     ((node, fault),) = units[1].faults()
@@ -212,6 +221,14 @@ def test_a_wpdu_of_another_version_and_then_a_good_one():
 def test_an_answer_is_told_from_its_addresses():
     units = said((None, wpdu(16, 1, GET)), (None, wpdu(1, 16, GOT)))
     assert [(u.direction, u.client, u.server) for u in units] == [("rx", 16, 1), ("tx", 16, 1)]
+
+
+def test_a_push_comes_from_the_meter_whatever_its_port():
+    note = bytes.fromhex("0F00000001000600000007")
+    for way in ("rx", None):
+        unit, asked = said((way, wpdu(1, 16, note)), (None, wpdu(16, 1, GET)))
+        assert (unit.direction, unit.client, unit.server) == ("tx", 16, 1)
+        assert asked.direction == "rx"
 
 
 # --- Malformed APDUs -----------------------------------------------------------------------------
@@ -394,6 +411,16 @@ def test_hidden_octets_are_no_faults():
     assert not unit.faults()
     assert unit.apdu.children[-1].name == "hidden"
     assert unit.as_dict()["octets"].endswith("**" * len(hidden) + "7e")
+
+
+def test_a_password_does_not_show():
+    vector = next(v for v in APDUS if v["id"] == "acse-aarq-ln-lls")
+    octets = bytes.fromhex(vector["hex"])
+    assert b"12345678" in octets
+    unit = one(octets)
+    shown = json.dumps(unit.as_dict()) + text_of(unit)
+    for form in (b"12345678".hex(), b"12345678".hex(" "), "12345678"):
+        assert form not in shown and form.upper() not in shown
 
 
 # --- Names, and how it looks ---------------------------------------------------------------------

@@ -15,7 +15,7 @@ no more than _LONGEST octets of each.
 
 from . import hdlc, plc, wrapper
 from .apdu import decode
-from .application import Application, summary
+from .application import Application, innermost, summary
 from .layers import Finder
 from .layers import decode as decode_layer
 from .node import Node
@@ -32,6 +32,9 @@ _RESPONSES = frozenset((
     0x2C, 0x2D, 0x2E, 0x38, 0x48, 0x4C, 0x4D, 0x4E, 0x58, 0xCA, 0xCC, 0xCD, 0xCF, 0xD2, 0xD4, 0xD5,
     0xD7,
 ))  # fmt: skip
+
+
+_UNASKED = ("data-notification", "event-notification-request", "informationReportRequest")
 
 
 class Unit(Node):
@@ -79,13 +82,24 @@ class Unit(Node):
             value = getattr(self, name)
             if value not in (None, "", 0):
                 d[name] = value
-        text = bytes(self.octets).hex()
-        for k in self.hidden:
-            text = text[: 2 * k] + "**" + text[2 * k + 2 :]
-        d["octets"] = text
+        text = bytes(self.octets).hex(" ").split()
+        for k in (*self.hidden, *_secrets(self)):
+            text[k] = "**"
+        d["octets"] = "".join(text)
         d["layers"] = [list(layer) for layer in self.layers]
         d.update(Node.as_dict(self))
         return d
+
+
+def _secrets(node):
+    """Where octets of a message are passwords and keys."""
+    for child in node.children:
+        if child.octets is not None:
+            continue
+        if child.kind.secret:
+            yield from range(child.start, child.end)
+        else:
+            yield from _secrets(child)
 
 
 class _Buffer:
@@ -122,7 +136,7 @@ class _Line:
 
     def __init__(self):
         self.expected = {}  # direction -> N(S) of the next frame
-        self.last = {}  # direction -> octets of the last frame
+        self.last = {}  # (direction, N(S)) -> octets of the last frame with it
         self.parts = {}  # direction -> [octets, hidden, number of segments]
 
 
@@ -240,6 +254,12 @@ class Conversation:
             if piece.node.name == "l-pdu":
                 unit.client, unit.server = piece.server, piece.client
         self._take(unit, node, octets, start, end, is_command, hidden)
+        if is_command and innermost(unit.apdu).name in _UNASKED:
+            # A meter has opened the connection, to the port that is a meter's otherwise.
+            unit.client, unit.server = unit.server, unit.client
+            is_command = False
+            if unit.direction is not None:
+                self._ways[unit.direction] = False
         return is_command
 
     def _take(self, unit, node, octets, start, end, is_command, hidden=(), own=False):
@@ -294,14 +314,15 @@ class Conversation:
     def _is_repeated(self, unit, node, line, f, octets, is_command):
         """Sees to N(S)."""
         expected = line.expected.get(is_command)
-        line.expected[is_command] = f.ns + 1 & 7
-        last = line.last.get(is_command)
-        line.last[is_command] = (f.ns, octets[f.apdu[0] : f.apdu[1]])
-        if expected is None or f.ns == expected:
-            return False
-        if last == line.last[is_command]:
+        info = octets[f.apdu[0] : f.apdu[1]]
+        key = is_command, f.ns
+        if expected not in (None, f.ns) and line.last.get(key) == info:
             unit.layers.append(("HDLC", "the same frame again"))
             return True
+        line.expected[is_command] = f.ns + 1 & 7
+        line.last[key] = info
+        if expected in (None, f.ns):
+            return False
         wrong(node.get("control"), "N(S) %d; expected %d: a frame is missing" % (f.ns, expected))
         line.parts.pop(is_command, None)
         return False

@@ -97,6 +97,14 @@ class Names:
             for o in definition.objects:
                 if o.note:
                     self._notes[tuple(o.name)] = o.note
+                if o.base_name:
+                    for members in (o.version.attributes, o.version.methods):
+                        for member in members.values():
+                            if member.sn is not None:
+                                self._short[o.base_name + member.sn] = "%s %s" % (
+                                    o.text,
+                                    member.name,
+                                )
 
     def obis(self, name, class_id=None):
         """name: text or six octets."""
@@ -113,7 +121,11 @@ class Names:
             if n.name == "instance-id":
                 continue
             value = n.value
-            if value.__class__ is bytes:
+            if n.name == "variable-name":
+                said = self._short.get(value)
+                if said:
+                    n.text = "0x%04X: %s" % (value, said)
+            elif value.__class__ is bytes:
                 if len(value) == 6 and value[5] == 0xFF:
                     said = self.obis(value)
                     if said:

@@ -35,7 +35,7 @@ def lines(unit):
 def value_of(node):
     """What a field is, as text."""
     kind = node.kind
-    if getattr(kind, "secret", False):
+    if kind.secret:
         return node.text
     text = node.text
     value = node.value
@@ -104,11 +104,13 @@ class Text:
             n = stop - start
             if n > 0:
                 shown = octets[start : min(stop, start + _OCTETS)].hex(" ").upper()
-                if hidden:
+                if node.kind.secret:
+                    shown = "**"
+                elif hidden:
                     shown = " ".join(
                         "**" if start + k in hidden else x for k, x in enumerate(shown.split())
                     )
-                if n > _OCTETS:
+                if n > _OCTETS and shown != "**":
                     shown = shown[:-3] + ".."
             else:
                 shown = ""
