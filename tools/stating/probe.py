@@ -55,7 +55,7 @@ _ALL = 0x7EFFFF
 _BODY = bytes(24)  # behind tag, choice and invoke-id: zeros are as good as anything
 _TURNS = 64
 _IIP = 0xC1  # invoke-id and priority
-_CONFIRMED = 0x40  # of the long one of ACCESS; to the others any octet is as good
+_ACCESS, _CONFIRMED = 0xD9, 0x40  # first octet of the long invoke-id and priority
 _UNCONFIRMED_WRITE = 0x16
 _LDN = b"\xfd\x08"  # short name of the value of the logical device name
 
@@ -148,7 +148,7 @@ def served(words):
             elif isinstance(of, dict):
                 rows = [(bytes((tag, n, _IIP)), word) for n, (word, _) in of.items()]
             else:
-                rows = [(bytes((tag, _CONFIRMED)), "")]
+                rows = [(bytes((tag, _CONFIRMED)) if tag == _ACCESS else bytes((tag,)), "")]
             found += [(kind, name, word, probe.serves(sap, head)) for head, word in rows]
     found.append(("short names", TABLE[_UNCONFIRMED_WRITE][0], "", probe.writes_unconfirmed()))
     return found
