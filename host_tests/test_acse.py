@@ -67,6 +67,16 @@ def test_user_id_of_the_client():
     assert q.parse(apdu, 0, len(apdu)) and q.user_id == 5
 
 
+@pytest.mark.parametrize("last, context", [(1, 1), (9, 9), (0x7F, 0x7F), (0x80, -2), (0xD0, -2)])
+def test_arcs_of_an_application_context(last, context):
+    """What is no object identifier is unknown, and is not said again in the AARE."""
+    apdu = bytearray.fromhex(AARQS[0]["hex"])
+    at = apdu.index(bytes.fromhex("60857405080101"))
+    apdu[at + 6] = last
+    q = acse.AARQ()
+    assert q.parse(apdu, 0, len(apdu)) and q.context == context
+
+
 @pytest.mark.parametrize("v", AARQS + RLRQS, ids=ids(AARQS + RLRQS))
 def test_truncated_is_not_parsed(v):
     apdu = bytes.fromhex(v["hex"])

@@ -59,7 +59,8 @@ def arc(buf, pos, n, kind):
         if buf[pos + i] != _DLMS_UA[i]:
             return _UNKNOWN
         i += 1
-    return buf[pos + 6] if buf[pos + 5] == kind else _UNKNOWN
+    # An arc of more than one octet would go on: 80 and more are none, and are not said again.
+    return buf[pos + 6] if buf[pos + 5] == kind and buf[pos + 6] < 0x80 else _UNKNOWN
 
 
 class AARQ:
