@@ -35,6 +35,7 @@ TARGETS = {
     "llc_hdlc": ("lines", 600, 100, "LLC based on HDLC, a frame at a time"),
     "mbus_link": ("lines", 400, 100, "answers that a master on M-Bus hears"),
     "clients": ("lines", 600, 100, "answers that the gateway's clients hear, HDLC and wrapper"),
+    "gateway": ("lines", 500, 100, "requests for meters behind this one, and their answers"),
     "sfsk": ("networks", 500, 50, "S-FSK: CIASE, MAC addresses, synchronization"),
     "prime": ("networks", 500, 50, "PRIME: what a service node hands on"),
     "g3": ("networks", 600, 50, "G3: IPv6, UDP, wrapper"),

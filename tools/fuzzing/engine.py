@@ -12,7 +12,7 @@ import traceback
 import fuzzing
 
 HANG_S = 5  # of the processor, for one input
-CHECK_EVERY = 20000  # inputs between two looks at the heap, of targets that are not renewed
+CHECK_EVERY = 2000  # inputs between two looks at the heap; a multiple of what renews targets
 N_CHECKS = 6  # looks in a row that find more
 GROWTH = 4000  # blocks more than at the first of them
 SMALLER_S = 20
@@ -54,11 +54,10 @@ class Player:
     playing = False
 
     def play(self, octets):
-        if self.n % (self.renew or CHECK_EVERY) == 0 and self.n:
-            if self.renew:
-                self.renewed()
-            if self.n % 2000 == 0:
-                self.weigh()
+        if self.renew and self.n and self.n % self.renew == 0:
+            self.renewed()
+        if self.n % CHECK_EVERY == 0 and self.n:
+            self.weigh()
         self.n += 1
         if self.renew:
             self.history.append(octets)

@@ -4,6 +4,7 @@
 import optical
 import small
 from cosem.local_port import LocalPort
+from dlms import gateway
 from dlms.prim import crc16
 from plc.meters import Made
 from profiles.hdlc import HDLC
@@ -316,7 +317,7 @@ def target_llc_432():
                 n = llc.transmit(now_ms)
                 assert 0 <= n <= len(llc.out)
                 if n:
-                    oracles.plain_or_not(bytes(llc.out[llc.out_pos + 3 : llc.out_pos + n]))
+                    oracles.answers(b"", bytes(llc.out[llc.out_pos + 3 : llc.out_pos + n]))
                     llc.sent(bool(o.u8() & 1))
             now_ms += 1000
             llc.tick(now_ms)
@@ -461,4 +462,71 @@ def target_clients():
         b"\1" + put(GET) + b"\1" + put(bytes.fromhex("C401C1000900")) + b"\1",
         b"\1" + put(GET) + b"\0" + put(bytes.fromhex("00010001000100")) + b"\1",
     ]  # fmt: skip
+    return one
+
+
+def target_gateway():
+    """Requests with a prefix, and whatever comes back from the networks behind the meter."""
+    meter = small.Meter()
+    server = meter.server
+    channel = server.channel()
+    networks = {5: WrapperClient(300, 5000), 6: HDLCClient(300, 5000)}
+    server.gateway = gateway.Gateway()
+    for network, client in networks.items():
+        server.gateway.routes.append((network, None, client))
+
+    def answer(o, client, now_ms):
+        """A turn of the line behind the meter."""
+        n = client.transmit(now_ms)
+        assert 0 <= n <= len(client.out)
+        kind = o.u8() % 4
+        if kind == 0:
+            heard = o.some()
+        elif client is networks[6]:
+            info = o.some()
+            heard = frame(b"\x03", b"\x03", o.u8(), info, bool(o.u8() & 1))
+        else:
+            apdu = o.some()
+            heard = b"\0\1\0\1\0\1" + len(apdu).to_bytes(2, "big") + apdu
+        buf = bytearray(heard)
+        pos = 0
+        for _ in range(len(buf) + 1):
+            pos = client.receive(buf, pos, len(buf), now_ms)
+            if pos == len(buf):
+                break
+        client.tick(now_ms)
+
+    def one(octets):
+        o = Octets(octets)
+        now_ms = 0
+        while o:
+            network = o.one_of((5, 6, 7))
+            address, apdu = o.some(), o.some()
+            buf = bytearray(b"\xe6" + bytes((network,)) + put(address) + apdu)
+            for turn in range(40):
+                n = server.request(channel, 1, 1, buf, 0, len(buf))
+                oracles.healthy(server)
+                if n >= 0:
+                    break
+                oracles.turn(server)
+                for client in networks.values():
+                    answer(o, client, now_ms)
+                    if client.closed:
+                        client.reset()
+                now_ms += 20 if o else 1000
+            assert n >= 0, "a request waits for ever"
+            if n > 0:
+                said = bytes(channel.tx[channel.tx_pos : channel.tx_pos + n])
+                assert channel.tx_pos >= 32 and said[0] in (0xE7, 0xD8), said.hex()
+        channel.release()
+        server.gateway.release(channel)
+        for client in networks.values():
+            client.reset()
+
+    wrapper_answer = b"\1" + put(b"\xc4\1\xc1\0\x09\0")
+    one.seeds = [
+        b"\0" + put(b"") + put(GET) + wrapper_answer * 4,
+        b"\1" + put(b"\x11") + put(GET) + (b"\0" + put(b"") + b"\1" + put(b"") + b"\x73\0") * 3,
+        b"\2" + put(b"") + put(GET),
+    ]
     return one

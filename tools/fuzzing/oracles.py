@@ -92,8 +92,8 @@ def consistent(model):
 
 
 def answers(request, reply):
-    """Is this an answer to that, whole, with nothing behind it? The decoder of the PC, which is
-    not of the stack, has to say so, too."""
+    """Is this an answer to that (b"": whatever it was), whole, with nothing behind it? The
+    decoder of the PC, which is not of the stack, has to say so, too."""
     if not reply:
         return
     faults = decoded.decode(reply).faults()
@@ -262,12 +262,7 @@ def _ber(buf, pos, end):
         assert at <= end
 
 
-def no_secret(model, secrets, reply):
+def no_secret(secrets, reply):
     """None of these octets in an answer."""
     for secret in secrets:
         assert secret not in reply, "a secret in " + reply.hex()
-
-
-def plain_or_not(reply):
-    """An answer whose request is not known."""
-    answers(b"", reply)

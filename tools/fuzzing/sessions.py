@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Targets that are conversations: clients with open associations, what they may say, and time."""
 
-import functools
 import types
 
 import fakes
@@ -28,16 +27,10 @@ NOBODY = 16
 IMAGE_EVERY = 20  # inputs between two looks at all slots
 
 
-@functools.lru_cache(maxsize=None)
-def packed(path):
-    return small.packed(path)
-
-
 def program_meter(path, seed=1):
     """A meter with all that the program does, in RAM."""
-    definition = types.SimpleNamespace(**packed(path))
-    meter = app.build(definition, RAMStorage(), port, seed, START_MINUTE, 0, 0, n_associations=8)
-    return meter
+    definition = types.SimpleNamespace(**small.packed(path))
+    return app.build(definition, RAMStorage(), port, seed, START_MINUTE, 0, 0, n_associations=8)
 
 
 class Party:
@@ -208,7 +201,7 @@ class Session:
             reply = party.say(party.aarq() if o.u8() & 1 else o.some(), confirmed)
             oracles.answers(b"", reply)
         if party.client == NOBODY and party.secret is None:
-            oracles.no_secret(self.model, self.secrets, reply)
+            oracles.no_secret(self.secrets, reply)
 
     def passes(self, seconds):
         if self.program is not None:

@@ -4,8 +4,7 @@ that what is tried gets further than the first check."""
 
 from cosem import slots
 from dlms import axdr
-
-from fuzzing.octets import Octets
+from dlms.types import skip_type
 
 # Marks of a type description, see dlms/types.py.
 ARRAY, STRUCTURE, BIT_STRING = 1, 2, 4
@@ -98,12 +97,6 @@ def typed(types, tp, o, depth=0):
     if tag == OCTETS_MAX:
         return of_tag(9, o, min(o.u8(), types[tp + 1]))
     return of_tag(tag, o)
-
-
-def skip_type(types, tp):
-    from dlms.types import skip_type as skip
-
-    return skip(types, tp)
 
 
 class Requests:
@@ -307,7 +300,3 @@ class Requests:
         row = o.u16() % (len(names) // width)
         base = names[row * width] << 8 | names[row * width + 1]
         return (base + 8 * (o.u8() % 32) & 0xFFFF).to_bytes(2, "big")
-
-
-def of(octets):
-    return Octets(octets)
