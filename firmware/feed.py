@@ -246,18 +246,19 @@ class Feed:
         if kind == _RECEIVED or kind == _SENT:
             name = "received" if kind == _RECEIVED else "sent"
             self.counts[name] = self.counts[name] + n & _COUNT_MASK
-        if self._lost and not self._put(_LOST, self._lost, octets, 0, 0):
-            self._lost += 1
-        elif self._put(kind, number, octets, pos, n):
+        lost = self._lost
+        if self._end + 2 * _HEAD + n > len(self._buf):
+            self._lost = lost + 1 & 0xFFFF
+            self.counts["lost"] = self.counts["lost"] + 1 & _COUNT_MASK
+            return
+        if lost:
             self._lost = 0
-        else:
-            self._lost = (self._lost + 1) & 0xFFFF
+            self._put(_LOST, lost, octets, 0, 0)
+        self._put(kind, number, octets, pos, n)
 
     def _put(self, kind, number, octets, pos, n):
         buf = self._buf
         at = self._end
-        if at + _HEAD + n > len(buf):
-            return False
         ms = self.ticks_ms()
         buf[at] = kind
         buf[at + 1] = number >> 8
@@ -270,7 +271,6 @@ class Feed:
         buf[at + 8] = n & 0xFF
         copy(buf, at + _HEAD, octets, pos, n)
         self._end = at + _HEAD + n
-        return True
 
     def note_fault(self, kind, link, octets):
         self._note(kind, link.number, octets, 0, len(octets))
@@ -353,10 +353,11 @@ class Feed:
         while self._pos < self._end:
             if not self._print():
                 return
-        self._pos = self._end = 0
-        if self._lost:
-            self._put(_LOST, self._lost, self._buf, 0, 0)
-            self._lost = 0
+            if self._pos == self._end:
+                self._pos = self._end = 0
+                if self._lost:
+                    self._put(_LOST, self._lost, self._buf, 0, 0)
+                    self._lost = 0
         if now_ms - self._state_ms & _TICKS_MASK >= _SECOND_MS:
             self._state_ms = now_ms
             self._state_due = True

@@ -87,10 +87,10 @@ class Commands:
     def _do(self, line):
         self._number = 0
         try:
-            if len(line) > _LINE:
-                raise ValueError("A command has at most %d characters." % _LINE)
             words = line.split()
             self._number = _int(words[0] if words else "", 99999999, "number of a command")
+            if len(line) > _LINE:
+                raise ValueError("A command has at most %d characters." % _LINE)
             if len(words) < 2 or words[1] not in self._WORDS:
                 raise ValueError("A command is one of: %s." % ", ".join(sorted(self._WORDS)))
             if not self._WORDS[words[1]](self, words[2:]):

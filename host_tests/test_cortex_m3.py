@@ -7,8 +7,6 @@ are served under a locked heap.
 """
 
 import contextlib
-import fcntl
-import os
 import random
 import re
 import socket
@@ -423,30 +421,3 @@ def test_with_a_record(elf):
         assert not proves_itself(chip, MANAGEMENT[0], running.sheet())
         own = records.sheet(record, DEFINITION, [], ["all"])
         assert proves_itself(chip, MANAGEMENT[0], own)
-
-
-# --- Without a board ---------------------------------------------------------------------------
-
-
-def test_no_board_here(tmp_path, monkeypatch):
-    """What is missing is said, with the command that gets it."""
-    monkeypatch.setattr(images, "administrator", lambda: None)
-    with pytest.raises(Trouble, match="apt install a-package another"):
-        images.install({"no-such-program-here": "a-package another"})
-    assert not os.path.exists(tmp_path / "anything")
-
-
-def test_packages_are_installed_by_one_at_a_time(monkeypatch):
-    """Files of tests run side by side, and dpkg refuses whoever comes second."""
-    asked = []
-
-    def command(args, why):
-        asked.append(args[-2:])
-        with open(os.path.join(images.BUILD, ".lock-packages")) as f, pytest.raises(OSError):
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    monkeypatch.setattr(images, "administrator", lambda: [])
-    monkeypatch.setattr(images, "command", command)
-    with pytest.raises(Trouble, match="apt install a-package another"):
-        images.install({"no-such-program-here": "a-package another"})
-    assert asked == [["a-package", "another"]]

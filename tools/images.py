@@ -21,7 +21,6 @@ import importlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 
@@ -29,6 +28,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import bootstrap
 import compile as compiling
+import packages
 from bootstrap import BUILD, ROOT, Trouble, command, as_command, say, stamp, stamped, step
 
 BOARDS = os.path.join(ROOT, "boards")
@@ -85,51 +85,6 @@ def port_of(board):
             % (board, why, board)
         )
     return port
-
-
-# --- Packages -------------------------------------------------------------------------------
-
-
-def missing(packages):
-    """Of {a program or file: its packages}, the packages of those that are not there."""
-    absent = []
-    for what, names in packages.items():
-        if not (glob.glob(what) if what.startswith("/") else shutil.which(what)):
-            absent += names.split()
-    return absent
-
-
-def administrator():
-    """What to put before a command to run it as root; None if this user may not."""
-    if os.getuid() == 0:
-        return []
-    if shutil.which("sudo"):
-        if subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0:
-            return ["sudo", "-n"]
-    return None
-
-
-def install(packages):
-    """Have the programs or files of a dictionary as missing() has it."""
-    absent = missing(packages)
-    if not absent:
-        return
-    names = " ".join(absent)
-    sentence = "These packages are missing: %s. Install them: apt install %s" % (names, names)
-    prefix = administrator()
-    if prefix is None or not shutil.which("apt-get"):
-        raise Trouble(sentence)
-    apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
-    args = [*apt, "install", "-y", "--no-install-recommends", *absent]
-    # The tests of two boards may want packages at the same time, and dpkg refuses the second.
-    with bootstrap.lock("packages"), step("Installing %s" % names):
-        try:
-            command(args, sentence)
-        except Trouble:
-            command([*apt, "update"], sentence)
-            command(args, sentence)
-    if missing(packages):
-        raise Trouble(sentence)
 
 
 # --- Sources --------------------------------------------------------------------------------
@@ -280,7 +235,7 @@ def image(board, definition=DEFINITION, heap=None, flash=None):
     if heap and not port.HEAP:
         raise Trouble("The heap of %s is what its image leaves: it cannot be chosen." % board)
     with bootstrap.lock("firmware"):
-        install({**HOST_PACKAGES, **port.PACKAGES})
+        packages.install({**HOST_PACKAGES, **port.PACKAGES})
         order = Order()
         order.board = board
         order.folder = os.path.join(BOARDS, board)
