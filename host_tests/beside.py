@@ -32,7 +32,7 @@ _INFO_LEN = 256
 class Line:
     """A connection of tools/conforming/lines.py to one profile of a meter; each open() is one."""
 
-    quiet_s = 0.05
+    quiet_s = 0.5
 
     def __init__(self, profile, server, tick=None):
         self.profile, self.server = profile, server
@@ -43,6 +43,8 @@ class Line:
         self._out = b""
         self._in = b""
         self._up = False
+        # What becomes of octets on their way, to the meter and from it: broken.py.
+        self.inward = self.outward = lambda octets: octets
 
     # As firmware/links/settings.py sees a link.
     name = "hdlc-tcp"
@@ -68,7 +70,7 @@ class Line:
     def write(self, octets):
         if not self._up:
             raise Closed("The meter has closed the connection.")
-        self._in += octets
+        self._in += self.inward(octets)
         self._turn()
 
     def read(self, seconds):
@@ -106,7 +108,7 @@ class Line:
             n = self.profile.transmit(self.now_ms)
             if n:
                 at = self.profile.out_pos
-                self._out += bytes(self.profile.out[at : at + n])
+                self._out += self.outward(bytes(self.profile.out[at : at + n]))
             elif self.server.todo:
                 self.server.work()
             stuck = 0 if pos or n else stuck + 1

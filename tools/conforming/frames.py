@@ -14,6 +14,7 @@ _PARAMETERS = {5: "max-info-tx", 6: "max-info-rx", 7: "window-tx", 8: "window-rx
 _COMMAND_LLC, _RESPONSE_LLC = b"\xe6\xe6\x00", b"\xe6\xe7\x00"
 _FLAG = b"\x7e"
 _LEAST = 7  # format, two addresses, control, FCS
+_MOST = 1 << 16  # octets without a frame
 
 
 def crc(octets):
@@ -167,6 +168,9 @@ class Frames:
                             % (f.source.hex(), f.destination.hex(), self.to.hex(), self.own.hex())
                         )
                     return f
+            if len(self._got) > _MOST:
+                self._got = b""
+                fail("What comes is no frame, and does not end.")
             part = self.line.read(seconds)
             if not part:
                 if got:

@@ -70,14 +70,14 @@ def addressed(t):
         got = p.request(text)
         expect(got[:1] == b"/", "Address %s is answered with %r." % (text, got))
         p.tap.wait(3)
-        p.hear(rb"\x03.$", p.tap.quiet_s)
+        p.hear(rb"\x03.$", p.quiet_s)
 
 
 @case("PMT_IEC21_N1", "Sign-on with another address", "device address")
 def other_address(t):
     """An address that is not the meter's: silence; then it answers to everybody's."""
     p = port(t)
-    got = p.request("98765432109", p.tap.quiet_s)
+    got = p.request("98765432109", p.quiet_s)
     expect(not got, "Another address is answered with %r." % got)
     over(p)
 
@@ -88,7 +88,7 @@ def damaged(t):
     p = port(t)
     for octets in (b"/!\r\n", b"?!\r\n", b"/\x10?!\r\n", b"/?\xff\r\n"):
         p.tap.write(octets)
-        got = p.hear(rb"\r\n", p.tap.quiet_s)
+        got = p.hear(rb"\r\n", p.quiet_s)
         expect(not got, "%r is answered with %r." % (octets, got))
         p.tap.wait(_PAUSE_S + 0.2)
     over(p)
@@ -112,7 +112,7 @@ def readout(t):
     again = p.hear(rb"\x03.", 3)
     expect(again[:8] == got[:8], "After NAK %r comes; expected it again." % again[:8])
     p.tap.write(ACK)
-    expect(not p.hear(rb"\x03.", p.tap.quiet_s), "After ACK something comes.")
+    expect(not p.hear(rb"\x03.", p.quiet_s), "After ACK something comes.")
     over(p)
     return "%d lines" % (len(lines) - 1)
 
@@ -146,7 +146,7 @@ def program(t):
     """ACK 0 Z 1: SOH P0 STX (operand) ETX BCC. B0 ends it without an answer."""
     p = programming(t)
     p.tap.write(BREAK)
-    expect(not p.message(p.tap.quiet_s), "B0 is answered.")
+    expect(not p.message(p.quiet_s), "B0 is answered.")
     over(p)
 
 

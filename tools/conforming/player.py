@@ -13,6 +13,7 @@ from .case import (
     INAPPLICABLE,
     INCONCLUSIVE,
     PASS,
+    Fail,
     Inapplicable,
     Result,
     Step,
@@ -36,6 +37,9 @@ NEEDS = {
     "sn": "an association with short names",
 }  # fmt: skip
 _DEAF = 3  # cases in a row of which nothing came
+# What a case may take before it is ended.
+_MOST_OCTETS = 1 << 24
+_MOST_S = 1800
 
 
 class Tap:
@@ -70,6 +74,8 @@ class Tap:
         if octets:
             self.came += len(octets)
             self.keep("came", octets)
+            if self.came > _MOST_OCTETS or time.monotonic() > self.began + _MOST_S:
+                raise Fail("The meter does not come to an end: %d octets." % self.came)
         return octets
 
     def wait(self, seconds):

@@ -10,6 +10,8 @@ SOH, STX, ETX, EOT, ACK, NAK = b"\x01", b"\x02", b"\x03", b"\x04", b"\x06", b"\x
 RATES = {"0": 300, "1": 600, "2": 1200, "3": 2400, "4": 4800, "5": 9600, "6": 19200}
 _START_RATE = 300
 _LEFT_S = 2
+_MOST = 1 << 18
+_REACTION_S = 1.7  # at the latest after 1.5 s something is said
 _IDENTIFICATION = re.compile(rb"/([A-Z]{2}[A-Za-z])([0-6A-F@])((?:\\.)*)([ -.0-~]{0,16})\r\n")
 BREAK = SOH + b"B0" + ETX + b"q"
 
@@ -34,13 +36,15 @@ class Port:
         self.tap = tap
         self.address = address
         self.mode = self.identification = ""
+        self.quiet_s = max(tap.quiet_s, _REACTION_S)
 
     def open(self):
         """What is left of a session before is waited for."""
         self.tap.open()
         self.tap.settings(_START_RATE, True)
-        left = self.tap.read(self.tap.quiet_s)
-        while left:
+        left, n = self.tap.read(self.quiet_s), 0
+        while left and n < _MOST:
+            n += len(left)
             left = self.tap.read(_LEFT_S)
 
     def hear(self, until, seconds=None):
@@ -51,6 +55,8 @@ class Port:
             if not part:
                 break
             got += bytes(octet & 0x7F for octet in part)
+            if len(got) > _MOST:
+                fail("What comes does not end.")
         return got
 
     def request(self, address=None, seconds=None):
