@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The conformance run finds what is wrong with a meter: each fault of broken.py is found by its own
-cases, and without a fault nothing fails, over each profile."""
+"""The conformance run finds what is wrong with a meter: each fault of broken.py is found by its
+own cases, and without a fault nothing fails, over each profile."""
 
 import collections
 

@@ -195,8 +195,9 @@ def run(o, places, description, names, ids):
             )  # fmt: skip
             player.on_case = terminal.case
             chosen = names or list(groups.GROUPS)
-            if not o.target and kind == "optical" and not names:
-                chosen = ["optical"]  # HDLC behind it is that of another port
+            if not o.target and kind == "optical":
+                # HDLC behind it is that of another port.
+                chosen = [name for name in chosen if name == "optical"]
             results += groups.play(player, chosen, ids)
             terminal.place(kind)
     if not results:

@@ -191,7 +191,7 @@ def open_1(t):
 @case("APPL_OPEN_2", "Identification of client users", "calling-AE-invocation-id")
 def open_2(t):
     """Where the association has a user_list: one of its users is accepted, another is not."""
-    entry = t.some()
+    entry = next((e for e in t.target.playable() if "user_id" in e), t.some())
     s = opened(t, entry)
     status, data = s.get(15, "0.0.40.0.0", 10)
     if status or data[:1] != b"\x01" or data == b"\x01\x00":

@@ -78,6 +78,7 @@ class Client:
 
     PASS_3 = "C30141000F0000280000FF0101"
     PASS_4 = "C70141000100"
+    user_id = None  # calling-AE-invocation-id
 
     def __init__(self, talk, mechanism, context, kind, sc=AE, secret=b"", guek=b"", gak=b"",
                  title=None, ic=0, dedicated=None, challenge=None, suite=0,
@@ -182,6 +183,8 @@ class Client:
         body = bytes.fromhex("A1090607608574050801") + bytes([self.context])
         if self.title is not None:
             body += bytes([0xA6, len(self.title) + 2, 4, len(self.title)]) + self.title
+        if self.user_id is not None:
+            body += b"\xa9\x03\x02\x01" + bytes([self.user_id])
         if self.mechanism:
             value = self.secret if self.mechanism == 1 else self.challenge
             body += bytes.fromhex("8A0207808B07608574050802") + bytes([self.mechanism])

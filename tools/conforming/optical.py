@@ -56,6 +56,7 @@ def sign_on(t):
     """/?! is answered with three letters, a mode and an identification of up to 16 characters."""
     p = port(t)
     m = p.sign_on()
+    leave(p)
     return "%s, mode %s%s" % (m[1].decode(), p.mode, ", HDLC" if p.binary else "")
 
 

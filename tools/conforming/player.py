@@ -5,6 +5,7 @@ Whatever the target does (hangs, closes, answers nonsense) ends a case and not t
 case connects anew. After some cases in a row without a single octet the rest is not played.
 """
 
+import contextlib
 import time
 import traceback
 
@@ -67,10 +68,21 @@ class Tap:
 
     def write(self, octets):
         self.keep("sent", octets)
-        self._line.write(octets)
+        with self._kept():
+            self._line.write(octets)
+
+    @contextlib.contextmanager
+    def _kept(self):
+        """That a connection has ended is part of what came."""
+        try:
+            yield
+        except Closed as e:
+            self.note(str(e))
+            raise
 
     def read(self, seconds):
-        octets = self._line.read(seconds)
+        with self._kept():
+            octets = self._line.read(seconds)
         if octets:
             self.came += len(octets)
             self.keep("came", octets)

@@ -86,6 +86,7 @@ class Session(Client):
         ic = options.pop("ic", None)
         super().__init__(Talk(link), mechanism, context, ic=0, **options)
         self._fixed_ic = ic
+        self.user_id = entry.get("user_id")
         self.kek = hex_.get("kek", b"")
         self.negotiated = 0
         self.max_pdu = 0

@@ -14,7 +14,8 @@ there is; a target without one has a public client 16 at server SAP 1. Keys that
                                  2 SN, 3 LN ciphered, 4 SN ciphered), mechanism_id (0 none, 1 LLS,
                                  3 MD5, 4 SHA-1, 5 GMAC, 6 SHA-256), secret_hex, guek_hex, gak_hex,
                                  kek_hex, security_setup, security_policy, invocation_counter
-                                 (object), counter (number), pre_established
+                                 (object), counter (number), pre_established, user_id (who is
+                                 one of its user_list)
     client_title                 hex, 8 octets: of this client
 """
 
@@ -148,7 +149,8 @@ def checked(description, path):
         for key, most in (("client_sap", 0xFFFF), ("server_sap", 0xFFFF)):
             if not isinstance(e.get(key), int) or not 0 < e[key] <= most:
                 raise Trouble("%s has no %s from 1 to %d." % (where, key, most))
-        for key in ("mechanism_id", "application_context_id", "security_policy", "counter"):
+        for key in ("mechanism_id", "application_context_id", "security_policy", "counter",
+                    "user_id"):  # fmt: skip
             if not isinstance(e.get(key, 0), int):
                 raise Trouble("%s: %s is no number." % (where, key))
         for key, value in e.items():
