@@ -96,6 +96,26 @@ def test_a_frame_of_the_mac_layer():
     assert lines(unit)[0] == "MAC  C00 initiator -> 005 meter, IC 3 CC 3 DC 0, 1 sub-frame"
 
 
+def spdu(kind, number, segment, more, octets):
+    """A segment of the project's own messages over ISO/IEC 14908."""
+    ends = bytes.fromhex("01850382" if kind == 0 else "03820185")
+    head = b"\x00\x19" + ends + b"\x51" + bytes((kind << 4 | number, 0x2D))
+    return head + bytes((0x12 | more << 3, 1, 1, segment)) + octets
+
+
+def test_segments_of_lon_are_put_together():
+    c = Conversation(layer="lon")
+    units = []
+    for frame in (
+        spdu(0, 1, 0, True, GET[:5]),
+        spdu(0, 1, 0, True, GET[:5]),
+        spdu(0, 2, 1, False, GET[5:]),
+    ):
+        units += c.octets(None, frame, whole=True)
+    assert [u.apdu is not None for u in units] == [False, False, True]
+    assert units[2].apdu.octets == GET and units[2].direction == "rx"
+
+
 def mip(pdu, command=0x12):
     body = bytes((len(pdu) + 1, command)) + pdu
     body += bytes((-sum(body) & 0xFF,))

@@ -145,3 +145,18 @@ def test_octets_come_back_from_lines_of_any_width(octets, width, between):
             for k in range(0, len(octets), width)]  # fmt: skip
     said = read("TX: " + "\n".join(rows))
     assert b"".join(s.octets for s in said) == octets
+
+
+def test_a_whole_frame_is_told_before_the_next_line_comes():
+    lines = iter(["TX: 10:20:18 %s\n" % SNRM.hex(" ").upper(), "RX: /?!<CR><LF>\n"])
+    told = []
+
+    def watched():
+        for line in lines:
+            yield line
+            told.append(len(found))
+
+    found = []
+    for said in Reader().read(watched()):
+        found.append(said)
+    assert told == [1, 2]

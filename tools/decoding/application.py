@@ -24,6 +24,7 @@ _LONGEST = 1 << 20
 _WIDTH = 64  # characters of a value, in a line
 _HIDDEN = "hidden in the trace"
 _LAST = 0x80  # of the block-control of general blocks
+_ASKED = 64  # requests whose answers may come
 _PAIRS = 256  # of addresses
 _GET_RESULTS = SequenceOf("Get-Data-Result", GOT)
 _ACTION_RESULTS = tables.ACTION_RESPONSE[3][1].members[1][1]
@@ -119,6 +120,8 @@ class Application:
             self._block(pair, is_command, node, node.get("pblock"), kind)
         if "-request" in name:
             if not name.endswith(("-next", "-pblock", "-datablock")) or "first" in name:
+                if len(pair.asked) >= _ASKED:
+                    del pair.asked[next(iter(pair.asked))]
                 pair.asked[number] = asked(node)
         elif "-response" in name and number in pair.asked and pair.asked[number][0]:
             node.text = "to %s" % pair.asked[number][0]

@@ -22,6 +22,7 @@ from .node import Node
 from .pieces import FIELD, wrong
 
 _LONGEST = 1 << 20
+_LINES = 256  # pairs of HDLC addresses
 _MANAGEMENT = {0x66, 0x67}  # addresses of CIASE over HDLC, see lib/profiles/llc_hdlc.py
 _REQUESTS = frozenset((
     0x01, 0x05, 0x06, 0x16, 0x60, 0x62, 0xC0, 0xC1, 0xC3, 0xD9, 0xE6, 0x21, 0x25, 0x26, 0x36, 0x41,
@@ -151,6 +152,7 @@ class Conversation:
         self._ways = {"rx": True, "tx": False}  # direction -> is_command
         self._buffers = {}
         self._lines = {}
+        self._parts = {}  # (is_command, client, server) -> (octets of segments, their number)
         self._servers = set()  # addresses that are for certain a server's
 
     def octets(self, direction, octets, time=None, hidden=(), whole=False):
@@ -212,7 +214,7 @@ class Conversation:
         while True:
             if piece.label or piece.text:
                 unit.layers.append((piece.label, piece.text))
-            if getattr(piece, "message", None):
+            if piece.message:
                 unit.layers.append(("message", piece.message))
             if is_command is None:
                 is_command = piece.is_command
@@ -224,6 +226,8 @@ class Conversation:
             if piece.apdu:
                 is_command = self._apdu(unit, node, piece, octets, is_command, hidden)
                 break
+            if piece.part:
+                self._numbered(unit, node, piece, octets, is_command)
             if piece.inner is None:
                 break
             layer, octets = piece.inner
@@ -274,6 +278,19 @@ class Conversation:
         unit.apdu = apdu
         unit.layers.append(("APDU", summary(apdu)))
 
+    def _numbered(self, unit, node, piece, octets, is_command):
+        """A segment with a number, of a LON message."""
+        number, more, start, end = piece.part
+        key = is_command, unit.client, unit.server
+        before, n = self._parts.get(key, (b"", 0)) if number else (b"", 0)
+        if number != n:
+            return  # it is there already, or one before it is not
+        before += octets[start:end]
+        self._parts[key] = before, n + 1
+        if not more:
+            del self._parts[key]
+            self._take(unit, node, before, 0, len(before), is_command, own=True)
+
     # --- HDLC -----------------------------------------------------------------------------------
 
     def _frame(self, unit, node, f, octets, is_command, hidden):
@@ -296,6 +313,8 @@ class Conversation:
         key = frozenset((client, server))
         line = self._lines.get(key)
         if line is None:
+            if len(self._lines) >= _LINES:
+                del self._lines[next(iter(self._lines))]
             line = self._lines[key] = _Line()
         if f.control in ("SNRM", "DISC") and f.good:
             self._lines[key] = _Line()

@@ -51,10 +51,12 @@ class Piece:
     client, server    addresses for the application layer, or None
     apdu        (start, end) of what is for the application layer, or None
     inner       (layer, octets) of what is in it, of another layer, or None
+    message     another line, or ""
+    part        (number, more follow, start, end) of a segment of an APDU, or None
     """
 
-    label = text = ""
-    is_command = client = server = apdu = inner = None
+    label = text = message = ""
+    is_command = client = server = apdu = inner = part = None
 
     def __init__(self, node, label="", text=""):
         self.node = node

@@ -17,6 +17,7 @@ import ipaddress
 from .pieces import Piece, field, wrong  # first: it makes profiles findable
 
 from profiles.ipv6_udp import checksum
+from profiles.lon_frame import RESPONSE, SPDU
 from profiles.lon_frame import Frame as LONFrame
 
 _DL_DATA = 0x90
@@ -298,11 +299,15 @@ def lon(octets):
         n_data = max(len(apdu) - n, 0)
         text = ", ".join([text, *words, "%d octets of an APDU" % n_data])
         p.message = text
+        if f.kind == SPDU:
+            p.is_command = f.type != RESPONSE
         node.children.append(field("message", f.at, f.at + min(n, len(apdu)), text=text))
         if n_data and not control & 6:
             p.apdu = (f.at + n, f.end)
         elif n_data:
             node.children.append(field("segment", f.at + n, f.end, text="%d octets" % n_data))
+            if control & 6 == 2:
+                p.part = (apdu[4], bool(control & 8), f.at + n, f.end)
     return p
 
 

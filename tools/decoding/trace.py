@@ -154,7 +154,12 @@ class Reader:
                 if self._octets:
                     yield from self._end()
                 word, time, rest = fast.groups()
-                self._begin(bytes.fromhex(rest), (), word, time, number)
+                octets = bytes.fromhex(rest)
+                if _len(octets, 0) == len(octets):
+                    yield Said(octets, (), word, time, number)
+                    self._kind = ""
+                else:
+                    self._begin(octets, (), word, time, number)
                 continue
             yield from self._slow(number, text.rstrip("\r\n"))
         yield from self._end()
@@ -200,6 +205,8 @@ class Reader:
             if parsed:
                 yield from self._end()
                 self._begin(*parsed, word, time, number, kind)
+                if kind == "text":
+                    yield from self._end()
                 return
             trouble = _fault(rest)
             if trouble:
