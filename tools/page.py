@@ -36,6 +36,7 @@ from live import facts, hub, server, source, talk, watcher
 from live.child import WARNING, is_loopback
 
 DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
+_BAUD = 115200  # USB has none
 _NICENESS = 5  # the meter comes first
 _FIRST = 50000000  # number of a command; lower ones are the launcher's
 
@@ -98,7 +99,7 @@ async def of_board(options):
     import serial
 
     try:
-        port = serial.Serial(options.port, exclusive=True)
+        port = serial.Serial(options.port, _BAUD, exclusive=True)
     except OSError as e:
         why = os.strerror(e.errno) if e.errno else e
         raise Trouble("--port: %s cannot be used (%s)." % (options.port, why)) from None

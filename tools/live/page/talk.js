@@ -124,6 +124,14 @@ function choose(n) {
   $("hex").replaceChildren();
   $("detail").hidden = false;
   ask({ do: "tree", n });
+  bringInSight();
+}
+
+// The details take room from the lines: the one that is chosen stays in sight.
+function bringInSight() {
+  const box = $("lines");
+  const top = shown.findIndex((l) => l.n === chosen) * HEIGHT;
+  if (top >= 0) box.scrollTop = Math.min(Math.max(box.scrollTop, top + 2 * HEIGHT - box.clientHeight), top);
   drawLines();
 }
 
@@ -140,6 +148,7 @@ function showTree(t) {
   octets = t.hex.map((text) => text.match(/../g) || []);
   $("tree").replaceChildren(...t.nodes.map(branch));
   mark(0, 0, 0);
+  bringInSight();
 }
 
 // Octets of the message, or of what was inside of it, with those of a node marked.
@@ -166,9 +175,6 @@ $("lines").addEventListener("keydown", (event) => {
   if (event.key === "Escape") return $("d-close").click();
   if (to === undefined || !shown[to]) return;
   event.preventDefault();
-  following = false;
-  const box = $("lines");
-  box.scrollTop = Math.min(Math.max(box.scrollTop, (to + 1) * HEIGHT - box.clientHeight), to * HEIGHT);
   choose(shown[to].n);
 });
 
