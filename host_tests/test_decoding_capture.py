@@ -8,7 +8,8 @@ import struct
 
 import packets
 import pytest
-from decoding.capture import Capture, Trouble, is_capture, is_ethernet
+from bootstrap import Trouble
+from decoding.capture import Capture, is_capture, is_ethernet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -299,6 +299,29 @@ def test_blocks_whose_beginning_nobody_has_seen():
     assert unit.apdu.text == "block 4; those before it are not here" and not unit.faults()
 
 
+def test_short_names():
+    read = bytes.fromhex("050102FA08")
+    answers = [bytes.fromhex("0C0102%02X%04X02" % (k == 2, k)) + part
+               for k, part in ((1, b"\x01\x00"), (2, b"\x11\x07"))]  # fmt: skip
+    units = said(asked(read), ("tx", wpdu(1, 16, answers[0])), ("tx", wpdu(1, 16, answers[1])))
+    assert units[1].apdu.text == "to 0xFA08"
+    results = units[2].apdu.children[-1].children[0]
+    assert results.children[0].children[0].value == 7
+    assert not any(u.faults() for u in units)
+
+
+def test_a_request_with_short_names_in_blocks():
+    write = bytes.fromhex("0102FA0801" + "1105")
+    parts = [(1, write[:3]), (2, write[3:])]
+    units = said(*(
+        asked(bytes.fromhex("060107%02X%04X0109" % (k == 2, k)) + bytes((len(part),)) + part)
+        for k, part in parts
+    ))  # fmt: skip
+    whole = units[1].apdu.children[-1]
+    assert whole.octets == write and not units[1].faults()
+    assert whole.children[0].get("list-of-data").children[0].value == 5
+
+
 def general(number, raw, last=False, acknowledged=0):
     head = bytes((0xE0, 0x81 if last else 1))
     return (

@@ -104,7 +104,7 @@ def main(args):
         text = " ".join(inputs)
         if not looks_like_hex(text):
             raise Trouble("There is no file %s, and it is not hexadecimal." % inputs[0])
-        run.text([text], "the command line")
+        run.text([text], "")
     else:
         for name in inputs:
             run.file(name)
@@ -216,6 +216,8 @@ class Run:
         reader = trace.Reader()
         before = self.n_units
         for said in reader.read(lines):
+            if not name:
+                said.line = 0  # of the command line
             if said.kind == "dump" and capture.is_ethernet(said.octets):
                 self.packet(capture, said)
             else:
@@ -227,7 +229,7 @@ class Run:
         elif reader.n_skipped:
             raise Trouble(
                 "There are no octets in %s; expected hexadecimal, or lines as TX: 7E A0 ... "
-                "Line %d is %.60r." % (name, reader.n_first, reader.first)
+                "Line %d is %.60r." % (name or "this", reader.n_first, reader.first)
             )
 
     def packet(self, capture, said):
@@ -248,15 +250,11 @@ class Run:
 
     def capture(self, f, name):
         from decoding.capture import Capture
-        from decoding.capture import Trouble as NoCapture
 
         c = Capture(f, self.ports)
         before = self.n_units
-        try:
-            for said in c.read():
-                self.said(said)
-        except NoCapture as e:
-            raise Trouble("%s: %s." % (name, e)) from None
+        for said in c.read():
+            self.said(said)
         if c.cut:
             say("%s: %s." % (name, c.cut))
         if self.n_units == before and not self.links:

@@ -24,6 +24,7 @@ _LONGEST = 1 << 20
 _WIDTH = 64  # characters of a value, in a line
 _HIDDEN = "hidden in the trace"
 _LAST = 0x80  # of the block-control of general blocks
+_WRITE_REQUEST = 0x06
 _ASKED = 64  # requests whose answers may come
 _PAIRS = 256  # of addresses
 _GET_RESULTS = SequenceOf("Get-Data-Result", GOT)
@@ -107,8 +108,7 @@ class Application:
         if invoke is None or invoke.name not in (
             "invoke-id-and-priority", "long-invoke-id-and-priority"
         ):  # fmt: skip
-            if name == "readResponse":
-                self._read_blocks(pair, node)
+            self._short_names(pair, is_command, node)
             return
         number = (invoke.value or 0) & (0x0F if invoke.name[0] == "i" else 0xFFFFFF)
         if name in _SET_BLOCKS:
@@ -134,14 +134,16 @@ class Application:
         block = node.get("datablock") or node.get("pblock")
         self._block(pair, is_command, node, block, kind)
 
-    def _block(self, pair, is_command, node, block, kind):
-        """A block of a long GET, SET or ACTION. kind: of what all of them are."""
-        last, number, raw = (block.children + [None] * 3)[:3] if block else (None,) * 3
-        if number is None or number.value is None:
+    def _block(self, pair, is_command, node, block, kind, raw=None):
+        """A block of something long. kind: of what all of them are; raw: the node of the octets,
+        where it is not the third of the block."""
+        if block is None or len(block.children) < 2:
             return
-        while raw is not None and raw.name != "raw-data" and raw.children:
+        last, number, *octets = block.children
+        raw = raw or (octets[0] if octets else None)
+        while raw is not None and raw.children:
             raw = raw.children[0]
-        if raw is None or raw.name != "raw-data" or raw.value is None:
+        if number.value is None or raw is None or raw.value.__class__ is not bytes:
             return
         key = (is_command, node.name.partition("-")[0])
         blocks = pair.blocks.get(key)
@@ -163,6 +165,8 @@ class Application:
         blocks.octets += raw.value
         if last.value or len(blocks.octets) > _LONGEST:
             pair.blocks.pop(key)
+        if not last.value and len(blocks.octets) > _LONGEST:
+            node.text = "%d octets in blocks: too many to put together" % len(blocks.octets)
         if last.value:
             self._together(node, blocks.octets, blocks.kind, blocks.number)
 
@@ -181,12 +185,28 @@ class Application:
             self.names.annotate(whole)
         node.children.append(whole)
 
-    def _read_blocks(self, pair, node):
-        """Blocks of a Read with short names."""
-        for choice in node.children:
-            block = choice.get("data-block-result")
-            if block is not None:
-                self._block(pair, False, node, block, tables.READ_RESPONSE)
+    def _short_names(self, pair, is_command, node):
+        """Read and Write: what the answer is to, and blocks. There are no invoke-ids."""
+        name = node.name
+        variables = node.get("variable-access-specification")
+        if variables is not None and name in ("readRequest", "writeRequest"):
+            texts = [child.text for choice in variables.children for child in choice.children]
+            pair.asked[None] = (
+                texts[0] if len(texts) == 1 else "%d variables" % len(texts),
+                False,
+            )
+            for choice in variables.children:
+                self._block(pair, is_command, node, choice.get("read-data-block-access"),
+                            tables.VARIABLES)  # fmt: skip
+                self._block(pair, is_command, node, choice.get("write-data-block-access"),
+                            tables.TABLE[_WRITE_REQUEST][1], node.get("list-of-data"))  # fmt: skip
+        elif name in ("readResponse", "writeResponse"):
+            asked_for = pair.asked.get(None, ("", False))[0]
+            if asked_for:
+                node.text = "to %s" % asked_for
+            for choice in node.children:
+                self._block(pair, is_command, node, choice.get("data-block-result"),
+                            tables.READ_RESPONSE)  # fmt: skip
 
     def _general_block(self, pair, is_command, node):
         """General block transfer: all blocks that there are, in the order of their numbers. What
@@ -344,6 +364,9 @@ _NOTED = {
     "application-context-name": _value,
     "mechanism-name": _value,
     "block-number": lambda node: "block %s" % node.value,
+    "variable-access-specification": lambda node: ", ".join(
+        child.text for choice in node.children[:4] for child in choice.children
+    ),
     "datablock": _value,
     "pblock": _value,
 }

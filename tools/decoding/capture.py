@@ -13,6 +13,8 @@ import struct
 from collections import Counter, OrderedDict
 from datetime import datetime, timezone
 
+from bootstrap import Trouble
+
 from .trace import Said
 
 PORT = 4059
@@ -39,10 +41,6 @@ def is_capture(octets):
     return octets[:4] == MAGIC_PCAPNG or octets[:4] in _PCAP
 
 
-class Trouble(Exception):
-    """The file is no capture; its text is a sentence."""
-
-
 class Packet:
     __slots__ = (
         "number", "time", "octets", "missing", "link_type", "interface", "direction", "notes",
@@ -62,7 +60,7 @@ class Packet:
 
 
 class Capture:
-    """ports: numbers, or None for any. n_packets; seen: how often which port was, of those that
+    """file: has read() and peek(); ports: numbers, or None for any. n_packets; seen: how often which port was, of those that
     were not wanted; cut: the file ends within a packet."""
 
     def __init__(self, file, ports=(PORT,)):
@@ -87,7 +85,7 @@ class Capture:
     def _pcap(self):
         head = self.file.read(24)
         if head[:4] not in _PCAP or len(head) < 24:
-            raise Trouble("the file is no capture: expected pcapng or pcap")
+            raise Trouble("The file is no capture; expected pcapng or pcap.")
         order, unit = _PCAP[head[:4]]
         link_type = struct.unpack(order + "I", head[20:24])[0] & 0xFFFF
         record = struct.Struct(order + "IIII")

@@ -14,7 +14,7 @@ no more than _LONGEST octets of each.
 """
 
 from . import hdlc, plc, wrapper
-from .apdu import decode
+from .apdu import TABLE, decode
 from .application import Application, innermost, summary
 from .layers import Finder
 from .layers import decode as decode_layer
@@ -24,17 +24,7 @@ from .pieces import FIELD, wrong
 _LONGEST = 1 << 20
 _LINES = 256  # pairs of HDLC addresses
 _MANAGEMENT = {0x66, 0x67}  # addresses of CIASE over HDLC, see lib/profiles/llc_hdlc.py
-_REQUESTS = frozenset((
-    0x01, 0x05, 0x06, 0x16, 0x60, 0x62, 0xC0, 0xC1, 0xC3, 0xD9, 0xE6, 0x21, 0x25, 0x26, 0x36, 0x41,
-    0x45, 0x46, 0x56, 0xC8, 0xC9, 0xCB, 0xD0, 0xD1, 0xD3,
-))  # fmt: skip
-_RESPONSES = frozenset((
-    0x08, 0x0C, 0x0D, 0x0E, 0x0F, 0x18, 0x61, 0x63, 0xC2, 0xC4, 0xC5, 0xC7, 0xD8, 0xDA, 0xE7, 0x28,
-    0x2C, 0x2D, 0x2E, 0x38, 0x48, 0x4C, 0x4D, 0x4E, 0x58, 0xCA, 0xCC, 0xCD, 0xCF, 0xD2, 0xD4, 0xD5,
-    0xD7,
-))  # fmt: skip
-
-
+# What a meter sends by itself.
 _UNASKED = ("data-notification", "event-notification-request", "informationReportRequest")
 
 
@@ -254,9 +244,8 @@ class Conversation:
             ends = piece.source, piece.destination
             unit.client, unit.server = ends if is_command else ends[::-1]
             self._servers.add(unit.server)
-        elif piece.label == "LLC" and is_command and piece.client is not None:
-            if piece.node.name == "l-pdu":
-                unit.client, unit.server = piece.server, piece.client
+        elif piece.node.name == "l-pdu" and is_command:
+            unit.client, unit.server = piece.server, piece.client
         self._take(unit, node, octets, start, end, is_command, hidden)
         if is_command and innermost(unit.apdu).name in _UNASKED:
             # A meter has opened the connection, to the port that is a meter's otherwise.
@@ -401,4 +390,12 @@ def _within(node):
 
 
 def _is_command(tag):
-    return True if tag in _REQUESTS else False if tag in _RESPONSES else None
+    """Does an APDU with this tag go to a meter? None: it may go either way."""
+    name = TABLE[tag][0] if tag in TABLE else ""
+    if name[:4] in ("glo-", "ded-"):
+        name = name[4:]
+    if name in ("aarq", "rlrq"):
+        return True
+    if name in ("aare", "rlre", "confirmedServiceError", *_UNASKED) or name.endswith("esponse"):
+        return False
+    return True if name.lower().endswith("request") else None

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Which octets are a message, and of what layer.
 
-f = Finder(layer)                       layer: of LAYERS, None: to be found
-f.find(octets, pos, final) -> (layer, end)     layer "": nothing that counts; end 0: more octets
-                                        are needed, unless they are final
-decode(layer, octets, hidden) -> Piece
+    f = Finder(layer)                       layer: of LAYERS, None: to be found
+    f.find(octets, pos, final) -> (layer, end)     layer "": nothing that counts; end 0: more
+                                            octets are needed, unless they are final
+    decode(layer, octets, hidden) -> Piece
+
+What has a check sequence that is right is what it seems to be; then comes what has a header that
+is plausible; then what can be decoded to its end.
 """
 
 from . import axdr, hdlc, iec21, modems, plc, wrapper
@@ -70,7 +73,7 @@ class Finder:
         return _guess(data[pos:end]), end
 
     def _given(self, data, pos, final):
-        """As _find(), the layer being known."""
+        """As find(), the layer being known."""
         layer = self.layer
         if layer == "hdlc":
             if data[pos] == hdlc.FLAG:
@@ -171,10 +174,8 @@ def decode(layer, octets, hidden):
 
 def _garbage(octets):
     node = field("octets", 0, len(octets))
-    sentence = (
-        "%02X begins no message; expected 7E (HDLC), 00 01 (wrapper), / or 01, 02 and text (IEC "
-    )
-    sentence += "62056-21), or an APDU"
+    sentence = "%02X begins no message; expected 7E (HDLC), 00 01 (wrapper), /, 01 or 02 and text "
+    sentence += "(IEC 62056-21), or an APDU"
     return Piece(wrong(node, sentence % octets[0]), "", "%d octets of no message" % len(octets))
 
 

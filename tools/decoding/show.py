@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Trees for people and for programs.
 
-Text(write, colour, brief, width)    units as a tree: offset, octets, name, what it means
-lines(unit)                          the layers of a unit, a line each
+    Text(write, colour, brief)   .unit(unit): as a tree: offset, octets, name, what it means
+    lines(unit)                  the layers of a unit, a line each
+
+Octets of passwords and keys are not shown.
 """
 
 import re
 
 _OCTETS = 8  # of a field, on a line; more of them are counted
 _COLOURS = {
-    "head": "\x1b[1m", "rx": "\x1b[36m", "tx": "\x1b[32m", "dim": "\x1b[2m", "bad": "\x1b[1;31m",
-    "name": "\x1b[34m", "end": "\x1b[0m",
+    "head": "\x1b[1m", "rx": "\x1b[36m", "tx": "\x1b[32m", "bad": "\x1b[1;31m", "end": "\x1b[0m",
 }  # fmt: skip
 _HEX_WIDTH = 3 * _OCTETS + 1
 _ARROWS = {"rx": "client -> meter", "tx": "meter -> client"}
@@ -55,7 +56,7 @@ def value_of(node):
 
 
 class Text:
-    """write(text): takes lines. octets: show those of each message; brief: no trees."""
+    """write(text): takes lines; brief: no trees."""
 
     def __init__(self, write, colour=False, brief=False):
         self.write = write
@@ -71,7 +72,7 @@ class Text:
             where = "%s -> %s" % (ends if unit.direction == "rx" else ends[::-1])
         head = [str(unit.line) if unit.line else "", unit.time or "", where, unit.link]
         colour = mark.get(unit.direction, mark["head"])
-        bad = mark["bad"] + "  !!" + mark["end"] if any(True for _ in _faults(unit)) else ""
+        bad = mark["bad"] + "  !!" + mark["end"] if next(_faults(unit), None) else ""
         out.append(
             "%s%s%s%s" % (colour, "  ".join(part for part in head if part), mark["end"], bad)
         )
@@ -124,7 +125,7 @@ class Text:
             out.append(line)
         error = node.error
         if error is not None:
-            at = getattr(error, "at", start)
+            at = error.at
             out.append(
                 "%s  %5d  %-*s%s^ %s%s" % (
                     mark["bad"], at, _HEX_WIDTH, octets[at : at + 1].hex().upper(),
@@ -145,7 +146,7 @@ def _faults(unit):
 
 def _sentence(node):
     return "at %d, %s: %s" % (
-        getattr(node.error, "at", node.start),
+        node.error.at,
         node.name or node.type,
         node.error,
     )
