@@ -63,7 +63,11 @@ def parser():
     group.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
     group = p.add_argument_group("names and layers")
     group.add_argument("--definition", help="a meter definition (TOML), for names of its objects")
-    group.add_argument("--layer", help="what the octets are, if it is not found rightly")
+    group.add_argument(
+        "--layer",
+        help="what the octets are, if it is not found rightly: hdlc, wrapper, 62056-21, llc, apdu, "
+        "data, m_sdu, mac_frame, usi, local, mip, lon, ...",
+    )
     group.add_argument(
         "--of", choices=("client", "meter"),
         help="whose trace it is: who says what TX is in front of (found, if not given)",

@@ -60,8 +60,9 @@ class Packet:
 
 
 class Capture:
-    """file: has read() and peek(); ports: numbers, or None for any. n_packets; seen: how often which port was, of those that
-    were not wanted; cut: the file ends within a packet."""
+    """file: has read() and peek(); ports: numbers, or None for any. n_packets; seen: how often
+    which port was, of those that were not wanted; cut: "", or that the file ends within a
+    packet."""
 
     def __init__(self, file, ports=(PORT,)):
         self.file = file

@@ -396,6 +396,8 @@ def _is_command(tag):
         name = name[4:]
     if name in ("aarq", "rlrq"):
         return True
-    if name in ("aare", "rlre", "confirmedServiceError", *_UNASKED) or name.endswith("esponse"):
+    if name in ("aare", "rlre", "confirmedServiceError", *_UNASKED) or name.lower().endswith(
+        "response"
+    ):
         return False
     return True if name.lower().endswith("request") else None
