@@ -65,8 +65,8 @@ def parser():
     group.add_argument("--definition", help="a meter definition (TOML), for names of its objects")
     group.add_argument(
         "--layer",
-        help="what the octets are, if it is not found rightly: hdlc, wrapper, 62056-21, llc, apdu, "
-        "data, m_sdu, mac_frame, usi, local, mip, lon, ...",
+        help="what the octets are, if it is not found rightly: hdlc, wrapper, 62056-21, llc, "
+        "apdu, data, m_sdu, mac_frame, usi, local, mip, lon, ...",
     )
     group.add_argument(
         "--of", choices=("client", "meter"),
