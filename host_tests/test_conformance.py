@@ -5,6 +5,7 @@ in test_conformance_faults.py."""
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 import xml.etree.ElementTree as ElementTree
 
 import beside
+import broken
 import conforming.groups as groups
 import pytest
 import small
@@ -352,6 +354,29 @@ def test_a_stranger_fails_and_the_run_goes_on(name, kind):
         assert r.verdict in (FAIL, INCONCLUSIVE, INAPPLICABLE) or r.case.id not in GOOD, r.case.id
         assert r.why or r.verdict == PASS
         assert "Traceback" not in r.why
+
+
+@pytest.mark.parametrize("kind", ["wrapper", "hdlc"])
+def test_octets_and_apdus_are_damaged(kind, monkeypatch):
+    """Now and then: whatever comes, a case ends with a verdict and its reason, and the run goes
+    on to its end."""
+    by_chance = random.Random(7)
+    bench = broken.Bench(kind, monkeypatch.setattr)
+
+    def damaged(octets):
+        if not octets or by_chance.random() > 0.03:
+            return octets
+        at = by_chance.randrange(len(octets))
+        return by_chance.choice(
+            [octets[:at], broken.changed(octets, at, 4), octets[: at + 9] * 2, bytes(at)]
+        )
+
+    bench.line.outward = damaged
+    bench.answers(lambda asked, got: damaged(got)[:200])
+    results = list(groups.play(bench.player(), list(groups.GROUPS), []))
+    assert len(results) >= 60
+    assert {r.verdict for r in results} >= {PASS, FAIL}
+    assert all(r.why for r in results if r.verdict != PASS)
 
 
 def test_nobody_is_there(tmp_path, capsys):

@@ -55,14 +55,13 @@ class Case:
     """id, title, reference, group, needs (what has to be there, in words of player.NEEDS), and
     play(t), whose docstring is the procedure."""
 
-    def __init__(self, id, title, reference, group, needs, play, extra=()):
+    def __init__(self, id, title, reference, group, needs, play):
         self.id = id
         self.title = title
         self.reference = reference
         self.group = group
         self.needs = needs
         self.play = play
-        self.extra = extra
 
     @property
     def procedure(self):

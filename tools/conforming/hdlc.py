@@ -22,7 +22,7 @@ _HDLC_SETUP = 23
 _LLC = b"\xe6\xe6\x00"
 
 
-def unframed(control, link):
+def whole(control, link):
     return f.frame(link.to, link.own, control)
 
 
@@ -91,7 +91,7 @@ def frame_p2(t):
     """Half of a SNRM, a pause well beyond the inter-octet time-out, the other half: silence. A
     SNRM in two parts without a pause: UA."""
     link = disconnected(t)
-    octets = unframed(f.SNRM, link)
+    octets = whole(f.SNRM, link)
     link.line.write(octets[:4])
     limit_s = t.target.description.get("inter_octet_ms", 25) / 1000
     t.tap.wait(max(10 * limit_s, 0.3))
@@ -153,13 +153,14 @@ def inactivity(t, restore=None):
 
 @case("HDLC_FRAME_N1", "Frames without flags", "opening and closing flag")
 def frame_n1(t):
-    """SNRM without its opening flag, and one without its closing flag: silence."""
+    """SNRM without its opening flag (behind noise: a flag that closed a frame may open the next),
+    and one without its closing flag: silence."""
     link = disconnected(t)
-    link.line.write(unframed(f.SNRM, link)[1:])
+    link.line.write(b"\0" + whole(f.SNRM, link)[1:])
     silence(link, "A frame without an opening flag")
     link.line.close()
     link.line.open()
-    link.line.write(unframed(f.SNRM, link)[:-1])
+    link.line.write(whole(f.SNRM, link)[:-1])
     silence(link, "A frame without a closing flag")
     link.line.close()
     link.line.open()
@@ -471,11 +472,11 @@ def release(t):
     """After DISC and SNRM, and after a second SNRM, a GET is not served any more."""
     link = associated(t)
     link.disconnect()
-    for _ in range(2):
+    for turn in range(2):
         up(link)
         got = link.ask(_NAME)
         expect(got != _NAMED, "A GET is served without an association.")
-        if not _:
+        if turn == 0:
             aare_fields(link.ask(_AARQ) or b"")
 
 

@@ -40,7 +40,7 @@ NEEDS = {
 _DEAF = 3  # cases in a row of which nothing came
 # What a case may take before it is ended.
 _MOST_OCTETS = 1 << 24
-_MOST_S = 1800
+_MOST_S = 900
 
 
 class Tap:
@@ -162,7 +162,7 @@ class Trial:
             status, data = s.ready().get(1, name, 2)
         except Verdict:
             return
-        if status == 0 and data[:1] == b"\x06":
+        if status == 0 and data[:1] == b"\x06" and len(data) == 5:
             counters[guek] = int.from_bytes(data[1:], "big")
         s.release()
         self.done()
@@ -261,6 +261,6 @@ class Player:
         except Exception as e:  # nonsense that a case did not foresee
             result.verdict = FAIL
             where = traceback.extract_tb(e.__traceback__)[-1]
-            result.why = "What came cannot be understood (%s in %s, line %d: %s)." % (
+            result.why = "What came is malformed (%s in %s, line %d: %s)." % (
                 type(e).__name__, where.name, where.lineno, e,
             )  # fmt: skip

@@ -10,6 +10,7 @@ import math
 from . import explain
 from .case import FAIL, INAPPLICABLE, INCONCLUSIVE, PASS, VERDICTS
 from .groups import GROUPS
+from .player import NEEDS
 
 _CLASSES = {PASS: "p", FAIL: "f", INCONCLUSIVE: "i", INAPPLICABLE: "n"}
 _SIGNS = {PASS: "✓", FAIL: "✗", INCONCLUSIVE: "?", INAPPLICABLE: "–"}
@@ -182,6 +183,7 @@ def case(r, scrub, full):
         ),
         "<p><b class=%s>%s</b> %s</p>" % (mark, r.verdict, escaped(scrub.text(r.why))),
         "<p class=dim>%s</p><p>%s</p>" % (escaped(c.reference), escaped(c.procedure)),
+        "<p class=dim>Needs: %s.</p>" % ", ".join(NEEDS[n] for n in c.needs) if c.needs else "",
     ]  # fmt: skip
     shown, left_out = steps_of(r, full)
     with_plain = any(s.kind in ("asked", "answered") for s in r.steps)
