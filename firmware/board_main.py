@@ -241,6 +241,8 @@ class Board:
     def close(self):
         for link in self.links:
             link.close()
+        if self.feed is not None:
+            self.feed.turn(port.ticks_ms())
         self.meter.close()
 
 

@@ -68,9 +68,10 @@ def enter(path):
             del sys.modules[name]
 
 
-def board():
+def board(feed=0):
     """The meter of a board until Ctrl-C, from the slot that is to run. Where there is a watchdog,
-    it is on while that is not confirmed, and as long as the board is on then."""
+    it is on while that is not confirmed, and as long as the board is on then. feed: see
+    board_main.py."""
     import wiring
 
     folder = wiring.STATE + "/.update" if isinstance(wiring.STATE, str) else None
@@ -85,7 +86,7 @@ def board():
             enter(_place(wiring, folder, number))
         from firmware import board_main
 
-        again = board_main.run(update=folder, dog=dog)
+        again = board_main.run(update=folder, dog=dog, feed=feed)
     except Exception as e:
         if not number:
             raise

@@ -7,6 +7,7 @@ the environment.
 
 import glob
 import os
+import shutil
 import sys
 
 import pytest
@@ -17,6 +18,7 @@ for _path in ("tools", "firmware/ports/shim", "", "lib"):
     sys.path.insert(0, os.path.join(ROOT, _path) if _path else ROOT)
 
 import bootstrap
+import packages
 
 pytest.register_assert_rewrite("peer_sessions", "updates")
 
@@ -41,6 +43,16 @@ def micropython():
         what = "no MicroPython here: make test gets one, or install micropython >= 1.25"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
     return found
+
+
+@pytest.fixture(scope="session")
+def tshark():
+    """Wireshark's terminal program."""
+    try:
+        packages.install({"tshark": "tshark"})
+    except bootstrap.Trouble as e:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(e))
+    return shutil.which("tshark")
 
 
 @pytest.fixture(scope="session")

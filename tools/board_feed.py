@@ -8,6 +8,7 @@ The meter is started again, with a feed, and once more, without one, when all is
 """
 
 import contextlib
+import time
 
 import remote
 from bootstrap import Trouble
@@ -16,6 +17,8 @@ from bootstrap import Trouble
 _LEN = 2048
 _START = "from firmware import launch\nlaunch.board(feed=%d)\n" % _LEN
 _WAIT_S = 0.2
+_END_S = 5
+_PROMPT = b"\x04>"  # of the raw REPL
 
 
 class BoardFeed:
@@ -52,7 +55,13 @@ class BoardFeed:
     def __exit__(self, *_):
         self.feed.attach(None)
         with contextlib.suppress(Exception):
-            # Ctrl-C ends the meter; then out of the raw REPL, and a start as after power-up.
-            self._serial.write(b"\x03\x03\x02\x04")
+            # Ctrl-C ends the meter, which says what has not been said yet.
+            self._serial.write(b"\x03")
+            said = b""
+            end = time.monotonic() + _END_S
+            while _PROMPT not in said and time.monotonic() < end:
+                said += self.feed.read(self._serial.read(self._serial.in_waiting or 1))
+            # Out of the raw REPL, and a start as after power-up.
+            self._serial.write(b"\x02\x04")
             self._serial.flush()
         self._remote.close()

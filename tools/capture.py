@@ -49,7 +49,6 @@ from bootstrap import Trouble, as_command, say
 
 bootstrap.inside("plugfest", "pcapng", "cryptography")
 
-from decoding import show
 from decoding.conversation import Conversation
 from decoding.keys import Keys
 from decoding.names import Names
@@ -96,9 +95,12 @@ class File:
     def _out(self):
         block, self._block = bytes(self._block), bytearray()
         while block:
-            n = self._file.write(block)
+            n = self._write(block)
             block = block[n:]
             self._whole += n
+
+    def _write(self, block):
+        return self._file.write(block)
 
     def _give_up(self, e):
         say("The capture %s ends here: it cannot be written (%s)." % (self.path, e.strerror))
@@ -122,7 +124,7 @@ class File:
 
     def interface(self, name, link_type, description):
         """Number of a new interface."""
-        options = {"if_name": name, "if_description": description, "if_tsresol": b"\6"}
+        options = {"if_name": name, "if_description": description}
         block = self._add(blocks.InterfaceDescription, link_type=link_type, options=options)
         return 0 if block is None else block.interface_id
 
@@ -320,7 +322,8 @@ class Line(Talk):
 def explained(unit):
     """What a message is, in a line: its layers, and what is wrong with it."""
     faults = dict.fromkeys(fault for _node, fault in unit.faults())
-    return "; ".join([*show.lines(unit), *faults])
+    layers = [" ".join(filter(None, layer)) for layer in unit.layers]
+    return "; ".join([*layers, *faults])
 
 
 def opened(node):
