@@ -62,6 +62,13 @@ def test_the_corpus_is_of_targets_that_there_are():
         assert all(len(octets) <= 2000 for octets in engine.corpus(name))
 
 
+def test_what_is_kept_reaches_something_new():
+    short, same, longer = b"\x06\x09\x01A", b"\x06\x09\x01B", b"\x06\x01\x01\x01\x02\x00"
+    kept = engine.fewest("axdr", [longer, same, short], 100)
+    assert kept == [short, longer]
+    assert engine.fewest("axdr", [longer, same, short], 4) == [short]
+
+
 # --- Findings -------------------------------------------------------------------------------
 
 

@@ -34,7 +34,7 @@ FOLDER = os.path.join(ROOT, "build", "fuzz")
 CHILD = os.path.join(ROOT, "tools", "fuzzing", "child.py")
 SECONDS = 180
 START_S = 60  # a process may take so long to begin, and to make a finding small
-MOST_KEPT = 120  # inputs of a target in host_tests/corpus
+LONGEST_KEPT = 16 * 1024  # octets of a target's inputs in host_tests/corpus
 FOUND = 77
 SAY_EVERY_S = 10
 _STATUS = re.compile(r"^#\d+\s+(\w+).*cov: (\d+) ft: (\d+) corp: (\d+)")
@@ -251,31 +251,20 @@ def replay(options):
 
 
 def keep(options):
-    """The fewest inputs with all the coverage, as libFuzzer chooses them."""
+    """Of what runs have found here, what reaches a line that nothing shorter does."""
     bootstrap.inside("test", "rich", "cryptography", "pytest")
-    why = has_atheris()
-    if why:
-        raise Trouble(why + ", and coverage cannot be seen without it.")
     from fuzzing import engine
 
     for name in names_of(options.target):
         folder = os.path.join(FOLDER, "corpus", name)
-        if not os.path.isdir(folder):
-            continue
-        args = [sys.executable, CHILD, name, "0", FOLDER, "1", "merge"]
-        subprocess.run(args, cwd=ROOT, capture_output=True, timeout=1200)
-        merged = os.path.join(FOLDER, "merged", name)
-        found = []
-        for file in sorted(os.listdir(merged)) if os.path.isdir(merged) else ():
-            with open(os.path.join(merged, file), "rb") as f:
-                found.append(f.read())
-        found = sorted(found, key=lambda octets: (len(octets), octets))
-        if not found:
-            say("%s: nothing was found." % name)
-            continue
-        path = os.path.join(fuzzing.CORPUS, name, "kept.txt")
-        engine.write(path, found[:MOST_KEPT])
-        print("%s: %d of %d inputs" % (name, min(len(found), MOST_KEPT), len(found)))
+        inputs = engine.corpus(name, "kept.txt")
+        for file in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+            with open(os.path.join(folder, file), "rb") as f:
+                inputs.append(f.read())
+        kept = engine.fewest(name, list(dict.fromkeys(inputs)), LONGEST_KEPT)
+        if kept:
+            engine.write(os.path.join(fuzzing.CORPUS, name, "kept.txt"), kept)
+        print("%s: %d of %d inputs" % (name, len(kept), len(inputs)))
     return 0
 
 

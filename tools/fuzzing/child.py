@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: MIT
 """One target in a process of its own, for so many seconds: tools/fuzz.py starts it.
 
-    child.py TARGET SECONDS FOLDER SEED [random | merge]
+    child.py TARGET SECONDS FOLDER SEED [random]
 
 FOLDER keeps the inputs that found something new (libFuzzer's corpus) and the findings. With
 atheris coverage guides what is tried; with `random`, what is tried is made from the corpus by
-chance; `merge` chooses the fewest inputs with all the coverage. Prints lines of JSON on stdout;
-libFuzzer's own go to stderr.
+chance. Prints lines of JSON on stdout; libFuzzer's own go to stderr.
 """
 
 import hashlib
 import json
 import os
 import random
-import shutil
 import sys
 import time
 
@@ -113,14 +111,7 @@ def main(name, seconds, folder, seed, how="atheris"):
             "-seed=%s" % seed, "-timeout=120", "-rss_limit_mb=3000", "-print_final_stats=1",
             "-reload=0", "-artifact_prefix=%s/" % folder,
         ]  # fmt: skip
-        folders = [child.kept]
-        if how == "merge":
-            merged = os.path.join(folder, "merged", name)
-            shutil.rmtree(merged, ignore_errors=True)
-            os.makedirs(merged)
-            options.append("-merge=1")
-            folders = [merged, child.kept]
-        atheris.Setup([sys.argv[0], *options, *folders], child.one)
+        atheris.Setup([sys.argv[0], *options, child.kept], child.one)
         atheris.Fuzz()
 
 

@@ -155,14 +155,49 @@ def write(path, inputs, *remarks):
         f.writelines((octets.hex() or "-") + "\n" for octets in inputs)
 
 
-def corpus(name):
-    """The kept inputs of a target."""
+def corpus(name, only=""):
+    """The kept inputs of a target, of all files or of one."""
     found = []
     folder = os.path.join(fuzzing.CORPUS, name)
-    if os.path.isdir(folder):
-        for file in sorted(os.listdir(folder)):
+    for file in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        if only in ("", file):
             found += read(os.path.join(folder, file))
     return found
+
+
+def fewest(name, inputs, longest):
+    """Of these inputs, the shortest first, those that reach a line that none before has; all of
+    them together have at most `longest` octets."""
+    player = Player(name)
+    player.renew = 0
+    seen, new = set(), set()
+    places = tuple(os.path.join(fuzzing.ROOT, part) for part in ("lib", "firmware", "tools/dec"))
+
+    def lines(frame, event, arg):
+        if event == "line":
+            new.add((frame.f_code, frame.f_lineno))
+        return lines
+
+    def calls(frame, event, arg):
+        return lines if frame.f_code.co_filename.startswith(places) else None
+
+    for octets in player.one.seeds:  # they are there without being kept
+        player.play(octets)
+    kept = []
+    for octets in sorted(inputs, key=lambda octets: (len(octets), octets)):
+        if longest < len(octets):
+            break
+        new.clear()
+        sys.settrace(calls)
+        try:
+            player.play(octets)
+        finally:
+            sys.settrace(None)
+        if new - seen:
+            seen |= new
+            kept.append(octets)
+            longest -= len(octets)
+    return kept
 
 
 def found(name, inputs, e, folder):
