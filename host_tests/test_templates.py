@@ -301,6 +301,21 @@ def test_values_of_any_type(tmp_path):
     assert o.cells[2].encoding().hex() == "0204110501021200011200020902010200"
 
 
+def test_a_logical_device_name_of_many_digits(tmp_path):
+    name = "PMT" + "9" * 5000
+    _, d = imported(tmp_path, DATA.replace("PMT1", name) % "")
+    assert d.devices[0].logical_device_name == name.encode()
+
+
+def test_what_an_element_leaves_out_is_as_usual(tmp_path):
+    """A structure of which one field is said."""
+    element = "<GXDLMSPushSetup><LN>0.0.25.9.0.255</LN><Version>2</Version><Access>1</Access>"
+    element += "<ConfirmationParametersInterval>60</ConfirmationParametersInterval>"
+    _, d = imported(tmp_path, DATA % (element + "</GXDLMSPushSetup>"))
+    value = tables.expected_value(d.find(d.devices[0], 40, "0.0.25.9.0.255"), 12)
+    assert value == [bytes.fromhex("ffffffffffffffffff8000ff"), 60]
+
+
 def test_texts_of_any_characters(tmp_path):
     """They are texts of TOML afterwards."""
     note = "quotes \" ' \\ and \x7f \n \u20ac"

@@ -23,6 +23,7 @@ from bootstrap import ROOT, as_command, say
 PAGE = os.path.join(ROOT, "CONFORMANCE.md")
 _BITS_OF = 15  # Association LN names the conformance bits
 _SECURITY_SETUP = 64
+_COMPRESSED = 0x80  # of the security control
 _HEAD = """# Statement of conformance
 
 Made by `tools/statement.py` of the code and its tables; do not edit it. It says what a client can
@@ -89,7 +90,7 @@ def sections():
             [(*row[:3], "yes" if row[3] else "no") for row in probe.served(words)],
         ),
     )
-    yield section("Security", *security(found))
+    yield section("Security", *security(found, code))
     yield section(
         "Interface classes",
         "*default*: the access that the class lets an attribute have; a definition narrows it."
@@ -134,7 +135,7 @@ def yes(answer):
     return {True: "yes", False: "no"}.get(answer, answer)
 
 
-def security(found):
+def security(found, code):
     enums = tables.load_classes()[_SECURITY_SETUP].enums
     rows = []
     for n, word in enums["security_suite"].items():
@@ -150,10 +151,11 @@ def security(found):
         rows.append((n, word, ", ".join(dict.fromkeys(used)) or "no definition"))
     yield "Suites, as the class file has them, and the definitions with a Security setup of each:"
     yield table(("suite", "", "used by"), rows)
-    yield (
-        "Compression (V.44), which suites 1 and 2 have besides, is left out: a security control"
-        " with its bit is refused."
-    )
+    if code.module("dlms.ciphering")["_SUITE_AND_COMPRESSED"] & _COMPRESSED:
+        yield (
+            "Compression (V.44), which suites 1 and 2 have besides, is left out: a security"
+            " control has to have the suite and no more, so its bit is refused."
+        )
     yield "How they are used: [lib/README.md](lib/README.md), Security and Cryptography."
 
 

@@ -28,6 +28,7 @@ _LENGTH_LEN = 2  # a row ends with the length of its columns
 # rows than there are records.
 _SECURITY_SETUP = 64
 _ASSOCIATION_LN, _OBJECT_LIST, _SECRET = 15, 2, 7
+_NAME_LEN = 16  # of a logical device name, at most
 _WITHOUT_SECRET = (0, 5, 7)  # mechanisms: none, GMAC, ECDSA
 _DATA, _COUNTERS, _DOUBLE_LONG_UNSIGNED = 1, b"\0\0\x2b\1", 0x06
 _CHANGE_HEAD_LEN = 3  # see lib/cosem/visible_objects.py
@@ -321,7 +322,7 @@ class Packer:
         """Eight octets, by title_of() from the first logical device name, if that is a FLAG id
         and digits; else none."""
         name = t.devices[0][3].decode("ascii", "replace")
-        if name[3:].isdigit() and int(name[3:]) < 1 << 40:
+        if len(name) <= _NAME_LEN and name[3:].isdigit() and int(name[3:]) < 1 << 40:
             return title_of(name[:3], name[3:])
         return b""
 

@@ -70,7 +70,7 @@ class _Object:
         self.where = "%d %s" % (self.class_id, name)
         number = header.get("Version", "0")
         versions = self.classes[self.class_id].versions
-        if not number.isdecimal() or int(number) not in versions:
+        if number not in [str(n) for n in versions]:
             return self.lose("version %r is not known; it is left out" % number)
         found = self.found = Found(versions[int(number)], name)
         found.note = header.get("Description", "")
@@ -261,6 +261,8 @@ def as_raw(value):
         if value.value is None:
             return {"type": value.type.text}
         return {"type": value.type.text, "value": as_raw(value.value)}
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
     return [as_raw(v) for v in value] if isinstance(value, list) else value
 
 
