@@ -34,6 +34,9 @@ SHORT_DEFINITION = os.path.join(ROOT, "host_tests", "definitions", "short_names.
 BUDGET = os.path.join(ROOT, "tools", "bench_budget.toml")
 # A SET that is stored on littlefs.
 STORED_SCRIPT = os.path.join(ROOT, "host_tests", "device", "stored_bench.py")
+# A line of the feed, of which a page asks for sixty a second.
+FEED_SCRIPT = os.path.join(ROOT, "host_tests", "device", "feed_bench.py")
+FEED_LINES = 60
 HEAP = "4m"
 
 # Figure, what it is, unit.
@@ -50,6 +53,8 @@ ROWS = (
     ("set_stored_us", "SET, ciphered, stored on littlefs in RAM", "us"),
     ("set_stored_worst_us", "  the longest of them", "us"),
     ("push_10_us", "push of 10 objects, authenticated and encrypted", "us"),
+    ("feed_us", "a line of the feed", "us"),
+    ("feed_percent", "  60 of them a second, of the meter's time", "%"),
     ("get_list_20_us", "GET of 20 attributes with a list", "us"),
     ("get_list_20_floors", "  in floors", ""),
     ("access_20_us", "ACCESS with 20 gets", "us"),
@@ -115,6 +120,8 @@ def measure(runtime, folder, rounds):
         figures["read_per_get"] = short["read_per_get"]
         arguments = [folder, str(20 * rounds)]
         figures.update(figures_of(runtime, command + [STORED_SCRIPT] + arguments, env))
+    figures.update(figures_of(runtime, command + [FEED_SCRIPT], env))
+    figures["feed_percent"] = FEED_LINES * figures["feed_us"] / 1e4
     for name in ("get", "ciphered_get"):
         figures[name + "_per_s"] = 1e6 / figures[name + "_us"]
     return figures
