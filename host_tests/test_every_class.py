@@ -98,6 +98,8 @@ def another(t, value):
                 return value[:k] + [other] + value[k + 1 :]
     if t.kind != "simple" or t.tag not in INTEGERS:
         return None
+    if t.ranges:
+        return next(lo for lo, _ in t.ranges if lo != value)
     return value + 1 if value < (0x7F if t.lo is None else t.hi) else None
 
 
@@ -124,7 +126,9 @@ def spoiled(t):
             yield "an element: " + what, b"\x01\x01" + data
     if t.lo is not None:
         code = ">" + CODES[t.tag]
-        for what, value in (("above its range", t.hi + 1), ("below its range", t.lo - 1)):
+        outside = [("above its range", t.hi + 1), ("below its range", t.lo - 1)]
+        outside += [("in a gap of its range", hi + 1) for _, hi in t.ranges[:-1]]
+        for what, value in outside:
             try:
                 yield what, bytes((t.tag,)) + struct.pack(code, value)
             except struct.error:

@@ -319,7 +319,13 @@ def test_an_enum_that_is_certain_is_restricted_to_its_values(classes):
     assert sort_method.type.description() == bytes((0x83, 0x16, 1, 6))
     # confidence low: not held against a client
     assert classes[67].versions[0].attribute("output_type").type.description() == b"\x16"
-    # the enumeration has holes for other uses
+    # it has gaps
+    mode = classes[29].versions[2].attribute("mode").type
+    assert mode.description() == bytes((0x87, 0x16, 3, 0, 6, 101, 104, 200, 255))
+    assert mode.coerce(104) == 104
+    with pytest.raises(ValueError, match="expected 0 to 6, 101 to 104, 200 to 255"):
+        mode.coerce(7)
+    # units are for whoever reads them
     scaler_unit = classes[3].versions[0].attribute("scaler_unit")
     assert scaler_unit.type.description() == b"\x02\x02\x0f\x16"
 

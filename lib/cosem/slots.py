@@ -20,6 +20,7 @@ _RANGE = const(0x83)
 _VISIBLE_N = const(0x84)
 _BITS_N = const(0x85)
 _OCTETS_MAX = const(0x86)
+_RANGES = const(0x87)
 _VARIABLE = const(0xFE)
 _BIT_STRING = const(0x04)
 _OCTET_STRING = const(0x09)
@@ -119,7 +120,7 @@ def type_len(t, tp):
             tp = types.skip_type(t, tp)
             n -= 1
         return total
-    if tag == _RANGE:
+    if tag == _RANGE or tag == _RANGES:
         return 2
     if tag == _OCTETS_N or tag == _VISIBLE_N or tag == _OCTETS_MAX:
         n = t[tp + 1]

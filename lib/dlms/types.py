@@ -12,6 +12,7 @@ type; structure = 02, count, types), with marks of the project's own, which neve
     84 n               visible-string of exactly n octets
     85 n               bit-string of exactly n bits
     86 n               octet-string of at most n octets
+    87 tag n (lo hi)   as 83, in one of n such ranges
 
 Descriptions come from the generator and are trusted; the Data is not. Nothing is allocated.
 """
@@ -32,6 +33,7 @@ _RANGE = const(0x83)
 _VISIBLE_N = const(0x84)
 _BITS_N = const(0x85)
 _OCTETS_MAX = const(0x86)
+_RANGES = const(0x87)
 
 _ANY_COUNT = const(0xFFFF)
 _VARIABLE = const(0xFE)
@@ -56,6 +58,8 @@ def skip_type(types, tp):
         return tp
     if tag == _RANGE:
         return tp + 4
+    if tag == _RANGES:
+        return tp + 3 + 2 * types[tp + 2]
     if _OCTETS_N <= tag <= _OCTETS_MAX and tag != _ANY:
         return tp + 2
     return tp + 1
@@ -66,7 +70,7 @@ def tag_of(types, tp):
     tag = types[tp]
     if tag == _OCTETS_N or tag == _OCTETS_MAX:
         return _OCTET_STRING
-    if tag == _RANGE:
+    if tag == _RANGE or tag == _RANGES:
         return types[tp + 1]
     if tag == _VISIBLE_N:
         return _VISIBLE_STRING
@@ -130,6 +134,13 @@ def check(types, tp, buf, pos, end):
     if after < 0 or width(buf[pos]) != _VARIABLE:
         if after >= 0 and tag == _RANGE:
             return after if types[tp + 2] <= buf[pos + 1] <= types[tp + 3] else -1
+        if after >= 0 and tag == _RANGES:
+            n = types[tp + 2]
+            tp += 3
+            while n and not types[tp] <= buf[pos + 1] <= types[tp + 1]:
+                tp += 2
+                n -= 1
+            return after if n else -1
         return after
     n = length(buf, pos + 1, end)
     if not shortest(buf, pos + 1, n):

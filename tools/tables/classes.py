@@ -2,6 +2,7 @@
 """Reads the class files, lib/cosem/classes/*.toml: one a class, every version in it."""
 
 import os
+import re
 
 from . import source
 from .notation import parse_type
@@ -189,15 +190,23 @@ def follows(document, where, index, earlier):
         raise document.error((*where, "index"), "index %d; expected rising ones, 1 to 127" % index)
 
 
+_NUMBERS = re.compile(r"[0-9]+(\.\.[0-9]+)?")
+
+
 def restrict(attribute, values):
-    """Restricts an enum to its values if they are certain (confidence high) and have no gaps."""
+    """Restricts an enum to its values if they are certain (confidence high): numbers, and
+    "first..last" for many."""
     t = attribute.type
     if values is None or t.kind != "simple" or t.tag != 0x16 or "confidence" in values:
         return
-    if all(k.isdecimal() for k in values):
-        numbers = sorted(int(k) for k in values)
-        if numbers == list(range(numbers[0], numbers[-1] + 1)):
-            attribute.type = t.restricted(numbers[0], numbers[-1])
+    if not all(_NUMBERS.fullmatch(k) for k in values):
+        return
+    ranges = []
+    for lo, hi in sorted((int(k.split("..")[0]), int(k.split("..")[-1])) for k in values):
+        if ranges and lo == ranges[-1][1] + 1:
+            lo = ranges.pop()[0]
+        ranges.append((lo, hi))
+    attribute.type = t.restricted(ranges)
 
 
 def units(classes):

@@ -68,7 +68,7 @@ OPEN = (
 )  # fmt: skip
 # marks of the project's own in type descriptions, beside the tags
 _EXACT = {0x09: 0x80, 0x0A: 0x84, 0x04: 0x85}
-_CHOICE, _ANY, _RANGE, _AT_MOST = 0x81, 0x82, 0x83, 0x86
+_CHOICE, _ANY, _RANGE, _AT_MOST, _RANGES = 0x81, 0x82, 0x83, 0x86, 0x87
 
 
 class Typed:
@@ -113,15 +113,17 @@ class Type:
         self.size = None  # exact octets, characters, or bits of a string
         self.most = None  # the same, at most
         self.lo = self.hi = None
+        self.ranges = ()  # (lo, hi) each, where there are gaps between lo and hi
         self.format = None  # "date-time", "date", "time" inside an octet-string
         self.element = None
         self.fields = []
         self.alternatives = []
 
-    def restricted(self, lo, hi):
-        """The same one-octet type, restricted to lo..hi."""
+    def restricted(self, ranges):
+        """The same one-octet type, restricted to these: (lo, hi) each, rising."""
         t = Type(self.text, self.kind, self.tag)
-        t.lo, t.hi = lo, hi
+        t.lo, t.hi = ranges[0][0], ranges[-1][1]
+        t.ranges = tuple(ranges) if len(ranges) > 1 else ()
         return t
 
     def description(self):
@@ -144,6 +146,9 @@ class Type:
             return bytes((_EXACT[self.tag], self.size))
         if self.most is not None and self.tag == 0x09:
             return bytes((_AT_MOST, self.most))
+        if self.ranges:
+            octets = bytes(limit for pair in self.ranges for limit in pair)
+            return bytes((_RANGES, self.tag, len(self.ranges))) + octets
         if self.lo is not None and FIXED.get(self.tag) == 1 and self.lo >= 0:
             return bytes((_RANGE, self.tag, self.lo, self.hi))
         return bytes((self.tag,))
@@ -311,6 +316,9 @@ class Type:
             raise ValueError("%r is out of range; expected %s" % (raw, self.text)) from None
         if self.lo is not None and not self.lo <= raw <= self.hi:
             raise ValueError("%r is out of range; expected %d to %d" % (raw, self.lo, self.hi))
+        if self.ranges and not any(lo <= raw <= hi for lo, hi in self.ranges):
+            those = ", ".join("%d to %d" % pair for pair in self.ranges)
+            raise ValueError("%r is out of range; expected %s" % (raw, those))
         return raw
 
     def admits(self, other):
