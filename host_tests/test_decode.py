@@ -79,6 +79,14 @@ def test_whose_trace_it_is_can_be_said(run):
         assert unit["direction"] == direction
 
 
+def test_a_text_of_windows(run):
+    assert "HDLC  SNRM" in run("--brief", text=trace(*TALK).encode("utf-16"))
+
+
+def test_digits_that_are_odd(run):
+    assert "3 hexadecimal digits" in run("7EA")
+
+
 def test_every_layer_in_a_line(run):
     out = run("--brief", text=trace(*TALK))
     assert out.splitlines()[:2] == ["1  10:20:00  client 16 -> server 1", "    HDLC  SNRM, P/F"]
@@ -114,7 +122,7 @@ def test_the_meter_s_own_trace(run):
     out = units(run("--json", text=text))
     assert [u["name"] for u in out[:4]] == ["request", "identification"] + ["option-select"] * 2
     assert [u["direction"] for u in out] == ["rx", "tx"] * 4
-    assert "2 lines were neither octets nor a trace" in run.said
+    assert "neither octets nor a trace: 2, the first in line 1: Meter" in run.said
 
 
 def test_names_of_a_definition(run):

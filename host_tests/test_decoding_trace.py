@@ -33,6 +33,8 @@ def one(text):
         ("<< 7E A0 08 02 23 21 93 BD 64 7E", "RX", None),
         ("client: 7E:A0:08:02:23:21:93:BD:64:7E", "client", None),
         ("S->C: [7E, A0, 08, 02, 23, 21, 93, BD, 64, 7E]", "meter", None),
+        ("2026-11-21 10:20:18.5 DEBUG [x] TX: 7EA00802232193BD647E", "TX", "10:20:18.5"),
+        ("main - INFO - Received: 7EA00802232193BD647E", "RX", None),
         ("7E A0 08 02 23 21 93 BD 64 7E", None, None),
         ("7ea00802232193bd647e", None, None),
         ("0x7E, 0xA0, 0x08, 0x02, 0x23, 0x21, 0x93, 0xBD, 0x64, 0x7E", None, None),

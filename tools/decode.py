@@ -17,8 +17,10 @@ general blocks are put together, what is protected is deciphered where keys are 
 
 import argparse
 import gc
+import io
 import json
 import os
+import re
 import signal
 import sys
 
@@ -31,6 +33,7 @@ _KEYS = ("guek", "gbek", "gak", "kek", "dedicated")
 _LINKS = 1024  # conversations at a time
 _CHUNK = 1 << 16
 _SNIFF = 4096
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 EPILOG = """\
 keys:
@@ -123,9 +126,7 @@ def port(p, text):
 
 
 def looks_like_hex(text):
-    from decoding.trace import parse_hex
-
-    return parse_hex(text) is not None or " " in text or ":" in text
+    return re.fullmatch(r"[0-9A-Fa-f\sx:,*-]+", text) is not None or " " in text
 
 
 def read_keys(options):
@@ -209,6 +210,8 @@ class Run:
             self.capture(f, said)
         elif is_binary(head):
             self.raw(f)
+        elif head[:2] in _UTF_16:
+            self.text(io.TextIOWrapper(f, "utf-16", "replace"), said)
         else:
             self.text((line.decode("utf-8", "replace") for line in lines_of(f)), said)
         if name != "-":
@@ -228,8 +231,8 @@ class Run:
                 self.said(said)
         self.decide()
         if reader.n_skipped and self.n_units > before:
-            say("%d lines were neither octets nor a trace, the first of them line %d: %.60s" % (
-                reader.n_skipped, reader.n_first, reader.first))  # fmt: skip
+            sentence = "Lines neither octets nor a trace: %d, the first in line %d: %.60s"
+            say(sentence % (reader.n_skipped, reader.n_first, reader.first))
         elif reader.n_skipped:
             raise Trouble(
                 "There are no octets in %s; expected hexadecimal, or lines as TX: 7E A0 ... "
@@ -386,7 +389,7 @@ def whose_all(waiting):
 def is_binary(head):
     """Is it the octets of a line themselves? Text has no zeros, and few other controls."""
     controls = sum(x < 0x20 and x not in b"\t\n\r\x1b\x0c" for x in head)
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if head[:2] in _UTF_16:
         return False
     try:
         head.decode("utf-8")

@@ -47,6 +47,12 @@ _MARKED = re.compile(
     r"(?:%s[\s,;|:-]*)?(?P<rest>\S.*)$" % (_TIME % "before", _WORD, _TIME % "behind"),
     re.IGNORECASE,
 )
+# The same behind whatever a log has in front.
+_LOGGED = re.compile(
+    r".*?(?:%s.*?)?(?<![\w<>=-])(?P<word>%s)\s*:\s*(?P<rest>[0-9A-Fa-f*/<].*)$"
+    % (_TIME % "before", _WORD),
+    re.IGNORECASE,
+)
 _TIMED = re.compile(r"\s*%s[\s,;|]+(?P<rest>[^:]*)$" % (_TIME % "time"))
 _DUMP = re.compile(
     r"(?P<indent>\s*)(?:0x)?(?P<offset>[0-9A-Fa-f]{3,8})(?P<colon>:?)[ \t]+(?P<rest>\S.*)$"
@@ -191,10 +197,12 @@ class Reader:
         if dump and self._is_dump(dump):
             yield from self._dump(number, dump)
             return
-        found = _MARKED.match(text)
-        if found:
+        for pattern in (_MARKED, _LOGGED):
+            found = pattern.match(text)
+            if not found:
+                continue
             word = _WORDS[found["word"].lower()]
-            time = found["before"] or found["behind"]
+            time = found["before"] or found.groupdict().get("behind")
             rest = found["rest"]
             if _is_text(rest):
                 parsed = parse_text(rest)
@@ -208,7 +216,7 @@ class Reader:
                 if kind == "text":
                     yield from self._end()
                 return
-            trouble = _fault(rest)
+            trouble = _fault(rest) if pattern is _MARKED else None
             if trouble:
                 yield from self._end()
                 yield Said(b"", (), word, time, number, "said", trouble)
@@ -219,7 +227,8 @@ class Reader:
         if parsed is None:
             parsed = parse_hex(text)
         if parsed is None:
-            trouble = _fault(text) if len(text) > 7 and _ODD.match(_NOISE.sub("", text)) else None
+            digits = any(c.isdigit() for c in text) and _ODD.match(_NOISE.sub("", text))
+            trouble = _fault(text) if digits else None
             yield from self._end()
             if trouble:
                 yield Said(b"", (), None, None, number, "hex", trouble)
@@ -290,7 +299,7 @@ def _fault(text):
     clean = _NOISE.sub("", text)
     if _LABEL.search(text):
         return "%s; the trace does not show them" % text.strip("()")
-    if len(clean) >= 4 and _ODD.match(clean) and len(clean) % 2:
+    if len(clean) >= 3 and _ODD.match(clean) and len(clean) % 2:
         return "%d hexadecimal digits; expected two for each octet" % len(clean)
     digits = sum(c in "0123456789abcdefABCDEF*" for c in clean)
     if len(clean) >= 6 and digits >= 0.9 * len(clean):
