@@ -114,7 +114,7 @@ class _Export:
             t, v = reach(*value, m.path)
         else:
             t, v = None, None
-        if t is None and m.kind != "script table":
+        if t is None and m.kind != "script-table":
             return
         if m.name is None:
             if v not in (0, m.kind):
@@ -144,7 +144,7 @@ class _Export:
         if m.kind in ("rows", "certificates"):
             ET.SubElement(parent, name)
             return
-        if m.kind == "script table":
+        if m.kind == "script-table":
             _add(parent, name, str(_SCRIPT_TABLE))
             return
         if m.kind == "type":

@@ -155,7 +155,7 @@ class _Object:
         if m.of:
             self.of_association(m, e)
             return
-        if m.kind in ("script table", "type", "certificates"):
+        if m.kind in ("script-table", "type", "certificates"):
             return
         if m.kind == "rows":
             if len(e):
