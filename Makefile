@@ -48,11 +48,12 @@ lint: ## ruff and codespell only (after make test has installed them)
 	@$(VENV) -m ruff check --quiet .
 	@$(VENV) -m codespell_lib
 
-bench: ## how fast requests are served, on MicroPython and CPython, and traces decoded; how long flash lasts
+bench: ## how fast requests are served, on MicroPython and CPython, and traces decoded; how long flash lasts; what the page costs
 	@$(PYTHON) tools/bootstrap.py run
 	@$(PYTHON) tools/bench.py $(if $(RUNTIME),--runtime $(RUNTIME)) $(ARGS)
 	@$(PYTHON) tools/wear.py --days 30 --check
 	@$(PYTHON) tools/decode_bench.py --check
+	@$(PYTHON) tools/page_bench.py --check
 
 sizes: ## octets of each module, RAM after import and of the running meter; changes since the last commit
 	@$(PYTHON) tools/bootstrap.py run
