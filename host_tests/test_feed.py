@@ -15,6 +15,7 @@ import running
 from dlms.prim import crc16
 from fed import PATIENCE_S, Fed
 from firmware import feed as meters_feed
+from firmware.feed_commands import Commands
 from firmware.feed_faults import Faults
 from running import AARQ, GET_NAME, HDLC, Wrapper
 
@@ -641,6 +642,23 @@ def test_a_value_of_many_lines(fed):
 def test_bad_commands_are_answered_with_a_sentence(fed, command, sentence):
     answer = fed.ask(command)
     assert sentence in answer.error and not answer.octets
+
+
+@pytest.mark.parametrize(
+    "class_id, obis, attribute, hidden",
+    [
+        (3, "0100010800FF", 2, False), (15, "0000280002FF", 2, False),
+        (15, "0000280002FF", 7, True), (64, "00002B0001FF", 2, True), (100, "0000190A00FF", 7, True),
+    ],
+)  # fmt: skip
+def test_a_buffer_that_captures_a_secret_is_one(class_id, obis, attribute, hidden):
+    commands = Commands(None, None, None, None)
+    column = "020412%04X0906%s0F%02X120000" % (class_id, obis, attribute)
+    clock = "0204120008090600000100" + "00FF0F02120000"
+    commands._short = lambda row, attribute: bytearray.fromhex("0102" + clock + column)
+    for buffer in ((7, 2), (62, 2)):
+        assert commands._has_secrets(0, *buffer) == hidden
+    assert not commands._has_secrets(0, 7, 3)
 
 
 def test_the_key_of_the_display(fed):

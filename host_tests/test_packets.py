@@ -133,6 +133,18 @@ def test_the_true_address_of_a_connection_of_ours(family, host):
         assert sockets.ends(link("wrapper-tcp", bound, peer))[0] == server.getsockname()[:2]
 
 
+def test_a_connection_that_was_before_is_another_one():
+    """Its port is not free yet."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        peer = "%s:%d" % server.getsockname()
+        for _ in range(2):
+            with socket.create_connection(server.getsockname()) as s:
+                found, _far = sockets.ends(link("out-tcp", "", peer))
+                assert found == s.getsockname()
+                s.close()
+                server.accept()[0].close()
+
+
 def test_the_way_to_a_peer_over_udp():
     ends = sockets.ends(link("wrapper-udp", "0.0.0.0:4059", "127.0.0.1:5000"))
     assert ends == (("127.0.0.1", 4059), ("127.0.0.1", 5000))

@@ -10,6 +10,7 @@ import struct
 import packets
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+_OVER = ("06", "07")  # states of /proc/net/tcp: TIME_WAIT, CLOSE
 _MADE_UP = 49152  # the first of the ports for private use
 
 
@@ -45,8 +46,11 @@ def connected(number, peer):
         except OSError:
             continue
         for row in rows:
-            local, remote = (_of(text) for text in row.split()[1:3])
-            if remote == peer and number in (0, local[1]):
+            mine, other, state = row.split()[1:4]
+            if state in _OVER or _of(other) != peer:
+                continue
+            local = _of(mine)
+            if number in (0, local[1]):
                 return local
     return None
 

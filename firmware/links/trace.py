@@ -32,6 +32,13 @@ _SECRETS = (
     (44, 5),  # PPP setup: password
     (45, 3),  # GPRS modem setup: PIN
     (46, 0),  # SMTP setup: password
+    (72, 255),  # M-Bus client: keys, of its methods alone
+    (91, 5),  # G3-PLC MAC setup: mac_key_table
+    (100, 6),  # NTP setup: authentication_keys, client_key
+    (100, 7),
+    (101, 10),  # ZigBee SAS startup: link_key, network_key
+    (101, 11),
+    (140, 8),  # HS-PLC MAC setup: initial_encryption_key
 )
 
 
