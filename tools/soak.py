@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -125,12 +126,11 @@ def on_cpython(options):
             or grown(looks, "descriptors", MORE_DESCRIPTORS)
             or grown(looks, "files", 0)
         )
-    except (soaking.Wrong, AssertionError) as e:
-        wrong = "%s" % (e or type(e).__name__)
-        if isinstance(e, AssertionError) or options.verbose:
-            import traceback
-
-            traceback.print_exc()
+    except soaking.Wrong as e:
+        wrong = str(e)
+    except Exception as e:  # of the stack: where it is from is what counts
+        wrong = "%s: %s" % (type(e).__name__, e)
+        traceback.print_exc()
     finally:
         progress.end()
         shutil.rmtree(folder, ignore_errors=True)
@@ -151,6 +151,8 @@ def pass_to(world, seconds):
 
 
 def on_micropython(options):
+    import soaking
+
     program = os.environ.get("MICROPYTHON") or bootstrap.get_micropython()[0]
     folder = compiling.definition(DEFAULT_DEFINITION)
     state = tempfile.mkdtemp(prefix="picometer-soak-")
@@ -185,7 +187,9 @@ def on_micropython(options):
         if not done:
             wrong = wrong or "it has ended early: " + " / ".join(said[-4:])
         wrong = wrong or grown(looks, "heap", MORE_OCTETS)
-        octets, files = stored(state)
+        if not wrong and looks and looks[-1]["open"]:
+            wrong = "%d associations are left" % looks[-1]["open"]
+        octets, files = soaking.stored(state)
     finally:
         progress.end()
         shutil.rmtree(state, ignore_errors=True)
@@ -197,15 +201,6 @@ def on_micropython(options):
         "files": files,
         "looks": looks,
     }
-
-
-def stored(folder):
-    octets = n = 0
-    for where, _folders, names in os.walk(folder):
-        for name in names:
-            octets += os.path.getsize(os.path.join(where, name))
-            n += 1
-    return octets, n
 
 
 def shown(figures):
@@ -236,7 +231,6 @@ def main(args):
                         help="cpython, unless others are named")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="figures on stdout, all looks")
-    parser.add_argument("--verbose", action="store_true", help="where something went wrong, too")
     options = parser.parse_args(args)
     if options.requests < 1 or options.days <= 0 or options.seconds < 0:
         raise Trouble("--requests and --days are more than 0, --seconds is not less.")

@@ -254,12 +254,23 @@ def is_accepted(aare, diagnostic=0):
 # --- The world ----------------------------------------------------------------------------------
 
 
+def stored(folder):
+    """(octets, files) in a folder."""
+    octets = n = 0
+    for where, _folders, names in os.walk(folder):
+        for name in names:
+            octets += os.path.getsize(os.path.join(where, name))
+            n += 1
+    return octets, n
+
+
 class Wrong(Exception):
     """Something is not as it should be; the text says what."""
 
 
 class World:
-    """seconds: of meter time that pass with each round of requests."""
+    """The meter, its links and clients. folder: for its state; plc: the networks, too. seconds: of
+    meter time that have passed; played: watt-seconds of A+ that its household has said."""
 
     def __init__(self, folder, seed=1, plc=True):
         self.r = random.Random(seed)
@@ -274,8 +285,6 @@ class World:
         self.requests = values.Requests(self.model)
         self.rings = definition.RINGS
         self.played = self.seconds = 0
-        self.counts = {}
-        self.errors = 0
         source = self.program.metrology
         take = source.take
 
@@ -387,6 +396,7 @@ class World:
             good = True
             line.ask(optical.BREAK)
         line.run(100)
+        line.rates.clear()
         line.device.reset()
         self.count["optical"] += 1
         if not good:
@@ -431,7 +441,7 @@ class World:
         gc.collect()
         blocks = sys.getallocatedblocks()
         self.blocks.append(blocks)
-        state, files = self.stored()
+        state, files = stored(self.folder)
         if state > self.most_stored():
             raise Wrong(
                 "the state has %d octets, and should have %d" % (state, self.most_stored())
@@ -451,14 +461,6 @@ class World:
     def counter(self):
         counter = self.model.counter  # the next one, and the first that is not saved
         return 0 if counter is None else int.from_bytes(counter[0][:4], "big")
-
-    def stored(self):
-        octets = n = 0
-        for folder, _folders, names in os.walk(self.folder):
-            for name in names:
-                octets += os.path.getsize(os.path.join(folder, name))
-                n += 1
-        return octets, n
 
     def most_stored(self):
         """Both snapshots, and all rows there can be, with what belongs to them."""
