@@ -648,7 +648,8 @@ def test_bad_commands_are_answered_with_a_sentence(fed, command, sentence):
     "class_id, obis, attribute, hidden",
     [
         (3, "0100010800FF", 2, False), (15, "0000280002FF", 2, False),
-        (15, "0000280002FF", 7, True), (64, "00002B0001FF", 2, True), (100, "0000190A00FF", 7, True),
+        (15, "0000280002FF", 7, True), (64, "00002B0001FF", 2, True),
+        (100, "0000190A00FF", 7, True),
     ],
 )  # fmt: skip
 def test_a_buffer_that_captures_a_secret_is_one(class_id, obis, attribute, hidden):
