@@ -7,11 +7,10 @@ CTI (Conformance Test Information) of a meter, from its provisioning record and 
     python3 tools/cti.py provisioning/PMT1000000000042.toml --definition my_meter.toml -o my.cti
     python3 tools/cti.py --demo --profile wrapper --host 192.0.2.10      with demo secrets
 
-What a CTI has to say is public (dlms.com, "The CTI provides information to the CTT about the
-IUT"): manufacturer, FLAG id, management logical device name, type, serial number; logical devices
-and application associations with context, mechanism, conformance block, suite and security
-material; the communication profile with its parameters; options, of which DoNotTest has to be
-empty for a certification.
+What a CTI has to say is public (the page of dlms.com on the CTI): manufacturer, FLAG id,
+management logical device name, type, serial number; logical devices and application associations
+with context, mechanism, conformance block, suite and security material; the communication profile
+with its parameters; options, of which DoNotTest has to be empty for a certification.
 
 uncertain: how it says so. The template (CTT 3.0) or specification (CTT 3.1) comes with the tool
 and is not public, so the names of sections and keys, and the forms of values, are this project's:

@@ -11,6 +11,7 @@ take, is said line by line and left out. The names of elements are in templating
 CPython >= 3.11, standard library only.
 """
 
+import argparse
 import os
 
 import tables
@@ -64,12 +65,18 @@ def import_file(path, toml):
 
 def add_commands(commands, definition):
     """Their arguments."""
-    e = commands.add_parser("export", help="write its objects as an object list of Gurux (XML)")
+    as_it_is = {
+        "description": __doc__.rpartition("\n\nCPython")[0],
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
+    text = "write its objects as an object list of Gurux (XML)"
+    e = commands.add_parser("export", help=text, **as_it_is)
     e.add_argument("--definition", metavar="FILE", default=definition)
     e.add_argument("--client", type=int, metavar="SAP", help="as this one sees it (who sees most)")
     e.add_argument("--server", type=int, metavar="SAP", help="of this logical device (the first)")
     e.add_argument("file", metavar="FILE.xml")
-    i = commands.add_parser("import", help="make a definition of an object list of Gurux (XML)")
+    text = "make a definition of an object list of Gurux (XML)"
+    i = commands.add_parser("import", help=text, **as_it_is)
     i.add_argument("file", metavar="FILE.xml")
     i.add_argument("toml", metavar="DEFINITION.toml", help="what is written; it must not be there")
 
