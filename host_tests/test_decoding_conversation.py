@@ -190,6 +190,15 @@ def test_a_frame_that_is_cut_off_anywhere(cut):
     assert b"".join(u.octets for u in units) == (octets[:cut] if cut > 1 else b"")
 
 
+@pytest.mark.parametrize(
+    "part", ["7E", "7EA0", "7EA7FF", "0001", "02", "06", "7E00", "C401C10001"]
+)
+def test_much_of_the_same(part):
+    octets = bytes.fromhex(part) * 3000
+    units = said(("rx", octets))
+    assert sum(len(u.octets) for u in units) <= 2 * len(octets)
+
+
 def test_garbage_between_frames():
     units = said(("rx", b"\xff\xfe" + client(0x93)[1] + b"\x55\xaa" + client(0x53)[1]))
     assert [u.name for u in units] == ["octets", "hdlc-frame", "octets", "hdlc-frame"]

@@ -76,8 +76,8 @@ def find(octets, pos, final=False):
 
 def _begins(octets, pos):
     """Does a good frame begin at pos?"""
-    end = find(octets, pos) if octets[pos + 1] & 0xF0 == _FORMAT else 0
-    return end > pos and is_good(octets, pos, end)
+    end = pos + 2 + ((octets[pos + 1] & 7) << 8 | octets[pos + 2])
+    return end <= len(octets) and is_good(octets, pos, end)
 
 
 def is_good(octets, pos, end):

@@ -27,6 +27,7 @@ _COMMANDS = {
     "R5": "read formatted", "W5": "write formatted", "E2": "execute formatted", "B0": "break",
     "B1": "break",
 }  # fmt: skip
+_END = re.compile(b"[\x03\x04\x83\x84]")  # ETX, EOT, with parity or without
 _SET = re.compile(r"([^()\r\n]*)((?:\([^()\r\n]*\))+)")
 _VALUE = re.compile(r"\(([^()*]*)(?:\*([^()]*))?\)")
 _ERROR = re.compile(r"\(?ER\d*\)?")
@@ -65,12 +66,10 @@ def find(octets, pos, final=False):
     if x == 0x2F:
         return _to_line(octets, pos, final, 64)
     if x in (SOH, STX):
-        for at in range(pos + 1, min(end, pos + _LONGEST)):
-            if octets[at] & 0x7F in (ETX, EOT):
-                if at + 1 < end:
-                    return at + 2
-                return end if final else 0
-        return end if final else 0
+        found = _END.search(octets, pos + 1, pos + _LONGEST)
+        if found and found.end() < end:
+            return found.end() + 1
+        return end if final or (not found and end - pos >= _LONGEST) else 0
     if x == 0:
         at = pos
         while at < end and not octets[at]:

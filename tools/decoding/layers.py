@@ -17,6 +17,7 @@ from .pieces import Piece, field, wrong
 
 _DECODERS = {**plc.DECODERS, **modems.DECODERS}
 LAYERS = ("hdlc", "wrapper", "62056-21", "llc", "apdu", "data", *_DECODERS)
+_LONGEST_REST = 2048  # that is looked at whether it is a message without a frame
 _LLC = (b"\xe6\xe6\x00", b"\xe6\xe7\x00")
 
 
@@ -49,7 +50,7 @@ class Finder:
             found = self._at_wpdu(data, pos, final)
             if found:
                 return found
-        if not pos or self.seen is None:
+        if not pos or (self.seen is None and n - pos < _LONGEST_REST):
             layer = _whole(data[pos:])
             if layer:
                 return layer, n

@@ -49,7 +49,7 @@ _MARKED = re.compile(
 )
 # The same behind whatever a log has in front.
 _LOGGED = re.compile(
-    r".*?(?:%s.*?)?(?<![\w<>=-])(?P<word>%s)\s*:\s*(?P<rest>[0-9A-Fa-f*/<].*)$"
+    r".{0,200}?(?:%s.{0,100}?)?(?<![\w<>=-])(?P<word>%s)\s*:\s*(?P<rest>[0-9A-Fa-f*/<].*)$"
     % (_TIME % "before", _WORD),
     re.IGNORECASE,
 )
@@ -57,6 +57,8 @@ _TIMED = re.compile(r"\s*%s[\s,;|]+(?P<rest>[^:]*)$" % (_TIME % "time"))
 _DUMP = re.compile(
     r"(?P<indent>\s*)(?:0x)?(?P<offset>[0-9A-Fa-f]{3,8})(?P<colon>:?)[ \t]+(?P<rest>\S.*)$"
 )
+_GROUP = re.compile(r"((?:[0-9A-Fa-f]{2}){1,4})(?=\s|$)")
+_GAP = re.compile(r"\s*")
 _LABEL = re.compile(r"\d+ octets? that (?:are|is) no|\(\d+ octets that are no \w+\)")
 # What may stand around octets, and between them.
 _NOISE = re.compile(r"0x|\\x|[\s,;:\-_|{}()\[\]\"']|\\$", re.IGNORECASE)
@@ -281,12 +283,12 @@ def _dump_octets(rest):
     found = bytearray()
     pos = 0
     while len(found) < _DUMP_WIDTH:
-        group = re.compile(r"((?:[0-9A-Fa-f]{2}){1,4})(?=\s|$)").match(rest, pos)
+        group = _GROUP.match(rest, pos)
         if not group:
             break
         found += bytes.fromhex(group[1])
         pos = group.end()
-        gap = re.compile(r"\s*").match(rest, pos)
+        gap = _GAP.match(rest, pos)
         n = gap.end() - pos
         if n > 2 or (n == 2 and len(found) % 8):
             break
