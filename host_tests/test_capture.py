@@ -10,6 +10,8 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -86,8 +88,8 @@ def read(f):
             if "opt_comment" in block.options:
                 comments = list(block.options.get_all("opt_comment"))
             name = interface.options["if_name"]
-            time = round(block.timestamp, 6)
-            found.append((name, interface.link_type, time, sent, block.packet_data, comments))
+            seconds = round(block.timestamp, 6)
+            found.append((name, interface.link_type, seconds, sent, block.packet_data, comments))
     return found
 
 
@@ -178,6 +180,29 @@ def test_faults_and_losses_are_comments(written):
         "before this a fault kept 9 octets: " + UA.hex().upper(),
         "before this 3 lines of the feed were lost",
     ]
+
+
+def test_what_a_slow_file_does_not_take_is_counted(tmp_path, monkeypatch):
+    written = Written(tmp_path / "x")
+    monkeypatch.setattr(captures, "_WAITING", 2)
+    held, write = threading.Event(), captures.File._write
+
+    def slowly(file, block):
+        assert held.wait(PATIENCE_S)
+        return write(file, block)
+
+    monkeypatch.setattr(captures.File, "_write", slowly)
+    written.open(UART)
+    for _ in range(20):
+        written.sent(UART, UA)
+    held.set()
+    written.sent(UART, SNRM)
+    while written.capture._events.qsize():
+        time.sleep(0.01)
+    written.sent(UART, SNRM)
+    packets = written.packets()
+    lost = [re.search(r"before this (\d+) lines", c) for p in packets for c in p[5]]
+    assert len(packets) + sum(int(found[1]) for found in lost if found) == 22
 
 
 # --- Deciphered copies ------------------------------------------------------------------------

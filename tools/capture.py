@@ -61,6 +61,8 @@ HDLC, OPTICAL, PLC, SERIAL = 147, 148, 149, 150
 _CLIENT, _METER = ("192.0.2.1", 4059), ("192.0.2.2", 4059)  # RFC 5737
 _INBOUND, _OUTBOUND = 1, 2
 _DIRECTIONS = ("rx", "tx")
+_WAITING = 100000
+_PATIENCE_S = 10
 
 
 class File:
@@ -101,6 +103,10 @@ class File:
 
     def _write(self, block):
         return self._file.write(block)
+
+    @property
+    def ended(self):
+        return self._file is None
 
     def _give_up(self, e):
         say("The capture %s ends here: it cannot be written (%s)." % (self.path, e.strerror))
@@ -336,7 +342,8 @@ def opened(node):
 
 class Capture:
     """Writes what the links of a feed carry, in a thread of its own: who reads the feed need not
-    wait for that."""
+    wait for that. What waits longer than _WAITING events for a file that is slow, such as a named
+    pipe that nobody reads, is lost, and counted."""
 
     def __init__(self, file, keys=None, names=None, here=True):
         """keys, names: of decoding/. here: the meter is on this machine."""
@@ -347,17 +354,29 @@ class Capture:
         self._talks = {}
         self._interfaces = {}
         self._events = queue.SimpleQueue()
+        self._lost = 0
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def take(self, event):
         """An event of the feed."""
+        if isinstance(event, feeds.State) or self.file.ended:
+            return
+        if isinstance(event, feeds.Octets) and self._events.qsize() >= _WAITING:
+            self._lost += 1
+            return
+        if self._lost:
+            lost, self._lost = feeds.Lost(self._lost), 0
+            self._events.put(lost)
         self._events.put(event)
 
     def close(self):
         """All has been taken."""
         self._events.put(None)
-        self._thread.join()
+        self._thread.join(_PATIENCE_S)
+        if self._thread.is_alive():
+            say("The capture %s is not whole: nobody takes what is written." % self.file.path)
+            return
         for talk in self._talks.values():
             talk.flush()
         self.file.close()
@@ -368,7 +387,8 @@ class Capture:
             if event is None:
                 return
             try:
-                self._take(event)
+                if not self.file.ended:
+                    self._take(event)
             except Exception as e:
                 # The capture is not worth the meter.
                 say("A packet of the capture is missing: %r" % e)
