@@ -7,8 +7,8 @@
     names.annotate(node)            adds to the text of each descriptor and logical name in a tree
 
 obis.csv has patterns, purposes and class_ids of public sources; in a pattern a small letter is any
-value, (a-b) and (a,b) are ranges. Where it has no row of its own for a measured value, the name is
-put together from those of its groups C, D and E.
+value, (a-b) and (a,b) are ranges; {e} in a purpose is the value of group E. Where it has no row of
+its own for a measured value, the name is put together from those of its groups C, D and E.
 """
 
 import csv
@@ -79,14 +79,14 @@ def purpose(name, class_id=None):
     for group in (_GROUP_C, _GROUP_D, _GROUP_E):
         row = next((r for r in fitting if r.name.startswith(group)), None)
         if row is not None:
-            parts.append(row.name[len(group) :])
+            parts.append(row.name[len(group) :].replace("{e}", str(name[4])))
     return ", ".join(parts) if len(parts) > 1 else ""
 
 
 def _with_instance(row, name):
     """Its name, and which one it is where the pattern leaves that open."""
     open_ = [n for k, n in enumerate(name) if row.groups[k] is None and k in (1, 4) and n]
-    return row.name + "".join(" (%d)" % n for n in open_)
+    return row.name.replace("{e}", str(name[4])) + "".join(" (%d)" % n for n in open_)
 
 
 class Names:
