@@ -142,6 +142,22 @@ def test_what_is_not_there_and_not_a_browser():
     run(test)
 
 
+@pytest.mark.parametrize(
+    "octets",
+    [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\0\xff" * 40, b"\0\1\0\x10\0\1\0\4" * 9 + b"\r\n\r\n"],
+)  # fmt: skip
+def test_what_is_no_http_is_refused_in_silence(octets, caplog, capsys):
+    async def test(served):
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(octets)
+        assert (await reader.readline()).startswith(b"HTTP/1.")
+        writer.close()
+        assert (await served.get())[0] == 200
+
+    run(test)
+    assert not caplog.records and "Traceback" not in capsys.readouterr().err
+
+
 # --- What it says ---------------------------------------------------------------------------
 
 

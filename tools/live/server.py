@@ -23,6 +23,7 @@ import asyncio
 import contextlib
 import ipaddress
 import json
+import logging
 import secrets
 
 from aiohttp import WSMsgType, web
@@ -156,8 +157,15 @@ class Server:
         app = web.Application(middlewares=[self._guard])
         app.router.add_get("/", self._index)
         app.router.add_get("/live", self._live)
+        # What is no HTTP is answered, and is not worth a traceback on the terminal of the meter.
+        quiet = logging.getLogger("picometer.page")
+        quiet.setLevel(logging.CRITICAL + 1)
         self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=_CLOSE_S
+            app,
+            access_log=None,
+            logger=quiet,
+            handle_signals=False,
+            shutdown_timeout=_CLOSE_S,
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
