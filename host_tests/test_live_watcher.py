@@ -203,8 +203,26 @@ def test_a_load_profile():
             "total": 1,
             "rows": [[1795255200, None, 12.345, 0, 0, 0, 1500, 230.3]],
         }
-        assert "no such profile" in await bench.ask(view, do="profile", id="1.0.99.9.0")
+        for other in ("1.0.99.9.0", None, 0, [], {}):
+            assert "no such profile" in await bench.ask(view, do="profile", id=other)
         task.cancel()
+
+    run(test)
+
+
+def test_a_meter_of_another_definition():
+    async def test(bench, fed):
+        for value in (b"\x12\0\1", b"\x01\x01\x12\0\1", b"\x01\x01\x02\x02\0\0", b"\x02\0"):
+            fed.values["7 0.0.99.98.0.255 2 10"] = fed.values["7 1.0.99.1.0.255 2 192"] = value
+            fed.values["7 1.0.99.1.0.255 7"] = b"\x06\0\0\0" + value[:1]
+            view = bench.hub.open()
+            await bench.ask(view, do="profile", id="1.0.99.1.0")
+            task = asyncio.create_task(bench.watcher.look())
+            await bench.until(lambda: "profile:1.0.99.1.0" in bench.state)
+            assert not task.done() and shown(bench, "events") == []
+            task.cancel()
+            del bench.state["profile:1.0.99.1.0"]
+            bench.watcher._profiles.clear()
 
     run(test)
 
@@ -295,6 +313,7 @@ def test_facts_of_a_definition_have_no_secrets(name):
 def test_numbers_have_the_decimals_of_their_scaler():
     value = residential().by_id["3/1.0.1.8.0/2"]
     assert [value.text(n) for n in (0, 5, -12345)] == ["0.000", "0.005", "-12.345"]
+    assert value.number(12345) == 12.345 and value.number(float("nan")) is None
     assert residential().by_id["1/0.0.97.97.0/2"].text(255) == "000000FF"
 
 

@@ -4,6 +4,8 @@
 All of it is of the first logical device. Secrets and keys of the definition stay out of it.
 """
 
+import math
+
 import bootstrap
 from firmware.links import trace
 from tables import classes, names, pack, show, source
@@ -84,7 +86,8 @@ class Value:
         return "%s%s.%s" % ("-" * (n < 0), digits[: self.scaler], digits[self.scaler :])
 
     def number(self, n):
-        return round(n * 10.0**self.scaler, 9)
+        """For a chart; None: it is no number of JSON."""
+        return round(n * 10.0**self.scaler, 9) if math.isfinite(n) else None
 
     def public(self):
         return {

@@ -243,9 +243,10 @@ class Watcher:
         view.tell(tree=tree)
 
     def _profile(self, view, message):
-        if message["id"] and not any(p.id == message["id"] for p in self.facts.profiles):
+        id_ = message["id"]
+        if id_ != "" and not any(p.id == id_ for p in self.facts.profiles):
             raise ValueError("The meter has no such profile.")
-        self._wanted[view] = message["id"]
+        self._wanted[view] = id_
         self._hurry.set()
 
     # --- What is read while somebody looks ----------------------------------------------------
@@ -297,14 +298,22 @@ class Watcher:
                 return plain.plain(answer.octets)
         return None
 
+    async def _rows(self, command):
+        """Rows of a buffer that have two columns at least. A meter of another definition may
+        have anything there."""
+        rows = await self._read(command)
+        if not isinstance(rows, list):
+            return []
+        return [row for row in rows if isinstance(row, list) and len(row) > 1]
+
     async def _read_logs(self):
         counted = self.hub.state.get("v:" + self.facts.events_id) if self.facts.events_id else None
         if counted is not None and counted == self._logged:
             return
         events = []
         for log, command in self.facts.logs:
-            for row in await self._read("%s %d" % (command, _EVENT_ROWS)) or ():
-                if len(row) < 2 or not isinstance(row[1], int):
+            for row in await self._rows("%s %d" % (command, _EVENT_ROWS)):
+                if not isinstance(row[1], int):
                     continue
                 at = plain.seconds(row[0])
                 when = "" if at is None else datetime.datetime.fromtimestamp(
@@ -325,9 +334,9 @@ class Watcher:
         if total is None or self._profiles.get(profile.id) == total:
             return
         self._profiles[profile.id] = total
-        rows = await self._read("%s2 %d" % (profile.command, _ROWS)) if total else []
+        rows = await self._rows("%s2 %d" % (profile.command, _ROWS)) if total else []
         shown = []
-        for row in rows or ():
+        for row in rows:
             cells = [
                 column.number(n) if column and isinstance(n, (int, float)) else None
                 for column, n in zip(profile.columns, row[1:])
