@@ -144,8 +144,8 @@ def test_what_is_not_there_and_not_a_browser():
 
 @pytest.mark.parametrize(
     "octets",
-    [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\0\xff" * 40, b"\0\1\0\x10\0\1\0\4" * 9 + b"\r\n\r\n"],
-)  # fmt: skip
+    [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\0\xff" * 40, b"\0\1\0\x10\0\1\0\4" * 9 + b"\r\n"],
+)
 def test_what_is_no_http_is_refused_in_silence(octets, caplog, capsys):
     async def test(served):
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
