@@ -10,7 +10,7 @@ its state, answers to commands. tools/feed.py has the lines and the commands.
 
 What passes a link is noted in a buffer of n octets, made here, and printed by turn(): on the path
 of a request nothing is allocated. What finds no room there is counted. Loaded only if the options
-ask for a feed; commands and faults when the first of them comes.
+ask for a feed, and faults when the first of them comes.
 """
 
 import binascii
@@ -72,8 +72,7 @@ class Feed:
         self.links = []  # Link each
         self._doors = []  # (listener or endpoint, host, number, "tcp" or "udp")
         self._meter = None
-        self._made = ()
-        self._watch = None
+        self._made = ()  # by links/make.py
         self._state_ms = 0
         self._state_due = False
         self._console = Console()
@@ -145,9 +144,8 @@ class Feed:
         if k > 0:
             self._note(_SENT, link.number, buf, pos, k)
             link.rest = n - k
-        else:
-            if k < 0:
-                link.by = "reset"
+        elif k < 0:
+            link.by = "reset"
         return k
 
     def recvfrom(self, endpoint, n):

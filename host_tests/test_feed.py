@@ -707,6 +707,18 @@ def test_without_the_option_nothing_is_said(runtime, request):
         assert meter.events == []
 
 
+@RUNTIMES
+def test_what_is_asked_last_is_answered(runtime, request):
+    """Even when stdin ends behind it."""
+    if runtime == "micropython":
+        request.getfixturevalue("micropython")
+    with Fed(runtime) as meter:
+        answers = []
+        meter.feed.send("get 1 0.0.42.0.0.255 2", answers.append)
+        assert meter.end() == 0
+    assert [a.octets for a in answers] == [NAME]
+
+
 def test_it_ends_with_stdin_and_says_what_it_closes():
     with Fed("cpython") as meter:
         with socket.create_connection(meter.ports["wrapper-tcp"], PATIENCE_S) as s:

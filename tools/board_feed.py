@@ -14,7 +14,7 @@ import remote
 from bootstrap import Trouble
 
 # Octets that the meter may keep until they are read: what a small board has room for.
-_LEN = 2048
+_LEN = 4096
 _START = "from firmware import launch\nlaunch.board(feed=%d)\n" % _LEN
 _WAIT_S = 0.2
 _END_S = 5

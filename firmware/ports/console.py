@@ -20,6 +20,7 @@ class Console:
     def __init__(self):
         self._out = _poll_of(sys.stdout, select.POLLOUT)
         self._in = _poll_of(sys.stdin, select.POLLIN)
+        self._ended = False
 
     def has_room(self):
         return self._out is None or bool(self._out.poll(0))
@@ -32,10 +33,10 @@ class Console:
             except (OSError, ValueError):
                 more = "?"  # not even text
             if not more:
+                self._ended = True
                 self._in = None
-                return text or None
             text += more
-        return text
+        return None if self._ended and not text else text
 
 
 def _poll_of(stream, event):
