@@ -101,6 +101,14 @@ def test_a_capture(run):
     assert out[0]["line"] == 4 and out[0]["time"] == "22:13:23.500"
 
 
+def test_a_capture_that_has_lost_a_segment(run):
+    t = packets.TCP(CLIENT, METER)
+    parts = [t.data(True, octets) for octets in (wpdu(16, 1, GET)[:9], b"lost", wpdu(16, 1, GET))]
+    found = parts[0] + parts[2] + t.close(True)
+    names = [(u["name"], "error" in json.dumps(u)) for u in units(run("--json", text=pcap(found)))]
+    assert names == [("wpdu", True), ("line", True), ("wpdu", False)]
+
+
 def test_a_dump_of_a_whole_packet(run):
     frame = bytes(12) + b"\x08\x00" + packets.udp(CLIENT, METER, wpdu(16, 1, GET))
     rows = [frame[k : k + 16].hex(" ") for k in range(0, len(frame), 16)]

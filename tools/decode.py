@@ -320,6 +320,8 @@ class Run:
             self.close(said.link)
             return
         if said.trouble:
+            if said.kind == "stream":
+                self.print(link.lost(said.direction), said.line, said.link)
             self.trouble(said)
         if said.octets:
             whole = said.kind == "packet"

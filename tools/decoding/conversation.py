@@ -163,10 +163,14 @@ class Conversation:
         return units
 
     def end(self):
+        return [unit for direction in self._buffers for unit in self.lost(direction)]
+
+    def lost(self, direction):
+        """What is left when the octets that come next in a direction are missing."""
         units = []
-        for direction, buffer in self._buffers.items():
-            if buffer.octets:
-                self._cut(buffer, direction, True, units)
+        buffer = self._buffers.get(direction)
+        if buffer is not None and buffer.octets:
+            self._cut(buffer, direction, True, units)
         return units
 
     # --- Which octets are a message, and of what layer ------------------------------------------

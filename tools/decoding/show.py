@@ -122,6 +122,8 @@ class Text:
             line = "  %5d  %-*s%s%s" % (start, _HEX_WIDTH, shown, "  " * depth, name)
             if text:
                 line += ": " + plain(text)
+            if own is not None:
+                line += " (%d octets, counted from 0)" % len(own)
             out.append(line)
         error = node.error
         if error is not None:
