@@ -145,9 +145,10 @@ class Session:
         while o:
             k = o.u8()
             confirmed = 1 if k & 0xC0 != 0xC0 else 0
-            party = self.parties[(k & 0x3F) % len(self.parties)]
-            requests = self.requests[(k & 0x3F) % len(self.parties)]
-            self.act(party, requests, o, confirmed)
+            # Mostly the second one, who may do the most.
+            who = (k & 0x3F) % (2 * len(self.parties))
+            who = who if who < len(self.parties) else min(1, len(self.parties) - 1)
+            self.act(self.parties[who], self.requests[who], o, confirmed)
         oracles.legal(self.server)
         self.forgive()
         self.n += 1
