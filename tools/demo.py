@@ -10,7 +10,7 @@ make demo gets what is needed first. The client is a program of its own in its o
 host_tests/peers/gurux_client.py: nothing of the meter is in it, and it learns the meter's objects
 from the meter. With --json stdout has what was read, for programs. Progress goes to stderr.
 
-CPython >= 3.11, standard library only.
+CPython >= 3.11, standard library only; what --profile shows is decoded in build/venv.
 """
 
 import sys
@@ -34,7 +34,7 @@ import tomllib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from bootstrap import ROOT, Trouble, as_command, say, step
+from bootstrap import ROOT, Trouble, as_command, inside, say, step
 from demos import PROFILES, Show
 
 METER = os.path.join(ROOT, "tools", "meter.py")
@@ -68,6 +68,7 @@ IDENTIFICATION = [
 def main(args):
     options = parser().parse_args(args)
     if options.profile:
+        inside("run", "cryptography")  # the decoder explains what is said
         show_profile = Show(options.json)
         importlib.import_module("demos." + options.profile).run(show_profile, options)
         show_profile.end()
