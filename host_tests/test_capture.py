@@ -205,6 +205,30 @@ def test_what_a_slow_file_does_not_take_is_counted(tmp_path, monkeypatch):
     assert len(packets) + sum(int(found[1]) for found in lost if found) == 22
 
 
+@pytest.mark.parametrize("stuck", [False, True])
+def test_it_ends_when_all_is_written_or_nothing_moves(tmp_path, monkeypatch, capsys, stuck):
+    written = Written(tmp_path / "x")
+    monkeypatch.setattr(captures, "_PATIENCE_S", 0.2)
+    held, write = threading.Event(), captures.File._write
+
+    def slowly(file, block):
+        held.wait(PATIENCE_S if stuck else 0.05)
+        return write(file, block)
+
+    monkeypatch.setattr(captures.File, "_write", slowly)
+    written.open(UART)
+    for _ in range(20):
+        written.sent(UART, UA)
+    written.capture.close()
+    held.set()
+    said = capsys.readouterr().err
+    assert "is being written" in said and ("is not whole" in said) == stuck
+    if stuck:
+        written.capture._thread.join()
+    else:
+        assert len(written.packets()) == 20
+
+
 # --- Deciphered copies ------------------------------------------------------------------------
 
 

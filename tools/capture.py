@@ -61,8 +61,8 @@ HDLC, OPTICAL, PLC, SERIAL = 147, 148, 149, 150
 _CLIENT, _METER = ("192.0.2.1", 4059), ("192.0.2.2", 4059)  # RFC 5737
 _INBOUND, _OUTBOUND = 1, 2
 _DIRECTIONS = ("rx", "tx")
-_WAITING = 100000
-_PATIENCE_S = 10
+_WAITING = 20000
+_PATIENCE_S = 2
 
 
 class File:
@@ -374,9 +374,13 @@ class Capture:
         """All has been taken."""
         self._events.put(None)
         self._thread.join(_PATIENCE_S)
-        if self._thread.is_alive():
-            say("The capture %s is not whole: nobody takes what is written." % self.file.path)
-            return
+        while self._thread.is_alive():
+            left = self._events.qsize()
+            say("The capture %s is being written: %d events are left." % (self.file.path, left))
+            self._thread.join(_PATIENCE_S)
+            if self._thread.is_alive() and self._events.qsize() >= left:
+                say("The capture %s is not whole: nobody takes what is written." % self.file.path)
+                return
         for talk in self._talks.values():
             talk.flush()
         self.file.close()
