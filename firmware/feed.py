@@ -14,6 +14,7 @@ ask for a feed, and faults when the first of them comes.
 """
 
 import binascii
+import json
 
 from dlms.prim import copy
 from firmware.ports.console import Console
@@ -214,8 +215,8 @@ class Feed:
         self._last_number = self._last_number % 0xFFFF + 1
         link = Link(self._last_number, kind, stream, address)
         self.links.append(link)
-        text = '{"kind": "%s", "local": "%s", "peer": "%s"}' % (kind, local, peer)
-        text = text.encode()
+        # What a serial port is called may have any character.
+        text = json.dumps({"kind": kind, "local": local, "peer": peer}).encode()
         self._note(_OPENED, link.number, text, 0, len(text))
         return link
 
@@ -246,7 +247,7 @@ class Feed:
             self.counts[name] = self.counts[name] + n & _COUNT_MASK
         lost = self._lost
         if self._end + 2 * _HEAD + n > len(self._buf):
-            self._lost = lost + 1 & 0xFFFF
+            self._lost = min(lost + 1, 0xFFFF)
             self.counts["lost"] = self.counts["lost"] + 1 & _COUNT_MASK
             return
         if lost:

@@ -219,12 +219,12 @@ class FakePort:
 class Meter:
     """A feed of n octets over that port, and one link that is open."""
 
-    def __init__(self, n=1000, kind="hdlc-uart"):
+    def __init__(self, n=1000, kind="hdlc-uart", address="UART1 9600"):
         self.port = FakePort()
         self.feed = meters_feed.Feed(self.port, n)
         self.console = self.feed._console = Console()
         self.stream = []
-        made = types.SimpleNamespace(stream=self.stream, name=kind, address="UART1 9600")
+        made = types.SimpleNamespace(stream=self.stream, name=kind, address=address)
         model = types.SimpleNamespace(rows=lambda class_id: [])
         server = types.SimpleNamespace(request=None, associations=[])
         meter = types.SimpleNamespace(
@@ -293,6 +293,22 @@ def test_what_finds_no_room_is_counted_where_it_was():
     assert events[-1][2] == 7
     meter.send(b"after")
     assert [e[0] for e in meter.said()] == ["Octets"]
+
+
+def test_more_than_can_be_counted_is_lost_all_the_same():
+    meter = Meter(100)
+    meter.console.room = 0
+    for _ in range((1 << 16) + 9):
+        meter.send(bytes(20))
+    meter.console.room = 1000
+    assert meter.said()[-1][2] == 0xFFFF
+
+
+def test_a_serial_port_has_any_name():
+    name = '/dev/pts/"\\é\n\x1e 7'
+    meter = Meter(address=name)
+    meter.send(b"a")
+    assert meter.heard.feed.links[1].local == name and not meter.heard.feed.garbage
 
 
 def test_a_reader_that_comes_back_hears_of_the_loss_first():

@@ -236,7 +236,7 @@ class Feed:
 
     def _line(self, line):
         try:
-            kind, _, rest = line.decode("ascii").partition(" ")
+            kind, _, rest = line.decode().partition(" ")
             self._KINDS[kind](self, rest)
         except (LookupError, ValueError, TypeError, AttributeError):
             self.garbage += 1
