@@ -40,7 +40,6 @@ INAPPLICABLE_HERE = {
     "APPL_OPEN_2": "The association has no user_list, or an empty one.",
     "SYMSEC_0_SecPol_1": "The policy is 6C already, and cannot be made less.",
     "SYMSEC_0_SecPol_2": "The policy is 6C already, and cannot be made less.",
-    "PMT_IEC21_P2": "The device address is not known.",
     "COSEM_7_ENTRY": "No profile has between 2 and 1000 rows.",
     "COSEM_7_RANGE": "No profile has between 2 and 1000 rows.",
 }

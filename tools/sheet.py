@@ -36,7 +36,9 @@ def load(folder):
 
 
 _PASSWORDS = ("p1", "p2", "w5")
-_FIRST_PASSWORD = 7  # attribute of IEC local port setup
+# Attributes of IEC local port setup.
+_DEVICE_ADDR = 6
+_FIRST_PASSWORD = 7
 
 
 def stored(module, row, attribute):
@@ -140,6 +142,9 @@ def optical(module):
     names = ("anybody", *_PASSWORDS)
     found = {"flag": flag.decode(), "identification": identification.decode(), "mode": chr(mode)}
     found["battery"] = bool(battery)
+    address = octets(module, row, _DEVICE_ADDR)
+    if address:
+        found["device_address"] = address.decode()
     found["clients"] = {name: sap for name, sap in zip(names, clients) if sap >= 0}
     found["passwords"] = {
         name: (stored(module, row, attribute) or b"")[2:].decode()

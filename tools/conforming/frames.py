@@ -3,6 +3,7 @@
 and when. Link carries APDUs over it, with segments and windows."""
 
 from .case import Silent, fail
+from .lines import Closed
 
 SNRM, DISC, UA, DM, FRMR, UI = 0x93, 0x53, 0x73, 0x1F, 0x97, 0x13
 RR, RNR = 0x11, 0x15
@@ -208,7 +209,13 @@ class HDLCLink(Frames):
         self.addresses(address(server, self.lower, self.length), client)
         self._got = b""
         self.line.open()
-        self.connect(self.proposed)
+        try:
+            self.connect(self.proposed)
+        except Closed:
+            # A meter with one place has not seen yet that it is free.
+            self.line.wait(1)
+            self.line.open()
+            self.connect(self.proposed)
 
     def connect(self, proposed=None):
         info = parameters(proposed) if proposed else b""

@@ -97,9 +97,12 @@ def frame_p2(t):
     t.tap.wait(max(10 * limit_s, 0.3))
     link.line.write(octets[4:])
     silence(link, "A frame with a pause in it")
-    link.line.write(octets[:4])
-    link.line.write(octets[4:])
-    got = link.receive()
+    for _ in range(3):  # on a busy machine there may be a pause where none is meant
+        link.line.write(octets[:4])
+        link.line.write(octets[4:])
+        got = link.silent()
+        if got is not None:
+            break
     expect(got is not None and got.control == f.UA, "A SNRM after it is not answered with UA.")
 
 

@@ -4,7 +4,7 @@ Where there is no terminal: a line for what failed, one for each group, one at t
 
 import time
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -46,10 +46,10 @@ class Terminal:
             cells = [Text(str(counts[v] or "-"), _COLORS[v] if counts[v] else "dim")
                      for v in VERDICTS]  # fmt: skip
             table.add_row("%s · %s" % (profile, group), *cells, "%.1f s" % seconds)
-        if self.now:
-            table.add_row(Text(self.now, "italic"), *[""] * len(VERDICTS),
-                          "%.0f s" % (time.monotonic() - self._began))  # fmt: skip
-        return table
+        if not self.now:
+            return table
+        now = "%3.0f s  %s" % (time.monotonic() - self._began, self.now)
+        return Group(table, Text(now, "italic", no_wrap=True, overflow="ellipsis"))
 
     def case(self, case):
         self.now = "%s %s" % (case.id, case.title)
