@@ -178,6 +178,13 @@ def test_secret_attributes_and_methods(request_, response):
     assert SECRET.decode() in t.say(SECRET_GOT, True)["result"]
 
 
+def test_the_answer_to_nobody_knows_what():
+    """A request that is cut off may have been about a secret."""
+    t = Talk()
+    assert t.say("C001C1 000F 0000280002")["bad"]
+    assert hides(t, SECRET, t.say(SECRET_GOT, True))
+
+
 def test_a_secret_in_blocks():
     t = Talk()
     lines = [

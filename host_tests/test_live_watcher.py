@@ -138,6 +138,19 @@ def test_the_conversation_and_what_of_it_was_lost():
     run(test)
 
 
+@pytest.mark.parametrize(
+    "line", ["S 1 []", 'S 1 {"time": 5, "counters": {}}', 'S 1 {"display": [1]}', "X", "R 1 9 0"]
+)
+def test_what_only_looks_like_a_line(line):
+    async def test(bench, fed):
+        fed.say(line)
+        fed.state()
+        await bench.until(lambda: (shown(bench, "counts") or {}).get("garbage"))
+        assert shown(bench, "meter")["live"]
+
+    run(test)
+
+
 # --- What is read while somebody looks ------------------------------------------------------
 
 

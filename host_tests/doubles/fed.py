@@ -43,6 +43,7 @@ class Fed:
             self._near.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+        self._thread.join()  # it must not read from whoever gets this descriptor next
         self._near.close()
 
     def say(self, text):

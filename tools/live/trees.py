@@ -106,8 +106,6 @@ class _Tree:
         whole = self.buffers[0]
         if self.apdu is None and unit.layers[0][0] not in ("HDLC", "62056-21"):
             whole.hide(0, len(whole.octets))
-        if self.apdu is not None and self.secret and self._is_inside(unit):
-            whole.hide(0, len(whole.octets))
         if whole.hidden:
             for check in unit.children:
                 if check.name in ("FCS", "BCC"):
@@ -115,11 +113,6 @@ class _Tree:
                     check_shown = tree["children"][unit.children.index(check)]
                     check_shown["text"] = HIDDEN
         return {"nodes": [tree], "hex": [buffer.text() for buffer in self.buffers]}
-
-    def _is_inside(self, unit):
-        """Does the APDU have other octets than the message?"""
-        nodes = [node for node in unit.walk() if node.octets is not None and node is not unit]
-        return any(self.apdu in node.walk() for node in nodes)
 
 
 def show(unit, apdu, secret):

@@ -46,7 +46,7 @@ class Watcher:
             "tree": self._tree,
             "profile": self._profile,
         }
-        self._links = {}  # number: [link, received, sent, open]
+        self._links = {}  # number: [link, received, sent]
         self._faults = {}  # (number of the link, fault): n
         self._profiles = {}  # id: entries_in_use that the page has seen
         self._wanted = {}  # view: id of a profile
@@ -65,7 +65,11 @@ class Watcher:
     # --- What the feed says -------------------------------------------------------------------
 
     def take(self, event):
-        self._TAKERS[type(event)](self, event)
+        try:
+            self._TAKERS[type(event)](self, event)
+        except Exception:
+            # Whatever is on the port of a board may look like a line of the feed; it is counted.
+            self.feed.garbage += 1
 
     def _begun(self, event):
         self._runtime = event.about.get("runtime", "")
@@ -80,7 +84,7 @@ class Watcher:
         self._hurry.set()
 
     def _opened(self, event):
-        self._links[event.link.number] = [event.link, 0, 0, True]
+        self._links[event.link.number] = [event.link, 0, 0]
         self.talk.open(event.link)
         self._show_links()
 
@@ -113,7 +117,7 @@ class Watcher:
         self.hub.set("display", display and {"label": display[0], "value": display[1]})
         supply = values.get("supply")
         self.hub.set("supply", supply[0].get("state") if supply else None)
-        self.hub.set("counts", values.get("counters") or {})
+        self.hub.set("counts", {**values["counters"], "garbage": self.feed.garbage})
         heap = values.get("heap")
         memory = {"Heap": "this runtime cannot say"}
         if heap:
@@ -149,7 +153,7 @@ class Watcher:
     def _show_links(self):
         shown = [
             {"link": link.kind, "peer": link.peer, "rx": rx, "tx": tx}
-            for link, rx, tx, _open in self._links.values()
+            for link, rx, tx in self._links.values()
         ]
         self.hub.set("links", shown)
 

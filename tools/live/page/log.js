@@ -30,10 +30,11 @@ on("links", () => {
       : [make("tr", {}, make("td", { class: "empty", colspan: "4" }, "Nobody is connected."))])));
 });
 
-const counted = { requests: "Requests since the start", refused: "Refused", received: "Octets received", sent: "Octets sent", dropped: "Frames that were none", overruns: "Octets that a UART has lost", lost: "Lines of the feed lost" };
+const counted = { requests: "Requests since the start", refused: "Refused", received: "Octets received", sent: "Octets sent", dropped: "Frames that were none", overruns: "Octets that a UART has lost", lost: "Lines of the feed lost", garbage: "Lines that are no feed’s" };
 on("counts", () => {
-  $("counts").replaceChildren(make("tbody", {}, ...Object.entries(state.get("counts")).map(([name, n]) =>
-    make("tr", {}, make("td", {}, counted[name] || name), make("td", { class: "num" }, String(n))))));
+  const counts = state.get("counts");
+  $("counts").replaceChildren(make("tbody", {}, ...Object.keys(counted).filter((name) => name in counts).map((name) =>
+    make("tr", {}, make("td", {}, counted[name]), make("td", { class: "num" }, String(counts[name]))))));
 });
 
 on("memory", () => {
