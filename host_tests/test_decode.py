@@ -11,6 +11,8 @@ import decode
 import packets
 import pytest
 from bootstrap import ROOT, Trouble
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from test_decoding_capture import CLIENT, METER, pcap
 from test_decoding_conversation import GET, GOT, client, meter, wpdu
 
@@ -229,3 +231,26 @@ def test_memory_does_not_grow_with_the_input(run, tmp_path, capsys):
     assert len(link.application._pairs) == 1 and not link._lines
     assert all(not buffer.octets for buffer in link._buffers.values())
     capsys.readouterr()
+
+
+BEGINNINGS = [
+    b"",
+    b"TX: 7E A0 ",
+    b"\x0a\x0d\x0d\x0a",
+    pcap([])[:24],
+    b"\xff\xfe",
+    b"0000  7e a0",
+    SNRM,
+]
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.sampled_from(BEGINNINGS), st.one_of(st.binary(max_size=200), st.text(max_size=100)))
+def test_any_file_is_explained_or_refused_with_a_sentence(run, beginning, rest):
+    octets = beginning + (rest if isinstance(rest, bytes) else rest.encode("utf-8", "replace"))
+    try:
+        run("--json", text=octets)
+    except Trouble as e:
+        assert str(e).strip()

@@ -59,7 +59,7 @@ _DUMP = re.compile(
 )
 _GROUP = re.compile(r"((?:[0-9A-Fa-f]{2}){1,4})(?=\s|$)")
 _GAP = re.compile(r"\s*")
-_LABEL = re.compile(r"\d+ octets? that (?:are|is) no|\(\d+ octets that are no \w+\)")
+_LABEL = re.compile(r"\(\d+ octets that are no \w+\)")
 # What may stand around octets, and between them.
 _NOISE = re.compile(r"0x|\\x|[\s,;:\-_|{}()\[\]\"']|\\$", re.IGNORECASE)
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}|\*\*)+$")
@@ -75,8 +75,8 @@ class Said:
     """octets; hidden: offsets of those that nobody knows (they are 0, or *); direction: "TX", "RX"
     of whoever wrote it, "client", "meter", or None; time: text or None; line: where it begins;
     kind: "said", with a word in front, "text", "dump", "hex"; trouble: what is wrong with the
-    line, or None; link: whose it is, where there are several; notes:
-    what the capture says of it."""
+    line, or None; link: whose it is, where there are several; notes: what the
+    capture says of it."""
 
     __slots__ = (
         "octets",
