@@ -90,6 +90,19 @@ def test_from_begin_to_end():
     run(test, begun=False)
 
 
+def test_a_meter_that_hangs(monkeypatch):
+    monkeypatch.setattr(watcher, "_SILENT_S", 0.2)
+
+    async def test(bench, fed):
+        task = asyncio.create_task(bench.watcher.look())
+        await bench.until(lambda: not shown(bench, "meter")["live"])
+        fed.state()
+        await bench.until(lambda: shown(bench, "meter")["live"])
+        task.cancel()
+
+    run(test)
+
+
 def test_links_come_and_go_and_are_counted():
     async def test(bench, fed):
         fed.received(1, bytes(21))

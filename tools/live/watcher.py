@@ -21,6 +21,7 @@ _LEAST_S = 0.05  # between two rounds
 _SLOW = 5  # rounds
 _AT_A_TIME = 8
 _PATIENCE_S = 5
+_SILENT_S = 5  # who has not even said its state for so long hangs
 _ROWS = 192  # of a load profile: two days of quarters of an hour
 _EVENTS = 40
 _EVENT_ROWS = 10  # of each log
@@ -53,6 +54,7 @@ class Watcher:
         self._logged = None  # events that the meter has counted when its logs were read
         self._state = {}
         self._live = False
+        self._heard = 0
         self._runtime = ""
         self._hurry = asyncio.Event()
         hub.on_open = self._hurry.set
@@ -65,6 +67,7 @@ class Watcher:
     # --- What the feed says -------------------------------------------------------------------
 
     def take(self, event):
+        self._heard = time.monotonic()
         try:
             self._TAKERS[type(event)](self, event)
         except Exception:
@@ -260,6 +263,8 @@ class Watcher:
         while True:
             self._hurry.clear()
             started = time.monotonic()
+            if self._live and started - self._heard > _SILENT_S:
+                self._set_live(False)
             self._wanted = {v: id_ for v, id_ in self._wanted.items() if v in self.hub.views}
             if self.hub.views and self._live:
                 with contextlib.suppress(TimeoutError):
@@ -274,14 +279,23 @@ class Watcher:
         wanted = [v for v in self.facts.values if everything or v.quick]
         at_a_time = asyncio.Semaphore(_AT_A_TIME)
 
+        silent = []
+
         async def read(value):
             async with at_a_time:
-                n = await self._read(value.command)
+                if silent:
+                    return
+                try:
+                    n = await self._read(value.command)
+                except TimeoutError:
+                    silent.append(value)
+                    return
                 text = value.text(n) if isinstance(n, (int, float)) else None
                 self.hub.set("v:" + value.id, text)
 
-        async with asyncio.timeout(_PATIENCE_S):
-            await asyncio.gather(*map(read, wanted))
+        await asyncio.gather(*map(read, wanted))
+        if silent:
+            return
         await self._read_logs()
         if everything:
             for id_ in set(self._wanted.values()) - {""}:
