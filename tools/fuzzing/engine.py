@@ -171,7 +171,10 @@ def fewest(name, inputs, longest):
     player = Player(name)
     player.renew = 0
     seen, new = set(), set()
-    places = tuple(os.path.join(fuzzing.ROOT, part) for part in ("lib", "firmware", "tools/dec"))
+    places = tuple(
+        os.path.join(fuzzing.ROOT, part)
+        for part in ("lib", "firmware", "tools/decoding", "tools/feed")
+    )
 
     def lines(frame, event, arg):
         if event == "line":
