@@ -85,6 +85,37 @@ def test_ciase_that_is_cut_off_or_unknown(ci_pdu):
     assert layers.ciase(bytes.fromhex(ci_pdu)).node.faults()
 
 
+@pytest.mark.parametrize("status, n", [("3F020304", 4), ("3F02", 2)])
+def test_what_a_modem_says_between_frames(status, n):
+    """An AMIS-49587's status has four octets, an ST7580's two: told by its frames."""
+    frame = LOCAL if n == 4 else bytes.fromhex("020009" + "0900")
+    octets = frame + b"\x06" + bytes.fromhex(status) + frame + b"\x15"
+    c = Conversation(layer="local")
+    found = [len(u.octets) for u in c.octets(None, octets)]
+    assert found == [len(frame), 1, n, len(frame), 1]
+
+
+@pytest.mark.parametrize(
+    "layer, good",
+    [("local", LOCAL), ("usi", bytes.fromhex("7E00702B5B7E")), ("mip", None)],
+)
+def test_after_what_is_damaged_it_goes_on(layer, good):
+    good = good or mip(bytes.fromhex("00190185038251022D100101") + GET)
+    bad = bytearray(good)
+    bad[4 if layer == "usi" else -1] ^= 1
+    c = Conversation(layer=layer)
+    units = c.octets(None, b"\xff\xfe" + bytes(bad) + good + good[:2])
+    assert [u.name for u in units][0] == "octets"
+    assert [bool(u.faults()) for u in units[1:]] == [True, False]
+
+
+def test_hdlc_on_a_power_line():
+    frame = bytes.fromhex("7EA00802232193BD647E")
+    for layer in (None, "mac_frame"):
+        unit = one(bytes.fromhex("6CC0000500") + frame, layer)
+        assert [label for label, _ in unit.layers] == ["MAC", "HDLC"] and not unit.faults()
+
+
 def test_an_llc_frame_alone():
     unit = one(b"\x90\x01\x10" + GET)
     assert [label for label, _ in unit.layers] == ["LLC", "APDU"]

@@ -27,6 +27,7 @@ class Finder:
     def __init__(self, layer=None):
         self.layer = layer
         self.seen = None
+        self._status_len = 2  # of a modem with local frames
 
     @staticmethod
     def begins(octets):
@@ -54,11 +55,9 @@ class Finder:
             layer = _whole(data[pos:])
             if layer:
                 return layer, n
-        if x in (0x02, 0x03):
-            end = modems.find_local(data, pos)
-            if end:
-                self.seen = "local"
-                return "local", end
+        if x in (0x02, 0x03) and modems.find_local(data, pos):
+            self.seen = "local"
+            return self._of_modem(data, pos, final)
         if self.seen == "local" and x in modems.SINGLE:
             return self._of_modem(data, pos, final)
         if (x & 0x7F) in iec21.STARTS and _is_text(data, pos):
@@ -94,22 +93,25 @@ class Finder:
         return "octets", _next(data, pos + 1)
 
     def _of_modem(self, data, pos, final):
+        """Of a modem, whose frames are told by their checks; what is damaged, by what follows."""
         layer = self.layer or self.seen
         n = len(data)
-        if layer == "local" and data[pos] in modems.SINGLE:
-            end = pos + modems.SINGLE[data[pos]]
+        x = data[pos]
+        if layer == "local" and x in modems.SINGLE:
+            end = pos + (self._status_len if x == modems.STATUS else 1)
             return (layer, min(end, n)) if end <= n or final else ("", 0)
         if layer == "usi" and data[pos : pos + 2] == b"\x7e\x7e":
             return "", pos + 1
-        for name, find in modems.FINDERS.get(data[pos], ()):
-            end = find(data, pos) if name == layer else 0
-            if end:
-                return layer, end
-        if layer == "usi":
-            # One that is damaged.
-            end = data.find(b"\x7e", pos + 1) + 1
-            if end:
-                return layer, end
+        finders = [find for name, find in modems.FINDERS.get(x, ()) if name == layer]
+        if not finders:
+            return "octets", modems.next_start(layer, data, pos + 1)
+        end = finders[0](data, pos)
+        if end:
+            self._status_len = modems.status_len(data, pos, end)
+            return layer, end
+        end = modems.damaged(layer, data, pos)
+        if end:
+            return layer, end
         return (layer, n) if final else ("", 0)
 
     def _at_flag(self, data, pos, final):

@@ -257,9 +257,38 @@ def mip(octets):
     return p
 
 
-# What an ST7580 says between frames, and its octets: taken, refused, its status (an AMIS-49587's
-# status has 4, and is not told from it).
-SINGLE = {0x06: 1, 0x15: 1, 0x3F: 2}
+def status_len(octets, pos, end):
+    """Octets of the status of a modem that says this frame: an ST7580's 2, an AMIS-49587's 4."""
+    return 4 if octets[pos] != _FLAG and octets[pos + 1] + 2 == end - pos else 2
+
+
+def next_start(layer, octets, pos):
+    """Where something of a layer may begin, at pos or later."""
+    starts = _LOCAL_STARTS if layer == "local" else (_FLAG,)
+    return next((k for k in range(pos, len(octets)) if octets[k] in starts), len(octets))
+
+
+def damaged(layer, octets, pos):
+    """Where a frame ends whose check is wrong; 0: it may be not whole yet."""
+    n = len(octets)
+    if layer == "local":
+        if pos + 1 >= n:
+            return 0
+        ends = [pos + octets[pos + 1] + k for k in (2, 5)]
+        if ends[1] > n:
+            return 0
+        return next((end for end in ends if end == n or octets[end] in _LOCAL_STARTS), ends[0])
+    if layer == "usi":
+        return octets.find(b"\x7e", pos + 1) + 1
+    at = octets.find(b"\x7e\x00", pos + 1)
+    return at if at > 0 and octets[at - 1] != _FLAG else 0
+
+
+# What a modem says between frames: taken, refused, its status.
+STATUS = 0x3F
+SINGLE = (0x06, 0x15, STATUS)
+_FLAG = 0x7E
+_LOCAL_STARTS = (0x02, 0x03, *SINGLE)
 DECODERS = {"local": local, "usi": usi, "mip": mip}
 FINDERS = {0x7E: (("usi", find_usi), ("mip", find_mip)), 0x02: (("local", find_local),)}
 FINDERS[0x03] = FINDERS[0x02]

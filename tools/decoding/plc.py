@@ -14,6 +14,7 @@ lib/profiles/ says where these layouts are from and how certain they are.
 
 import ipaddress
 
+from . import hdlc
 from .pieces import Piece, field, wrong  # first: it makes profiles findable
 
 from profiles.ipv6_udp import checksum
@@ -190,7 +191,9 @@ def mac_frame(octets):
 
 
 def is_mac_frame(octets):
-    return len(octets) > 8 and octets[5] == _DL_DATA and octets[4] < 36 and octets[1] >= 0
+    if len(octets) < 9 or octets[4] >= 36:
+        return False
+    return octets[5] == _DL_DATA or hdlc.is_good(octets, 5, len(octets))
 
 
 # --- PRIME -----------------------------------------------------------------------------------
