@@ -94,10 +94,11 @@ class Launcher:
     def run(self, program, options, fds, on_ready, update=None, feed=None):
         """Run it to its end; returns its exit code, 0 if it was told to end and did.
 
+        program: arguments, environment, the folder that it runs in (None: this one).
         on_ready() is called when it says that it is ready. update: an Update, if it has one.
         feed: takes the lines of the meter's feed (feed.py); they are not printed.
         """
-        args, environment = program
+        args, environment, folder = program
         # Only what the firmware needs: what else is set here must not change the meter.
         inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "MICROPY"))
@@ -108,6 +109,7 @@ class Launcher:
             stdout=subprocess.PIPE,
             env={**inherited, **environment, "PYTHONPYCACHEPREFIX": ROOT + "/build/pycache"},
             pass_fds=fds,
+            cwd=folder,
             start_new_session=True,
             umask=0o077,
         )

@@ -387,8 +387,9 @@ def provisioning(options, module, state, scratch):
 
 
 def runtime(options, folder):
-    """(arguments, environment) of the program that runs firmware/main, if the state is kept from
-    one of the slots there."""
+    """(arguments, environment, folder) of the program that runs firmware/main, if the state is
+    kept from one of the slots there. MicroPython looks for modules in the folder that it runs in
+    before it looks elsewhere: it runs where there are none."""
     main = "firmware.launch" if options.state else "firmware.main"
     if options.runtime != "cpython":
         try:
@@ -401,13 +402,14 @@ def runtime(options, folder):
             return (
                 [found[0], "-X", "heapsize=" + options.heap, "-m", main],
                 {"MICROPYPATH": ":".join(paths)},
+                "/",
             )
         except Trouble as e:
             if options.runtime:
                 raise
             say("%s\nThe meter runs on CPython instead." % e)
     paths = [folder, os.path.join(ROOT, "lib"), ROOT, os.path.join(ROOT, "firmware/ports/shim")]
-    return [python(folder), "-P", "-m", main], {"PYTHONPATH": ":".join(paths)}
+    return [python(folder), "-P", "-m", main], {"PYTHONPATH": ":".join(paths)}, None
 
 
 def python(folder):
