@@ -89,11 +89,9 @@ def test_an_association():
     line = t.say(running.AARQ.hex())
     assert (line["service"], line["label"]) == ("association", "aarq")
     assert "LN referencing" in line["text"]
-    rejected = (
-        "6129A109060760857405080101A203020101A305A103020100BE10040E0800065F1F040000101802000007"
-    )
-    line = t.say(rejected, True)
-    assert line["bad"] and "rejected" in line["result"]
+    rejected = "6129A109060760857405080101A203020101A305A10302010DBE10"
+    line = t.say(rejected + "040E0800065F1F040000101802000007", True)
+    assert line["bad"] and line["result"] == "rejected-permanent, authentication-failure"
 
 
 def test_an_error_and_what_is_no_message():

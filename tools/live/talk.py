@@ -182,8 +182,11 @@ class Talk:
         )
         result = apdu.get("result")
         if result is not None:
-            line["result"] = result.text or str(result.value)
+            words = [result.text or str(result.value)]
             line["bad"] = bool(result.value)
+            if line["bad"]:
+                words += [node.text for node in apdu.walk() if node.name[:13] == "acse-service-"]
+            line["result"] = ", ".join(filter(None, words))
 
     def _answer(self, link, apdu, line):
         if link.secret:

@@ -98,7 +98,7 @@ function take(m) {
       changed.add(key);
     }
   }
-  if (m.talk) fresh.push(...m.talk);
+  if (m.talk) fresh = [...fresh, ...m.talk].slice(-KEPT);  // nothing is drawn in a tab that is hidden
   if (m.dropped) dropped += m.dropped;
   if (m.tree) showTree(m.tree);
   if (m.said) notice(m.said);
