@@ -28,7 +28,7 @@ class Fed:
             ["run", "--runtime", runtime, "--definition", definition]
         )
         folder = compiling.definition(definition)
-        args, environment = meters.runtime(wanted, folder)
+        args, environment, _where = meters.runtime(wanted, folder)
         self._folder = tempfile.TemporaryDirectory()
         self._child = subprocess.Popen(
             args,
