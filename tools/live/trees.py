@@ -17,6 +17,7 @@ _OPEN = (
     "cosem-method-descriptor", "attribute-descriptor-list", "cosem-method-descriptor-list",
     "last-block", "block-number", "variable-name",
 )  # fmt: skip
+_FRAMED = ("HDLC", "62056-21")
 _SOH = 0x01
 
 
@@ -24,7 +25,7 @@ def is_password(unit):
     """Is it a command of IEC 62056-21 with a password, or one that may write it?"""
     if unit.layers[0][0] != "62056-21":
         return False
-    head = bytes(octet & 0x7F for octet in unit.octets[:3])
+    head = bytes(octet & 0x7F for octet in unit.octets).lstrip(b"\0")
     return head[:1] == bytes((_SOH,)) and head[1:2] in (b"P", b"W") and head[2:3] != b"0"
 
 
@@ -65,7 +66,7 @@ class _Tree:
         self.buffers = []
 
     def node(self, node, buffer, dark):
-        """dark: all of it is hidden, but what _OPEN names."""
+        """As JSON. buffer: what it counts in; dark: nothing of it is shown."""
         if node.octets is not None:
             buffer = _Octets(node.octets)
             self.buffers.append(buffer)
@@ -104,7 +105,7 @@ class _Tree:
             return {"nodes": [node], "hex": ["**" * len(unit.octets)]}
         tree = self.node(unit, None, False)
         whole = self.buffers[0]
-        if self.apdu is None and unit.layers[0][0] not in ("HDLC", "62056-21"):
+        if self.apdu is None and (unit.layers[0][0] not in _FRAMED or unit.faults()):
             whole.hide(0, len(whole.octets))
         if whole.hidden:
             for check in unit.children:
