@@ -31,6 +31,7 @@ _LABEL = re.compile("-(request|response|normal)|(Request|Response)$")
 _METHOD = "Cosem-Method-Descriptor"
 _DESCRIPTORS = ("Cosem-Attribute-Descriptor", _METHOD)
 _LONGEST = 60
+_LAYERS = {"hdlc": "HDLC", "wrap": "wrapper"}  # by the kind of a link
 
 
 def find_apdu(unit):
@@ -120,7 +121,12 @@ class Talk:
         apdu, service = find_apdu(unit)
         line = self._line(event, len(unit.octets), apdu.name if apdu else unit.name, service)
         line["client"] = unit.client
-        if apdu is None:
+        # Whoever gets a frame with a wrong check drops it, and nobody can say what is in it, or in
+        # what is no frame.
+        layer = unit.layers[0][0]
+        spoilt = unit.error or layer != _LAYERS.get(event.link.kind[:4], layer)
+        spoilt = spoilt or any(part.error for part in unit.children if part is not apdu)
+        if apdu is None or spoilt:
             self._frame(unit, line)
         elif _REQUEST.match(apdu.name):
             self._request(link, apdu, line)
@@ -131,7 +137,7 @@ class Talk:
         faults = unit.faults()
         if faults:
             line.update(bad=True, result=str(faults[0][1]))
-        self._kept[line["n"]] = (unit, apdu, link.secret)
+        self._kept[line["n"]] = (unit, apdu, link.secret, bool(spoilt))
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return line
@@ -143,7 +149,7 @@ class Talk:
             line["label"], _, text = text.partition(",")
             line["label"], colon, more = line["label"].partition(":")
             text = ", ".join(filter(None, [more.strip(), text.strip()]))
-            text = ", ".join([text, *(words for _layer, words in unit.layers[1:])])
+            text = ", ".join([text, *(words for name, words in unit.layers[1:] if name == layer)])
         elif layer == "62056-21":
             text = trees.HIDDEN if trees.is_password(unit) else unit.text
         line["text"] = text

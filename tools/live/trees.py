@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Trees of messages for a browser, without secrets.
 
-    show(unit, apdu, secret)      {"nodes": [node], "hex": [octets as text, ...]}
+    show(unit, apdu, secret, spoilt)    {"nodes": [node], "hex": [octets as text, ...]}
     node                          {"name", "type", "text", "children"} and, where its octets are
                                   shown, "b": in which text, "start", "end"; "error": a sentence
 
 secret: what the APDU asks for, brings or answers is one. Then only its descriptors are shown.
+spoilt: the frame has a wrong check, or none: no octet of it is shown.
 Hidden without being asked are what the decoder knows as secrets (passwords, dedicated keys),
 passwords of IEC 62056-21, and the octets of what is not whole, for nobody can say what it has.
 Hidden octets are **, and so are a check of sixteen bits over them, and whatever they came in.
@@ -25,7 +26,7 @@ def is_password(unit):
     """Is it a command of IEC 62056-21 with a password, or one that may write it?"""
     if unit.layers[0][0] != "62056-21":
         return False
-    head = bytes(octet & 0x7F for octet in unit.octets).lstrip(b"\0")
+    head = bytes(octet & 0x7F for octet in unit.octets)[:3]
     return head[:1] == bytes((_SOH,)) and head[1:2] in (b"P", b"W") and head[2:3] != b"0"
 
 
@@ -52,6 +53,9 @@ class _Octets:
         self.hidden = True
         self._dark.update(range(start, end))
 
+    def show(self, start, end):
+        self._dark.difference_update(range(start, end))
+
     def text(self):
         return "".join(
             "**" if k in self._dark else "%02X" % octet for k, octet in enumerate(self.octets)
@@ -59,10 +63,11 @@ class _Octets:
 
 
 class _Tree:
-    def __init__(self, unit, apdu, secret):
+    def __init__(self, unit, apdu, secret, spoilt):
         self.unit = unit
         self.apdu = apdu
-        self.secret = secret
+        self.secret = secret or spoilt
+        self.spoilt = spoilt
         self.buffers = []
 
     def node(self, node, buffer, dark):
@@ -85,6 +90,12 @@ class _Tree:
         if node.error is not None:
             shown["error"] = str(node.error)
         secret = self.secret and node is self.apdu
+        if secret:
+            # What could not be told apart, too.
+            buffer.hide(node.start, self._end(buffer))
+            for child in node.children:
+                if child.name in _OPEN:
+                    buffer.show(child.start, child.end)
         children = []
         for child in node.children:
             before = len(self.buffers)
@@ -93,6 +104,14 @@ class _Tree:
                 buffer.hide(node.start, node.end)  # it came in here
         shown["children"] = children
         return shown
+
+    def _end(self, buffer):
+        """Of what there may be of the APDU in it."""
+        if buffer is self.buffers[0]:
+            for part in self.unit.children:
+                if part.name == "information":
+                    return part.end
+        return len(buffer.octets)
 
     def _is_raw(self, node):
         """Octets that nobody has looked into."""
@@ -105,7 +124,11 @@ class _Tree:
             return {"nodes": [node], "hex": ["**" * len(unit.octets)]}
         tree = self.node(unit, None, False)
         whole = self.buffers[0]
-        if self.apdu is None and (unit.layers[0][0] not in _FRAMED or unit.faults()):
+        if (
+            self.spoilt
+            or self.apdu is None
+            and (unit.layers[0][0] not in _FRAMED or unit.faults())
+        ):
             whole.hide(0, len(whole.octets))
         if whole.hidden:
             for check in unit.children:
@@ -116,5 +139,5 @@ class _Tree:
         return {"nodes": [tree], "hex": [buffer.text() for buffer in self.buffers]}
 
 
-def show(unit, apdu, secret):
-    return _Tree(unit, apdu, secret).show()
+def show(unit, apdu, secret, spoilt):
+    return _Tree(unit, apdu, secret, spoilt).show()
