@@ -385,8 +385,10 @@ def test_nobody_is_there(tmp_path, capsys):
         port = s.getsockname()[1]
     args = ["tcp://127.0.0.1:%d" % port, "--only", "wrapper", "--json", "--patience", "0.5"]
     args += ["--report", str(tmp_path / "r.html"), "--junit", str(tmp_path / "j.xml")]
-    assert conformance.main(args) == 1
-    got = json.loads(capsys.readouterr().out)
+    assert conformance.main(args) == 2
+    said = capsys.readouterr()
+    assert said.err.endswith("Nothing has come from %s.\n" % args[0])
+    got = json.loads(said.out)
     why = [c["why"] for c in got["cases"]]
     assert "There is no connection" in why[0]
     assert "has not answered in 3 cases" in why[-1]

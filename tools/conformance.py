@@ -10,7 +10,8 @@
 The description of a meter (who may associate, with which secrets and keys) is what
 `tools/meter.py sheet --json` prints, as JSON or TOML; tools/conforming/target.py lists its keys.
 The results are an HTML page, a file for JUnit, and with --json JSON on stdout; none has secrets.
-The exit code is 0 if nothing failed, 1 if something did, 2 if nothing could be played.
+The exit code is 0 if nothing failed, 1 if something did, 2 if nothing could be played, or if
+nothing came.
 """
 
 import sys
@@ -33,7 +34,7 @@ import json
 import time
 
 import conforming.groups as groups
-from bootstrap import ROOT, Trouble, as_command
+from bootstrap import ROOT, Trouble, as_command, say
 from conforming import junit, report
 from conforming.case import FAIL, INCONCLUSIVE, PASS, VERDICTS
 from conforming.explain import Scrub
@@ -216,6 +217,9 @@ def run(o, places, description, names, ids):
         print(json.dumps(as_dict(results, about, n, scrub), indent=2))
     terminal.end("%s in %.0f s. Report: %s" % (report.outcome(n), about["seconds"],
                                                os.path.relpath(o.report)))  # fmt: skip
+    if not any(step.kind == "came" for r in results for step in r.steps):
+        say("Nothing has come from %s." % " or ".join(about["places"]))
+        return 2
     if n[FAIL]:
         return 1
     return 0 if n[PASS] or not n[INCONCLUSIVE] else 2
