@@ -19,6 +19,7 @@ pytest_plugins = ["peer_sessions"]
 
 import capture as captures
 import feed as feeds
+import meter
 import optical
 import running
 import secure
@@ -288,6 +289,11 @@ def test_nobody_else_reads_it(tmp_path):
 def test_a_place_where_nothing_can_be_written(tmp_path):
     with pytest.raises(captures.Trouble, match="cannot be written"):
         captures.File(str(tmp_path / "no" / "such"))
+
+
+def test_keys_are_of_use_with_a_capture_only():
+    with pytest.raises(captures.Trouble, match="with --capture only"):
+        meter.main(["run", "--capture-keys"])
 
 
 def test_a_full_disk_is_said_once(capsys):

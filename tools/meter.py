@@ -55,6 +55,8 @@ def main(args):
         return templates.command(options)
     if options.json and not options.until:
         raise Trouble("--json prints what came of --until, which is not there.")
+    if options.capture_keys and not options.capture:
+        raise Trouble("--capture-keys is of use with --capture only.")
     return run(options)
 
 
