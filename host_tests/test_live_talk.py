@@ -183,6 +183,27 @@ def test_the_answer_to_nobody_knows_what():
     assert hides(t, SECRET, t.say(SECRET_GOT, True))
 
 
+def test_answers_after_something_was_lost():
+    t = Talk()
+    t.say(GET_SECRET)
+    t.talk.lost()
+    assert hides(t, SECRET, t.say(SECRET_GOT, True))
+    t.say("C001C1 0001 0000600100FF 02 00")
+    assert SECRET.decode() in t.say(SECRET_GOT, True)["result"]
+
+
+def test_requests_that_do_not_wait_for_answers():
+    other = "C001C1 0001 0000600100FF 02 00"
+    t = Talk()
+    t.say(GET_SECRET)
+    t.say(other)
+    assert hides(t, SECRET, t.say(SECRET_GOT, True))
+    t.say(other)
+    assert hides(t, SECRET, t.say(SECRET_GOT, True), t.say(SECRET_GOT, True))
+    t.say(other)
+    assert SECRET.decode() in t.say(SECRET_GOT, True)["result"]
+
+
 def test_a_secret_in_blocks():
     t = Talk()
     lines = [

@@ -49,10 +49,11 @@ def find_apdu(unit):
 
 
 class _Link:
-    def __init__(self, conversation):
+    def __init__(self, conversation, secret=False):
         self.conversation = conversation
         self.asked = []  # descriptors of the last request: class_id, logical name, index
-        self.secret = False  # the last request is about a secret
+        self.secret = secret  # the last request is about a secret, or one that waits with it
+        self.waiting = 0  # requests without an answer yet
 
 
 class Talk:
@@ -72,9 +73,10 @@ class Talk:
         self._links.pop(link.number, None)
 
     def lost(self):
-        """Octets are missing: what was not whole will not be."""
+        """Octets are missing: what was not whole will not be, and what is answered next may be a
+        secret."""
         for number in self._links:
-            self._links[number] = _Link(Conversation(self._keys))
+            self._links[number] = _Link(Conversation(self._keys), True)
 
     def octets(self, event):
         """The lines of what an event has completed."""
@@ -159,10 +161,15 @@ class Talk:
         names = [node.value for node in apdu.walk() if node.name == "variable-name"]
         if found or names or not _GOES_ON.match(apdu.name):
             link.asked = [_descriptor(node) for node in found]
-            link.secret = any(
-                key is None or is_secret(key, 0, node.type == _METHOD)
-                for node, key in zip(found, link.asked)
-            ) or any(name in self._facts.secret_names for name in names)
+            link.secret = (
+                (link.secret and link.waiting > 0)
+                or any(
+                    key is None or is_secret(key, 0, node.type == _METHOD)
+                    for node, key in zip(found, link.asked)
+                )
+                or any(name in self._facts.secret_names for name in names)
+            )
+        link.waiting += 1
         if found:
             name = _name(link.asked[0])
             line["text"] = found[0].text.replace(".255 ", " ")
@@ -180,7 +187,7 @@ class Talk:
             line["text"] += " block %s" % block.value
 
     def _association(self, link, apdu, line):
-        link.asked, link.secret = [], False
+        link.asked, link.secret, link.waiting = [], False, 0
         line["text"] = ", ".join(
             node.text
             for node in apdu.children
@@ -195,6 +202,8 @@ class Talk:
             line["result"] = ", ".join(filter(None, words))
 
     def _answer(self, link, apdu, line):
+        if line["service"] != "notification":
+            link.waiting = max(0, link.waiting - 1)
         if link.secret:
             line["result"] = trees.HIDDEN
             return
