@@ -101,8 +101,8 @@ def test_values_are_those_of_the_script():
     turned = values(Scripted(7, [[60, 90, 7, 1]]), 60)
     assert [turned["angle_u_l%d" % k] for k in (1, 2, 3)] == [0, 2400, 1200]
     for k in (1, 2, 3):
-        phi = (was["angle_u_l%d" % k] - was["angle_i_l%d" % k]) % 3600
-        assert (turned["angle_u_l%d" % k] - turned["angle_i_l%d" % k]) % 3600 == phi
+        phi = (was["angle_i_l%d" % k] - was["angle_u_l%d" % k]) % 3600
+        assert (turned["angle_i_l%d" % k] - turned["angle_u_l%d" % k]) % 3600 == phi
     adrift = values(Scripted(7, [[60, 90, 8, 600]]), 60)
     assert abs(adrift["u_l1"] - (was["u_l1"] - 600)) < 5
     assert adrift["u_l2"] > was["u_l2"] + 200 and adrift["u_l3"] > was["u_l3"] + 200

@@ -391,7 +391,7 @@ class ATM90E32(Metrology):
             angle = self._value(_U_ANGLE_A + k) if k else 0
             v[_ANGLE_U + k] = (angle - 0x10000 if angle & _NEGATIVE else angle) % 3600
             phi = phase_angle(p, q, root(p * p + q * q))
-            v[_ANGLE_I + k] = (v[_ANGLE_U + k] - phi) % 3600
+            v[_ANGLE_I + k] = (v[_ANGLE_U + k] + phi) % 3600
         v[_I_N] = self._value(_I_RMS_N)
         v[_P_PLUS] = p_all if p_all > 0 else 0
         v[_P_PLUS + 1] = -p_all if p_all < 0 else 0

@@ -334,7 +334,7 @@ class Household(Metrology):
             v[_PF + k] = power_factor(p, s)
             phi = phase_angle(p, q, s)
             v[_ANGLE_U + k] = 1200 * k
-            v[_ANGLE_I + k] = (1200 * k - phi) % 3600
+            v[_ANGLE_I + k] = (1200 * k + phi) % 3600
             # The neutral carries the sum of the phasors; eighths keep the squares small.
             x += (i >> 3) * sine(v[_ANGLE_I + k] + 900) // 10000
             y += (i >> 3) * sine(v[_ANGLE_I + k]) // 10000

@@ -45,9 +45,9 @@ _S_PLUS = const(6)
 _A_PLUS_L1 = const(8)
 
 # The order of values: 0.1 V, mA, W, var, VA; power factors in 0.001 with the sign of P; frequency
-# in 0.01 Hz; angles in 0.1 degree, 0..3599, against the voltage of L1 (the current of a lagging
-# load has the angle of its voltage less phi). p_plus, p_minus, q_plus, q_minus are totals without
-# sign.
+# in 0.01 Hz; angles in 0.1 degree, 0..3599, by which they lag behind the voltage of L1 (1200 is
+# the voltage of L2; the current of an inductive load has the angle of its voltage plus phi).
+# p_plus, p_minus, q_plus, q_minus are totals without sign.
 VALUES = (
     "u_l1 u_l2 u_l3 i_l1 i_l2 i_l3 i_n p_l1 p_l2 p_l3 q_l1 q_l2 q_l3 s_l1 s_l2 s_l3 "
     "p_plus p_minus q_plus q_minus s_total pf_total pf_l1 pf_l2 pf_l3 freq "

@@ -108,8 +108,7 @@ on("v", drawValues);
 on("v", drawPhasors);
 
 // --- Phasors ----------------------------------------------------------------------------------
-// As on paper: the voltage of L1 points up, and what lags comes later with the clock. The meter says
-// the angle of a current as that of its voltage less phi (firmware/meter/metrology.py).
+// As on paper: the voltage of L1 points up, and what lags comes later with the clock.
 
 const angles = { u: ["81.7.0", "81.7.10", "81.7.20"], i: ["81.7.40", "81.7.50", "81.7.60"] };
 const sizes = { u: ["32.7.0", "52.7.0", "72.7.0"], i: ["31.7.0", "51.7.0", "71.7.0"] };
@@ -141,8 +140,7 @@ function drawPhasors() {
   const words = [];
   for (const { kind, k, g, line, head, text } of arrows) {
     const size = value(sizes[kind][k]);
-    const u = value(angles.u[k]);
-    const degrees = kind === "u" ? u : 2 * u - value(angles.i[k]);
+    const degrees = value(angles[kind][k]);
     const none = isNaN(size) || isNaN(degrees) || size <= 0;
     g.style.display = none ? "none" : "";
     if (none) continue;
