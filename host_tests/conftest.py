@@ -25,6 +25,9 @@ pytest.register_assert_rewrite("peer_sessions", "updates")
 # Files that take minutes: where several processes share the files, these have to be begun first.
 _LONG = ("test_rp2040.py", "test_counters.py", "test_update_running.py", "test_cortex_m3.py")
 
+# Programs that do not flush what they say are to be found on any machine.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 if not os.environ.get("MICROPYTHON"):
     _found = bootstrap.micropython()
     if _found:

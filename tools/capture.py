@@ -458,7 +458,7 @@ def main(args):
     try:
         with board_feed.BoardFeed(feed, options.port) as board:
             say("The meter runs with a feed; Ctrl-C ends the capture.")
-            board.relay(lambda octets: sys.stdout.write(octets.decode(errors="replace")))
+            board.relay(lambda octets: print(octets.decode(errors="replace"), end="", flush=True))
     finally:
         capture.close()
     return 0
