@@ -420,10 +420,19 @@ def provide(target):
 
 
 def inside(target, *modules):
-    """Go on in build/venv, with what a target needs; at once where these modules are there."""
+    """Go on in build/venv, with what a target needs; at once where these modules are there.
+
+    For the first lines of a program, too: what goes wrong is a sentence, and its end.
+    """
     if not all(importlib.util.find_spec(name) for name in modules):
-        with lock():
-            environment(VENV, LISTS[target])
+        try:
+            with lock():
+                environment(VENV, LISTS[target])
+        except Trouble as e:
+            say(str(e))
+            sys.exit(1)
+        except KeyboardInterrupt:
+            sys.exit(130)
         python = os.path.join(VENV, "bin", "python")
         os.execv(python, [python, *sys.argv])
 
