@@ -445,14 +445,22 @@ def test_hidden_octets_are_no_faults():
     assert unit.as_dict()["octets"].endswith("**" * len(hidden) + "7e")
 
 
-def test_a_password_does_not_show():
+@pytest.mark.parametrize("mechanism", [1, 0, 9, None, 5])
+def test_a_password_does_not_show(mechanism):
     vector = next(v for v in APDUS if v["id"] == "acse-aarq-ln-lls")
     octets = bytes.fromhex(vector["hex"])
     assert b"12345678" in octets
+    name = bytes.fromhex("8B0760857405080201")
+    octets = octets.replace(name, b"" if mechanism is None else name[:-1] + bytes((mechanism,)))
+    if mechanism is None:
+        octets = octets[:1] + bytes((octets[1] - len(name),)) + octets[2:]
     unit = one(octets)
+    assert not unit.faults()
     shown = json.dumps(unit.as_dict()) + text_of(unit)
+    is_challenge = mechanism == 5
     for form in (b"12345678".hex(), b"12345678".hex(" "), "12345678"):
-        assert form not in shown and form.upper() not in shown
+        assert is_challenge or form not in shown and form.upper() not in shown
+    assert is_challenge == ("12345678" in shown)
 
 
 # --- Names, and how it looks ---------------------------------------------------------------------

@@ -645,6 +645,15 @@ def test_passwords_of_an_aarq(hdlc):
     assert SECRET.hex(" ").upper() not in line
 
 
+@pytest.mark.parametrize(
+    "mechanism, hidden", [(0, True), (1, True), (2, False), (7, False), (9, True)]
+)
+def test_a_challenge_is_no_password(mechanism, hidden):
+    name = b"\x8b\x07\x60\x85\x74\x05\x08\x02"
+    (line,) = traced(False, wpdu(AARQ_LLS.replace(name + b"\1", name + bytes((mechanism,)))))
+    assert (SECRET.hex(" ").upper() not in line) == hidden
+
+
 def test_a_dedicated_key():
     aarq = bytes.fromhex("601FA109060760857405080101BE12041001 01 06".replace(" ", ""))
     aarq += b"sesame" + bytes.fromhex("00 00 06 5F".replace(" ", ""))

@@ -80,7 +80,8 @@ def aarq_secrets(apdu):
             pos += k
         if tag == 0x8B and n:
             mechanism = apdu[pos + n - 1] if pos + n <= len(apdu) else -1
-        elif tag == 0xAC and mechanism < 2:
+        elif tag == 0xAC and not 2 <= mechanism <= 7:
+            # With a mechanism that is missing or unknown it may be a password, too.
             found.append((pos + 2, pos + n))
         elif tag == 0xBE and apdu[pos + 2 : pos + 4] == b"\x01\x01":
             # InitiateRequest with a dedicated-key.

@@ -32,7 +32,7 @@ _INTEGER = 0x02
 # 2.16.756.5.8: what the last two arcs are
 _DLMS_UA = "2.16.756.5.8."
 _CONTEXT, _MECHANISM, _ALGORITHM = 1, 2, 3
-_LLS = _DLMS_UA + "2.1"
+_CHALLENGES = [_DLMS_UA + "2.%d" % mechanism for mechanism in range(2, 8)]
 
 
 def name_of(oid):
@@ -171,10 +171,11 @@ class Fields(Kind):
         return child
 
     def hide(self, node):
-        """The password of the low level security is a secret."""
+        """The password of the low level security is a secret, and so may be what comes with a
+        mechanism that is missing or unknown; the challenge of a high level one is none."""
         mechanism = node.get("mechanism-name")
         value = node.get("calling-authentication-value")
-        if mechanism is not None and mechanism.value == _LLS and value is not None:
+        if value is not None and (mechanism is None or mechanism.value not in _CHALLENGES):
             for child in value.children:
                 if child.kind is CHARACTERS:
                     child.kind = PASSWORD
