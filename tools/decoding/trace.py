@@ -61,7 +61,7 @@ _GROUP = re.compile(r"((?:[0-9A-Fa-f]{2}){1,4})(?=\s|$)")
 _GAP = re.compile(r"\s*")
 _LABEL = re.compile(r"\(\d+ octets that are no \w+\)")
 # What may stand around octets, and between them.
-_NOISE = re.compile(r"0x|\\x|[\s,;:\-_|{}()\[\]\"']|\\$", re.IGNORECASE)
+_NOISE = re.compile(r"0x|\\x|[\s,;:\-_|{}()<>\[\]\"']|\\$", re.IGNORECASE)
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}|\*\*)+$")
 _ODD = re.compile(r"[0-9A-Fa-f*]+$")
 _CONTROLS = {
