@@ -9,7 +9,7 @@ import tables
 from bootstrap import ROOT
 from sheet import CONTEXTS, MECHANISMS
 from tables.notation import obis, plain
-from tables.show import protection_text
+from tables.show import protection_text, spans
 
 DEFINITIONS = os.path.join(ROOT, "firmware", "definitions")
 REFERENCE = "residential"
@@ -116,22 +116,12 @@ def rights(o, role):
     for bit, letter in enumerate(_LETTERS):
         have = [k for k in v.attributes if octets[k - 1] >> bit & 1]
         if have:
-            words.append(letter + ("" if len(have) == len(v.attributes) else spans(have)))
+            words.append(letter + ("" if len(have) == len(v.attributes) else ":" + spans(have)))
     act = [k for k in v.methods if octets[n + k - 1] & 1]
     if act:
-        words.append("x" + ("" if len(act) == len(v.methods) else spans(act)))
+        words.append("x" + ("" if len(act) == len(v.methods) else ":" + spans(act)))
     asked = sorted({protection_text(octet) for octet in octets} - {""})
     return " ".join(words + asked) or "sees it"
-
-
-def spans(indexes):
-    out = []
-    for k in sorted(indexes):
-        if out and out[-1][1] == k - 1:
-            out[-1][1] = k
-        else:
-            out.append([k, k])
-    return ":" + ",".join("%d" % a if a == b else "%d-%d" % (a, b) for a, b in out)
 
 
 def objects(d):

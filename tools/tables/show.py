@@ -292,3 +292,14 @@ def sizes(tables):
         total,
         tables.persistent,
     )
+
+
+def spans(indexes):
+    """Ascending numbers as 1-3,5."""
+    out = []
+    for k in sorted(indexes):
+        if out and out[-1][1] == k - 1:
+            out[-1][1] = k
+        else:
+            out.append([k, k])
+    return ",".join("%d" % a if a == b else "%d-%d" % (a, b) for a, b in out)

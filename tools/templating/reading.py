@@ -4,6 +4,7 @@
 from bootstrap import Trouble
 from tables import parse_type
 from tables.notation import NAMES, TAGS, Typed, logical_name, obis
+from tables.show import spans
 
 from . import texts
 from .layouts import LAYOUTS
@@ -221,17 +222,6 @@ class _Object:
                 about[m.of] = int(text or 0)
         except ValueError:
             self.lose("%s: %r is not understood" % (m.name, text))
-
-
-def spans(indexes):
-    """Ascending numbers as 1-3,5."""
-    out = []
-    for k in sorted(indexes):
-        if out and out[-1][1] == k - 1:
-            out[-1][1] = k
-        else:
-            out.append([k, k])
-    return ",".join("%d" % a if a == b else "%d-%d" % (a, b) for a, b in out)
 
 
 def marks(mode):
