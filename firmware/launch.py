@@ -86,7 +86,9 @@ def board(feed=0):
             enter(_place(wiring, folder, number))
         from firmware import board_main
 
-        again = board_main.run(update=folder, dog=dog, feed=feed)
+        # Older firmware in a slot has no feed.
+        with_feed = {"feed": feed} if feed else {}
+        again = board_main.run(update=folder, dog=dog, **with_feed)
     except Exception as e:
         if not number:
             raise

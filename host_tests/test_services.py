@@ -575,7 +575,7 @@ class Services(RuleBasedStateMachine):
         if s.doing != "action":
             result = NO_GET
         elif number != 2:
-            result = WRONG_NUMBER
+            result = ABORTED
         else:
             result = self.model.reset(s.name)
         self.expect(s, apdu, bytes([0xC7, 1, s.iip, result, 0]))

@@ -195,14 +195,15 @@ _NUMBERS = re.compile(r"[0-9]+(\.\.[0-9]+)?")
 
 def restrict(attribute, values):
     """Restricts an enum to its values if they are certain (confidence high): numbers, and
-    "first..last" for many."""
+    "first..last" for many. What is reserved is no value."""
     t = attribute.type
     if values is None or t.kind != "simple" or t.tag != 0x16 or "confidence" in values:
         return
     if not all(_NUMBERS.fullmatch(k) for k in values):
         return
     ranges = []
-    for lo, hi in sorted((int(k.split("..")[0]), int(k.split("..")[-1])) for k in values):
+    known = [k.split("..") for k, word in values.items() if word != "reserved"]
+    for lo, hi in sorted((int(k[0]), int(k[-1])) for k in known):
         if ranges and lo == ranges[-1][1] + 1:
             lo = ranges.pop()[0]
         ranges.append((lo, hi))
