@@ -155,9 +155,11 @@ def test_options_that_are_wrong(args, why):
         conformance.main(args)
 
 
-def test_a_client_by_options():
+def test_a_client_by_options(tmp_path):
+    path = tmp_path / "secret"
+    path.write_text("abc\n")
     o = conformance.parser().parse_args(
-        ["x", "--client", "2", "--mechanism", "lls", "--secret", "abc", "--lower", "17"]
+        ["x", "--client", "2", "--mechanism", "lls", "--secret", str(path), "--lower", "17"]
     )
     description = {}
     conformance.add_association(description, o)
@@ -165,6 +167,14 @@ def test_a_client_by_options():
     assert t.public()["client_sap"] == 16
     assert t.some()["secret_hex"] == b"abc".hex()
     assert (t.lower, t.lengths, t.ciphered()) == (17, [1, 2, 4], None)
+
+
+def test_a_secret_of_the_environment(monkeypatch):
+    monkeypatch.setenv("PICOMETER_SECRET", "0x0102")
+    o = conformance.parser().parse_args(["x", "--client", "2", "--mechanism", "lls"])
+    description = {}
+    conformance.add_association(description, o)
+    assert target.Target(description).some()["secret_hex"] == "0102"
 
 
 # --- Types ----------------------------------------------------------------------------------
@@ -398,6 +408,23 @@ def test_nobody_is_there(tmp_path, capsys):
 # --- Results --------------------------------------------------------------------------------
 
 SECRET = b"demo-reading"
+
+
+def test_ctrl_c_leaves_a_report(tmp_path, capsys, monkeypatch):
+    """Of what was played until then."""
+    whole = groups.play
+
+    def play(*args):
+        yield next(whole(*args))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(groups, "play", play)
+    pages = [str(tmp_path / name) for name in ("report.html", "junit.xml")]
+    args = ["tcp://127.0.0.1:1", "--patience", "0.1", "--only", "wrapper", "--json"]
+    assert conformance.main([*args, "--report", pages[0], "--junit", pages[1]]) == 130
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)["cases"]) == 1 and "Interrupted" in err
+    assert "PMT_WRAPPER_P1" in open(pages[0]).read() and "PMT_WRAPPER_P1" in open(pages[1]).read()
 
 
 def test_scrub():

@@ -4,7 +4,7 @@
 
     python3 tools/conformance.py                                 our reference meter, over all
     python3 tools/conformance.py tcp://192.0.2.7:4059 --description meter.json
-    python3 tools/conformance.py /dev/ttyUSB0:9600 --client 1 --mechanism lls --secret 12345678
+    python3 tools/conformance.py /dev/ttyUSB0:9600 --client 1 --mechanism lls --secret secret.txt
     python3 tools/conformance.py --list
 
 The description of a meter (who may associate, with which secrets and keys) is what
@@ -40,6 +40,7 @@ from conforming.case import FAIL, INCONCLUSIVE, PASS, VERDICTS
 from conforming.explain import Scrub
 from conforming.player import LEVELS, POLICY, WRITE, Player
 from conforming.target import Target, described, octets, place
+from decoding.keys import given
 
 OUT = os.path.join(ROOT, "build", "conformance")
 MECHANISMS = {"none": 0, "lls": 1, "md5": 3, "sha1": 4, "gmac": 5, "sha256": 6}
@@ -93,9 +94,13 @@ def parser():
     w.add_argument("--client", type=number, metavar="SAP", help="or one client, with what follows")
     w.add_argument("--server", type=number, metavar="SAP", default=1)
     w.add_argument("--mechanism", choices=MECHANISMS, default="none")
-    w.add_argument("--secret", metavar="TEXT", help="of LLS, MD5, SHA-1, SHA-256; 0x...: hex")
+    w.add_argument(
+        "--secret", metavar="FILE",
+        help="a file with that of LLS, MD5, SHA-1, SHA-256 (0x...: hex); or PICOMETER_SECRET of"
+        " the environment: everybody sees the command line",
+    )  # fmt: skip
     for key in ("guek", "gak", "kek"):
-        w.add_argument("--" + key, metavar="HEX")
+        w.add_argument("--" + key, metavar="FILE", help="a file with this key, hexadecimal")
     w.add_argument("--title", metavar="HEX", help="system title of the meter")
     w.add_argument("--lower", type=number, metavar="N", help="lower address of HDLC")
     w.add_argument("--definition", metavar="FILE", help="of our meter, without a TARGET")
@@ -144,24 +149,25 @@ def add_association(description, o):
         description["system_title"] = o.title
         if len(octets(o.title, "--title")) != 8:
             raise Trouble("--title has not 8 octets.")
+    secret = given("secret", o.secret)
+    keys = {key: given(key, getattr(o, key)) for key in ("guek", "gak", "kek")}
     if o.client is None:
         if o.secret or o.guek:
             raise Trouble("A secret or a key is there, and no --client that it belongs to.")
         return
     entry = {"client_sap": o.client, "server_sap": o.server,
              "mechanism_id": MECHANISMS[o.mechanism], "application_context_id": 1}  # fmt: skip
-    if o.secret:
-        hex_ = o.secret[2:] if o.secret.startswith("0x") else o.secret.encode().hex()
+    if secret:
+        hex_ = secret[2:] if secret.startswith("0x") else secret.encode().hex()
         entry["secret_hex"] = octets(hex_, "--secret").hex()
-    for key in ("guek", "gak", "kek"):
-        value = getattr(o, key)
+    for key, value in keys.items():
         if value:
             if len(octets(value, "--" + key)) != 16:
                 raise Trouble("--%s has not 16 octets." % key)
             entry[key + "_hex"] = value
             entry["application_context_id"] = _CIPHERED
-    needs = o.mechanism not in ("none", "gmac") and not o.secret
-    if needs or o.mechanism == "gmac" and not (o.guek and o.gak):
+    needs = o.mechanism not in ("none", "gmac") and not secret
+    if needs or o.mechanism == "gmac" and not (keys["guek"] and keys["gak"]):
         raise Trouble("--mechanism %s needs %s." % (o.mechanism, "--secret" if needs else
                                                    "--guek and --gak"))  # fmt: skip
     entries = description.setdefault("associations", [])
@@ -188,7 +194,7 @@ def run(o, places, description, names, ids):
     scrub = Scrub(target.secrets())
     began = time.monotonic()
     results = []
-    with Terminal(scrub, quiet=o.json) as terminal:
+    with Terminal(scrub, quiet=o.json) as terminal, Interruptible() as whole:
         for kind, line, over_tcp in places:
             player = Player(
                 target, line, kind, LEVELS.index(o.may), o.patience, o.longest,
@@ -199,8 +205,11 @@ def run(o, places, description, names, ids):
             if not o.target and kind == "optical":
                 # HDLC behind it is that of another port.
                 chosen = [name for name in chosen if name == "optical"]
-            results += groups.play(player, chosen, ids)
+            for result in groups.play(player, chosen, ids):
+                results.append(result)
             terminal.place(kind)
+    if whole.interrupted:
+        say("Interrupted: what follows is of the cases that were played until then.")
     if not results:
         raise Trouble("No case was played: none of these belongs to such a place.")
     about = {
@@ -217,12 +226,27 @@ def run(o, places, description, names, ids):
         print(json.dumps(as_dict(results, about, n, scrub), indent=2))
     terminal.end("%s in %.0f s. Report: %s" % (report.outcome(n), about["seconds"],
                                                os.path.relpath(o.report)))  # fmt: skip
+    if whole.interrupted:
+        return 130
     if not any(step.kind == "came" for r in results for step in r.steps):
         say("Nothing has come from %s." % " or ".join(about["places"]))
         return 2
     if n[FAIL]:
         return 1
     return 0 if n[PASS] or not n[INCONCLUSIVE] else 2
+
+
+class Interruptible:
+    """Ctrl-C ends what is inside, no more."""
+
+    interrupted = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.interrupted = kind is KeyboardInterrupt
+        return self.interrupted
 
 
 def as_dict(results, about, n, scrub):

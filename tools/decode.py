@@ -130,7 +130,7 @@ def looks_like_hex(text):
 
 
 def read_keys(options):
-    from decoding.ciphering import Keys
+    from decoding.keys import Keys, given
 
     keys = Keys()
     for path in options.sheet:
@@ -145,16 +145,10 @@ def read_keys(options):
             keys.add_file(path)
     for path in options.record:
         keys.add_file(path)
-    given = {}
-    for name in _KEYS:
-        value = getattr(options, name) or ""
-        if value and os.path.exists(value):
-            with open(value, encoding="ascii", errors="replace") as f:
-                value = f.read().strip()
-        given[name] = value or os.environ.get("PICOMETER_" + name.upper(), "")
-    if any(given.values()):
+    those = {name: given(name, getattr(options, name)) for name in _KEYS}
+    if any(those.values()):
         for title in options.title or [None]:
-            keys.add(title, **given)
+            keys.add(title, **those)
     elif options.title:
         raise Trouble("--title is of use with a key only: --guek, or PICOMETER_GUEK.")
     return keys

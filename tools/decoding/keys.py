@@ -11,6 +11,7 @@ Trouble says which file, and what was expected; never what is in it.
 import base64
 import binascii
 import json
+import os
 import re
 import tomllib
 
@@ -27,6 +28,18 @@ SIGN, AGREE = "sign", "agree"
 _PRIVATE = re.compile(
     b"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.S
 )
+
+
+def given(name, value):
+    """What an option --name says: what is in the file of that name, else the text itself; without
+    it what PICOMETER_NAME of the environment says, or ""."""
+    if value and os.path.isfile(value):
+        try:
+            with open(value, encoding="ascii", errors="replace") as f:
+                return f.read().strip()
+        except OSError as e:
+            raise Trouble("--%s: %s cannot be read (%s)." % (name, value, e.strerror)) from None
+    return value or os.environ.get("PICOMETER_" + name.upper(), "")
 
 
 def octets(value, what, lengths):
