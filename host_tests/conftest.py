@@ -23,7 +23,10 @@ import packages
 pytest.register_assert_rewrite("peer_sessions", "updates")
 
 # Files that take minutes: where several processes share the files, these have to be begun first.
-_LONG = ("test_rp2040.py", "test_counters.py", "test_update_running.py", "test_cortex_m3.py")
+_LONG = (
+    "test_rp2040.py", "test_counters.py", "test_update_running.py", "test_cortex_m3.py",
+    "test_update_chip.py",
+)  # fmt: skip
 
 # Programs that do not flush what they say are to be found on any machine.
 os.environ.pop("PYTHONUNBUFFERED", None)
