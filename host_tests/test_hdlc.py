@@ -1597,7 +1597,7 @@ print("ns", t * 1000 // 800)
 """
 
 
-@pytest.mark.skipif(not MICROPYTHON, reason="no MicroPython (set MICROPYTHON)")
+@pytest.mark.skipif(not MICROPYTHON, reason="no MicroPython here: make test gets one")
 def test_the_path_allocates_nothing(tmp_path):
     """heap_lock() makes every allocation an exception. Also prints the time of a round trip."""
     ask = LLC_IN + b"\xc0\x01\xc1\x00\x03\x01\x00\x01\x08\x00\xff\x02\x00\x00\x00"

@@ -519,7 +519,7 @@ def test_power_cut_at_every_write():
 # --- A real folder ----------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(os.name != "posix", reason="rights of files")
+@pytest.mark.skipif(os.name != "posix", reason="files have no owner and rights here, as on POSIX")
 def test_nobody_else_may_read(tmp_path):
     old = os.umask(0)
     try:
@@ -538,7 +538,7 @@ def test_nobody_else_may_read(tmp_path):
         os.umask(old)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="locks of files")
+@pytest.mark.skipif(os.name != "posix", reason="files have no locks here, as on POSIX")
 def test_two_meters_do_not_share(tmp_path):
     a = FileStorage(str(tmp_path))
     a.prepare(definition())

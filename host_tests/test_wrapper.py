@@ -404,7 +404,7 @@ print(n, "ns", t)
 """
 
 
-@pytest.mark.skipif(not MICROPYTHON, reason="no MicroPython (set MICROPYTHON)")
+@pytest.mark.skipif(not MICROPYTHON, reason="no MicroPython here: make test gets one")
 def test_the_path_allocates_nothing(tmp_path):
     """heap_lock() makes every allocation an exception. Also prints the time of a round trip."""
     script = tmp_path / "wrapper_on_device.py"
