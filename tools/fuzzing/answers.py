@@ -58,6 +58,30 @@ class NoLinkOwner:
     pass
 
 
+def turn(o, client, hdlc, now_ms):
+    """What a client of another meter says, and what it hears then."""
+    n = client.transmit(now_ms)
+    assert 0 <= n <= len(client.out)
+    if hdlc and n:
+        frames_in(bytes(client.out[client.out_pos : client.out_pos + n]))
+    kind = o.u8() % 4
+    if kind == 0:
+        heard = o.some()
+    elif hdlc:
+        info = o.some()
+        heard = frame(b"\x03", b"\x03", o.u8(), info, bool(o.u8() & 1))
+    else:
+        apdu = o.some()
+        heard = b"\0\1\0\1\0\1" + len(apdu).to_bytes(2, "big") + apdu
+    buf = bytearray(heard)
+    pos = 0
+    for _ in range(len(buf) + 1):
+        pos = client.receive(buf, pos, len(buf), now_ms)
+        assert pos <= len(buf)
+        if pos == len(buf):
+            break
+
+
 def target_clients():
     """A client of either kind asks; what comes back is the input."""
     made = [HDLCClient(300, 5000), WrapperClient(300, 5000)]
@@ -76,26 +100,7 @@ def target_clients():
         asked = o.some()[:200] or GET
         assert client.ask(asked, 0, len(asked), True)
         while o:
-            n = client.transmit(now_ms)
-            assert 0 <= n <= len(client.out)
-            if hdlc and n:
-                frames_in(bytes(client.out[client.out_pos : client.out_pos + n]))
-            kind = o.u8() % 4
-            if kind == 0:
-                heard = o.some()
-            elif hdlc:
-                info = o.some()
-                heard = frame(b"\x03", b"\x03", o.u8(), info, bool(o.u8() & 1))
-            else:
-                apdu = o.some()
-                heard = b"\0\1\0\1\0\1" + len(apdu).to_bytes(2, "big") + apdu
-            buf = bytearray(heard)
-            pos = 0
-            for _ in range(len(buf) + 1):
-                pos = client.receive(buf, pos, len(buf), now_ms)
-                assert pos <= len(buf)
-                if pos == len(buf):
-                    break
+            turn(o, client, hdlc, now_ms)
             now_ms += o.u8() * 20
             client.tick(now_ms)
             if client.state == 4:  # answered
@@ -124,23 +129,7 @@ def target_gateway():
 
     def answer(o, client, now_ms):
         """A turn of the line behind the meter."""
-        n = client.transmit(now_ms)
-        assert 0 <= n <= len(client.out)
-        kind = o.u8() % 4
-        if kind == 0:
-            heard = o.some()
-        elif client is networks[6]:
-            info = o.some()
-            heard = frame(b"\x03", b"\x03", o.u8(), info, bool(o.u8() & 1))
-        else:
-            apdu = o.some()
-            heard = b"\0\1\0\1\0\1" + len(apdu).to_bytes(2, "big") + apdu
-        buf = bytearray(heard)
-        pos = 0
-        for _ in range(len(buf) + 1):
-            pos = client.receive(buf, pos, len(buf), now_ms)
-            if pos == len(buf):
-                break
+        turn(o, client, client is networks[6], now_ms)
         client.tick(now_ms)
 
     def one(octets):
