@@ -47,6 +47,7 @@ GOOD = [
     ("82", "13 FF 00"),
     ("02 02 81 02 00 02 01 11 11", "02 02 02 01 11 05 11 06"),
     ("0C", "0C 02 C3A9"),
+    ("02 01 " * 8 + "82", "02 01 " * 9 + "11 05"),
 ]
 
 BAD = [
@@ -77,6 +78,8 @@ BAD = [
     ("1F", "1C 05", "a signed delta"),
     ("09", "09 81 01 AA", "the length in its long form"),
     ("82", "08 00", "no Data at all"),
+    ("02 01 " * 8 + "82", "02 01 " * 10 + "11 05", "deeper than anybody reads it"),
+    ("02 01 " * 10 + "11", "02 01 " * 10 + "11 05", "a description deeper than that"),
 ]
 
 

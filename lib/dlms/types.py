@@ -36,6 +36,7 @@ _OCTETS_MAX = const(0x86)
 _RANGES = const(0x87)
 
 _ANY_COUNT = const(0xFFFF)
+_MAX_DEPTH = const(10)  # as in axdr.py: what is accepted here can be skipped there
 _VARIABLE = const(0xFE)
 
 
@@ -81,20 +82,20 @@ def tag_of(types, tp):
     return tag
 
 
-def check(types, tp, buf, pos, end):
+def check(types, tp, buf, pos, end, depth=_MAX_DEPTH):
     """Position after the Data at buf[pos:end] if it is of the type at tp, else -1."""
-    if pos >= end:
+    if pos >= end or depth == 0:
         return -1
     tag = types[tp]
     if tag == _ANY:
-        return skip(buf, pos, end)
+        return skip(buf, pos, end, depth)
     if tag == _CHOICE:
         n = types[tp + 1]
         tp += 2
         first = buf[pos]
         while n:
             if tag_of(types, tp) == first:
-                return check(types, tp, buf, pos, end)
+                return check(types, tp, buf, pos, end, depth)
             tp = skip_type(types, tp)
             n -= 1
         return -1
@@ -108,7 +109,7 @@ def check(types, tp, buf, pos, end):
         pos += 1
         tp += 2
         while n:
-            pos = check(types, tp, buf, pos, end)
+            pos = check(types, tp, buf, pos, end, depth - 1)
             if pos < 0:
                 return -1
             tp = skip_type(types, tp)
@@ -125,7 +126,7 @@ def check(types, tp, buf, pos, end):
         pos += length_size(buf, pos)
         tp += 3
         while n:
-            pos = check(types, tp, buf, pos, end)
+            pos = check(types, tp, buf, pos, end, depth - 1)
             if pos < 0:
                 return -1
             n -= 1
