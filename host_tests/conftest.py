@@ -7,8 +7,10 @@ the environment.
 
 import glob
 import os
+import pty
 import shutil
 import sys
+import tty
 
 import pytest
 
@@ -71,3 +73,13 @@ def stubs():
     except bootstrap.Trouble as e:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(e))
     return glob.glob(os.path.join(environment, "lib", "python3*", "site-packages"))[0]
+
+
+@pytest.fixture
+def serial_line():
+    """One end, and the path of a serial port that is the other."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    yield master, os.ttyname(slave)
+    os.close(master)
+    os.close(slave)

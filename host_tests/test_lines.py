@@ -6,7 +6,6 @@ import pty
 import select
 import sys
 import termios
-import tty
 import types
 
 import pytest
@@ -17,20 +16,10 @@ from firmware.ports.lines import cpython, micropython
 
 
 @pytest.fixture
-def ends():
-    """A pseudo-terminal: its master side, and the path of a serial port."""
-    master, slave = pty.openpty()
-    tty.setraw(slave)
-    yield master, os.ttyname(slave)
-    os.close(master)
-    os.close(slave)
-
-
-@pytest.fixture
-def opened(ends):
+def opened(serial_line):
     """As the meter opens it."""
-    with cpython.open_tty(ends[1], 300) as stream:
-        yield stream, ends[0]
+    with cpython.open_tty(serial_line[1], 300) as stream:
+        yield stream, serial_line[0]
 
 
 def read(stream, n):
@@ -91,17 +80,17 @@ def test_a_rate_that_no_serial_port_has(opened):
 
 
 @pytest.mark.parametrize("baud, even", [(2400, True), (0, False)])
-def test_parity_and_the_rate_at_the_start(ends, baud, even):
-    with cpython.open_tty(ends[1], baud, even) as stream:
+def test_parity_and_the_rate_at_the_start(serial_line, baud, even):
+    with cpython.open_tty(serial_line[1], baud, even) as stream:
         assert stream.line.baudrate == (baud or 9600)
         assert stream.line.parity == ("E" if even else "N") and stream.line.bytesize == 8
 
 
-def test_nobody_else_opens_it(ends):
-    with cpython.open_tty(ends[1], 300):
+def test_nobody_else_opens_it(serial_line):
+    with cpython.open_tty(serial_line[1], 300):
         with pytest.raises(OSError, match="cannot be used as a serial port .*lock"):
-            cpython.open_tty(ends[1], 300)
-    cpython.open_tty(ends[1], 300).close()
+            cpython.open_tty(serial_line[1], 300)
+    cpython.open_tty(serial_line[1], 300).close()
 
 
 @pytest.mark.parametrize("what", ["file", "nothing"])
@@ -112,13 +101,13 @@ def test_what_is_no_serial_port(tmp_path, what):
         cpython.open_tty(str(tmp_path / what), 300)
 
 
-def test_rs_485_is_switched_by_the_driver(ends, monkeypatch):
+def test_rs_485_is_switched_by_the_driver(serial_line, monkeypatch):
     """pyserial asks the system's driver, which a pseudo-terminal does not have."""
     with pytest.raises(OSError, match="cannot switch an RS-485 transceiver"):
-        cpython.open_tty(ends[1], 9600, rs485=True)
+        cpython.open_tty(serial_line[1], 9600, rs485=True)
     set_to = []
     monkeypatch.setattr(serial.Serial, "_set_rs485_mode", lambda self, mode: set_to.append(mode))
-    with cpython.open_tty(ends[1], 9600, rs485=True):
+    with cpython.open_tty(serial_line[1], 9600, rs485=True):
         assert set_to[-1].rts_level_for_tx and not set_to[-1].rts_level_for_rx
 
 
@@ -127,7 +116,7 @@ def test_a_pseudo_terminal_has_nothing_of_all_that(tmp_path):
         assert cpython.overruns(stream) == 0
 
 
-def test_overruns_of_a_serial_port_since_it_was_asked_last(ends, monkeypatch):
+def test_overruns_of_a_serial_port_since_it_was_asked_last(serial_line, monkeypatch):
     """Linux counts those of the hardware and those of its buffer."""
     counts = [[3, 1], [3, 1], [5, 2]]
 
@@ -139,7 +128,7 @@ def test_overruns_of_a_serial_port_since_it_was_asked_last(ends, monkeypatch):
         return cpython._ICOUNT.pack(*values)
 
     monkeypatch.setattr(cpython, "fcntl", types.SimpleNamespace(ioctl=ioctl))
-    with cpython.open_tty(ends[1], 300) as stream:
+    with cpython.open_tty(serial_line[1], 300) as stream:
         assert [cpython.overruns(stream) for _ in range(2)] == [0, 3]
 
 

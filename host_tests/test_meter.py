@@ -7,7 +7,6 @@ are those of IEC 62056-5-3; what is behind them is tested elsewhere.
 
 import json
 import os
-import pty
 import re
 import signal
 import socket
@@ -15,7 +14,6 @@ import subprocess
 import sys
 import termios
 import time
-import tty
 
 import compile as compiling
 import pytest
@@ -107,16 +105,6 @@ def test_the_clock_over_every_port(runtime, tmp_path):
         assert meter.stop() == 0
         assert meter.errors == ""
     assert not os.path.lexists(link)
-
-
-@pytest.fixture
-def serial_line():
-    """One end, and the path of a serial port that is the other."""
-    master, slave = pty.openpty()
-    tty.setraw(slave)
-    yield master, os.ttyname(slave)
-    os.close(master)
-    os.close(slave)
 
 
 def test_hdlc_on_a_serial_port(serial_line):

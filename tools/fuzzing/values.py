@@ -19,6 +19,12 @@ def length(n):
     return bytes(out[: axdr.put_length(out, 0, n)])
 
 
+def listed(parts):
+    """Names and Data of the requests with a list."""
+    n = bytes((len(parts),))
+    return n + b"".join(name for name, _ in parts) + n + b"".join(data for _, data in parts)
+
+
 def padded(o, n):
     return o.take(n).ljust(n, b"\0")
 
@@ -207,16 +213,7 @@ class Requests:
             what, value = self.set_(o)
             return b"\xc1\1" + invoke + what + value
         if kind == 6:
-            parts = [self.set_(o) for _ in range(o.u8() % 4)]
-            n = bytes((len(parts),))
-            return (
-                b"\xc1\4"
-                + invoke
-                + n
-                + b"".join(w for w, _ in parts)
-                + n
-                + b"".join(v for _, v in parts)
-            )
+            return b"\xc1\4" + invoke + listed([self.set_(o) for _ in range(o.u8() % 4)])
         if kind == 7:
             what, value = self.set_(o)
             cut = o.u8() % (len(value) + 1)
@@ -233,16 +230,7 @@ class Requests:
             what, data = self.act(o)
             return b"\xc3\1" + invoke + what + (b"\1" + data if o.u8() & 3 else b"\0")
         if o.u8() & 1:
-            parts = [self.act(o) for _ in range(o.u8() % 4)]
-            n = bytes((len(parts),))
-            return (
-                b"\xc3\3"
-                + invoke
-                + n
-                + b"".join(w for w, _ in parts)
-                + n
-                + b"".join(v for _, v in parts)
-            )
+            return b"\xc3\3" + invoke + listed([self.act(o) for _ in range(o.u8() % 4)])
         return self.access(o)
 
     def access(self, o):
