@@ -14,7 +14,11 @@ from test_wrapper import Channel, wpdu
 
 from firmware.links import udp
 
+TICK_MS = 1001
 NEVER, A_WHILE, ALWAYS = 0, 30000, 1 << 24
+
+ACCEPTED = "6117 A109060760857405080101 A203020100 A305A103020100"
+REFUSED = "618117 A109060760857405080101 A203020101 A305A10302010D"
 
 # request, the answer to it, how long it is said again
 ROWS = {
@@ -40,8 +44,12 @@ ROWS = {
     "Read": ("0501 02 0008", "0C010005", NEVER),
     "Read, block": ("0501 05 0001", "0C0102", ALWAYS),
     "Write": ("0601 02 0008 01 0501", "0D0100", A_WHILE),
-    "AARQ": ("6003A10100", "6100", A_WHILE),
+    "AARQ": ("6003A10100", ACCEPTED, A_WHILE),
+    "Write that is refused": ("0601 02 0008 01 0501", "0D01 01 03", NEVER),
+    "Write, not possible now": ("0601 02 0008 01 0501", "0E06 02 02", NEVER),
+    "AARQ that is refused": ("6003A10100", REFUSED, NEVER),
     "RLRQ": ("620380 0100", "63038001 00", A_WHILE),
+    "RLRQ without a reason": ("6200", "63038001 00", A_WHILE),
     "general block": ("E0 81 0001 0000 01 00", "E0 81 0001 0001 01 00", NEVER),
     "gateway": ("E6 00 00 C001C1", "E7 00 00 C401", NEVER),
     "ciphered GET": ("C8 05 30 00000001" + "01" * 20, "CC00", ALWAYS),
@@ -91,7 +99,10 @@ class Side:
         return answer
 
     def wait(self, ms):
-        self.now_ms = self.now_ms + ms & 0x3FFFFFFF
+        while ms > 0:
+            self.now_ms = self.now_ms + min(ms, TICK_MS) & 0x3FFFFFFF
+            self.profile.tick(self.now_ms)
+            ms -= TICK_MS
 
 
 class UDP(Side):
@@ -194,14 +205,16 @@ def test_a_client_that_is_gone_is_not_repeated(side):
 
 
 @BOTH
-def test_an_association_that_was_refused_is_asked_for_anew(side):
-    request, answer, _ = row("AARQ")
+@pytest.mark.parametrize("name", ["ACTION", "AARQ", "ciphered GET"])
+def test_ticks_that_begin_anew_make_nothing_young_again(side, name):
+    """2**30 ms are 12 days in which nobody has said anything."""
+    request, answer, kept_ms = row(name)
     here = side()
-    here.channel.in_use = lambda: False
     here.server.answer = answer
     here.say(request)
+    here.wait(1 << 30)
     here.say(request)
-    assert here.server.n_done == 2
+    assert here.server.n_done == (1 if kept_ms == ALWAYS else 2)
 
 
 def test_over_tcp_nothing_is_lost_and_nothing_repeated():

@@ -14,7 +14,7 @@ Allocates at construction a buffer for a request, nothing later.
 
 from dlms.prim import copy
 from micropython import const
-from profiles.repeated import is_kept, is_repeated
+from profiles.repeated import is_kept, is_over, is_repeated
 
 _DL_DATA = const(0x90)
 _HEADER_LEN = const(3)
@@ -100,7 +100,7 @@ class LLC432:
             self._flags = _UNCONFIRMED
         else:
             if self._kept and n == self._n:
-                if is_repeated(self.rx, buf, pos, n, _HEADER_LEN, now_ms - self._heard_ms):
+                if is_repeated(self.rx, buf, pos, n, _HEADER_LEN):
                     self.is_busy = True
                     self._out_n = self._kept
                     self.repeated = self.repeated + 1 & 0xFFFFFF
@@ -152,7 +152,7 @@ class LLC432:
         tx[pos + 2] = sap
         self._pos = pos
         self._out_n = n + _HEADER_LEN
-        self._kept = self._out_n if is_kept(channel, channel.tx_pos) else 0
+        self._kept = self._out_n if is_kept(tx, channel.tx_pos) else 0
 
     # --- Out -----------------------------------------------------------------------------------
 
@@ -196,7 +196,8 @@ class LLC432:
             self.is_busy = False
 
     def tick(self, now_ms):
-        """Nothing here takes time."""
+        if self._kept and is_over(self.rx, self._n, _HEADER_LEN, now_ms - self._heard_ms):
+            self._kept = 0
 
     # --- Unasked -------------------------------------------------------------------------------
 

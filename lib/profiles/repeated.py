@@ -11,7 +11,8 @@ for octet, with nothing in between, hears the same answer once more, and is not 
     a next block, asked or sent  answered once more
     whatever is ciphered         answered once more, if it has a tag: nobody uses a counter twice
     SET, ACTION, ACCESS, Write,  answered once more, for 30 s; after that it is a new request. One
-    AARQ, RLRQ                   that is meant twice within that time needs another invoke-id
+    AARQ, RLRQ                   that is meant twice within that time needs another invoke-id, or
+                                 another request in between
     any other, and what was      served again
     refused
 
@@ -19,6 +20,7 @@ Nothing is allocated; what is kept is the request in the buffer where it came, a
 channel.tx.
 """
 
+from dlms.axdr import length_size
 from dlms.prim import compare
 from micropython import const
 
@@ -32,9 +34,12 @@ _TAG_LEN = const(12)
 
 _READ_REQUEST = const(0x05)
 _WRITE_REQUEST = const(0x06)
+_WRITE_RESPONSE = const(0x0D)
+_CONFIRMED_SERVICE_ERROR = const(0x0E)
 _BLOCK_NUMBER_ACCESS = const(0x05)
 _AARQ = const(0x60)
 _AARE = const(0x61)
+_RESULT_AT = const(15)  # in the octets of an AARE, see dlms/acse.py
 _RLRQ = const(0x62)
 _USER_INFORMATION = const(0xBE)
 _GET_REQUEST = const(0xC0)
@@ -54,7 +59,7 @@ def _is_ciphered(tag):
 
 def _kind(buf, pos, end):
     """How long the APDU buf[pos:end] counts as repeated."""
-    if end - pos < 3:
+    if end - pos < 2:
         return _NO
     tag = buf[pos]
     kind = buf[pos + 1]
@@ -63,7 +68,7 @@ def _kind(buf, pos, end):
     if tag == _GET_REQUEST:
         goes_on = kind == 2
     elif tag == _READ_REQUEST:
-        goes_on = buf[pos + 2] == _BLOCK_NUMBER_ACCESS
+        goes_on = end - pos > 2 and buf[pos + 2] == _BLOCK_NUMBER_ACCESS
     elif tag == _SET_REQUEST:
         goes_on = kind == 2 or kind == 3 or kind == 5
     else:
@@ -89,12 +94,10 @@ def _open_end(buf, pos, end):
     return end
 
 
-def is_repeated(rx, buf, pos, n, head, ms):
-    """Is buf[pos:pos + n], head octets and an APDU, the request rx[:n] that was answered ms
-    milliseconds ago?"""
+def is_repeated(rx, buf, pos, n, head):
+    """Is buf[pos:pos + n], head octets and an APDU, the request rx[:n], whose answer is kept?"""
     end = pos + n
-    kind = _kind(buf, pos + head, end)
-    if kind == _NO or kind == _FOR_A_WHILE and (ms & _TICKS_MASK) > _WHILE_MS:
+    if _kind(buf, pos + head, end) == _NO:
         return False
     k = _open_end(buf, pos + head, end) - pos
     if k == n:
@@ -105,13 +108,20 @@ def is_repeated(rx, buf, pos, n, head, ms):
     return compare(rx, tail, buf, pos + tail, _TAG_LEN) == 0
 
 
-def is_kept(channel, pos):
-    """May the answer channel.tx[pos:] be given once more? Not if it refuses: what was not done
-    may be asked for again."""
-    tx = channel.tx
+def is_over(rx, n, head, ms):
+    """Is what comes ms milliseconds after the request rx[:n] another one, whatever it is? To be
+    asked by tick(), for ticks begin anew."""
+    return (ms & _TICKS_MASK) > _WHILE_MS and _kind(rx, head, n) == _FOR_A_WHILE
+
+
+def is_kept(tx, pos):
+    """May the answer tx[pos:] be given once more? Not if it refuses: what was not done may be
+    asked for again."""
     tag = tx[pos]
     if tag == _AARE:
-        return channel.in_use()
+        return tx[pos + 1 + length_size(tx, pos + 1) + _RESULT_AT] == 0
+    if tag == _WRITE_RESPONSE and tx[pos + 1] == 1:
+        return tx[pos + 2] == 0
     if (tag == _SET_RESPONSE or tag == _ACTION_RESPONSE) and tx[pos + 1] == 1:
         return tx[pos + 3] == 0
-    return tag != _EXCEPTION_RESPONSE
+    return tag != _EXCEPTION_RESPONSE and tag != _CONFIRMED_SERVICE_ERROR

@@ -14,7 +14,7 @@ there: a datagram that comes again hears it once more, see repeated.py.
 
 from dlms.prim import copy
 from micropython import const
-from profiles.repeated import is_kept, is_repeated
+from profiles.repeated import is_kept, is_over, is_repeated
 
 _HEADER_LEN = const(8)
 _VERSION = const(1)
@@ -143,7 +143,7 @@ class Wrapper:
         if n <= _HEADER_LEN or n > len(rx) or self._length(buf, pos) != n - _HEADER_LEN:
             return
         if self._kept and self._owner[0] is self and n == self._asked and self.answers:
-            if is_repeated(rx, buf, pos, n, _HEADER_LEN, self._last_ms - self._asked_ms):
+            if is_repeated(rx, buf, pos, n, _HEADER_LEN):
                 self.out = self.channel.tx
                 self.out_pos = self._kept_pos
                 self._out_n = self._kept
@@ -203,7 +203,7 @@ class Wrapper:
         if n > 0 and flags == _CONFIRMED:
             pos = channel.tx_pos
             self._send(channel.tx, pos, n, client, sap)
-            if self.udp and is_kept(channel, pos):
+            if self.udp and is_kept(channel.tx, pos):
                 self._kept_pos = self.out_pos
                 self._kept = self._out_n
 
@@ -260,6 +260,9 @@ class Wrapper:
         return n
 
     def tick(self, now_ms):
+        if self._kept and self._owner[0] is self:
+            if is_over(self.rx, self._asked, _HEADER_LEN, now_ms - self._asked_ms):
+                self._kept = 0
         if self._quiet:
             # A new connection: its time starts now. Datagrams: nothing to drop.
             if not self.udp:
