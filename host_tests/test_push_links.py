@@ -913,6 +913,20 @@ def test_a_session_that_ends_before_the_push_has_left(head):
     head.until(lambda: head.state(V2) == REPEATING)
 
 
+def test_a_session_that_times_out_takes_the_push_with_it(head):
+    """What has not left by then is taken back: nobody is there, or somebody else."""
+    client = HDLCClient(head.say, head.hear, 16)
+    client.connect()
+    head.start(b"", HDLC)
+    profile = head.links[0].pace.profile.hdlc
+    profile.configure(-1, -1, -1, -1, 6000, 1, -1)
+    head.say(client.frame(0x53)[:5])
+    head.turn(3)
+    assert head.state(V2) == SENDING and profile.note_buf is not None
+    head.until(lambda: head.state(V2) == REPEATING)
+    assert profile.note_buf is None
+
+
 def test_an_event_at_the_optical_port(head):
     client = HDLCClient(head.say, head.hear, 1)
     client.connect()

@@ -288,9 +288,7 @@ class Paths:
     def stop(self, done):
         """Nothing more is expected of the one that begin() took; done: it is where it should."""
         if self._hdlc is not None:
-            frames = _frames(self._hdlc)
-            if frames is not None:
-                frames.note_buf = None
+            _hdlc_of(self._hdlc).note_buf = None
             self._hdlc = None
         if self._plc is not None:
             self._plc.llc.forget_note()
@@ -360,15 +358,20 @@ class Paths:
         return None
 
 
+def _hdlc_of(stream):
+    profile = getattr(stream.profile, "profile", stream.profile)  # what is behind links/line.py
+    return getattr(profile, "hdlc", profile)  # what is behind that of an optical port
+
+
 def _frames(stream):
     """The HDLC profile of what goes over a stream now; None: it is something else, or nothing."""
     if stream is None or stream.stream is None:
         return None
-    profile = getattr(stream.profile, "profile", stream.profile)  # what is behind links/line.py
-    hdlc = getattr(profile, "hdlc", None)
-    if hdlc is None:
-        return profile
-    return hdlc if profile.is_binary() and profile.is_linked() else None
+    profile = getattr(stream.profile, "profile", stream.profile)
+    hdlc = _hdlc_of(stream)
+    if hdlc is profile or profile.is_binary() and profile.is_linked():
+        return hdlc
+    return None
 
 
 def _streams(link):
