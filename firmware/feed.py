@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the meter says of itself for programs, as lines that begin with 1E: octets of its links,
-its state, answers to commands. tools/feed.py has the lines and the commands.
+its state, answers to commands. tools/feeds has the lines and the commands.
 
     feed = Feed(port, n)                stands for the port from now on: links have it instead
     feed.begin(meter, links, watch, polled)     they are open; watch.ready: stdin has ended, or

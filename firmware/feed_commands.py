@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Commands of who reads the feed, see tools/feed.py: values, keys, faults. May allocate; stands
+"""Commands of who reads the feed, see tools/feeds: values, keys, faults. May allocate; stands
 outside of the path of requests. One command at a time: while its answer is not out, no other is
 read.
 """

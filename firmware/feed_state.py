@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The state of a meter, once a second, for who reads its feed: see State of tools/feed.py. Loaded
+"""The state of a meter, once a second, for who reads its feed: see State of tools/feeds. Loaded
 with the first; allocates, between two requests.
 """
 

@@ -20,7 +20,7 @@ for _path in ("tools", "firmware/ports/shim", "", "lib"):
     sys.path.insert(0, os.path.join(ROOT, _path) if _path else ROOT)
 
 import bootstrap
-import packages
+import apt_packages
 
 pytest.register_assert_rewrite("peer_sessions", "updates")
 
@@ -57,7 +57,7 @@ def micropython():
 def tshark():
     """Wireshark's terminal program."""
     try:
-        packages.install({"tshark": "tshark"})
+        apt_packages.install({"tshark": "tshark"})
     except bootstrap.Trouble as e:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(e))
     return shutil.which("tshark")

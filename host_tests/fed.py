@@ -14,7 +14,7 @@ import threading
 import time
 
 import compile as compiling
-import feed as feeds
+import feeds
 import meter as meters
 import running
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Captures (tools/capture.py): of events that are made up, read back with python-pcapng; of a
-meter that runs and is read by Gurux, looked at by tshark and by tools/decode.py."""
+"""Captures (tools/capture.py, capturing/): of events that are made up, read back with
+python-pcapng; of a meter that runs and is read by Gurux, looked at by tshark and tools/decode.py.
+"""
 
 import io
 import os
@@ -17,12 +18,14 @@ import pytest
 
 pytest_plugins = ["peer_sessions"]
 
-import capture as captures
-import feed as feeds
+import bootstrap
+import feeds
 import meter
 import optical
 import running
 import secure
+from capturing import capture as captures
+from capturing.file import File
 from decoding.keys import Keys
 from decoding.names import Names
 from fake_port import FakeBoard
@@ -53,7 +56,7 @@ class Written:
     def __init__(self, path, keys=None):
         self.path = str(path)
         self.now = 0.0
-        self.capture = captures.Capture(captures.File(self.path), keys, NAMES)
+        self.capture = captures.Capture(File(self.path), keys, NAMES)
 
     def take(self, event):
         self.now = event.time = round(self.now + 0.1, 6)
@@ -186,13 +189,13 @@ def test_faults_and_losses_are_comments(written):
 def test_what_a_slow_file_does_not_take_is_counted(tmp_path, monkeypatch):
     written = Written(tmp_path / "x")
     monkeypatch.setattr(captures, "_WAITING", 2)
-    held, write = threading.Event(), captures.File._write
+    held, write = threading.Event(), File._write
 
     def slowly(file, block):
         assert held.wait(PATIENCE_S)
         return write(file, block)
 
-    monkeypatch.setattr(captures.File, "_write", slowly)
+    monkeypatch.setattr(File, "_write", slowly)
     written.open(UART)
     for _ in range(20):
         written.sent(UART, UA)
@@ -210,13 +213,13 @@ def test_what_a_slow_file_does_not_take_is_counted(tmp_path, monkeypatch):
 def test_it_ends_when_all_is_written_or_nothing_moves(tmp_path, monkeypatch, capsys, stuck):
     written = Written(tmp_path / "x")
     monkeypatch.setattr(captures, "_PATIENCE_S", 0.2)
-    held, write = threading.Event(), captures.File._write
+    held, write = threading.Event(), File._write
 
     def slowly(file, block):
         held.wait(PATIENCE_S if stuck else 0.05)
         return write(file, block)
 
-    monkeypatch.setattr(captures.File, "_write", slowly)
+    monkeypatch.setattr(File, "_write", slowly)
     written.open(UART)
     for _ in range(20):
         written.sent(UART, UA)
@@ -281,18 +284,18 @@ def test_nobody_else_reads_it(tmp_path):
     path = tmp_path / "x"
     path.write_text("before")
     path.chmod(0o644)
-    captures.File(str(path)).close()
+    File(str(path)).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_bytes()[:4] == b"\x0a\x0d\x0d\x0a"
 
 
 def test_a_place_where_nothing_can_be_written(tmp_path):
-    with pytest.raises(captures.Trouble, match="cannot be written"):
-        captures.File(str(tmp_path / "no" / "such"))
+    with pytest.raises(bootstrap.Trouble, match="cannot be written"):
+        File(str(tmp_path / "no" / "such"))
 
 
 def test_keys_are_of_use_with_a_capture_only():
-    with pytest.raises(captures.Trouble, match="with --capture only"):
+    with pytest.raises(bootstrap.Trouble, match="with --capture only"):
         meter.main(["run", "--capture-keys"])
 
 
@@ -308,7 +311,7 @@ def test_a_full_disk_is_said_once(capsys):
 def test_a_file_that_gets_no_longer_ends_with_a_whole_packet(tmp_path, capsys, monkeypatch):
     written = Written(tmp_path / "x")
     room = [400]
-    write = captures.File._write
+    write = File._write
 
     def some(file, block):
         room[0] -= len(block)
@@ -317,7 +320,7 @@ def test_a_file_that_gets_no_longer_ends_with_a_whole_packet(tmp_path, capsys, m
             raise OSError(28, "No space left on device")
         return write(file, block)
 
-    monkeypatch.setattr(captures.File, "_write", some)
+    monkeypatch.setattr(File, "_write", some)
     written.open(UART)
     for _ in range(30):
         written.sent(UART, UA)

@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import decode
-import packets
 import pytest
+from capturing import packets
 from bootstrap import ROOT, Trouble
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 """tools/decoding/capture.py: octets of UDP and TCP out of packets, whatever has happened to these.
-Packets are those of tools/packets.py, files are written here and by python-pcapng."""
+Packets are those of tools/capturing/packets.py, files are written here and by python-pcapng."""
 
 import io
 import random
 import struct
 
-import packets
 import pytest
+from capturing import packets
 from bootstrap import Trouble
 from decoding.capture import Capture, is_capture, is_ethernet
 from hypothesis import given, settings

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The feed: its lines and commands (tools/feed.py), what the meter notes and prints
+"""The feed: its lines and commands (tools/feeds), what the meter notes and prints
 (firmware/feed.py, feed_commands.py, feed_faults.py, feed_state.py), and both together."""
 
 import os
@@ -9,7 +9,7 @@ import subprocess
 import types
 
 import compile as compiling
-import feed as feeds
+import feeds
 import pytest
 import running
 from dlms.prim import crc16

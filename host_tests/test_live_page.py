@@ -8,7 +8,7 @@ import socket
 import time
 
 import bootstrap
-import packages
+import apt_packages
 import pytest
 import running
 from playwright.sync_api import expect, sync_playwright
@@ -22,7 +22,7 @@ OPTIONS = ("--runtime", "cpython", "--seed", "1", "--wrapper-tcp", "0", "--hdlc-
 @pytest.fixture(scope="module")
 def browser():
     try:
-        packages.install({CHROMIUM: "chromium"})
+        apt_packages.install({CHROMIUM: "chromium"})
     except bootstrap.Trouble as e:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(e))
     args = ["--no-sandbox"] if os.getuid() == 0 else []

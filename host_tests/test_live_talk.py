@@ -4,7 +4,7 @@
 import functools
 import json
 
-import feed as feeds
+import feeds
 import pytest
 import running
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -7,7 +7,7 @@ import datetime
 import functools
 import re
 
-import feed as feeds
+import feeds
 import pytest
 import running
 from doubles.fed import Fed

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""tools/packets.py, by the fields of RFC 791, 8200, 768 and 9293; test_capture.py has tshark look
-at them. tools/sockets.py, with sockets of this machine."""
+"""tools/capturing/packets.py, by the fields of RFC 791, 8200, 768 and 9293; test_capture.py has
+tshark look at them. sockets.py, with sockets of this machine."""
 
 import socket
 import struct
 import types
 
-import packets
 import pytest
-import sockets
+from capturing import packets, sockets
 
 A, B = ("127.0.0.1", 40000), ("127.0.0.2", 4059)
 A6, B6 = ("::1", 40000), ("fe80::1", 4059)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""tools/templates.py: object lists of Gurux. The library itself writes and reads them, in a
+"""tools/templating: object lists of Gurux. The library itself writes and reads them, in a
 process of its own (peers/gurux_templates.py)."""
 
 import json
@@ -10,7 +10,7 @@ import sys
 import meter as command
 import pytest
 import tables
-import templates
+from templating import command as templates
 from bootstrap import Trouble
 from tables.notation import obis
 from templating import layouts, texts, xml

@@ -24,9 +24,9 @@ import tomllib
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import bootstrap
-import packets
 from bench import BUDGET
 from bootstrap import Trouble, as_command, say
+from capturing import packets
 
 TRACE_LEN = 5_000_000
 CAPTURE_LEN = 500_000

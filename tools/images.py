@@ -28,7 +28,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import bootstrap
 import compile as compiling
-import packages
+import apt_packages
 from bootstrap import BUILD, ROOT, Trouble, command, as_command, say, stamp, stamped, step
 
 BOARDS = os.path.join(ROOT, "boards")
@@ -235,7 +235,7 @@ def image(board, definition=DEFINITION, heap=None, flash=None):
     if heap and not port.HEAP:
         raise Trouble("The heap of %s is what its image leaves: it cannot be chosen." % board)
     with bootstrap.lock("firmware"):
-        packages.install({**HOST_PACKAGES, **port.PACKAGES})
+        apt_packages.install({**HOST_PACKAGES, **port.PACKAGES})
         order = Order()
         order.board = board
         order.folder = os.path.join(BOARDS, board)

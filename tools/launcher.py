@@ -96,7 +96,7 @@ class Launcher:
 
         program: arguments, environment, the folder that it runs in (None: this one).
         on_ready() is called when it says that it is ready. update: an Update, if it has one.
-        feed: takes the lines of the meter's feed (feed.py); they are not printed.
+        feed: takes the lines of the meter's feed (feeds/); they are not printed.
         """
         args, environment, folder = program
         # Only what the firmware needs: what else is set here must not change the meter.

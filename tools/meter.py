@@ -35,10 +35,10 @@ import compile as compiling
 import records
 import scripts
 import sheet as sheets
-import templates
 from bootstrap import ROOT, Trouble, as_command, say
-from feed import Feed
+from feeds import Feed
 from launcher import Launcher, Pty, Scratch, State, Update
+from templating import command as templates
 
 DEFAULT_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 OPTICAL_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "optical.toml")
@@ -289,7 +289,9 @@ def subscribed(options, module, record, stack):
     feed = Feed()
     page = None
     if options.capture:
-        from capture import Capture, File
+        bootstrap.inside("plugfest", "pcapng", "cryptography")
+        from capturing.capture import Capture
+        from capturing.file import File
         from decoding.keys import Keys
         from decoding.names import Names
         from tables import load_definition

@@ -29,7 +29,7 @@ for _path in ("firmware/ports/shim", "lib", ""):
     sys.path.append(os.path.join(ROOT, _path))  # what hides secrets is the meter's own
 
 import compile as compiling
-import feed as feeds
+import feeds
 import sheet as sheets
 from decoding.keys import Keys
 from live import facts, hub, server, source, talk, watcher

@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bootstrap
 import emulated
 import images
-import packages
+import apt_packages
 from bootstrap import BUILD, Trouble, command, as_command, say, stamp, stamped, step
 from ports import rp2
 
@@ -47,7 +47,7 @@ _NODE_LEAST = 18
 def emulator():
     """Have the emulator and its boot ROM in build/rp2040."""
     with bootstrap.lock("rp2040"):
-        packages.install(PACKAGES)
+        apt_packages.install(PACKAGES)
         version = command(["node", "--version"], "node does not run").strip()
         if int(version[1:].split(".")[0]) < _NODE_LEAST:
             raise Trouble(

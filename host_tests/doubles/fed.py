@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A meter as its feed shows it (tools/feed.py), without a meter: lines and answers as it is told.
+"""A meter as its feed shows it (tools/feeds), without a meter: lines and answers as it is told.
 
 with Fed() as fed:                    fed.far is the descriptor for whoever reads the feed
     fed.begin()

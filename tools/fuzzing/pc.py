@@ -4,7 +4,7 @@
 import io
 import json
 
-import feed
+import feeds
 from decoding import apdu, capture, trace
 from decoding.conversation import Conversation
 from decoding.keys import Keys
@@ -145,7 +145,7 @@ def captures():
 
 def target_feed():
     def one(octets):
-        f = feed.Feed()
+        f = feeds.Feed()
         events = []
         f.subscribe(events.append)
         o = Octets(octets)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The live page of a meter: what its feed says (tools/feed.py), shown in browsers as it happens.
+"""The live page of a meter: what its feed says (tools/feeds), shown in browsers as it happens.
 
     child.py        what tools/meter.py knows of it: starts the process, hands the feed on
     source.py       a descriptor with a feed behind it: that socket, or the port of a board

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 
-import feed as feeds
+import feeds
 from bootstrap import Trouble, say
 
 _PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "page.py")

@@ -12,7 +12,7 @@ import contextlib
 import datetime
 import time
 
-import feed as feeds
+import feeds
 
 from live import event_names, plain
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Gurux' object lists, from and to definitions; tools/templates.py is what others call.
+"""Gurux' object lists, from and to definitions; tools/meter.py calls it.
 
+command     the subcommands export and import of tools/meter.py
 layouts     which element of a class has which attribute
 texts       a value as the text of an element, and back
 xml         the file as elements, carefully

@@ -1,59 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""The feed: what a running meter says of itself for programs, and how they ask it for more.
+"""From the lines of a feed to events, and from questions to commands.
 
-A meter whose options have "feed" (the octets that it may keep until they are read) prints lines
-that begin with 1E (record separator) among its others, and takes commands as lines on its stdin.
-On a board both go over the port of its REPL. firmware/feed.py is the meter's side.
-
-Lines of the meter, their fields one space apart. T: its milliseconds, 0..2**30 - 1, which wrap.
-
-    <1E>H T JSON        it begins: {"feed": 1, "runtime", "time": [minute, second] since 2000-01-01
-                        UTC, "speed"}. Whatever was open before is closed
-    <1E>O T LINK JSON   a link is open, its number LINK from now on: {"kind", "local", "peer"}.
-                        kind: wrapper-tcp, wrapper-udp, hdlc-tcp, hdlc-pty, hdlc-tty, hdlc-uart,
-                        hdlc-usb, optical-pty, optical-tty, optical-uart, plc-...; what the meter
-                        opens itself: out-tcp (push, gateway). local, peer: "127.0.0.1:4059", or
-                        "[::1]:4059", or the name of a serial port; "" if there is none, or none is
-                        known. A peer over UDP has a link of its own from its first datagram on
-    <1E>C T LINK BY     it is closed. BY: meter, peer, or reset (by the peer, or for an error)
-    <1E>R T LINK HEX    octets that the meter has received. A datagram is a line. A "+" behind HEX:
-                        the rest of these octets comes with the next line
-    <1E>T T LINK HEX    octets that it has sent
-    <1E>F T LINK NAME HEX   octets that a fault has kept from being sent (NAME: drop), or how they
-                        would have been sent without one (crc)
-    <1E>L T N           N lines could not be printed, for nobody read; they were here
-    <1E>S T JSON        its state, once a second, see State
-    <1E>V N HEX         a part of the value that command N has asked for
-    <1E>A N JSON        the answer to command N, which ends it: {} or what it asks for; {"error":
-                        "a sentence"}: nothing was done
-
-Commands: a number N (of the asker, 1 to 99999999), a word, what belongs to it.
-
-    N get CLASS OBIS ATTRIBUTE [ROWS [SAP]]    the value as A-XDR: 3 1.0.1.8.0.255 2. ROWS: only
-                        the newest so many of a Profile generic's buffer; 0: all of it. SAP: of
-                        this logical device, else of the first that has the object. No rights are
-                        asked, but secrets (firmware/links/trace.py) are refused
-    N press KEY         display: the next entry; disconnect, reconnect: manual_disconnect and
-                        manual_reconnect of class 70, if its mode and state allow it
-    N fault LINK crc K     the next K frames (HDLC, 62056-21) leave with a wrong check
-    N fault LINK drop K    the next K frames, wpdus or datagrams do not leave
-    N fault LINK delay MS  all leave so much later, until it is 0. LINK *: all that are open, and
-                        that will be
-    N fault LINK none   no more faults
-    N state             a state line, now
-
-What is no command is answered with an error too, as number 0 if it has none.
-
-    feed = Feed()
-    feed.subscribe(take)        take(event) is called with each event, by the thread that reads
-    feed.read(octets)           what the meter has printed; returns what is not the feed's
-    feed.attach(write)          write(octets) gets to the meter's stdin
-    feed.tap(take)              take(line) is called with each line as it is, its mark and end
-    feed.pass_on(line)          a command of somebody else, who reads the answer by a tap
-    feed.ask("get 3 1.0.1.8.0.255 2") -> Answer      waits; not in the thread that reads
-    feed.send("press display", then)                 does not; then(answer) is called
-
-Standard library only, but for Port, the feed of a board, which needs pyserial.
+feed = Feed()
+feed.subscribe(take)        take(event) is called with each event, by the thread that reads
+feed.read(octets)           what the meter has printed; returns what is not the feed's
+feed.attach(write)          write(octets) gets to the meter's stdin
+feed.tap(take)              take(line) is called with each line as it is, its mark and end
+feed.pass_on(line)          a command of somebody else, who reads the answer by a tap
+feed.ask("get 3 1.0.1.8.0.255 2") -> Answer      waits; not in the thread that reads
+feed.send("press display", then)                 does not; then(answer) is called
 """
 
 import binascii
@@ -63,111 +18,12 @@ import json
 import threading
 import time
 
+from .events import Answer, Begun, Closed, Link, Lost, Octets, Opened, State
+
 MARK = 0x1E
 TICKS = 1 << 30
 PATIENCE_S = 5
 _LINE_LIMIT = 1 << 20
-
-
-class Event:
-    """Something that the meter has said. time: seconds since 1970 UTC, by this PC's clock, when
-    it happened; ms: by the meter's, from its start on."""
-
-    __slots__ = ("time", "ms")
-
-
-class Begun(Event):
-    """The meter's program has started: about is what it says of itself."""
-
-    __slots__ = ("about",)
-
-    def __init__(self, about):
-        self.about = about
-
-
-class Opened(Event):
-    """link is a Link."""
-
-    __slots__ = ("link",)
-
-    def __init__(self, link):
-        self.link = link
-
-
-class Closed(Event):
-    """by: meter, peer or reset; None: the meter's program has ended."""
-
-    __slots__ = ("link", "by")
-
-    def __init__(self, link, by=None):
-        self.link = link
-        self.by = by
-
-
-class Octets(Event):
-    """sent: by the meter. fault: None, or why they have not left: "drop"; "crc": others have,
-    which come next."""
-
-    __slots__ = ("link", "sent", "octets", "fault")
-
-    def __init__(self, link, sent, octets, fault=None):
-        self.link = link
-        self.sent = sent
-        self.octets = octets
-        self.fault = fault
-
-
-class Lost(Event):
-    """n events are missing here."""
-
-    __slots__ = ("n",)
-
-    def __init__(self, n):
-        self.n = n
-
-
-class State(Event):
-    """values: what the meter says of itself once a second,
-
-    time          [minute, second] since 2000-01-01 00:00 UTC
-    display       [label, value] as they are shown, or null: it has none
-    associations  [{"link", "client", "server", "mechanism", "state": "open" or "pending",
-                    "ciphered": true or false}], those that are not idle
-    heap          [allocated, free] octets, or null: the runtime cannot say
-    supply        null, or [{"connected", "state", "mode"}] of each Disconnect control
-    counters      since the start, of 30 bits: {"requests", "refused" (answered by an exception, a
-                  confirmedServiceError, or an AARE that rejects), "dropped" (frames that were
-                  none), "received", "sent" (octets), "lost" (lines), "overruns"}
-    """
-
-    __slots__ = ("values",)
-
-    def __init__(self, values):
-        self.values = values
-
-
-class Link:
-    """number, kind, local, peer: as in the line that opens it."""
-
-    __slots__ = ("number", "kind", "local", "peer")
-
-    def __init__(self, number, kind, local, peer):
-        self.number = number
-        self.kind = kind
-        self.local = local
-        self.peer = peer
-
-
-class Answer:
-    """To a command. values: what the meter answers; octets: a value in A-XDR, or b""; error: None,
-    or the sentence that says why not."""
-
-    __slots__ = ("values", "octets", "error")
-
-    def __init__(self, values, octets=b""):
-        self.values = values
-        self.octets = octets
-        self.error = values.get("error")
 
 
 class Feed:

@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import struct
 
-import packets
+from . import packets
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _OVER = ("06", "07")  # states of /proc/net/tcp: TIME_WAIT, CLOSE

@@ -6,7 +6,7 @@
 
 The list has the objects of one logical device as one client sees them: class, version, logical
 name, access rights, and values. What the format has no place for, and what a definition does not
-take, is said line by line and left out. The names of elements are in templating/layouts.py.
+take, is said line by line and left out. The names of elements are in layouts.py.
 
 CPython >= 3.11, standard library only.
 """
@@ -16,8 +16,9 @@ import os
 
 import tables
 from bootstrap import Trouble, say
-from templating import definition as making
-from templating import export, xml
+
+from . import definition as making
+from . import export, xml
 
 
 def export_file(definition, path, client_sap=None, server_sap=None):

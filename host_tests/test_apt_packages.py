@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""tools/packages.py, on a machine on which nothing is installed by it."""
+"""tools/apt_packages.py, on a machine on which nothing is installed by it."""
 
 import fcntl
 import os
 
 import bootstrap
-import packages
+import apt_packages
 import pytest
 from bootstrap import Trouble
 
 
 def test_what_is_missing_is_said(monkeypatch):
     """With the command that gets it."""
-    monkeypatch.setattr(packages, "administrator", lambda: None)
+    monkeypatch.setattr(apt_packages, "administrator", lambda: None)
     with pytest.raises(Trouble, match="apt install a-package another"):
-        packages.install({"no-such-program-here": "a-package another"})
+        apt_packages.install({"no-such-program-here": "a-package another"})
 
 
 def test_packages_are_installed_by_one_at_a_time(monkeypatch):
@@ -26,8 +26,8 @@ def test_packages_are_installed_by_one_at_a_time(monkeypatch):
         with open(os.path.join(bootstrap.BUILD, ".lock-packages")) as f, pytest.raises(OSError):
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    monkeypatch.setattr(packages, "administrator", lambda: [])
-    monkeypatch.setattr(packages, "command", command)
+    monkeypatch.setattr(apt_packages, "administrator", lambda: [])
+    monkeypatch.setattr(apt_packages, "command", command)
     with pytest.raises(Trouble, match="apt install a-package another"):
-        packages.install({"no-such-program-here": "a-package another"})
+        apt_packages.install({"no-such-program-here": "a-package another"})
     assert asked == [["a-package", "another"]]
