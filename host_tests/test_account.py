@@ -222,7 +222,7 @@ NEW_SETS = [
     (CURRENCY, currency(scale=-6), 0),
     (CURRENCY, currency(scale=7), OTHER_REASON),
     (CURRENCY, currency(scale=-7), OTHER_REASON),
-    (CURRENCY, currency(unit=3), OTHER_REASON),
+    (CURRENCY, currency(unit=3), TYPE_UNMATCHED),
     (CURRENCY, currency(b"far too long"), OTHER_REASON),
     (CURRENCY, struct_(octets(b"EUR"), i8(0), b"\x16\x02"), TYPE_UNMATCHED),
 ]

@@ -382,7 +382,7 @@ REFUSED = {
     "a restriction of other rows": (v1(7, PROFILE, 3, 0, by_entry(1, 2)), OTHER_REASON),
     "an unknown restriction": (
         v1(7, PROFILE, 2, 0, struct_(enum(3), struct_(u32(1), u32(2)))),
-        OTHER_REASON,
+        TYPE_UNMATCHED,
     ),
     "a restriction without a value": (
         v1(7, PROFILE, 2, 0, struct_(enum(2), b"\x00")),

@@ -110,7 +110,6 @@ RESTRICTIONS = [
     (1, NULL, None),
     (1, entries(2, 3), None),
     (2, RANGE, None),
-    (3, RANGE, None),
     (1, struct_(octets(b""), octets(b"")), None),
     (1, struct_(octets(b"\xff" * 20), octets(b"\xff" * 20)), None),
 ]

@@ -8,6 +8,7 @@ from cosem import notifier
 from cosem.push_setup import host_end
 from fakes import array, enum, obis, octets, struct_, u16, u32
 from pushing import (
+    protection,
     ANY_TIME, BROKEN, BUSY, CONFIRMING, DELAY, GONE, HDLC, IDLE, NEVER, READY, REPEATING, SENDING,
     TCP, UDP, V0, V1, V2, WINDOW, PushMeter, body, confirmation, destination, element, window,
 )  # fmt: skip
@@ -83,7 +84,7 @@ def test_names_that_the_definition_keeps_out(text):
         assert m.set(name, 3, destination(b"1.2.3.4")) == 0
 
 
-@pytest.mark.parametrize("service", [2, 3, 4, 6, 7, 8, 9, 200, 255])
+@pytest.mark.parametrize("service", [2, 3, 4, 6, 7, 8, 200, 255])
 def test_services_that_the_meter_has_not(m, service):
     assert m.set(V0, 3, destination(b"127.0.0.1", service)) == OTHER_REASON
 
@@ -92,6 +93,13 @@ def test_services_that_the_meter_has_not(m, service):
 def test_messages_that_the_meter_has_not(m, message):
     for service in (TCP, HDLC):
         assert m.set(V0, 3, destination(b"", service, message)) == OTHER_REASON
+
+
+KEY = struct_(enum(0), enum(0))
+
+
+def wrapped(kek_id):
+    return struct_(enum(1), struct_(enum(kek_id), octets(b"")))
 
 
 @pytest.mark.parametrize(
@@ -111,6 +119,14 @@ def test_messages_that_the_meter_has_not(m, message):
         (V2, 2, array(element(3, "1.0.1.8.0.255", version=1)), TYPE_UNMATCHED),
         (V1, 2, array(element(3, "1.0.1.8.0.255", version=0)), TYPE_UNMATCHED),
         (V0, 2, array(*[element(3, "1.0.1.8.0.255")] * 23), OTHER_REASON),
+        (V0, 3, destination(b"", 9), TYPE_UNMATCHED),
+        (V1, 2, array(element(3, "1.0.1.8.0.255", kind=3, version=1)), TYPE_UNMATCHED),
+        (V2, 2, array(element(3, "1.0.1.8.0.255", kind=3, version=2)), TYPE_UNMATCHED),
+        (V2, 10, array(protection(2, KEY)), 0),
+        (V2, 10, array(protection(2, KEY), protection(4, KEY)), TYPE_UNMATCHED),
+        (V2, 10, array(protection(2, struct_(enum(3), enum(0)))), TYPE_UNMATCHED),
+        (V2, 10, array(protection(2, wrapped(0))), 0),
+        (V2, 10, array(protection(2, wrapped(1))), TYPE_UNMATCHED),
     ],
 )  # fmt: skip
 def test_set(m, name, attribute, data, result):

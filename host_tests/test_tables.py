@@ -325,6 +325,14 @@ def test_an_enum_that_is_certain_is_restricted_to_its_values(classes):
     assert mode.coerce(104) == 104
     with pytest.raises(ValueError, match="expected 0 to 6, 101 to 104, 200 to 255"):
         mode.coerce(7)
+    # fields, by their names, of what clients may set
+    lists = classes[28].versions[2].attribute("list_of_allowed_callers").type
+    assert lists.description() == b"\x01\xff\xff\x02\x02\x09\x83\x16\x00\x01"
+    scripts = classes[9].versions[0].attribute("scripts").type
+    assert b"\x83" not in scripts.description()
+    # in an alternative of a CHOICE
+    parameters = classes[30].versions[0].attribute("protection_parameters_get").type
+    assert parameters.description().endswith(bytes.fromhex("0202 8102 83160000 09 09"))
     # units are for whoever reads them
     scaler_unit = classes[3].versions[0].attribute("scaler_unit")
     assert scaler_unit.type.description() == b"\x02\x02\x0f\x16"

@@ -63,7 +63,6 @@ _MOST = const(16)
 _LEDGER_LEN = const(18)
 
 _MOST_SCALE = const(6)
-_LAST_UNIT = const(2)
 
 _SUCCESS = const(0)
 _OBJECT_UNDEFINED = const(4)
@@ -124,7 +123,7 @@ class Handler(handler.Handler):
             # 02 03 0C n name 0F scale 16 unit
             status = self._status(row)
             scale = buf[end - 3]
-            good = status != _ACTIVE and buf[end - 1] <= _LAST_UNIT
+            good = status != _ACTIVE
             good = good and (scale <= _MOST_SCALE or scale >= 0x100 - _MOST_SCALE)
         elif attribute == _MAX_PROVISION_PERIOD:
             good = buf[pos + 1] < 0x80

@@ -51,7 +51,6 @@ _PROFILE = const(7)
 _OCTET_STRING = const(0x09)
 _STRUCTURE = const(0x02)
 _DATE_TIME_LEN = const(12)
-_BY_DATE = const(1)
 _BY_ENTRY = const(2)
 _RELATIVE = const(0x1000)
 _MOST_COLUMNS = const(127)
@@ -143,8 +142,6 @@ def _check(model, row, buf, pos, end):
 
 def _judge_restriction(kind, buf, pos, end):
     """data_access_result of the restriction_value at buf[pos:end]."""
-    if kind != _BY_DATE and kind != _BY_ENTRY:
-        return _OTHER_REASON
     if buf[pos] != _STRUCTURE:
         return _TYPE_UNMATCHED
     if kind == _BY_ENTRY:

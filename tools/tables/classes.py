@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Reads the class files, lib/cosem/classes/*.toml: one a class, every version in it."""
 
+import copy
 import os
 import re
 
@@ -166,7 +167,8 @@ def load_version(document, path, table, c):
             if getattr(a, flag) and not v.module:
                 message = "%s has %s = true; expected a module that does it" % (a.name, flag)
                 raise document.error(where, message)
-        restrict(a, c.enums.get(a.enum))
+        if a.type.kind == "simple" or "w" in a.access:
+            a.type = restrict(a.type, a.enum, c.enums)
         v.attributes[a.index] = a
     if 1 not in v.attributes or v.attributes[1].name != "logical_name":
         raise document.error((*path, "attributes"), "no logical_name; expected it as attribute 1")
@@ -193,21 +195,33 @@ def follows(document, where, index, earlier):
 _NUMBERS = re.compile(r"[0-9]+(\.\.[0-9]+)?")
 
 
-def restrict(attribute, values):
-    """Restricts an enum to its values if they are certain (confidence high): numbers, and
-    "first..last" for many. What is reserved is no value."""
-    t = attribute.type
-    if values is None or t.kind != "simple" or t.tag != 0x16 or "confidence" in values:
-        return
-    if not all(_NUMBERS.fullmatch(k) for k in values):
-        return
+def restrict(t, name, enums):
+    """The type of an attribute, or of a field of this name, where enums are restricted to the
+    values of their table in the class file: that of the attribute, or of the field's name."""
+    if t.kind in ("array", "structure", "choice"):
+        t = copy.copy(t)
+        if t.kind == "array":
+            t.element = restrict(t.element, name, enums)
+        t.fields = [(field, restrict(of, field, enums)) for field, of in t.fields]
+        t.alternatives = [restrict(of, None, enums) for of in t.alternatives]
+    elif t.tag == 0x16 and name in enums:
+        ranges = ranges_of(enums[name])
+        t = t.restricted(ranges) if ranges else t
+    return t
+
+
+def ranges_of(values):
+    """(lo, hi) each, of a table of an enum, if it is certain (confidence high): it has numbers,
+    and "first..last" for many. What is reserved is no value."""
+    if "confidence" in values or not all(_NUMBERS.fullmatch(k) for k in values):
+        return []
     ranges = []
     known = [k.split("..") for k, word in values.items() if word != "reserved"]
     for lo, hi in sorted((int(k[0]), int(k[-1])) for k in known):
         if ranges and lo == ranges[-1][1] + 1:
             lo = ranges.pop()[0]
         ranges.append((lo, hi))
-    attribute.type = t.restricted(ranges)
+    return ranges
 
 
 def units(classes):
