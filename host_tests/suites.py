@@ -52,13 +52,13 @@ def sign(suite, of, octets):
     return r.to_bytes(SIZES[suite], "big") + s.to_bytes(SIZES[suite], "big")
 
 
-def verify(suite, name, octets, signature):
-    """InvalidSignature, or nothing."""
+def verify(suite, of, octets, signature):
+    """InvalidSignature, or nothing. of: as for sign()."""
     n = SIZES[suite]
     assert len(signature) == 2 * n
     r, s = (int.from_bytes(part, "big") for part in (signature[:n], signature[n:]))
-    of = key(suite, name).public_key()
-    of.verify(utils.encode_dss_signature(r, s), octets, ec.ECDSA(HASHES[suite]))
+    of = key(suite, of) if isinstance(of, str) else of
+    of.public_key().verify(utils.encode_dss_signature(r, s), octets, ec.ECDSA(HASHES[suite]))
 
 
 def name(text):
@@ -159,6 +159,8 @@ class SuitesMeter(Meter):
 class SigningClient(Client):
     """Mechanism 7. certificate: sent in the AARQ."""
 
+    meters = "server sign"  # the meter's key pair, or its name
+
     def __init__(self, meter, suite, certificate=None, signer="client sign", **how):
         how.setdefault("challenge", bytes(range(32)))
         how["guek"], how["gak"] = how.get("guek", KEYS[suite][0]), how.get("gak", KEYS[suite][1])
@@ -190,7 +192,7 @@ class SigningClient(Client):
         if not got.startswith(self.PASS_4 + "09"):
             return got
         answer = bytes.fromhex(got)[len(self.PASS_4) // 2 + 2 :]
-        verify(self.suite, "server sign", self.f(to_server=False), answer)
+        verify(self.suite, self.meters, self.f(to_server=False), answer)
         return "ok"
 
 

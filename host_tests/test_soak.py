@@ -7,6 +7,7 @@ Millions of requests, and a month: make soak.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 import soak
 import soaking
 
+CLIENTS = {str(sap) for sap in (1, 2, 3, 4, 5, 6, 7, 8, 16)}  # all of the reference meter
 LINKS = ("tcp", "udp", "hdlc", "sfsk", "prime", "g3", "lon", "optical")
 
 
@@ -34,6 +36,8 @@ def test_some_hours_on_all_profiles():
     (figures,) = json.loads(got.stdout)
     assert figures["wrong"] is None and set(figures["by_link"]) == set(LINKS)
     assert all(n > 10 for n in figures["by_link"].values())
+    assert set(figures["by_client"]) == CLIENTS
+    assert all(n > 10 for n in figures["by_client"].values())
     last = figures["looks"][-1]
     assert last["days"] == 0.5 and last["requests"] >= 3000 and 48 <= last["rows"] <= 49
     assert last["energy_wh"] > 0 and last["invocation_counter"] > 0
@@ -57,7 +61,8 @@ def test_on_micropython(micropython):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     world = soaking.World(str(tmp_path_factory.mktemp("state")), plc=False)
-    world.session("tcp", 5)
+    for _ in range(6):
+        world.session("tcp", 5)
     world.passes(3600)
     world.check()
     return world
@@ -77,11 +82,33 @@ def test_a_row_too_few(world):
     world.seconds -= 1800
 
 
-def test_a_counter_that_goes_back(world):
-    world.last_counter += 1 << 20
-    with pytest.raises(soaking.Wrong, match="invocation counter"):
+@pytest.mark.parametrize("name", ["energy.a_plus", "invocation counter of client 7",
+                                  "invocation counter of the meter"])  # fmt: skip
+def test_a_counter_that_goes_back(name, world):
+    name = next(n for n in world.last if n.startswith(name))
+    was = world.last[name]
+    world.last[name] = was + (1 << 20)
+    with pytest.raises(soaking.Wrong, match=name + " has gone back"):
         world.check()
-    world.last_counter = 0
+    world.last[name] = was
+
+
+def test_a_state_that_a_power_failure_would_take_back(world, tmp_path):
+    """The files are those of an hour ago."""
+    folder, world.folder = world.folder, str(tmp_path / "old")
+    shutil.copytree(folder, world.folder)
+    world.passes(3600)
+    with pytest.raises(soaking.Wrong, match="a restart finds [0-9]+ rows of"):
+        world.check()
+    world.folder = folder
+    world.check()
+
+
+def test_a_counter_that_would_come_again(world, monkeypatch):
+    found = world.counter
+    monkeypatch.setattr(world, "counter", lambda m: found(m) + (m is world.model) * (1 << 16))
+    with pytest.raises(soaking.Wrong, match="a restart finds invocation counter of the meter"):
+        world.check()
 
 
 def test_a_state_that_grows(world):

@@ -6,15 +6,18 @@
                           [--seed N] [--json]
 
 On CPython one reference meter is asked over wrapper (TCP, UDP), HDLC, S-FSK, PRIME, G3 and LON at
-once, and another one at its optical port, by clients with and without ciphers; lines are cut,
-octets mean nothing, frames are lost, keys are wrong. On MicroPython (unix) a meter is asked over
-wrapper and HDLC, each request with the heap locked. The meter's time is virtual: what is left of
-the days when the requests are over passes then.
+once, and another one at its optical port, by all the clients that it has: in plain text, with
+short names, pre-established, with the ciphers of suites 0, 1 and 2; lines are cut, octets mean
+nothing, frames are lost, keys are wrong. On MicroPython (unix) a meter is asked over wrapper and
+HDLC, each request with the heap locked. The meter's time is virtual, and passes as the requests
+come. Not in it: notifications, updates, other definitions.
 
 Looked at again and again: the heap, descriptors, files and octets of the state, associations that
-are left; A+ is what its household has said to the last watt-second; counters do not go back; the
-load profile has a row for each quarter of an hour; all values are of their types. Exit code 1, and
-a sentence, when something is not as it should be.
+are left; A+ is what its household has said to the last watt-second; no energy and no counter goes
+back; the load profile has a row for each quarter of an hour; all values are of their types; and a
+meter that starts with a copy of the files, as after a power failure, has all rows, no counter that
+comes again, and nothing that is older than the look before. Exit code 1, and a sentence, when
+something is not as it should be.
 """
 
 import argparse
@@ -139,6 +142,7 @@ def on_cpython(options):
         "wrong": wrong,
         "seconds": round(time.monotonic() - began, 1),
         "by_link": world.count if world else {},
+        "by_client": world.by_client if world else {},
         "faults": world.trouble if world else {},
         "looks": looks or [],
     }
@@ -210,6 +214,8 @@ def shown(figures):
     print("%s: %s requests in %.0f s" % (figures["runtime"], n, figures["seconds"]))
     for name, n in figures.get("by_link", {}).items():
         print("%12s  %s" % ("{:,}".format(n), name))
+    for sap, n in figures.get("by_client", {}).items():
+        print("%12s  client %d" % ("{:,}".format(n), sap))
     for name, n in figures.get("faults", {}).items():
         print("%12s  %s" % ("{:,}".format(n), name))
     for name in last:

@@ -17,6 +17,7 @@ import converse
 
 _LOOKS = 24
 _SESSION = 20  # requests of an association
+_SECURE = (1, 3, 7)  # clients
 _A_PLUS = b"\x00\x03\x01\x00\x01\x08\x00\xff"
 _NAME = b"\xc0\x01\xc1\x00\x01\x00\x00\x2a\x00\x00\xff\x02\x00"
 _RLRQ = b"\x62\x03\x80\x01\x00"
@@ -48,7 +49,7 @@ class Soak:
         )
         self.links = (converse.WrapperClient(self.meter), converse.HDLCClient(self.meter))
         self.played = 0
-        self.ic = 0
+        self.ic = dict.fromkeys(_SECURE, 0)
         self.n = 0
         self.now_ms = 0
         self.chance = Chance(1)
@@ -84,17 +85,18 @@ class Soak:
             self.links[1].apdu = b""
 
     def session(self):
-        """Client 1 with GMAC and ciphers, or 16, which needs none; the end of it is by chance."""
+        """Clients 1 and 7 with GMAC and ciphers, 3 with SHA-256, or 16, which needs none. The end
+        of it is by chance."""
         below = self.chance.below
         k = below(2)
         secure = None
         client = 16
         if below(4):
-            client = 1
-            secure = converse.clients.of(self.meter, 1, 1, self.ciphers)
-            secure.ic = self.ic
-            got = converse.opening(secure, lambda apdu: self.say(k, 1, apdu), _INITIATE)
-            self.ic = secure.ic
+            client = _SECURE[below(len(_SECURE))]
+            secure = converse.clients.of(self.meter, client, 1, self.ciphers)
+            secure.ic = self.ic[client]
+            got = converse.opening(secure, lambda apdu: self.say(k, client, apdu), _INITIATE)
+            self.ic[client] = secure.ic
             if not got or got[0] != 8:
                 raise ValueError("no association: %r" % got)
         else:
@@ -108,7 +110,7 @@ class Soak:
                 apdu = _NAME
             got = self.say(k, client, secure.protect(apdu) if secure else apdu)
             if secure:
-                self.ic = secure.ic
+                self.ic[client] = secure.ic
                 got = secure.opened(got)
             if not got or got[0] != 0xC4:
                 raise ValueError("no answer to %r: %r" % (apdu, got))
@@ -121,7 +123,7 @@ class Soak:
         elif end > 2:
             self.say(k, client, secure.protect(_RLRQ) if secure else _RLRQ)
         if secure:
-            self.ic = secure.ic
+            self.ic[client] = secure.ic
         self.cut(k)
 
     def figures(self):

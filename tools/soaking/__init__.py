@@ -8,7 +8,9 @@ Its links: links.py. The optical port has a meter of its own (optical.toml).
 import gc
 import os
 import random
+import shutil
 import sys
+import tempfile
 import types
 
 import fuzzing
@@ -22,72 +24,16 @@ from plc import g3, prime
 from firmware import app, store
 from firmware.ports import cpython
 from fuzzing import oracles, sessions, values
-from soaking.links import NAME, SFSK, Mesh, Octets, OnLON
+from soaking.clients import LOAD, PUBLIC, Secured, all_of
+from soaking.links import SFSK, Mesh, Octets, OnLON
 
 START_MINUTE = 13675680  # 2026-01-01 00:00 UTC
 REFERENCE = sessions.OWN / "residential.toml"
-ENERGY, LOAD = bytes.fromhex("00030100010800FF"), bytes.fromhex("00070100630100FF")
-MESSAGE = bytes.fromhex("00010000600D00FF02")
-A_ROW = bytes.fromhex("0102 0204 0600000001 0600000001 120001 120000")
+ENERGY = bytes.fromhex("00030100010800FF")
 GARBAGE, CUT, WRONG_KEY = 0.01, 0.02, 0.002  # shares of sessions
-SERVICES = (0x60, 0x62, 0xC0, 0xC1, 0xC3, 0xD9)
+SURE = ("tcp", "udp", "hdlc")  # links that lose nothing
+COUNTERS = (1, 4, 5, 6, 7)  # clients that cipher
 MOST_BLOCKS = 12  # of one answer that a client fetches
-
-
-# --- Clients ------------------------------------------------------------------------------------
-
-
-class Client:
-    """One of the reference meter's, over any link."""
-
-    def __init__(self, world, client, secret=None, secured=False):
-        self.world, self.client = world, client
-        self.secret, self.secured = secret, secured
-        self.talk = None
-        self.ic = 0
-
-    def open(self, link, wrong=False):
-        """True: it is open."""
-        self.talk = None
-        if not self.secured:
-            secret = self.secret[:-1] + b"?" if wrong and self.secret else self.secret
-            got = link.ask(self.client, small.aarq(secret, "FEFFFF"))
-            return is_accepted(got)
-        talk = sessions.clients.of(self.world.meter, self.client, 1, sessions.ciphers)
-        talk.ic = self.ic
-        if wrong:
-            talk.gcm = sessions.clients.gcm.new(sessions.ciphers.aes(bytes(16)))
-            talk.secret += b"?"
-        got = link.ask(self.client, talk.aarq(sessions.INITIATE))
-        done = False
-        if is_accepted(got, 14):
-            reply = talk.reply(got)
-            answer = link.ask(self.client, reply) if reply else None
-            done = bool(answer) and talk.is_open(answer)
-        self.ic = talk.ic
-        if done:
-            self.talk = talk
-        return done
-
-    def ask(self, link, apdu):
-        """The plain answer, None: there was none."""
-        talk = self.talk
-        octets = apdu
-        if talk is not None and apdu[0] in SERVICES:
-            octets = talk.protect(apdu)
-            self.ic = talk.ic
-        got = link.ask(self.client, octets)
-        if got is None:
-            return None
-        if talk is not None and got[0] not in (0xD8, 0x63):
-            got = talk.opened(got)
-        if got[0] not in (0x61, 0x63):
-            oracles.plain(apdu, got)
-        return got
-
-
-def is_accepted(aare, diagnostic=0):
-    return bool(aare) and aare[0] == 0x61 and b"\xa2\x03\x02\x01\x00" in aare[:24]
 
 
 # --- The world ----------------------------------------------------------------------------------
@@ -103,6 +49,21 @@ def stored(folder):
     return octets, n
 
 
+def counters(model, definition):
+    """{name: row} of all that counts up."""
+    found = {s[0] + " %d" % k: s[1] for k, s in enumerate(definition.SOURCES)
+             if s[0].startswith(("energy.", "count."))}  # fmt: skip
+    for client in COUNTERS:
+        row = model.find(0, bytes((0, 1, 0, 0, 43, 1, client, 255)), 0)
+        found["invocation counter of client %d" % client] = row
+    return found
+
+
+def captured_rows(model):
+    """Of load profile 1."""
+    return model.handler("profile_generic").profiles[model.find(0, LOAD, 0)].ring.n
+
+
 class Wrong(Exception):
     """Something is not as it should be; the text says what."""
 
@@ -114,7 +75,7 @@ class World:
     def __init__(self, folder, seed=1, plc=True):
         self.r = random.Random(seed)
         self.folder = folder
-        definition = types.SimpleNamespace(**small.packed(REFERENCE))
+        definition = self.definition = types.SimpleNamespace(**small.packed(REFERENCE))
         self.storage = store.FileStorage(folder)
         self.meter = app.build(
             definition, self.storage, cpython, seed, START_MINUTE, 0, 0, n_associations=10
@@ -138,10 +99,7 @@ class World:
             self.links["prime"] = Mesh(prime, self.meter, seed)
             self.links["g3"] = Mesh(g3, self.meter, seed)
             self.links["lon"] = OnLON(self.meter, seed)
-        self.clients = [
-            Client(self, 16), Client(self, 2, b"demo-reading"), Client(self, 1, secured=True),
-            Client(self, 3, secured=True),
-        ]  # fmt: skip
+        self.clients, self.shares = zip(*all_of(self))
         self.optical = optical.Line(
             app.build(
                 types.SimpleNamespace(**small.packed(sessions.OWN / "optical.toml")),
@@ -150,45 +108,50 @@ class World:
             definition=sessions.OWN / "optical.toml",
         )  # fmt: skip
         self.count = dict.fromkeys((*self.links, "optical"), 0)
+        self.by_client = {client.sap: 0 for client in self.clients}
         self.trouble = dict.fromkeys(("unanswered", "garbage", "cuts", "wrong keys", "refused"), 0)
         self.row = self.model.find(0, ENERGY, 0)
-        self.last_energy = self.last_counter = 0
-        self.blocks = []
+        self.counting = counters(self.model, definition)
+        self.last = {}
 
     # --- Requests
 
     def session(self, name, n):
         """An association over a link, n requests, and its end, whatever that is."""
         link, r = self.links[name], self.r
-        client = r.choice(self.clients)
-        wrong = r.random() < WRONG_KEY
+        (client,) = r.choices(self.clients, self.shares)
+        wrong = r.random() < WRONG_KEY and client.secret != PUBLIC
+        before = self.count[name]
         self.count[name] += 1
         opened = client.open(link, wrong)
-        if wrong and client.client != 16:
-            self.trouble["wrong keys"] += 1
-            if opened:
-                raise Wrong("client %d came in with a wrong key" % client.client)
-        if not opened:
-            self.trouble["refused" if name in ("tcp", "udp", "hdlc") else "unanswered"] += 1
+        self.trouble["wrong keys"] += wrong
+        if wrong and opened:
+            raise Wrong("client %d came in with a wrong key" % client.sap)
+        if opened:
+            self.conversation(name, link, client, n)
+        else:
+            self.trouble["refused" if name in SURE else "unanswered"] += 1
             link.cut()
-            return
+        self.by_client[client.sap] += self.count[name] - before
+
+    def conversation(self, name, link, client, n):
+        r = self.r
         for _ in range(n):
-            self.count[name] += 1
-            got = client.ask(link, self.request(client, r))
+            apdu = client.request(r)
+            for _ in range(MOST_BLOCKS):
+                self.count[name] += 1
+                got = client.ask(link, apdu)
+                apdu = None if got is None else client.next_block(got)
+                if apdu is None:
+                    break
             if got is None:
                 self.trouble["unanswered"] += 1
-                if name in ("tcp", "udp", "hdlc"):
+                if name in SURE:
                     raise Wrong("no answer over %s" % name)
                 break
-            for _ in range(MOST_BLOCKS):
-                if got is None or got[:2] != b"\xc4\x02" or got[3]:
-                    break
-                self.count[name] += 1
-                got = client.ask(link, b"\xc0\x02\xc1" + got[4:8])
-        got = client.ask(link, NAME)
         self.count[name] += 1
-        if got is not None and (got[:2] + got[3:4] != b"\xc4\x01\x00" or len(got) != 22):
-            raise Wrong("the logical device name over %s is %s" % (name, got.hex()))
+        if client.knows(link) is False:
+            raise Wrong("client %d hears another logical device name over %s" % (client.sap, name))
         chance = r.random()
         if chance < CUT:
             self.trouble["cuts"] += 1
@@ -198,31 +161,14 @@ class World:
             link.garbage()
         else:
             self.count[name] += 1
-            client.ask(link, sessions.RELEASE)
+            client.release(link)
             link.cut()
-        client.talk = None
-
-    def request(self, client, r):
-        kind = r.randrange(10)
-        if kind < 6:
-            row = r.choice(self.requests.rows)
-            attribute = r.randrange(1, self.model.n_attributes(row) + 1)
-            return b"\xc0\x01\xc1" + self.requests.name(row) + bytes((attribute, 0))
-        if kind == 6:
-            return b"\xc0\x01\xc1" + LOAD + b"\x02\x01\x02" + A_ROW[2:]
-        if kind == 7:
-            text = r.randbytes(r.randrange(20))
-            return b"\xc1\x01\xc1" + MESSAGE + b"\0\x09" + bytes((len(text),)) + text
-        if kind == 8:
-            rows = [r.choice(self.requests.rows) for _ in range(4)]
-            names = b"".join(self.requests.name(row) + b"\x02\0" for row in rows)
-            return b"\xc0\x03\xc1\x04" + names
-        return NAME
 
     def at_the_optical_port(self):
         """A readout, or a session of programming that reads a register; sometimes noise before."""
         line, r = self.optical, self.r
-        if r.random() < 0.1:
+        noise = r.random() < 0.1
+        if noise:
             line.ask(r.randbytes(r.randrange(1, 40)), 100)
             line.run(3000)
         if r.random() < 0.5:
@@ -232,7 +178,7 @@ class World:
             line.ask(b"/?!\r\n")
             line.ask(b"\x06051\r\n")
             said = line.ask(optical.command("R1", "C.1.0()"))
-            good = True
+            good = b"\x02C.1.0(" in said
             line.ask(optical.BREAK)
         line.run(100)
         line.rates.clear()
@@ -240,6 +186,8 @@ class World:
         self.count["optical"] += 1
         if not good:
             self.trouble["unanswered"] += 1
+            if not noise:
+                raise Wrong("the optical port says %r" % bytes(said))
         line.meter.program.step(1)
         oracles.healthy(line.meter.server)
 
@@ -262,24 +210,22 @@ class World:
         total = energy * 3600 + (kept[0] << 8 | kept[1])
         if total != self.played:
             raise Wrong("A+ is %d Ws, and %d Ws were played" % (total, self.played))
-        if energy < self.last_energy:
-            raise Wrong("A+ has gone back")
-        self.last_energy = energy
-        counter = self.counter()
-        if counter < self.last_counter:
-            raise Wrong("the meter's invocation counter has gone back")
-        self.last_counter = counter
+        now = {name: model.get_int(row, 2) for name, row in self.counting.items()}
+        now["invocation counter of the meter"] = counter = self.counter(model)
+        for name, n in now.items():
+            if n < self.last.get(name, 0):
+                raise Wrong("%s has gone back from %d to %d" % (name, self.last[name], n))
         oracles.legal(self.server)
         oracles.consistent(model)
-        profiles = model.handler("profile_generic").profiles
-        rows = profiles[model.find(0, LOAD, 0)].ring.n
+        rows = captured_rows(model)
         captured = self.seconds // 900
         capacity = next(c for row, _n, c in self.rings if row == model.find(0, LOAD, 0))
         if not captured <= rows <= captured + 1 and rows < capacity:
             raise Wrong("load profile 1 has %d rows after %d s" % (rows, self.seconds))
+        self.after_a_power_failure(now, rows)
+        self.last = now
         gc.collect()
         blocks = sys.getallocatedblocks()
-        self.blocks.append(blocks)
         state, files = stored(self.folder)
         if state > self.most_stored():
             raise Wrong(
@@ -297,9 +243,34 @@ class World:
             "state_octets": state,
         }
 
-    def counter(self):
-        counter = self.model.counter  # the next one, and the first that is not saved
+    def counter(self, model):
+        counter = model.counter  # the next one, and the first that is not saved
         return 0 if counter is None else int.from_bytes(counter[0][:4], "big")
+
+    def after_a_power_failure(self, now, rows):
+        """What a meter finds that starts with the files as they are: no row less, no counter that
+        comes again, nothing that is older than the look before."""
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(self.folder, os.path.join(folder, "state"))
+            storage = store.FileStorage(os.path.join(folder, "state"))
+            meter = app.build(self.definition, storage, cpython, 1, START_MINUTE, 0, 0)
+            found = {name: meter.model.get_int(row, 2) for name, row in self.counting.items()}
+            beside = types.SimpleNamespace(meter=meter)
+            link, client = Octets(meter, "tcp", self.r), Secured(beside, 1)
+            next_one = found["invocation counter of client 1"]
+            if next_one and client.open(link):
+                raise Wrong("a restart takes a counter of client 1 that it has had")
+            client.ic = next_one
+            if not client.open(link):
+                raise Wrong("a restart does not know client 1")
+            found["invocation counter of the meter"] = self.counter(meter.model)
+            if captured_rows(meter.model) < rows:
+                raise Wrong("a restart finds %d rows of %d" % (captured_rows(meter.model), rows))
+            meter.close()
+        for name, n in found.items():
+            least = now[name] if "invocation" in name else self.last.get(name, 0)
+            if n < least:
+                raise Wrong("a restart finds %s at %d, and it was %d" % (name, n, least))
 
     def most_stored(self):
         """Both snapshots, and all rows there can be, with what belongs to them."""
