@@ -160,4 +160,5 @@ class Reference:
 
     def player(self, kind, may=POLICY, **how):
         target = Target(self.description)
+        how.setdefault("over_tcp", kind == "wrapper")
         return Player(target, self.line(kind), kind, may, patience_s=1, **how)

@@ -166,7 +166,7 @@ def test_a_client_by_options(tmp_path):
     t = target.Target(description)
     assert t.public()["client_sap"] == 16
     assert t.some()["secret_hex"] == b"abc".hex()
-    assert (t.lower, t.lengths, t.ciphered()) == (17, [1, 2, 4], None)
+    assert (t.lower, t.lengths, t.ciphered()) == (17, None, None)
 
 
 def test_a_secret_of_the_environment(monkeypatch):
@@ -278,6 +278,29 @@ def test_each_kind_of_protection_without_a_policy(tmp_path):
     assert len(got) == 6
 
 
+CERTIFIED = small.HERE / "definitions" / "certified.toml"
+
+
+@pytest.mark.parametrize("suite, client", [(1, 1), (2, 2)])
+def test_suites_1_and_2(suite, client, tmp_path):
+    """What is symmetric in them: the same cases, with keys of 16 and of 32 octets. The meter has a
+    second attribute that can be written."""
+    text = CERTIFIED.read_text()
+    line = '    {obis = "0.0.96.60.1", value = "0x0102", data_type = "octet-string"'
+    assert line in text
+    path = tmp_path / "certified.toml"
+    path.write_text(text.replace(line, line.replace("60.1", "60.2") + "},\n" + line))
+    player = of_small(1, client, path=path).player("wrapper")
+    results = list(groups.play(player, ["security"], []))
+    assert len(results) == 2 * 17
+    assert {r.why for r in results[:17]} == {"No association of security suite 0 with known keys."}
+    # What SecPol_1 has raised.
+    assert {r.case.id: r.why for r in results[17:] if r.verdict != PASS} == {
+        "SYMSEC_REL_N1": "The policy wants no protection.",
+        "SYMSEC_%d_SecPol_2" % suite: "The policy is 24 already, and cannot be made less.",
+    }
+
+
 def test_users_of_a_list():
     player = of_small(17, 33).player("wrapper")
     for a in player.target.associations:
@@ -364,6 +387,38 @@ def test_a_stranger_fails_and_the_run_goes_on(name, kind):
         assert r.verdict in (FAIL, INCONCLUSIVE, INAPPLICABLE) or r.case.id not in GOOD, r.case.id
         assert r.why or r.verdict == PASS
         assert "Traceback" not in r.why
+
+
+def test_lengths_of_addresses_are_found_out():
+    """Of a meter with a lower address, where nobody has said them."""
+    reference = beside.Reference()
+    del reference.description["hdlc_address_lengths"]
+    line = reference.line("hdlc")
+
+    def of_two_octets(octets):
+        return octets if octets[4:5] == b"\x23" or octets[:1] != b"\x7e" else b""
+
+    line.inward = of_two_octets
+    player = reference.player("hdlc")
+    results = list(groups.play(player, ["hdlc"], ["HDLC_FRAME_P1", "HDLC_ADDRESS"]))
+    assert player.target.lengths == [2]
+    assert {r.case.id: r.why for r in results if r.verdict != PASS} == {}
+    line.inward = lambda octets: b""
+    player = reference.player("hdlc")
+    (result,) = groups.play(player, ["hdlc"], ["HDLC_FRAME_P1"])
+    assert (result.verdict, result.why) == (
+        FAIL, "SNRM is answered to no address of 1, 2 or 4 octets."
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("sap", [0x80, 0x4000])
+def test_an_address_that_hdlc_has_no_place_for(sap):
+    reference = beside.Reference()
+    reference.description = {"associations": [{"client_sap": 16, "server_sap": sap}]}
+    (result,) = groups.play(reference.player("hdlc"), ["hdlc"], ["HDLC_FRAME_P1"])
+    assert (result.verdict, result.why) == (
+        INAPPLICABLE, "Address %d has no place in an HDLC address of length 1." % sap
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["wrapper", "hdlc"])

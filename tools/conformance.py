@@ -31,6 +31,7 @@ if __name__ == "__main__":
 import argparse
 import datetime
 import json
+import re
 import time
 
 import conforming.groups as groups
@@ -39,7 +40,7 @@ from conforming import junit, report
 from conforming.case import FAIL, INCONCLUSIVE, PASS, VERDICTS
 from conforming.explain import Scrub
 from conforming.player import LEVELS, POLICY, WRITE, Player
-from conforming.target import Target, described, octets, place
+from conforming.target import KEY_LENS, Target, described, octets, place
 from decoding.keys import given
 
 OUT = os.path.join(ROOT, "build", "conformance")
@@ -59,7 +60,8 @@ def main(args):
         return show_list(names)
     known = [case.id for _, case in groups.listed()]
     for i in ids:
-        if not i.startswith("COSEM_") and not any(k == i or k.startswith(i + "_") for k in known):
+        of_0 = re.sub("^SYMSEC_[12]", "SYMSEC_0", i)
+        if not i.startswith("COSEM_") and not any((k + "_").startswith(of_0 + "_") for k in known):
             raise Trouble("--case: there is no %s; --list names them all." % i)
     if o.may is None:
         o.may = LEVELS[WRITE if o.target else POLICY]
@@ -101,6 +103,9 @@ def parser():
     )  # fmt: skip
     for key in ("guek", "gak", "kek"):
         w.add_argument("--" + key, metavar="FILE", help="a file with this key, hexadecimal")
+    w.add_argument(
+        "--suite", type=int, choices=KEY_LENS, default=0, help="security suite of the keys (0)"
+    )
     w.add_argument("--title", metavar="HEX", help="system title of the meter")
     w.add_argument("--lower", type=number, metavar="N", help="lower address of HDLC")
     w.add_argument("--definition", metavar="FILE", help="of our meter, without a TARGET")
@@ -162,10 +167,11 @@ def add_association(description, o):
         entry["secret_hex"] = octets(hex_, "--secret").hex()
     for key, value in keys.items():
         if value:
-            if len(octets(value, "--" + key)) != 16:
-                raise Trouble("--%s has not 16 octets." % key)
+            if len(octets(value, "--" + key)) != KEY_LENS[o.suite]:
+                raise Trouble("--%s has not %d octets." % (key, KEY_LENS[o.suite]))
             entry[key + "_hex"] = value
             entry["application_context_id"] = _CIPHERED
+            entry["security_suite"] = o.suite
     needs = o.mechanism not in ("none", "gmac") and not secret
     if needs or o.mechanism == "gmac" and not (keys["guek"] and keys["gak"]):
         raise Trouble("--mechanism %s needs %s." % (o.mechanism, "--secret" if needs else
@@ -180,9 +186,12 @@ def add_association(description, o):
 def show_list(names):
     for group, case in groups.listed(names):
         print("%-12s %-22s %s" % (group, case.id, case.title))
-    if not names or "objects" in names:
-        print("%-12s %-22s %s" % ("objects", "COSEM_X_Y", "Attributes of class X, version Y, of"
-                                  " each association"))  # fmt: skip
+    for group, id, title in (
+        ("objects", "COSEM_X_Y", "Attributes of class X, version Y, of each association"),
+        ("security", "SYMSEC_1, SYMSEC_2", "The cases of SYMSEC_0 with suites 1 and 2"),
+    ):
+        if not names or group in names:
+            print("%-12s %-22s %s" % (group, id, title))
     return 0
 
 

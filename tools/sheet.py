@@ -126,6 +126,7 @@ def sheet(module, ports):
         address = stored(module, row, 9)
         if address and address[0] == 0x12:
             result["hdlc_physical_address"] = address[1] << 8 | address[2]
+            result["hdlc_address_lengths"] = [1, 2, 4]
     result["gateway"] = [
         {"network_id": g[0], "physical_device_address_hex": None if g[4] is None else g[4].hex()}
         for g in getattr(module, "GATEWAYS", ())

@@ -6,13 +6,11 @@ those of data; there are 20 in all.
 from .case import expect, fail, group_of, inapplicable
 from .client import length, take_length
 from .lines import Closed
-from .session import BITS, CIPHERED, descriptor, obis
+from .session import BITS, CIPHERED, NAME, NAMED, descriptor
 
 REFERENCE = "DLMS UA 1001-6 (ATS_AL), 6.2; IEC 62056-5-3: "
 CASES, case = group_of("application", REFERENCE)
 
-NAME = bytes.fromhex("C001C1") + descriptor(15, "0.0.40.0.0", 1) + b"\0"
-NAMED = bytes.fromhex("C401C1000906") + obis("0.0.40.0.0")
 _NO_SUCH = descriptor(1, "0.7.99.77.55", 2)
 _ALL = 0x7EFF1F  # all services with logical names
 _FAILED, _NAME_REQUIRED, _UNKNOWN_MECHANISM, _REQUIRED = 13, 12, 11, 14
@@ -59,7 +57,7 @@ def oid(kind, number):
     return octets if kind == 2 else b"\x06\x07" + octets
 
 
-def associate(t, entry, changes=None, information=None):
+def associate(t, what, entry, changes=None, information=None):
     """(session, fields of the AARE or None) of an AARQ with other fields; None: no AARE came.
     information: octets instead of the InitiateRequest."""
     s = t.session(entry)
@@ -79,7 +77,7 @@ def associate(t, entry, changes=None, information=None):
         t.keep("answered", got)
     if got[:1] != b"\x61":
         if got and got[0] not in (0xD8, 0x0E):
-            fail("An AARQ is answered with %s." % got[:4].hex(" "))
+            fail("%s: answered with %s; expected an AARE." % (what, got[:4].hex(" ")))
         return s, None
     found = s.take(got)
     s.learn(found)
@@ -88,7 +86,7 @@ def associate(t, entry, changes=None, information=None):
 
 def accepted(t, what, *args, **how):
     """The session, after an AARE that accepts (HLS: goes on to pass 3)."""
-    s, got = associate(t, *args, **how)
+    s, got = associate(t, what, *args, **how)
     expect(got is not None, "%s: there is no AARE." % what)
     expect(
         (got["result"], got["diagnostic"]) == (0, _REQUIRED if s.mechanism > 1 else 0),
@@ -103,11 +101,11 @@ def accepted(t, what, *args, **how):
 def rejected(t, what, entry, changes=None, information=None, diagnostics=(), silent=False):
     """It is refused, and opens nothing. diagnostics: of which one is expected; silent: no AARE
     is right, too."""
-    s, got = associate(t, entry, changes, information)
+    s, got = associate(t, what, entry, changes, information)
     if got is None:
         expect(silent, "%s: there is no AARE." % what)
     else:
-        expect(got["result"], "%s: accepted." % what)
+        expect(got["result"], "%s: accepted; expected to be rejected." % what)
         if diagnostics and got["diagnostic"] not in diagnostics:
             fail(
                 "%s: diagnostic %d; expected %s."
@@ -133,6 +131,16 @@ def opened(t, entry=None):
     return t.session(entry or t.some()).ready()
 
 
+def opened_with(t, word):
+    """A session in which a service is negotiated."""
+    for entry in t.target.playable():
+        s = opened(t, entry)
+        if s.has(word):
+            return s
+        t.done()
+    return inapplicable("No association has %s." % word)
+
+
 # --- Idle, open -----------------------------------------------------------------------------
 
 
@@ -140,20 +148,23 @@ def opened(t, entry=None):
 def idle(t):
     """GET, SET and ACTION before any AARQ: silence, an exception-response or a
     confirmedServiceError. Then an association can be opened."""
-    entry = t.public()
+    entry = t.plain()
     link = t.link(entry["client_sap"], entry["server_sap"])
-    for apdu in (
-        NAME,
-        b"\xc1\x01\xc1" + _NO_SUCH + b"\0\x11\0",
-        b"\xc3\x01\xc1" + descriptor(15, "0.0.40.0.0", 1) + b"\0",
+    for what, apdu in (
+        ("GET", NAME),
+        ("SET", b"\xc1\x01\xc1" + _NO_SUCH + b"\0\x11\0"),
+        ("ACTION", b"\xc3\x01\xc1" + descriptor(15, "0.0.40.0.0", 1) + b"\0"),
     ):
         t.keep("asked", apdu)
         got = link.ask(apdu, max(link.line.quiet_s, 0.3))
         if got:
             t.keep("answered", got)
-            expect(got[0] in (0xD8, 0x0E), "It is answered with %s." % got[:4].hex(" "))
+            expect(
+                got[0] in (0xD8, 0x0E),
+                "%s before any AARQ is answered with %s." % (what, got[:4].hex(" ")),
+            )
     t.done()
-    opened(t, entry)
+    t.session(entry).open()
 
 
 @case("APPL_OPEN_1", "Associations with their declared parameters", "AARQ and AARE")
@@ -270,7 +281,7 @@ def open_6(t):
     """Each optional field of the AARQ in turn: accepted, or rejected with the diagnostic that
     belongs to it. In a ciphered context a calling-AP-title of a wrong length, and none:
     rejected."""
-    entry = t.public()
+    entry = t.plain()
     optional = {
         0xA2: (octet_string(b"PMTCALLD"), 7), 0xA3: (octet_string(b"q"), 9),
         0xA4: (b"\x02\x01\x05", 8), 0xA5: (b"\x02\x01\x05", 10),
@@ -278,8 +289,8 @@ def open_6(t):
         0xA8: (b"\x02\x01\x05", 4), 0xA9: (b"\x02\x01\x05", 6),
     }  # fmt: skip
     for tag, (content, diagnostic) in optional.items():
-        s, got = associate(t, entry, {tag: content})
         what = "Field %02X" % tag
+        s, got = associate(t, what, entry, {tag: content})
         expect(got is not None, "%s: there is no AARE." % what)
         if got["result"]:
             expect(
@@ -330,8 +341,9 @@ def open_7(t):
 @case("APPL_OPEN_9", "Dedicated key", "dedicated-key of the InitiateRequest")
 def open_9(t):
     """In a context without ciphering: ignored, or refused."""
-    entry = t.public()
-    s, got = associate(t, entry, information=initiate(options="0110" + "5A" * 16 + "0000"))
+    entry = t.plain()
+    what = "A dedicated key"
+    s, got = associate(t, what, entry, information=initiate(options="0110" + "5A" * 16 + "0000"))
     if got is not None and not got["result"]:
         expect(s.is_alive(), "Accepted, and then nothing is served.")
     t.done()
@@ -342,7 +354,7 @@ def open_9(t):
 def open_11(t):
     """Any value is accepted."""
     for value in ("00", "01", "7F", "80"):
-        accepted(t, "Quality %s" % value, t.public(), information=initiate(
+        accepted(t, "Quality %s" % value, t.plain(), information=initiate(
             options="0000" + "01" + value))  # fmt: skip
         t.done()
 
@@ -350,13 +362,13 @@ def open_11(t):
 @case("APPL_OPEN_12", "Version of DLMS", "proposed-dlms-version-number")
 def open_12(t):
     """5: rejected, initiate error 1. 6: accepted. 7: accepted with 6, or rejected with 1."""
-    entry = t.public()
+    entry = t.plain()
     for version in (0, 5):
         got = rejected(t, "Version %d" % version, entry, information=initiate(version=version))
         initiate_error(got, 1, "Version %d" % version)
     accepted(t, "Version 6", entry)
     t.done()
-    _s, got = associate(t, entry, information=initiate(version=7))
+    _s, got = associate(t, "Version 7", entry, information=initiate(version=7))
     expect(got is not None, "Version 7: there is no AARE.")
     if got["result"]:
         initiate_error(got, 1, "Version 7")
@@ -422,7 +434,7 @@ def open_14(t):
 def rel_p1(t):
     """RLRQ with a reason, and the shortest one: RLRE; then nothing is served, and an association
     can be opened anew on the same link."""
-    entries = [t.public(), t.target.ciphered()]
+    entries = [t.plain(), t.target.ciphered()]
     for entry in [e for e in entries if e is not None]:
         s = opened(t, entry)
         for _ in range(2):
@@ -430,10 +442,10 @@ def rel_p1(t):
             expect(got[:1] == b"\x63", "RLRQ is answered with %s." % (got[:2].hex() or "silence"))
             got = s.request(NAME)
             expect(got != NAMED, "GET is served after the release.")
-            s.ready()
-            expect(s.is_alive(), "After a release no association can be opened.")
+            s.open()
+            expect(s.is_alive(), "In an association after a release nothing is served.")
         t.done()
-    s = opened(t, t.public())
+    s = opened(t, t.plain())
     t.keep("asked", b"\x62\0")
     got = s.link.ask(b"\x62\0")
     expect(got is not None and got[:1] == b"\x63", "62 00 is not answered with RLRE.")

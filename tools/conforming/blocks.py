@@ -3,15 +3,13 @@
 
 import collections
 
-from .application import initiate
+from .application import initiate, opened_with
 from .case import expect, fail, group_of, inapplicable, inconclusive
 from .client import length
-from .session import BITS, block, descriptor, result
+from .session import BITS, OBJECT_LIST, block, descriptor, result
 
 CASES, case = group_of("blocks", "ours; IEC 62056-5-3, block transfer: ")
 
-_LIST = descriptor(15, "0.0.40.0.0", 2) + b"\0"
-_GET = b"\xc0\x01\xc1" + _LIST
 _SMALL = 128
 _OF_A_CLASS = 3
 _NUMBER_INVALID = 19
@@ -32,8 +30,11 @@ def small(t, word="block-transfer-with-get", entry=None):
 
 def first(s):
     """The first block of the object list."""
-    got = s.sure(_GET)
-    expect(got[:3] == b"\xc4\x02\xc1", "The object list does not come in blocks.")
+    got = s.sure(OBJECT_LIST)
+    expect(
+        got[:3] == b"\xc4\x02\xc1",
+        "The object list does not come in blocks, but %s..." % got[:8].hex(" "),
+    )
     return got
 
 
@@ -45,16 +46,20 @@ def says(got, numbers, what):
     """A last block, or a plain answer, with one of these results."""
     if got[:1] == b"\xd8":
         return
-    if got[:2] == b"\xc4\x02":
+    if got[:2] == b"\xc4\x02" and len(got) > 9:
         expect(got[8], "%s: a block with octets comes." % what)
         expect(got[3], "%s: the block with the result is not the last one." % what)
         found = got[9]
     else:
         expect(
-            got[:2] == b"\xc4\x01" and got[3], "%s is answered with %s." % (what, got[:4].hex())
+            got[:2] == b"\xc4\x01" and got[3:4] == b"\1" and len(got) == 5,
+            "%s is answered with %s." % (what, got[:12].hex(" ")),
         )
         found = got[4]
-    expect(found in numbers, "%s: %s." % (what, result(found)))
+    expect(
+        found in numbers,
+        "%s: %s; expected %s." % (what, result(found), " or ".join(result(n) for n in numbers)),
+    )
 
 
 def without_blocks(t):
@@ -63,8 +68,7 @@ def without_blocks(t):
     status, data = s.get(15, "0.0.40.0.0", 2)
     if status:
         inconclusive("The object_list cannot be read: %s." % result(status))
-    s.release()
-    t.done()
+    s.leave()
     return data
 
 
@@ -125,9 +129,11 @@ def get_n3(t):
     s = small(t)
     first(s)
     expect(s.is_alive(), "A GET between two blocks is not served.")
-    says_or_goes_on = following(s, 1)
-    if says_or_goes_on[:1] != b"\xd8" and not says_or_goes_on[8]:
-        expect(block(says_or_goes_on)[1] == 2, "A block with another number comes.")
+    got = following(s, 1)
+    if got[:2] == b"\xc4\x02" and got[8:9] == b"\0":
+        expect(block(got)[1] == 2, "Block %d comes; expected 2." % block(got)[1])
+    else:
+        says(got, _ABORTED, "The next block after it")
     expect(s.is_alive(), "After it the association is not usable any more.")
 
 
@@ -139,24 +145,28 @@ def get_p2(t):
     if not s.has("multiple-references"):
         inapplicable("multiple-references is not negotiated.")
     name = descriptor(15, "0.0.40.0.0", 1) + b"\0"
-    got = s.sure(b"\xc0\x03\xc1\x02" + name + _LIST)
-    expect(got[:2] == b"\xc4\x02", "It does not come in blocks.")
+    got = s.sure(b"\xc0\x03\xc1\x02" + name + OBJECT_LIST[3:])
+    expect(got[:2] == b"\xc4\x02", "It does not come in blocks, but %s..." % got[:8].hex(" "))
     expected = b"\x02\0\x09\x06" + descriptor(15, "0.0.40.0.0", 1)[2:8] + b"\0" + wanted
     expect(s.rest(got) == expected, "In a list they read other than alone.")
 
 
 def settable(t):
-    """(session, attribute, A-XDR) of the longest plain attribute that may be written: octets."""
-    from .security import attributes
+    """(session, attribute, A-XDR) of a short attribute that may be written."""
+    from .objects import settable as found_settable
 
-    entry = t.target.ciphered()
-    if entry is None:
-        inapplicable("No association with SET and keys that are known.")
-    attribute = attributes(t)[0]
-    s = t.session(entry).ready()
-    if not s.has("block-transfer-with-set"):
-        inapplicable("block-transfer-with-set is not negotiated.")
-    return s, attribute, s.get(*attribute)[1]
+    unable = "No association has block-transfer-with-set."
+    for entry in t.target.playable():
+        s = t.session(entry).ready()
+        if s.has("block-transfer-with-set"):
+            unable = "There is no short attribute that may be written."
+            s.leave()
+            found = found_settable(t, entry, 1)
+            if found:
+                s = t.session(entry).ready()
+                return s, found[0], s.get(*found[0])[1]
+        t.done()
+    return inapplicable(unable)
 
 
 def set_first(attribute, number, octets, last=False):
@@ -224,10 +234,7 @@ def set_n1(t):
       "action-request-next-pblock")  # fmt: skip
 def action_n1(t):
     """Refused, and the association goes on."""
-    entry = t.target.ciphered() or t.some()
-    s = t.session(entry).ready()
-    if not s.has("action"):
-        inapplicable("The association has no ACTION.")
+    s = opened_with(t, "action")
     got = s.sure(b"\xc3\x02\xc1\0\0\0\1")
     if got[:1] != b"\xd8":
         expect(got[:1] == b"\xc7", "It is answered with %s." % got[:3].hex(" "))

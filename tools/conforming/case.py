@@ -30,10 +30,6 @@ class Inapplicable(Verdict):
     verdict = INAPPLICABLE
 
 
-class Silent(Fail):
-    """Nothing came where something had to."""
-
-
 def fail(why):
     raise Fail(why)
 

@@ -105,9 +105,9 @@ class Client:
         out, tag = gcm(key, iv, bytes([sc]) + self.gak, text)
         return out + tag[:TAG_LEN]
 
-    def protect(self, apdu, kind=None, sc=None, key=None, ic=None):
+    def protect(self, apdu, kind=None, sc=None, key=None, ic=None, suite=None):
         kind = kind or self.kind
-        sc = (self.sc if sc is None else sc) | self.suite
+        sc = (self.sc if sc is None else sc) | (self.suite if suite is None else suite)
         ded = "ded" in kind
         if ic is None:
             ic = self.dedicated_ic if ded else self.ic

@@ -2,7 +2,7 @@
 """HDLC of IEC 62056-46, the client's side, frame by frame: so that a case can say what is wrong,
 and when. Link carries APDUs over it, with segments and windows."""
 
-from .case import Silent, fail
+from .case import Verdict, fail, inapplicable
 from .lines import Closed
 
 SNRM, DISC, UA, DM, FRMR, UI = 0x93, 0x53, 0x73, 0x1F, 0x97, 0x13
@@ -29,7 +29,13 @@ def crc(octets):
 
 
 def address(upper, lower=None, length=1):
-    """Octets of a server address: upper alone, or with lower in one or two octets each."""
+    """Octets of a server address: upper alone, or with lower in one or two octets each; of a
+    client's, which has one."""
+    highest = max(upper, lower or 0)
+    if highest > (0x3FFF if length == 4 else 0x7F):
+        inapplicable(
+            "Address %d has no place in an HDLC address of length %d." % (highest, length)
+        )
     if length == 1:
         return bytes((upper << 1 | 1,))
     if length == 2:
@@ -185,7 +191,7 @@ class Frames:
         self.send(control, info, **how)
         f = self.receive()
         if f is None:
-            raise Silent("No answer to %s." % name(control))
+            fail("No answer to %s." % name(control))
         return f
 
     def silent(self):
@@ -222,9 +228,17 @@ class HDLCLink(Frames):
         f = self.exchange(SNRM, info)
         if f.control & ~_POLL != UA & ~_POLL:
             fail("SNRM is answered with %s; expected UA." % f.name)
-        self.agreed = negotiated(f.info)
-        self.vs = self.vr = 0
+        self.learn(f)
         return f
+
+    def learn(self, ua):
+        """What was negotiated. Nonsense counts as nothing said: HDLC_NDM2NRM_P1 judges it."""
+        try:
+            self.agreed = negotiated(ua.info)
+        except Verdict as e:
+            self.line.note("%s As if it said nothing." % e)
+            self.agreed = dict(DEFAULTS)
+        self.vs = self.vr = 0
 
     @property
     def max_send(self):
@@ -254,7 +268,7 @@ class HDLCLink(Frames):
             info = info[most:]
             f = self.receive()
             if f is None:
-                raise Silent("A segment is not acknowledged.")
+                fail("A segment is not acknowledged.")
             if f.control & 0x1F != RR or f.nr != self.vs:
                 fail("A segment is answered with %s; expected RR %d." % (f.name, self.vs))
         self.i_frame(info)
@@ -288,7 +302,10 @@ class HDLCLink(Frames):
             if f.final:
                 self.rr()
         if info[:3] != _RESPONSE_LLC:
-            fail("The LLC header of an answer is %s; expected E6 E7 00." % info[:3].hex(" "))
+            fail(
+                "The LLC header of an answer is %s; expected E6 E7 00."
+                % (info[:3].hex(" ") or "not there")
+            )
         return info[3:]
 
     def next(self, seconds=None):

@@ -3,15 +3,13 @@
 transfer no public source settles [?]: there a meter may do more than one thing."""
 
 from .application import initiate
-from .case import Silent, expect, fail, group_of, inapplicable
+from .case import expect, fail, group_of, inapplicable
 from .client import length, take_length
-from .session import BITS, descriptor
+from .session import BITS, NAME, OBJECT_LIST, is_answer
 
 CASES, case = group_of("gbt", "ours; IEC 62056-5-3, general block transfer: ")
 
 _LAST, _STREAMING = 0x80, 0x40
-_GET = b"\xc0\x01\xc1" + descriptor(15, "0.0.40.0.0", 2) + b"\0"
-_NAME = b"\xc0\x01\xc1" + descriptor(15, "0.0.40.0.0", 1) + b"\0"
 _ANSWER = b"\xc4\x01\xc1\0"
 _SMALL = 128
 
@@ -40,7 +38,7 @@ class Transfer:
     """One exchange in general blocks over a session's link. said: blocks of ours."""
 
     def __init__(self, t, window=1):
-        entry = plain(t)
+        entry = t.plain(secret=True)
         self.s = t.session(entry)
         self.s.ready(initiate=initiate(0x7EFF1F, _SMALL).hex())
         if not self.s.has("general-block-transfer"):
@@ -71,7 +69,7 @@ class Transfer:
         found = []
         while True:
             if got is None:
-                raise Silent("A window does not go on.")
+                fail("A window does not go on.")
             b = Block(got)
             found.append(b)
             if not b.streaming:
@@ -102,27 +100,18 @@ class Transfer:
     def is_alive(self):
         s = self.s
         expect(
-            bytes.fromhex(s.talk.say(_NAME.hex()) or "")[:4] == _ANSWER,
+            is_answer(bytes.fromhex(s.talk.say(NAME.hex()))),
             "After it the association is not usable any more.",
         )
 
 
-def plain(t):
-    """An association in plain text that may have general block transfer."""
-    for e in t.target.playable():
-        if e.get("application_context_id", 1) == 1 and e.get("mechanism_id", 0) == 1:
-            return e
-    return t.public()
-
-
 def wanted(t):
-    """The answer to _GET, as it comes to a client that takes everything."""
-    s = t.session(plain(t)).ready(
+    """The answer to OBJECT_LIST, as it comes to a client that takes everything."""
+    s = t.session(t.plain(secret=True)).ready(
         initiate=initiate(0x7EFF1F & ~BITS["general-block-transfer"]).hex()
     )
     data = s.get(15, "0.0.40.0.0", 2)[1]
-    s.release()
-    t.done()
+    s.leave()
     return _ANSWER + data
 
 
@@ -132,7 +121,7 @@ def one(t):
     when the one before is acknowledged; in all the same octets as without blocks."""
     expected = wanted(t)
     x = Transfer(t)
-    x.say(_GET)
+    x.say(OBJECT_LIST)
     expect(x.rest() == expected, "In general blocks the answer is another.")
     x.is_alive()
     return "%d blocks" % x.heard
@@ -143,7 +132,7 @@ def three(t):
     """As before with a window of 3: all blocks of a window but the last say that it goes on."""
     expected = wanted(t)
     x = Transfer(t, 3)
-    x.say(_GET)
+    x.say(OBJECT_LIST)
     expect(x.rest() == expected, "In windows of 3 the answer is another.")
     x.is_alive()
 
@@ -152,7 +141,7 @@ def three(t):
 def request(t):
     """A GET in three blocks, streaming and one by one: acknowledged, and answered once."""
     expected = wanted(t)
-    cut = [_GET[:5], _GET[5:9], _GET[9:]]
+    cut = [OBJECT_LIST[:5], OBJECT_LIST[5:9], OBJECT_LIST[9:]]
     for streaming in (True, False):
         x = Transfer(t, 5)
         for n, part in enumerate(cut):
@@ -177,7 +166,7 @@ def lost(t):
     """Blocks 2 and 4 are taken as lost: they come again when the acknowledgement says so."""
     expected = wanted(t)
     x = Transfer(t, 3)
-    x.say(_GET)
+    x.say(OBJECT_LIST)
     expect(x.rest(lose=(2, 4)) == expected, "After losses the answer is another.")
     x.is_alive()
 
@@ -188,16 +177,16 @@ def gap(t):
     then 2 and 3 bring the answer."""
     expected = wanted(t)
     x = Transfer(t, 5)
-    x.say(_GET[:5], False, True, number=1)
+    x.say(OBJECT_LIST[:5], False, True, number=1)
     x.first(x.link.line.quiet_s)
-    x.say(_GET[9:], True, False, number=3)
+    x.say(OBJECT_LIST[9:], True, False, number=3)
     b = x.hear()[-1]
     expect(b.ack == 1, "Blocks 1 and 3 are acknowledged with %d." % b.ack)
     expect(not b.octets, "A request with a gap is answered.")
     x.heard = b.number
-    x.say(_GET[5:9], False, True, number=2)
+    x.say(OBJECT_LIST[5:9], False, True, number=2)
     x.first(x.link.line.quiet_s)
-    x.say(_GET[9:], True, False, number=3)
+    x.say(OBJECT_LIST[9:], True, False, number=3)
     x.said = 3
     expect(x.rest() == expected, "The answer after a gap is another.")
     x.is_alive()
@@ -208,7 +197,7 @@ def unsent(t):
     """Block 40 is acknowledged after the first: the transfer ends, the answer does not go on, and
     the association does."""
     x = Transfer(t)
-    x.say(_GET)
+    x.say(OBJECT_LIST)
     x.hear()
     x.say(ack=40)
     got = x.first(x.link.line.quiet_s)
@@ -223,8 +212,8 @@ def unsent(t):
 @case("PMT_GBT_N3", "General blocks that were not negotiated", "conformance")
 def not_negotiated(t):
     """A GET in a general block in an association without them: refused."""
-    s = t.session(plain(t)).ready(initiate=initiate(BITS["get"]).hex())
-    apdu = general_block(_LAST | 1, 1, 0, _NAME)
+    s = t.session(t.plain(secret=True)).ready(initiate=initiate(BITS["get"]).hex())
+    apdu = general_block(_LAST | 1, 1, 0, NAME)
     t.keep("asked", apdu)
     got = bytes.fromhex(s.talk.say(apdu.hex()))
     expect(not got or got[0] in (0xD8, 0x0E), "It is answered with %s." % got[:4].hex(" "))
@@ -236,7 +225,7 @@ def malformed(t):
     """A block that is cut, one whose length is not that of its octets, an empty request: no
     success, and the association goes on."""
     x = Transfer(t)
-    for apdu in (b"\xe0\x81", general_block(0x81, 1, 0, _NAME)[:-3], general_block(0x81, 1, 0)):
+    for apdu in (b"\xe0\x81", general_block(0x81, 1, 0, NAME)[:-3], general_block(0x81, 1, 0)):
         t.keep("asked", apdu)
         x.link.say(apdu)
         got = x.first(x.link.line.quiet_s)

@@ -13,7 +13,7 @@ GROUPS = {
     "blocks": ("block transfer", ("wrapper", "hdlc", "optical")),
     "gbt": ("general block transfer", ("wrapper", "hdlc", "optical")),
     # Last: it changes keys and policies.
-    "security": ("symmetric security, suite 0", ("wrapper", "hdlc", "optical")),
+    "security": ("symmetric security", ("wrapper", "hdlc", "optical")),
 }
 
 
@@ -51,5 +51,5 @@ def play(player, groups, ids):
             if hasattr(m, "more"):
                 for case in m.more(player):
                     # Without the object lists nobody knows what else there is.
-                    if chosen(case, ids) or case.id == m.LIST:
+                    if chosen(case, ids) or case.id == getattr(m, "LIST", None):
                         yield player.play(case)

@@ -24,6 +24,9 @@ _CURRENT = "0.0.40.0.0"
 _NOT_WRITTEN = (7, 12, 15, 17, 18, 19, 23, 41, 42, 43, 45, 48, 64)
 _COUNTERS = b"\0\0\x2b\x01"
 _MOST_ROWS = 100
+_REGISTER = 3
+_ANY_LAST_OCTET = {"octet-string", "visible-string", "unsigned", "long-unsigned",
+                   "double-long-unsigned", "integer", "long", "double-long"}  # fmt: skip
 _ROOM = 40  # octets of a SET around its data
 _MOST_FINDINGS = 8
 _NOT_NOW = (1, 2, 250)  # hardware-fault, temporary-failure, other-reason
@@ -93,8 +96,7 @@ def objects(t, entry):
     if found is None:
         s = t.session(entry).ready()
         status, data = s.get(_ASSOCIATION_LN, _CURRENT, 2)
-        s.release()
-        t.done()
+        s.leave()
         if status:
             inconclusive("The object_list cannot be read: %s." % result(status))
         found = t.target.objects[key(entry)] = Objects(data)
@@ -175,9 +177,11 @@ class Check:
                 self.findings.append("%s: version %d has no such attribute" % (where, o.version))
                 continue
             self.attribute(o, index, mode, attribute, "%s %s" % (where, attribute.name))
-        for index in self.known.attributes:
-            if index not in o.attributes:
-                self.findings.append("%s: the list does not have attribute %d" % (o, index))
+        missing = [str(index) for index in self.known.attributes if index not in o.attributes]
+        if missing:
+            which = "%s %s" % ("attribute" if len(missing) == 1 else "attributes",
+                               ", ".join(missing))  # fmt: skip
+            self.findings.append("%s: the list has no rights of %s" % (o, which))
         for index in o.methods:
             if index > 0 and index not in self.known.methods:
                 self.findings.append("%s: version %d has no method %d" % (o, o.version, index))
@@ -264,6 +268,39 @@ def more(player):
     yield from OWN
 
 
+def other(data, by=1):
+    """The same value with another last octet."""
+    return data[:-1] + bytes((data[-1] ^ by,))
+
+
+def settable(t, entry, n):
+    """Up to n short attributes that an association may read and write, and that are as they were
+    written then: Data and Register. They are as before."""
+    known = t.target.settable.get(key(entry), ())
+    if len(known) >= n:
+        return known
+    found = objects(t, entry)
+    s = t.session(entry).ready()
+    mine = []
+    for o in found.find(1) + found.find(_REGISTER):
+        mode = o.attributes.get(2, 0)
+        if len(mine) == n or not s.has("set"):
+            break
+        if not (found.can_read(mode) and found.can_write(mode)):
+            continue
+        status, data = s.get(o.class_id, o.name, 2)
+        if status or decode_data(data).type not in _ANY_LAST_OCTET or not 2 < len(data) < 40:
+            continue
+        if s.put(o.class_id, o.name, 2, other(data)) == 0:
+            same = s.get(o.class_id, o.name, 2) == (0, other(data))
+            s.put(o.class_id, o.name, 2, data)
+            if same:
+                mine.append((o.class_id, o.name, 2))
+    s.leave()
+    t.target.settable[key(entry)] = mine
+    return mine
+
+
 # --- Several objects, and some classes --------------------------------------------------------
 
 
@@ -327,8 +364,9 @@ def multiple(t):
     s, found = reader(t)
     if not s.has("multiple-references"):
         inapplicable("multiple-references is not negotiated.")
-    wanted = [(o, 1) for o in found if o.class_id != _CLOCK and found.can_read(o.attributes[1])]
-    wanted = wanted[:8]
+    wanted = [(o, 1) for o in found if found.can_read(o.attributes.get(1, 0))][:8]
+    if not wanted:
+        inapplicable("The list has no object whose logical_name can be read.")
     single = [s.get(o.class_id, o.name, i)[1] for o, i in wanted]
     apdu = b"\xc0\x03\xc1" + bytes((len(wanted),))
     apdu += b"".join(descriptor(o.class_id, o.name, i) + b"\0" for o, i in wanted)
@@ -337,8 +375,11 @@ def multiple(t):
     missing = descriptor(1, "0.7.99.77.55", 2) + b"\0"
     apdu = b"\xc0\x03\xc1\x02" + missing + apdu[4 : 4 + len(missing)]
     got = together(s, apdu)
-    expect(got[:2] == b"\x02\x01", "An object that is not there is no error in a list.")
-    expect(got[3:] == b"\0" + single[0], "Behind an error a list reads other than alone.")
+    expect(
+        got[:2] == b"\x02\x01" and got[3:] == b"\0" + single[0],
+        "A list of an object that is not there and of %s/1 reads %s; expected 02 01, a result, 00"
+        " %s." % (wanted[0][0], got.hex(" "), single[0].hex(" ")),
+    )
 
 
 def together(s, apdu):
@@ -378,7 +419,11 @@ def profile(t):
 
 def rows_of(s, o, selection):
     status, data = s.get(_PROFILE, o.name, 2, selection)
-    expect(status == 0, "GET of rows says %s." % result(status))
+    expect(
+        status == 0,
+        "GET of the rows of %s by %s says %s."
+        % (o, "range" if selection[0] == 1 else "entry", result(status)),
+    )
     return decode_data(data).children
 
 

@@ -5,10 +5,10 @@ all are ours. What a meter says to what it cannot carry out the standard leaves 
 import re
 
 from . import frames
-from .case import expect, fail, group_of, inapplicable
+from .case import expect, group_of, inapplicable
 from .client import aare_fields
 from .frames import HDLCLink
-from .session import descriptor, obis
+from .session import NAME, is_answer
 from .sign_on import ACK, BREAK, NAK, STX, Port, bcc, command, hand_over
 
 CASES, case = group_of("optical", "ours; IEC 62056-21: ")
@@ -16,7 +16,6 @@ CASES, case = group_of("optical", "ours; IEC 62056-21: ")
 _LINE = re.compile(rb"[^()/!]{0,16}(\([^()/!]*\))+")
 _REFUSAL = re.compile(rb"\x02\(?ER[^)]*\)?\x03.|\x02\(\)\x03.|\x15|\x01B0\x03q", re.S)
 _PAUSE_S = 1.5
-_AARQ = bytes.fromhex("601DA109060760857405080101BE10040E01000000065F1F04007EFF1FFFFF")
 
 
 def port(t):
@@ -219,16 +218,14 @@ def mode_e(t):
     if not p.binary:
         inapplicable("The identification message does not offer mode E.")
     hand_over(p)
-    entry = t.public()
-    link = HDLCLink(t.tap, t.target.lower, t.target.address_length)
+    entry = t.plain()
+    link = HDLCLink(t.tap, t.target.lower, (t.target.lengths or [1])[0])
     link.addresses(
         frames.address(entry["server_sap"], link.lower, link.length), entry["client_sap"]
     )
     link.connect()
-    fields = aare_fields(link.ask(_AARQ) or b"")
-    expect(fields["result"] == 0, "The public client gets no association.")
-    got = link.ask(bytes.fromhex("C001C1") + descriptor(15, "0.0.40.0.0", 1) + b"\0")
-    if got != bytes.fromhex("C401C1000906") + obis("0.0.40.0.0"):
-        fail("GET of logical_name is answered with %s." % (got and got.hex(" ")))
+    fields = aare_fields(link.ask(t.aarq()) or b"")
+    expect(fields["result"] == 0, "Rejected, diagnostic %d." % fields["diagnostic"])
+    expect(is_answer(link.ask(NAME)), "GET of logical_name is not answered with it.")
     link.disconnect()
     over(p)

@@ -16,9 +16,11 @@ from .case import (
     PASS,
     Fail,
     Inapplicable,
+    Inconclusive,
     Result,
     Step,
     Verdict,
+    fail,
 )
 from .frames import HDLCLink
 from .lines import Closed
@@ -37,6 +39,9 @@ NEEDS = {
     "ciphered": "an association that ciphers with keys that are known",
     "sn": "an association with short names",
 }  # fmt: skip
+# Groups whose cases judge how a link comes up; others need one.
+_OF_LINKS = ("optical", "hdlc", "wrapper")
+_LENGTHS = (1, 2, 4)
 _DEAF = 3  # cases in a row of which nothing came
 # What a case may take before it is ended.
 _MOST_OCTETS = 1 << 24
@@ -51,6 +56,7 @@ class Tap:
         self.patience_s = patience_s
         self.quiet_s = line.quiet_s
         self.began = time.monotonic()
+        self.tried = False
         self.came = 0
 
     def keep(self, kind, octets=b"", text=""):
@@ -61,6 +67,7 @@ class Tap:
         self.keep("note", text=text)
 
     def open(self):
+        self.tried = True
         self._line.open()
 
     def close(self):
@@ -110,9 +117,12 @@ class Trial:
         self.kind = player.kind
         self.may = player.may
         self.longest_s = player.longest_s
+        self.over_tcp = player.over_tcp
         self.tap = Tap(player.line, result, player.patience_s)
         self._player = player
         self._links = []
+        self.suite = 0  # other cases of security.py set it
+        self._is_of_links = result.case.group in _OF_LINKS
 
     def note(self, text):
         self.tap.note(text)
@@ -128,16 +138,44 @@ class Trial:
             link = WrapperLink(self.tap)
         else:
             t = self.target
-            how = {"lower": t.lower, "length": t.address_length, **how}
-            link = HDLCLink(self._player.signed_on(self.tap), **how)
+            line = self._player.signed_on(self.tap)
+            how = {"lower": t.lower, "length": self.lengths(line)[0], **how}
+            link = HDLCLink(line, **how)
         self._links.append(link)
         if opened:
-            link.open(client, server)
+            try:
+                link.open(client, server)
+            except (Verdict, Closed) as e:
+                if self._is_of_links:
+                    raise
+                raise Inconclusive("There is no link to play this over. %s" % e) from None
         return link
 
+    def lengths(self, line=None):
+        """Octets that server addresses may have. Where nobody has said it: those to which a SNRM
+        is answered."""
+        t = self.target
+        if t.lengths:
+            return t.lengths
+        found = []
+        entry = self.plain()
+        for n in _LENGTHS:
+            link = HDLCLink(line or self._player.signed_on(self.tap), t.lower, n)
+            try:
+                link.open(entry["client_sap"], entry["server_sap"])
+                link.disconnect()
+                found.append(n)
+            except Verdict as e:
+                self.note("addresses of %d octets: %s" % (n, e))
+            link.close()
+        if not found:
+            fail("SNRM is answered to no address of 1, 2 or 4 octets.")
+        t.lengths = found
+        return found
+
     def frames(self, opened=True, client=None, **how):
-        """An HDLC link of the public client, or of another."""
-        entry = self.public() if client is None else client
+        """An HDLC link of plain(), or of another client."""
+        entry = self.plain() if client is None else client
         return self.link(entry["client_sap"], entry["server_sap"], opened, **how)
 
     def session(self, entry, **how):
@@ -164,15 +202,14 @@ class Trial:
             return
         if status == 0 and data[:1] == b"\x06" and len(data) == 5:
             counters[guek] = int.from_bytes(data[1:], "big")
-        s.release()
-        self.done()
+        s.leave()
 
     def done(self):
         """The links are closed."""
         while self._links:
             link = self._links.pop()
             try:
-                if link.kind == "hdlc" and not self._player.over_tcp:
+                if link.kind == "hdlc" and not self.over_tcp:
                     link.disconnect()
             except (Verdict, Closed):
                 pass
@@ -180,11 +217,17 @@ class Trial:
 
     # --- Who is asked as
 
-    def public(self):
-        found = self.target.public()
+    def plain(self, secret=False):
+        """One in plain text: without authentication if there is one; or with a secret (LLS)."""
+        found = self.target.plain(secret)
         if found is None:
-            raise Inapplicable("No client without authentication is known.")
+            raise Inapplicable(
+                "No association without ciphering, with a low level secret or none, is known."
+            )
         return found
+
+    def aarq(self):
+        return Session(self, None, self.plain()).aarq()
 
     def some(self):
         """The association that may do most among those that can be played in plain text."""
@@ -196,9 +239,10 @@ class Trial:
         return found
 
     def ciphered(self):
-        found = self.target.ciphered()
+        """That of the suite that a case is about."""
+        found = self.target.ciphered(self.suite)
         if found is None:
-            raise Inapplicable("No association of security suite 0 with known keys.")
+            raise Inapplicable("No association of security suite %d with known keys." % self.suite)
         return found
 
 
@@ -236,7 +280,7 @@ class Player:
         result.seconds = time.monotonic() - trial.tap.began
         if trial.tap.came:
             self._deaf = 0
-        elif result.verdict == FAIL:
+        elif trial.tap.tried:
             self._deaf += 1
         self.on_result(result)
         return result

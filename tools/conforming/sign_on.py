@@ -4,7 +4,7 @@ line that signs on when it is opened, for HDLC of mode E."""
 
 import re
 
-from .case import Silent, expect, fail
+from .case import expect, fail
 
 SOH, STX, ETX, ACK, NAK = b"\x01", b"\x02", b"\x03", b"\x06", b"\x15"
 RATES = {"0": 300, "1": 600, "2": 1200, "3": 2400, "4": 4800, "5": 9600, "6": 19200}
@@ -79,7 +79,7 @@ class Port:
                 fail("The identification message is %r." % got)
             self.tap.write(BREAK)
             self.tap.wait(2 + 10 * attempt)
-        raise Silent("The sign-on is not answered.")
+        return fail("The sign-on is not answered.")
 
     def option(self, v, y):
         """ACK V Z Y, at the rate that the meter proposes."""

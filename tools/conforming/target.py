@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: MIT
 """Who is asked: where the meter is, and what is known of it.
 
-A description is what `tools/meter.py sheet --json` prints, as JSON or TOML, or as much of it as
-there is; a target without one has a public client 16 at server SAP 1. Keys that count:
+A description is what `tools/meter.py sheet --json` prints, or of a meter with a record
+`tools/provision.py show RECORD --show-keys --json`; as JSON or TOML, or as much of it as there is.
+A target without one has a public client 16 at server SAP 1. Keys that count:
 
     system_title                 hex; else the one of the AARE
     hdlc_physical_address        lower address of HDLC
-    hdlc_address_lengths         octets that server addresses may have; [1], and 2 and 4 where
-                                 there is a lower address
+    hdlc_address_lengths         octets that server addresses may have; else found out, and 1
+                                 without a lower address
     inter_octet_ms, inactivity_s time-outs of HDLC, if they are not 25 and what its object says
     optical                      {device_address, passwords: {p1: ..., p2: ...}}
     associations                 list of: client_sap, server_sap, application_context_id (1 LN,
                                  2 SN, 3 LN ciphered, 4 SN ciphered), mechanism_id (0 none, 1 LLS,
                                  3 MD5, 4 SHA-1, 5 GMAC, 6 SHA-256), secret_hex, guek_hex, gak_hex,
-                                 kek_hex, security_setup, security_policy, invocation_counter
+                                 kek_hex, security_suite (0; keys of 32 octets in suite 2),
+                                 security_setup, security_policy, invocation_counter
                                  (object), counter (number), pre_established, user_id (who is
                                  one of its user_list)
     client_title                 hex, 8 octets: of this client
@@ -31,6 +33,7 @@ from .client import GMAC, MD5, SHA1, SHA256
 _LLS = 1
 _MECHANISMS = (0, _LLS, MD5, SHA1, GMAC, SHA256)
 _LN, _SN, _LN_CIPHERED = 1, 2, 3
+KEY_LENS = {0: 16, 1: 16, 2: 32}  # by suite
 _DEFAULT_RATE = 9600
 _OPTICAL_RATE = 300
 _PUBLIC = {"client_sap": 16, "server_sap": 1, "application_context_id": 1, "mechanism_id": 0}
@@ -64,15 +67,14 @@ class Target:
         self.description = description
         self.associations = description.get("associations") or [dict(_PUBLIC)]
         self.lower = description.get("hdlc_physical_address")
-        self.lengths = description.get(
-            "hdlc_address_lengths", [1] if self.lower is None else [1, 2, 4]
-        )
-        self.address_length = self.lengths[0]
+        self.lengths = description.get("hdlc_address_lengths")
+        if not self.lengths and self.lower is None:
+            self.lengths = [1]
         self.optical = description.get("optical", {})
         self.client_title = bytes.fromhex(description.get("client_title", "504D54434F4E4631"))
         self.counters = {}
         self.objects = {}  # of each association, once it has been read: objects.py
-        self.shared = {}  # what one case finds out for others
+        self.settable = {}  # attributes of each that are good for writing: objects.py
 
     def system_title(self, entry=None):
         title = (entry or {}).get("system_title") or self.description.get("system_title", "")
@@ -85,7 +87,7 @@ class Target:
             mechanism = e.get("mechanism_id", 0)
             context = e.get("application_context_id", _LN)
             secret = "secret_hex" in e or mechanism in (0, GMAC)
-            keys = "guek_hex" in e and e.get("security_suite", 0) == 0
+            keys = "guek_hex" in e
             if e.get("pre_established") or mechanism not in _MECHANISMS or not secret:
                 continue
             if context == _LN and (mechanism != GMAC or keys) or context == _LN_CIPHERED and keys:
@@ -98,8 +100,23 @@ class Target:
                 return e
         return None
 
-    def ciphered(self):
-        found = [e for e in self.playable() if e.get("application_context_id") == _LN_CIPHERED]
+    def plain(self, secret=False):
+        """Without ciphering: the public one, or one with a low level secret; which one first."""
+        found = [
+            e
+            for e in self.playable()
+            if e.get("application_context_id", _LN) == _LN and e.get("mechanism_id", 0) <= _LLS
+        ]
+        found.sort(key=lambda e: bool(e.get("mechanism_id")) is not secret)
+        return found[0] if found else None
+
+    def ciphered(self, suite=0):
+        found = [
+            e
+            for e in self.playable()
+            if e.get("application_context_id") == _LN_CIPHERED
+            and e.get("security_suite", 0) == suite
+        ]
         with_kek = [e for e in found if "kek_hex" in e]
         return (with_kek or found or [None])[0]
 
@@ -150,9 +167,15 @@ def checked(description, path):
             if not isinstance(e.get(key), int) or not 0 < e[key] <= most:
                 raise Trouble("%s has no %s from 1 to %d." % (where, key, most))
         for key in ("mechanism_id", "application_context_id", "security_policy", "counter",
-                    "user_id"):  # fmt: skip
+                    "security_suite", "user_id"):  # fmt: skip
             if not isinstance(e.get(key, 0), int):
                 raise Trouble("%s: %s is no number." % (where, key))
+        if e.get("security_suite", 0) not in KEY_LENS:
+            raise Trouble("%s: security_suite is %d; 0 to 2." % (where, e["security_suite"]))
+        for key in ("guek_hex", "gak_hex", "kek_hex"):
+            n = KEY_LENS[e.get("security_suite", 0)]
+            if key in e and len(octets(e[key], "%s: %s" % (where, key))) != n:
+                raise Trouble("%s: %s has not %d octets." % (where, key, n))
         for key, value in e.items():
             if key.endswith("_hex") or key == "system_title":
                 octets(value, "%s: %s" % (where, key))

@@ -44,11 +44,12 @@ class WrapperLink:
                 version, source, target, n = (
                     int.from_bytes(self._got[i : i + 2], "big") for i in (0, 2, 4, 6)
                 )
-                if version != _VERSION or (source, target) != (self.server, self.client):
+                if version != _VERSION:
+                    fail("What came is no wpdu: %s." % self._got[:16].hex(" "))
+                if (source, target) != (self.server, self.client):
                     fail(
-                        "The answer has version %d, source %d and destination %d in its wrapper;"
-                        " expected 1, %d and %d." % (version, source, target, self.server,
-                                                     self.client)
+                        "The answer has source %d and destination %d in its wrapper; expected %d"
+                        " and %d." % (source, target, self.server, self.client)
                     )  # fmt: skip
                 if len(self._got) >= HEAD_LEN + n:
                     apdu = self._got[HEAD_LEN : HEAD_LEN + n]

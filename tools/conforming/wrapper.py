@@ -4,24 +4,25 @@
 from .case import expect, fail, group_of, inapplicable
 from .client import aare_fields
 from .lines import Closed
-from .session import descriptor, obis
+from .session import NAME, NAMED, is_answer
 from .wpdus import wpdu
 
 CASES, case = group_of("wrapper", "ours; IEC 62056-47: ")
 
-_AARQ = bytes.fromhex("601DA109060760857405080101BE10040E01000000065F1F04007EFF1FFFFF")
-_NAME = bytes.fromhex("C001C1") + descriptor(15, "0.0.40.0.0", 1) + b"\0"
-_NAMED = bytes.fromhex("C401C1000906") + obis("0.0.40.0.0")
-
 
 def linked(t):
-    entry = t.public()
+    entry = t.plain()
     return t.link(entry["client_sap"], entry["server_sap"])
 
 
-def opens(link):
-    fields = aare_fields(link.ask(_AARQ) or b"")
-    expect(fields["result"] == 0, "The public client gets no association.")
+def accepted(got):
+    """An AARE, which is one that accepts."""
+    fields = aare_fields(got or b"")
+    expect(fields["result"] == 0, "Rejected, diagnostic %d." % fields["diagnostic"])
+
+
+def opens(t, link):
+    accepted(link.ask(t.aarq()))
 
 
 def nothing(link, what):
@@ -38,16 +39,16 @@ def again(t):
     """A new connection is served."""
     t.done()
     link = linked(t)
-    opens(link)
-    expect(link.ask(_NAME) == _NAMED, "GET of logical_name is not answered with it.")
+    opens(t, link)
+    expect(is_answer(link.ask(NAME)), "GET of logical_name is not answered with it.")
 
 
 @case("PMT_WRAPPER_P1", "An association over the wrapper", "source and destination wPort")
 def whole(t):
     """AARQ, GET, RLRQ in a wpdu each: answered in a wpdu each, whose ports have changed places."""
     link = linked(t)
-    opens(link)
-    expect(link.ask(_NAME) == _NAMED, "GET of logical_name is not answered with it.")
+    opens(t, link)
+    expect(is_answer(link.ask(NAME)), "GET of logical_name is not answered with it.")
     got = link.ask(b"\x62\x03\x80\x01\x00")
     expect(got is not None and got[:1] == b"\x63", "RLRQ is not answered with RLRE.")
 
@@ -56,26 +57,26 @@ def whole(t):
 def split(t):
     """The AARQ octet by octet, a GET cut within its header: answered as ever."""
     link = linked(t)
-    octets = wpdu(link.client, link.server, _AARQ)
+    octets = wpdu(link.client, link.server, t.aarq())
     for k in range(len(octets)):
         link.send(octets[k : k + 1])
-    expect(aare_fields(link.hear() or b"")["result"] == 0, "No association.")
-    octets = wpdu(link.client, link.server, _NAME)
+    accepted(link.hear())
+    octets = wpdu(link.client, link.server, NAME)
     link.send(octets[:5])
     nothing(link, "The beginning of a header")
     link.send(octets[5:])
-    expect(link.hear() == _NAMED, "A GET in two parts is not answered.")
+    expect(is_answer(link.hear()), "A GET in two parts is not answered.")
 
 
 @case("PMT_WRAPPER_P3", "Several wpdus in one segment", "TCP is a stream")
 def joined(t):
     """AARQ and three GETs at once: four answers, in order."""
     link = linked(t)
-    one = wpdu(link.client, link.server, _NAME)
-    link.send(wpdu(link.client, link.server, _AARQ) + one + one + one)
-    expect(aare_fields(link.hear() or b"")["result"] == 0, "No association.")
+    one = wpdu(link.client, link.server, NAME)
+    link.send(wpdu(link.client, link.server, t.aarq()) + one + one + one)
+    accepted(link.hear())
     for _ in range(3):
-        expect(link.hear() == _NAMED, "A GET behind another wpdu is not answered.")
+        expect(is_answer(link.hear()), "A GET behind another wpdu is not answered.")
 
 
 @case("PMT_WRAPPER_N1", "A wrong version", "version")
@@ -83,7 +84,7 @@ def version(t):
     """A wpdu of version 2 and of version 0100: no answer; a new connection is served."""
     for wrong in (2, 0x0100, 0):
         link = linked(t)
-        link.send(wpdu(link.client, link.server, _AARQ, version=wrong))
+        link.send(wpdu(link.client, link.server, t.aarq(), version=wrong))
         nothing(link, "Version %d" % wrong)
         again(t)
 
@@ -92,9 +93,9 @@ def version(t):
 def wrong_length(t):
     """A length of 0, one longer than what comes, one that no meter can take: no answer; a new
     connection is served."""
-    for n in (0, len(_AARQ) + 5, 0xFFFF):
+    for n in (0, len(t.aarq()) + 5, 0xFFFF):
         link = linked(t)
-        link.send(wpdu(link.client, link.server, _AARQ if n else b"", length=n))
+        link.send(wpdu(link.client, link.server, t.aarq() if n else b"", length=n))
         nothing(link, "Length %d" % n)
         again(t)
 
@@ -106,7 +107,7 @@ def server_sap(t):
     unknown = next(n for n in range(0x7D, 0x10, -1) if n not in known)
     for n in (unknown, 0):
         link = linked(t)
-        link.send(wpdu(link.client, n, _AARQ))
+        link.send(wpdu(link.client, n, t.aarq()))
         link.server = n
         try:
             got = link.hear(link.line.quiet_s)
@@ -129,7 +130,7 @@ def client_sap(t):
         link = linked(t)
         link.client = n
         try:
-            link.say(_AARQ)
+            link.say(t.aarq())
             got = link.hear(link.line.quiet_s)
         except Closed:
             got = None
@@ -143,27 +144,27 @@ def client_sap(t):
 def ends(t):
     """A GET on a new connection, without an AARQ: not served."""
     link = linked(t)
-    opens(link)
+    opens(t, link)
     t.done()
     link = linked(t)
     try:
-        got = link.ask(_NAME, link.line.quiet_s)
+        got = link.ask(NAME, link.line.quiet_s)
     except Closed:
         got = None
-    expect(got != _NAMED, "A GET is served without an association.")
+    expect(got != NAMED, "A GET is served without an association.")
     again(t)
 
 
 @case("PMT_WRAPPER_N6", "Clients on one connection", "source and destination wPort")
 def other_client(t):
     """With an association of one client a GET of another client SAP is not served."""
-    others = [e for e in t.target.playable() if e["client_sap"] != t.public()["client_sap"]]
+    others = [e for e in t.target.playable() if e["client_sap"] != t.plain()["client_sap"]]
     if not others:
         inapplicable("There is no other client.")
     link = linked(t)
-    opens(link)
+    opens(t, link)
     link.client = others[0]["client_sap"]
-    got = link.ask(_NAME, link.line.quiet_s)
-    expect(got != _NAMED, "Client SAP %d is served without an association." % link.client)
-    link.client = t.public()["client_sap"]
-    expect(link.ask(_NAME) == _NAMED, "The first client is not served any more.")
+    got = link.ask(NAME, link.line.quiet_s)
+    expect(got != NAMED, "Client SAP %d is served without an association." % link.client)
+    link.client = t.plain()["client_sap"]
+    expect(is_answer(link.ask(NAME)), "The first client is not served any more.")
