@@ -65,6 +65,20 @@ def test_each_has_objects_of_its_own(meter):
     assert two.say(GET_NAME).endswith(NAMES[17].hex().upper())
 
 
+def test_each_shows_the_counter_of_its_own_client(meter):
+    """The Security setups of both have the same name, and so have the objects that show what
+    their clients have to use next."""
+    counter = "C00141 0001 00002B0101FF 02 00"
+    keys = bytes(range(16)), bytes(range(0x20, 0x30))
+    for key, sap, ic in zip(keys, (1, 17), (5, 0x20)):
+        talk = meter.talk(CIPHERED, sap)
+        c = Client(talk, 0, kind="general-glo", meter_title=meter.model.system_title)
+        request = c.protect(bytes.fromhex(GET_VALUE), key=key, ic=ic).hex()
+        assert talk.say(request).startswith("DB")
+    plain = [meter.talk(PLAIN, sap) for sap in (1, 17)]
+    assert [t.say(counter) for t in plain] == ["C401410006%08X" % n for n in (6, 0x21)]
+
+
 # --- All of them ------------------------------------------------------------------------------
 
 

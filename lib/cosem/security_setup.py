@@ -25,6 +25,7 @@ object-unavailable; certificate_fields.py shows them as the attribute.
 """
 
 from cosem.handler import Handler as Base
+from cosem.slots import device_of
 from dlms.prim import compare, copy, fill, same
 from micropython import const
 
@@ -65,7 +66,7 @@ _SECURITY_SETUP = const(64)
 _METHOD = const(1)  # what an association asks, see secured_association.py
 _SECURITY = const(8)  # of a row of ASSOCIATIONS in the definition
 
-# Instance e of Security setup 0.0.43.0.e shows its counter in Data 0.0.43.1.e.
+# Instance e of Security setup 0.0.43.0.e shows its counter in Data 0.0.43.1.e of its device.
 _COUNTER_OBJECT = b"\x00\x01\x00\x00\x2b\x01\x00\xff"
 
 
@@ -227,11 +228,12 @@ class Handler(Base):
             copy(model.image, at, model.image, model.state(row, _COUNTERS) + _RX, 4)
 
     def _counter_slot(self, row):
-        """Where the image has the four octets that a client reads as its counter, or -1."""
+        """Where the image has the four octets that a client reads as its counter, or -1. The
+        packer sees to it that they are there and so many (tools/tables/pack.py, security())."""
         model = self.model
         name = bytearray(_COUNTER_OBJECT)
         name[6] = model.objects[(row << 4) + 6]
-        found = model.find_any(name, 0)
+        found = model.find(device_of(model, row), name, 0)
         return model.slot(found, 2) + 1 if found >= 0 else -1
 
     def _set_policy(self, context):
