@@ -17,7 +17,7 @@ from cosem.protected import decode
 from fakes import u32
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from secure import AE, SERVER_TITLE, THIRD_GUEK, A, E, gcm, take_length
+from secure import AE, SERVER_TITLE, THIRD_GUEK, A, Client, E, gcm, take_length
 from secure_general import General0, General12, field
 from test_profile_generic import Talk
 from test_profile_generic import at as time
@@ -822,3 +822,18 @@ list = [
     {obis = "0.0.42.0.0", value = "PMT0000000000001", data_type = "octet-string"},
 ]
 """
+
+
+def test_each_logical_device_protects_with_its_own_keys(tmp_path):
+    """Security setups of the same name in two logical devices."""
+    path = tmp_path / "devices.toml"
+    objects = OBJECTS[: OBJECTS.index("[[objects]]", 2)].replace('"one"', '["one", "two"]')
+    path.write_text((HERE / "definitions/devices.toml").read_text() + objects)
+    m = small.Meter(path, handlers=None)
+    talk = m.talk(6)
+    c = Client(talk, 0, kind="general-glo", meter_title=m.model.system_title)
+    assert c.ask("C00141 0001 0000603201FF 02 00") == "C40141001107"
+    (a,) = (a for a in m.server.associations if a.state)
+    for device, setup in enumerate(m.model.rows(64)):
+        row = m.model.find(device, bytes.fromhex("001E 00002B0201FF"), 0)
+        assert m.model.awake(row)._party(a, row).context.row == setup

@@ -30,6 +30,7 @@ protection_parameters_set is stored and has no effect.
 
 from cosem.handler import Handler as Base
 from cosem.protected import Party, array_of, decode, kinds_of, octet_string
+from cosem.slots import device_of
 from dlms.axdr import length, length_size, put_length, skip
 from dlms.prim import copy
 from dlms.stream import Stream
@@ -143,7 +144,7 @@ class Handler(Base):
         model = self.model
         name = bytearray(_SETUP)
         name[6] = model.objects[(row << 4) + 6]
-        setup = model.find_any(name, 0)
+        setup = model.find(device_of(model, row), name, 0)
         if setup < 0 or model.handler_of(setup) is None:
             return None
         handler = model.handler_of(setup)
