@@ -11,6 +11,7 @@ import decode
 import pytest
 from capturing import packets
 from bootstrap import ROOT, Trouble
+from decoding.run import Run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_decoding_capture import CLIENT, METER, pcap
@@ -224,7 +225,7 @@ def test_memory_does_not_grow_with_the_input(run, tmp_path, capsys):
     for _ in range(300):
         found += t.data(True, wpdu(16, 1, GET)) + t.data(False, wpdu(1, 16, GOT))
     options = decode.parser().parse_args(["--brief", "x"])
-    job = decode.Run(options, decode.read_keys(options), None, [4059])
+    job = Run(options, decode.read_keys(options), None, [4059], sys.stdout)
     job.capture(io.BufferedReader(io.BytesIO(pcap(found))), "capture")
     (link,) = job.links.values()
     assert job.n_units == 600

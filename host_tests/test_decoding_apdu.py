@@ -2,6 +2,8 @@
 """tools/decoding/apdu.py and acse.py: what is told of APDUs, there and back, and what is said of
 those that are wrong. Vectors: host_tests/vectors (sources stand there)."""
 
+import json
+
 import pytest
 import told
 from decoding import apdu
@@ -262,7 +264,7 @@ def test_secrets_are_not_shown():
             "client-max-receive-pdu-size": 0}),
     })  # fmt: skip
     for n in range(len(aarq) + 1):
-        shown = repr(apdu.decode(aarq[:n]).as_dict()) + repr(apdu.decode(aarq[:n]).faults())
+        shown = apdu.decode(aarq[:n]).json() + repr(apdu.decode(aarq[:n]).faults())
         for secret in (key, key[:8], "31323334", "12345678"):
             assert secret not in shown, n
     assert "16 octets, not shown" in shown
@@ -291,7 +293,7 @@ def test_any_octets(octets):
     """Decoding ends, ranges nest; what is without fault comes back the same; JSON can be made."""
     node = apdu.decode(octets)
     check(node, 0, len(octets))
-    assert node.as_dict()["name"] == node.name
+    assert json.loads(node.json())["name"] == node.name
     node.plain()
     if not node.faults():
         assert node.end == len(octets)

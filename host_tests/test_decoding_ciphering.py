@@ -264,7 +264,7 @@ def test_titles_and_the_dedicated_key_are_learnt_as_they_pass():
     node = session.decode(aarq, to_meter=True)
     assert node.faults() == []
     assert [n.name for n in node.walk() if n.octets] == ["initiateRequest"]
-    assert dedicated.lower() not in json.dumps(node.as_dict())
+    assert dedicated.lower() not in node.json()
     assert session.decode(aare, to_meter=False).faults() == []
     assert (session.client, session.server) == (CLIENT, SERVER)
     get = bytes.fromhex("c001c100030100010800ff0200")
@@ -332,7 +332,7 @@ def test_keys_are_not_shown():
     keys.add(guek=EK, gak=AK, kek=EK, title=CLIENT)
     session = Session(keys, CLIENT)
     session.dedicated = bytes.fromhex(EK)
-    shown = json.dumps(node.as_dict()) + repr((keys, keys.sets, session, node, node.faults()))
+    shown = node.json() + repr((keys, keys.sets, session, node, node.faults()))
     for key in (EK, AK):
         assert key not in shown.upper()
         assert repr(bytes.fromhex(key))[2:-1] not in shown
@@ -358,4 +358,4 @@ def test_any_octets(data):
         found.add(guek=EK, gbek=EK, gak=AK, kek=EK, dedicated=EK)
         session = Session(found, CLIENT, SERVER)
     for to_meter in (True, False):
-        session.decode(octets, to_meter).as_dict()
+        json.loads(session.decode(octets, to_meter).json())

@@ -114,7 +114,7 @@ def test_octet_by_octet_it_is_the_same(v):
     whole = one(octets)
     units = said(*((None, octets[k : k + 1]) for k in range(len(octets))))
     assert [u.octets for u in units] == [octets]
-    assert units[0].as_dict() == whole.as_dict()
+    assert units[0].json() == whole.json()
 
 
 # --- HDLC ----------------------------------------------------------------------------------------
@@ -442,7 +442,7 @@ def test_hidden_octets_are_no_faults():
     (unit,) = c.octets("rx", shown, hidden=hidden)
     assert not unit.faults()
     assert unit.apdu.children[-1].name == "hidden"
-    assert unit.as_dict()["octets"].endswith("**" * len(hidden) + "7e")
+    assert json.loads(unit.json())["octets"].endswith("**" * len(hidden) + "7e")
 
 
 @pytest.mark.parametrize("mechanism", [1, 0, 9, None, 5])
@@ -456,7 +456,7 @@ def test_a_password_does_not_show(mechanism):
         octets = octets[:1] + bytes((octets[1] - len(name),)) + octets[2:]
     unit = one(octets)
     assert not unit.faults()
-    shown = json.dumps(unit.as_dict()) + text_of(unit)
+    shown = unit.json() + text_of(unit)
     is_challenge = mechanism == 5
     for form in (b"12345678".hex(), b"12345678".hex(" "), "12345678"):
         assert is_challenge or form not in shown and form.upper() not in shown
@@ -524,7 +524,7 @@ def test_nothing_that_is_said_is_too_much(messages):
     for direction, unit in units:
         out[direction] = out.get(direction, b"") + unit.octets
         text_of(unit)
-        json.dumps(unit.as_dict())
+        json.loads(unit.json())
     total = sum(len(octets) for _, octets, _ in messages)
     flags = sum(octets.count(b"\x7e") for _, octets, _ in messages)
     assert total - flags <= sum(map(len, out.values())) <= total + flags
@@ -538,4 +538,4 @@ def test_any_octets_of_it_may_be_hidden(octets, data):
     c = Conversation(SOME_KEYS, Names())
     for unit in c.octets("rx", octets, hidden=hidden) + c.end():
         text_of(unit)
-        json.dumps(unit.as_dict())
+        json.loads(unit.json())

@@ -31,13 +31,13 @@ def test_text_can_be_given():
     node = apdu.decode(GET)
     assert node["cosem-attribute-descriptor"].text == "Register 1.0.1.8.0.255 value"
     node["cosem-attribute-descriptor"].text = "Active energy"
-    assert node.as_dict()["children"][1]["text"] == "Active energy"
+    assert json.loads(node.json())["children"][1]["text"] == "Active energy"
 
 
 def test_json():
     """Octets as hexadecimal; what has no number in JSON as text; a fault with its octet."""
     value = "020517ff80000018fff80000000000000902aabb0501"
-    found = json.loads(json.dumps(apdu.decode(bytes.fromhex("c401c100" + value)).as_dict()))
+    found = json.loads(apdu.decode(bytes.fromhex("c401c100" + value)).json())
     elements = found["children"][1]["children"][0]["children"]
     assert [e.get("value") for e in elements] == ["-inf", "nan", "aabb", None]
     assert elements[3]["error"] == {
@@ -48,7 +48,7 @@ def test_octets_of_what_holds_an_apdu_are_told_by_the_apdu():
     aarq = bytes.fromhex("601da109060760857405080101be10040e01000000065f1f0400007e1f04b0")
     information = apdu.decode(aarq)["user-information"]
     assert information.value[0] == 0x01
-    assert "value" not in information.as_dict()
+    assert "value" not in json.loads(information.json())
 
 
 def test_a_fault_is_a_sentence():

@@ -177,4 +177,4 @@ def test_any_octets_of_any_layer(layer, octets):
     c = Conversation(layer=layer)
     for unit in c.octets(None, octets, whole=True) + c.end():
         Text(out.append).unit(unit)
-        json.dumps(unit.as_dict())
+        json.loads(unit.json())

@@ -17,7 +17,6 @@ general blocks are put together, what is protected is deciphered where keys are 
 
 import argparse
 import gc
-import io
 import json
 import os
 import re
@@ -30,10 +29,6 @@ import bootstrap
 from bootstrap import Trouble, say
 
 _KEYS = ("guek", "gbek", "gak", "kek", "dedicated")
-_LINKS = 1024  # conversations at a time
-_CHUNK = 1 << 16
-_SNIFF = 4096
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 EPILOG = """\
 keys:
@@ -100,7 +95,10 @@ def main(args):
     ports = None if "any" in options.port else [port(p, text) for text in options.port] or [4059]
     keys = read_keys(options)
     names = read_names(options.definition)
-    run = Run(options, keys, names, ports)
+    from decoding.run import Run
+
+    sys.stdout.reconfigure(errors="backslashreplace")  # whatever a terminal cannot show
+    run = Run(options, keys, names, ports, sys.stdout)
     inputs = options.input or ["-"]
     if inputs == ["-"] and "-" in options.sheet:
         p.error("stdin is the sheet already; name a file to decode")
@@ -165,243 +163,6 @@ def read_names(path):
         return Names(tables.load_definition(path))
     except (tables.TableError, OSError) as e:
         raise Trouble("%s" % e) from None
-
-
-class Run:
-    """All that is decoded in one call."""
-
-    def __init__(self, options, keys, names, ports):
-        from decoding import show
-
-        self.options = options
-        self.keys = keys
-        self.names = names
-        self.ports = ports
-        self.links = {}
-        self.n_units = 0
-        self.out = sys.stdout
-        self.side = {"client": "rx", "meter": "tx"}.get(options.of)  # what TX means
-        self.undecided = []
-        colour = options.colour == "always" or (
-            options.colour == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        )
-        self.show = show.Text(self.out.write, colour, options.brief)
-
-    # --- Input ----------------------------------------------------------------------------------
-
-    def file(self, name):
-        from decoding import capture
-
-        try:
-            f = sys.stdin.buffer if name == "-" else open(name, "rb")
-            head = f.peek(_SNIFF)[:_SNIFF]
-        except OSError as e:
-            raise Trouble("Cannot read %s (%s)." % (name, e.strerror)) from None
-        said = "stdin" if name == "-" else name
-        if not head:
-            raise Trouble("%s is empty; expected a trace, hexadecimal, or a capture." % said)
-        if capture.is_capture(head):
-            self.capture(f, said)
-        elif is_binary(head):
-            self.raw(f)
-        elif head[:2] in _UTF_16:
-            self.text(io.TextIOWrapper(f, "utf-16", "replace"), said)
-        else:
-            self.text((line.decode("utf-8", "replace") for line in lines_of(f)), said)
-        if name != "-":
-            f.close()
-
-    def text(self, lines, name):
-        from decoding import capture, trace
-
-        reader = trace.Reader()
-        before = self.n_units
-        for said in reader.read(lines):
-            if not name:
-                said.line = 0  # of the command line
-            if said.kind == "dump" and capture.is_ethernet(said.octets):
-                self.packet(capture, said)
-            else:
-                self.said(said)
-        self.decide()
-        if reader.n_skipped and self.n_units > before:
-            sentence = "Lines neither octets nor a trace: %d, the first in line %d: %.60s"
-            say(sentence % (reader.n_skipped, reader.n_first, reader.first))
-        elif reader.n_skipped:
-            raise Trouble(
-                "There are no octets in %s; expected hexadecimal, or lines as TX: 7E A0 ... "
-                "Line %d is %.60r." % (name or "this", reader.n_first, reader.first)
-            )
-
-    def packet(self, capture, said):
-        packet = capture.Packet(said.line, None, said.octets, 0, 1)
-        for inner in capture.Capture(None, None).packet(packet):
-            self.said(inner)
-
-    def raw(self, f):
-        from decoding.trace import Said
-
-        at = 0
-        while True:
-            octets = f.read1(_CHUNK)
-            if not octets:
-                break
-            self.said(Said(octets, (), None, None, at, "stream"))
-            at += len(octets)
-
-    def capture(self, f, name):
-        from decoding.capture import Capture
-
-        c = Capture(f, self.ports)
-        before = self.n_units
-        for said in c.read():
-            self.said(said)
-        if c.cut:
-            say("%s: %s." % (name, c.cut))
-        if self.n_units == before and not self.links:
-            sentence = "%s has %d packets, and nothing on port %s."
-            if c.seen:
-                others = ", ".join("%d (%d packets)" % both for both in c.seen.most_common(5))
-                sentence += " There are others: %s. Give one with --port." % others
-            wanted = ", ".join(str(p) for p in self.ports or ["any"])
-            raise Trouble(sentence % (name, c.n_packets, wanted))
-
-    # --- Conversations --------------------------------------------------------------------------
-
-    def said(self, said):
-        """A piece of the input, or several that have waited until it was clear who TX is."""
-        if said.direction in ("TX", "RX"):
-            if self.side is None:
-                self.undecided.append(said)
-                self.side = whose(said) or (
-                    whose_all(self.undecided) if len(self.undecided) > 200 else None
-                )
-                if self.side is None and len(self.undecided) <= 200:
-                    return
-                self.decide()
-                return
-            said.direction = self.side if said.direction == "TX" else _OTHER[self.side]
-        elif said.direction in ("client", "meter"):
-            said.direction = "rx" if said.direction == "client" else "tx"
-        elif self.undecided:
-            self.undecided.append(said)
-            return
-        self.take(said)
-
-    def decide(self):
-        waiting, self.undecided = self.undecided, []
-        if waiting and self.side is None:
-            self.side = "rx"  # most traces are a client's
-        for said in waiting:
-            self.said(said)
-
-    def take(self, said):
-        from decoding.conversation import Conversation
-
-        link = self.links.get(said.link)
-        if said.kind == "open" and link is not None:
-            self.close(said.link)
-            link = None
-        if link is None:
-            if said.kind == "close":
-                return
-            if len(self.links) >= _LINKS:
-                self.close(next(iter(self.links)))
-            link = self.links[said.link] = Conversation(
-                self.keys, self.names, self.options.layer, turns=said.kind != "stream"
-            )
-        if said.kind == "close":
-            self.close(said.link)
-            return
-        if said.trouble:
-            if said.kind == "stream":
-                self.print(link.lost(said.direction), said.line, said.link)
-            self.trouble(said)
-        if said.octets:
-            whole = said.kind == "packet"
-            units = link.octets(said.direction, said.octets, said.time, said.hidden, whole)
-            for note in said.notes if units else ():
-                units[0].layers.append(("note", note))
-            self.print(units, said.line, said.link)
-
-    def trouble(self, said):
-        from decoding.conversation import Unit
-        from decoding.pieces import field
-
-        unit = Unit(field("line", 0, 0, error=said.trouble), b"", said.direction, said.time, ())
-        unit.layers.append(("", said.trouble))
-        self.print([unit], said.line, said.link)
-
-    def close(self, link):
-        self.print(self.links.pop(link).end(), 0, link)
-
-    def end(self):
-        for link in list(self.links):
-            self.close(link)
-        if not self.n_units:
-            say("There is no message in it.")
-        self.out.flush()
-
-    def print(self, units, line, link):
-        for unit in units:
-            self.n_units += 1
-            unit.line = line
-            unit.link = link
-            if self.options.json:
-                self.out.write(json.dumps(unit.as_dict(), ensure_ascii=False) + "\n")
-            elif self.options.xml:
-                self.xml(unit)
-            else:
-                self.show.unit(unit)
-        if units and not self.options.json and self.out.isatty():
-            self.out.flush()
-
-    def xml(self, unit):
-        from decoding.xml import documents
-
-        if unit.apdu is not None:
-            for document in documents(unit.apdu, self.options.xml):
-                self.out.write(document)
-
-
-_OTHER = {"rx": "tx", "tx": "rx"}
-
-
-def whose(said):
-    """What TX means, "rx" or "tx", if these octets tell."""
-    from decoding.conversation import Conversation
-
-    units = Conversation(turns=False).octets(None, said.octets, None, said.hidden, True)
-    for unit in units:
-        if unit.direction and unit.error is None:
-            return unit.direction if said.direction == "TX" else _OTHER[unit.direction]
-    return None
-
-
-def whose_all(waiting):
-    return next(filter(None, map(whose, waiting)), "rx")
-
-
-def is_binary(head):
-    """Is it the octets of a line themselves? Text has no zeros, and few other controls."""
-    controls = sum(x < 0x20 and x not in b"\t\n\r\x1b\x0c" for x in head)
-    if head[:2] in _UTF_16:
-        return False
-    try:
-        head.decode("utf-8")
-    except UnicodeDecodeError as e:
-        if e.start < len(head) - 4:
-            return True
-    return b"\0" in head or controls > len(head) // 10
-
-
-def lines_of(f):
-    """Lines; one without an end is cut, so that memory stays what it is."""
-    while True:
-        line = f.readline(_CHUNK)
-        if not line:
-            return
-        yield line
 
 
 if __name__ == "__main__":

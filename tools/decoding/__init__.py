@@ -11,7 +11,7 @@ The schema: tables of IEC 62056-5-3 from which octets are read and written.
     node.get("result", "data")            the node at the end of a path, or None
     node.faults()                         [(node, fault)]; fault: a sentence; fault.at: the octet
     node.plain()                          dicts, lists and scalars, as encode() takes them
-    node.as_dict()                        for JSON
+    node.json()                           an object of JSON, as text
 
     apdu.encode("get-request-normal", {
         "invoke-id-and-priority": 0xC1,

@@ -18,7 +18,7 @@ from .apdu import TABLE, decode
 from .application import Application, innermost, summary
 from .layers import Finder
 from .layers import decode as decode_layer
-from .node import Node
+from .node import Node, encoded
 from .pieces import FIELD, wrong
 
 _LONGEST = 1 << 20
@@ -67,30 +67,37 @@ class Unit(Node):
         self.layers = []
         self.client = self.server = self.apdu = None
 
-    def as_dict(self):
-        d = {}
-        for name in ("link", "line", "time", "direction", "client", "server"):
-            value = getattr(self, name)
-            if value not in (None, "", 0):
-                d[name] = value
-        text = bytes(self.octets).hex(" ").split()
-        for k in (*self.hidden, *_secrets(self)):
-            text[k] = "**"
-        d["octets"] = "".join(text)
-        d["layers"] = [list(layer) for layer in self.layers]
-        d.update(Node.as_dict(self))
-        return d
+    def json(self):
+        d = {"link": self.link} if self.link else {}
+        if self.line:
+            d["line"] = self.line
+        if self.time:
+            d["time"] = self.time
+        if self.direction:
+            d["direction"] = self.direction
+        if self.client is not None:
+            d["client"], d["server"] = self.client, self.server
+        d["octets"] = self.octets.hex()
+        hidden = [*self.hidden, *_secrets(self)]
+        if hidden:
+            shown = self.octets.hex(" ").split()
+            for k in hidden:
+                shown[k] = "**"
+            d["octets"] = "".join(shown)
+        d["layers"] = self.layers
+        return encoded(d)[:-1] + ", " + Node.json(self)[1:]
 
 
 def _secrets(node):
     """Where octets of a message are passwords and keys."""
+    found = []
     for child in node.children:
-        if child.octets is not None:
-            continue
-        if child.kind.secret:
-            yield from range(child.start, child.end)
-        else:
-            yield from _secrets(child)
+        if child.octets is None:
+            if child.kind.secret:
+                found += range(child.start, child.end)
+            elif child.children:
+                found += _secrets(child)
+    return found
 
 
 class _Buffer:

@@ -6,6 +6,8 @@ find(octets, pos, final) -> end     of the frame that begins with the flag at po
 decode(octets) -> Frame             of a frame with its flags, whatever is wrong with it
 """
 
+import functools
+
 from .pieces import Piece, field, wrong  # first: it makes dlms findable
 
 from dlms.prim import crc16
@@ -42,14 +44,15 @@ class Frame(Piece):
     final; apdu: without the LLC header, or a segment of one; first: that header was there;
     parameters: of SNRM or UA, by tag; good: its check sequences are right."""
 
+    label = "HDLC"
+    control = ""
+    destination = source = (None, None)
+    segmented = final = first = good = False
+    ns = nr = 0
+
     def __init__(self, node):
-        Piece.__init__(self, node, "HDLC")
-        self.control = ""
-        self.destination = self.source = (None, None)
-        self.segmented = self.final = self.first = False
-        self.ns = self.nr = 0
+        self.node = node
         self.parameters = {}
-        self.good = False
 
 
 def find(octets, pos, final=False):
@@ -90,32 +93,36 @@ def is_good(octets, pos, end):
     )
 
 
-def _address(octets, pos, end):
-    """((upper, lower), end, error) of the address field at pos."""
+def _address(name, octets, pos, end):
+    """((upper, lower), field) of the address at pos."""
     at = pos
     while at < end and not octets[at] & 1:
         at += 1
-    n = at - pos + 1
-    if at >= end or n > 4:
-        return (None, None), min(at, end), "no octet with its lowest bit set; expected the last"
-    part = [x >> 1 for x in octets[pos : at + 1]]
-    if n == 1:
-        return (part[0], None), at + 1, None
-    if n == 2:
-        return (part[0], part[1]), at + 1, None
-    if n == 4:
-        return (part[0] << 7 | part[1], part[2] << 7 | part[3]), at + 1, None
-    return (None, None), at + 1, "an address of 3 octets; expected 1, 2 or 4"
+    if at >= end or at - pos > 3:
+        error = "no octet with its lowest bit set; expected the last"
+        return (None, None), field(name, pos, min(at, end), error=error)
+    address, text, error = _read_address(bytes(octets[pos : at + 1]))
+    return address, field(name, pos, at + 1, address[0], text, error)
 
 
-def _address_text(address, n):
-    special = _TWO if n == 4 else _ONE
-    upper, lower = address
-    if upper is None:
-        return ""
-    text = "%d" % upper if n == 1 else "upper %d, lower %d" % (upper, lower)
-    words = [special[x] for x in (upper, lower) if x is not None and x in special]
-    return text + (": " + ", ".join(words) if words else "")
+@functools.lru_cache(1024)
+def _read_address(octets):
+    """((upper, lower), text, error) of the octets of an address."""
+    part = [x >> 1 for x in octets]
+    special = _ONE
+    if len(part) == 1:
+        (upper,), lower = part, None
+        text = "%d" % upper
+    elif len(part) == 3:
+        return (None, None), "", "an address of 3 octets; expected 1, 2 or 4"
+    else:
+        upper, lower = part[0], part[-1]
+        if len(part) == 4:
+            upper, lower = upper << 7 | part[1], part[2] << 7 | lower
+            special = _TWO
+        text = "upper %d, lower %d" % (upper, lower)
+    words = [special[x] for x in (upper, lower) if x in special]
+    return (upper, lower), text + (": " + ", ".join(words) if words else ""), None
 
 
 def decode(octets, hidden=()):
@@ -146,21 +153,17 @@ def decode(octets, hidden=()):
     cut = not closing and n > stop - 1
     if not closing and not broken:
         wrong(top, "no flag at the end; expected 7E behind octet %d" % (end - 1))
-    f.destination, at, error = _address(octets, 3, stop)
-    text = _address_text(f.destination, at - 3)
-    add(field("destination-address", 3, at, f.destination[0], text, error=error))
-    n_destination = at - 3
-    if error:
+    f.destination, destination = _address("destination-address", octets, 3, stop)
+    add(destination)
+    if destination.error:
         return f
-    start = at
-    f.source, at, error = _address(octets, start, stop)
-    text = _address_text(f.source, at - start)
-    add(field("source-address", start, at, f.source[0], text, error=error))
-    if error:
+    f.source, source = _address("source-address", octets, destination.end, stop)
+    add(source)
+    if source.error:
         return f
-    n_source = at - start
-    if n_destination != n_source:
-        f.is_command = n_destination > n_source
+    at = source.end
+    if at - destination.end != destination.end - 3:
+        f.is_command = destination.end - 3 > at - destination.end
     if at >= stop:
         wrong(top, "the frame ends; expected its control field at %d" % at)
         return f
@@ -177,10 +180,8 @@ def decode(octets, hidden=()):
         return f
     fcs_at = at + left - 2
     known = not any(1 <= k < stop for k in hidden)
-    if not known:
-        f.good = not broken
-    else:
-        f.good = crc16(octets, 1, stop, 0xFFFF) == _GOOD
+    right = crc16(octets, 1, stop, 0xFFFF) == _GOOD
+    f.good = right if known else not broken
     if left > 2:
         info_at = at + 2
         if left < 4:
@@ -202,7 +203,7 @@ def decode(octets, hidden=()):
     node = field("FCS", fcs_at, stop, octets[fcs_at] | octets[fcs_at + 1] << 8)
     if not known:
         node.text = "hidden" if fcs_at in hidden else "not checked: octets are hidden"
-    elif crc16(octets, 1, stop, 0xFFFF) == _GOOD:
+    elif right:
         node.text = "right"
     else:
         wrong(node, "FCS %s; expected %s" % (_hex(octets, fcs_at), _crc(octets, fcs_at)))
@@ -223,27 +224,29 @@ def _crc(octets, at):
 
 
 def _control(f, octet, at):
-    node = field("control", at, at + 1, octet)
-    poll = octet & 0x10
-    f.final = bool(poll)
-    mark = ", P/F" if poll else ""
-    if not octet & 1:
-        f.control = "I"
-        f.ns, f.nr = octet >> 1 & 7, octet >> 5
-        node.text = "I: N(S) %d, N(R) %d%s" % (f.ns, f.nr, mark)
-    elif octet & 0x0F in (0x01, 0x05):
-        f.control = "RR" if octet & 0x0F == 0x01 else "RNR"
-        f.nr = octet >> 5
-        node.text = "%s: N(R) %d%s" % (f.control, f.nr, mark)
-    else:
-        f.control = _CONTROLS.get(octet & 0xEF, "")
-        node.text = f.control + mark
-        if not f.control:
-            sentence = "control field %02X is undefined; expected I, RR, RNR, UI, SNRM, DISC, UA, "
-            wrong(node, sentence % octet + "DM or FRMR")
+    f.control, text, error = _read_control(octet)
+    f.final = bool(octet & 0x10)
+    f.nr = octet >> 5
+    f.ns = octet >> 1 & 7
     if f.control in _COMMANDS:
         f.is_command = _COMMANDS[f.control]
-    return node
+    return field("control", at, at + 1, octet, text, error)
+
+
+@functools.cache
+def _read_control(octet):
+    """(name, text, error) of a control field."""
+    mark = ", P/F" if octet & 0x10 else ""
+    if not octet & 1:
+        return "I", "I: N(S) %d, N(R) %d%s" % (octet >> 1 & 7, octet >> 5, mark), None
+    if octet & 0x0F in (0x01, 0x05):
+        name = "RR" if octet & 0x0F == 0x01 else "RNR"
+        return name, "%s: N(R) %d%s" % (name, octet >> 5, mark), None
+    name = _CONTROLS.get(octet & 0xEF, "")
+    if name:
+        return name, name + mark, None
+    sentence = "control field %02X is undefined; expected I, RR, RNR, UI, SNRM, DISC, UA, DM or "
+    return "", mark, sentence % octet + "FRMR"
 
 
 def _information(f, octets, start, end, add):

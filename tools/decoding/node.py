@@ -6,6 +6,11 @@ Where a node stands for other octets (deciphered, put together from blocks), it 
 `octets`, and its range, and those of all below it, count in those.
 """
 
+import json
+from json.encoder import encode_basestring as quoted
+
+encoded = json.JSONEncoder(ensure_ascii=False).encode
+
 
 class Fault(str):
     """A sentence: what is wrong, and what was expected; at: the octet where it goes wrong."""
@@ -50,7 +55,8 @@ class Node:
 
     @property
     def text(self):
-        return self.kind.text(self) if self._text is None else self._text
+        text = self._text
+        return self.kind.text(self) if text is None else text
 
     @text.setter
     def text(self, text):
@@ -72,8 +78,11 @@ class Node:
         """The node at the end of a path of names, or None."""
         node = self
         for name in names:
-            node = next((c for c in node.children if c.name == name), None)
-            if node is None:
+            for child in node.children:
+                if child.name == name:
+                    node = child
+                    break
+            else:
                 return None
         return node
 
@@ -93,25 +102,31 @@ class Node:
         """The value as encode() takes it: dicts, lists, (type, value) of a Data, and scalars."""
         return self.kind.plain(self)
 
-    def as_dict(self):
-        """For JSON: octets are hexadecimal; secrets (a dedicated key, a password) are left out;
-        own_octets: how many octets of its own the node counts in."""
-        d = {"name": self.name, "type": self.type, "start": self.start, "end": self.end}
-        if self.kind.secret or (self.octets is not None and not self.children):
+    def json(self):
+        """An object of JSON, as text; octets are hexadecimal; secrets (a dedicated key, a
+        password) are left out; own_octets: how many octets of its own the node counts in."""
+        # Not by dicts: an encoder would take as long again, and traces are long.
+        kind, value, children = self.kind, self.value, self.children
+        out = '{"name": %s, "type": %s, "start": %d, "end": %d' % (
+            quoted(self.name), quoted(kind.type), self.start, self.end)  # fmt: skip
+        if value is None or kind.secret or (self.octets is not None and not children):
             pass
-        elif isinstance(self.value, (bytes, bytearray)):
-            if not self.children:
-                d["value"] = self.value.hex()
-        elif isinstance(self.value, float) and not abs(self.value) < float("inf"):
-            d["value"] = str(self.value)  # JSON has neither infinity nor NaN
-        elif self.value is not None:
-            d["value"] = self.value
-        if self.text:
-            d["text"] = self.text
+        elif value.__class__ is int:
+            out += ', "value": %d' % value
+        elif isinstance(value, (bytes, bytearray)):
+            if not children:
+                out += ', "value": "%s"' % value.hex()
+        elif isinstance(value, float) and not abs(value) < float("inf"):
+            out += ', "value": "%s"' % value  # JSON has neither infinity nor NaN
+        else:
+            out += ', "value": ' + encoded(value)
+        text = self.text
+        if text:
+            out += ', "text": ' + quoted(text)
         if self.error is not None:
-            d["error"] = {"text": str(self.error), "at": self.error.at}
+            out += ', "error": {"text": %s, "at": %d}' % (quoted(self.error), self.error.at)
         if self.octets is not None:
-            d["own_octets"] = len(self.octets)
-        if self.children:
-            d["children"] = [child.as_dict() for child in self.children]
-        return d
+            out += ', "own_octets": %d' % len(self.octets)
+        if children:
+            out += ', "children": [%s]' % ", ".join([child.json() for child in children])
+        return out + "}"

@@ -29,7 +29,7 @@ FIELD = Field()
 
 def field(name, start, end, value=None, text="", error=None):
     node = Node(name, FIELD, value, start, end)
-    node.text = text
+    node._text = text  # not by its setter: most nodes of a trace are made here
     if error:
         node.error = Fault(error, start)
     return node

@@ -53,7 +53,7 @@ def is_date_time(octets):
 
 
 def logical_name(octets):
-    return ".".join(str(n) for n in octets)
+    return ".".join(map(str, octets))
 
 
 def octet_string(octets):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Octets out of text: hexadecimal in any layout, and what programs print of a conversation.
 
-    Reader().read(lines) -> yields Said, a message or a piece of one each
+    Reader().read(lines) -> yields Said, a message or a piece of one each; a line that is too long
+                            comes in parts, cut between octets
 
 A line is one of
 
@@ -156,7 +157,11 @@ class Reader:
         self._indent = False
 
     def read(self, lines):
-        for number, text in enumerate(lines, 1):
+        number = 0
+        ended = True
+        for text in lines:
+            number += ended
+            ended = text[-1:] == "\n"
             fast = _FAST.match(text)
             if fast:
                 if self._octets:
@@ -240,14 +245,18 @@ class Reader:
         octets, hidden = parsed
         if time or self._kind not in ("said", "hex") or _stands_alone(self._octets, octets):
             yield from self._end()
-        if not self._octets:
-            self._begin(octets, hidden, None, time, number, "hex")
-            return
         at = len(self._octets)
-        self._octets += octets
-        self._hidden += [at + k for k in hidden]
+        if not at:
+            kind = self._kind or "hex"
+            direction = self._direction if kind == "said" else None
+            self._begin(octets, hidden, direction, time, number, kind)
+        else:
+            self._octets += octets
+            self._hidden += [at + k for k in hidden]
         if len(self._octets) >= _LONGEST:
+            kind = self._kind
             yield from self._end()
+            self._kind = kind  # and what follows is more of it
 
     def _skip(self, number, text):
         if not self.n_skipped:

@@ -14,7 +14,6 @@ all vectors with what gurux-dlms writes, and lists where that cannot be right.
 
 import re
 import struct
-from xml.sax.saxutils import escape, quoteattr
 
 from . import xml_names as names
 from .apdu import BY_NAME
@@ -24,6 +23,8 @@ _ACSE = ("aarq", "aare", "rlrq", "rlre")
 _SERVICES = re.compile("(get|set|action)-(request|response)")
 _NAMESPACE = 'xmlns:x="http://www.dlms.com/COSEMpdu"'
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_IN_QUOTES = {**_IN_TEXT, ord('"'): "&quot;", 9: "&#9;", 10: "&#10;", 13: "&#13;"}
 _DIGITS = {
     "Unsigned8": 2, "Integer8": 2, "BOOLEAN": 2, "Cosem-Class-Id": 4, "Unsigned16": 4,
     "ObjectName": 4, "Unsigned32": 8, "Long-Invoke-Id-And-Priority": 8, "integer": 2, "bcd": 2,
@@ -91,9 +92,9 @@ class _Writer:
     def leaf(self, name, value):
         name, value = self.tag(name), _NO_XML.sub("\ufffd", value)
         if self.simple:
-            self.line("<%s Value=%s />" % (name, quoteattr(value, {'"': "&quot;"})))
+            self.line('<%s Value="%s" />' % (name, value.translate(_IN_QUOTES)))
         else:
-            self.line("<%s>%s</%s>" % (name, escape(value), name))
+            self.line("<%s>%s</%s>" % (name, value.translate(_IN_TEXT), name))
 
     def empty(self, name):
         self.line("<%s />" % self.tag(name))

@@ -35,7 +35,7 @@ def whole(node, octets):
             todo.append((child, own))
         n += 1
         assert n < MOST_NODES
-    json.dumps(node.as_dict())
+    json.loads(node.json())
 
 
 def target_decode_apdu():
