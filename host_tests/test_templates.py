@@ -10,14 +10,15 @@ import sys
 import meter as command
 import pytest
 import tables
-from templating import command as templates
 from bootstrap import Trouble
 from tables.notation import obis
+from templating import command as templates
+from templating import definition as making
 from templating import layouts, texts, xml
 
 pytest_plugins = ["peer_sessions"]
 
-from peer_sessions import PEERS, ROOT, RunningMeter
+from peer_sessions import PEERS, ROOT, Peer, RunningMeter
 
 DEFINITIONS = os.path.join(ROOT, "firmware", "definitions")
 _CURRENT = "0.0.40.0.0.255"
@@ -344,6 +345,146 @@ def test_associations(tmp_path):
     losses, d = imported(tmp_path, DATA % "".join(ASSOCIATION % row for row in rows), "two")
     assert {a.client_sap: a.role for a in d.associations} == {16: "client"}
     assert "client 4 has read the list: all others get its rights" in losses
+
+
+# --- Templates of the simulator: what each client sees, and keys ------------------------------
+
+SEES = """<GXDLMSData><LN>0.0.42.0.0.255</LN><Access>11</Access></GXDLMSData>
+<GXDLMSRegister><LN>1.0.1.8.0.255</LN><Access>%s</Access><MethodAccess>%s</MethodAccess>
+</GXDLMSRegister>
+<GXDLMSRegister><LN>1.0.2.8.0.255</LN><Access>111</Access></GXDLMSRegister>"""
+WITH_LIST = """<GXDLMSAssociationLogicalName>
+<LN>0.0.40.0.%d.255</LN><Version>2</Version>
+<Access>11111111111</Access><MethodAccess>000000</MethodAccess><ObjectList>%s</ObjectList>
+<ClientSAP>%d</ClientSAP><ServerSAP>1</ServerSAP>
+<ApplicationContextName><ContextId>%d</ContextId></ApplicationContextName>
+<AuthenticationMechanismName><MechanismId>%d</MechanismId></AuthenticationMechanismName>
+<SecuritySetupReference>0.0.43.0.0.255</SecuritySetupReference>%s
+<MultipleAssociationViews>1</MultipleAssociationViews></GXDLMSAssociationLogicalName>"""
+ENERGY = """<GXDLMSRegister>
+<LN>1.0.1.8.0.255</LN><Access>133</Access><MethodAccess>1</MethodAccess><Unit>30</Unit>%s
+<Value Type="6">1234567</Value></GXDLMSRegister>"""
+SETUP = """<GXDLMSSecuritySetup>
+<LN>0.0.43.0.%d.255</LN><Version>1</Version><Access>111111</Access>
+<SecurityPolicy>252</SecurityPolicy><SecuritySuite>0</SecuritySuite><SigningKey>MAoCAQE</SigningKey>
+<Guek>000102030405060708090A0B0C0D0E0F</Guek><Gbek>000102030405060708090A0B0C0D0E0F</Gbek>
+<Gak>D0 D1 D2 D3 D4 D5 D6 D7 D8 D9 DA DB DC DD DE DF</Gak></GXDLMSSecuritySetup>"""
+USERS = "<Users><User><Id>7</Id><Name>Ann</Name></User></Users>"
+SIMULATOR = (
+    WITH_LIST % (1, SEES % ("111", "0"), 16, 1, 0, "<Users />")
+    + WITH_LIST % (2, SEES % ("133", "1"), 1, 3, 5, "<Users />")
+    + WITH_LIST % (3, SEES % ("111", "0"), 3, 1, 0, USERS)
+    + ENERGY % ""
+    + "<GXDLMSRegister><LN>1.0.9.9.0.255</LN><Access>111</Access></GXDLMSRegister>"
+    + SETUP % 0
+    + SETUP % 1
+)
+GUEK, GAK = "000102030405060708090a0b0c0d0e0f", "d0d1d2d3d4d5d6d7d8d9dadbdcdddedf"
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulator")
+    return (*imported(folder, DATA % SIMULATOR), folder / "mine.toml")
+
+
+def test_each_client_has_the_rights_of_its_own_list(simulated):
+    _, d, _ = simulated
+    roles = {a.client_sap: a.role for a in d.associations}
+    energy = d.find(d.devices[0], 3, "1.0.1.8.0.255")
+    assert energy.access[roles[16]].hex() == "01010100"
+    assert energy.access[roles[1]].hex() == "01030301"
+    assert d.find(d.devices[0], 3, "1.0.9.9.0.255").access == {}
+    setup = d.find(d.devices[0], 64, "0.0.43.0.0.255")
+    assert setup.access == {}
+    for name in (_CURRENT, "0.0.40.0.2.255"):  # without which it would see no list at all
+        assert roles[1] in d.find(d.devices[0], 15, name).access
+
+
+def test_keys_and_users_of_a_template(simulated):
+    _, d, _ = simulated
+    setup = d.find(d.devices[0], 64, "0.0.43.0.0.255")
+    keys = setup.keys()
+    assert (keys["guek"], keys["gak"]) == (GUEK, GAK)
+    assert keys["gbek"] not in (GUEK, "") and setup.cells[2].value == 252 & ~0x90
+    assert d.find(d.devices[0], 64, "0.0.43.0.1.255").keys() == {}
+    users = d.find(d.devices[0], 15, "0.0.40.0.3.255").cells[10]
+    assert users.encoding().hex() == "0101020211070a03416e6e"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "no current association 0.0.40.0.0.255: there is one",
+        "client 16: GXDLMSRegister 1.0.2.8.0.255 of its ObjectList: is no object of the list",
+        "0.0.43.0.0.255: gbek is the guek of 0.0.43.0.0.255, too; another one stands for it",
+        "0.0.43.0.0.255: kek: not in the list",
+        "0.0.43.0.0.255: its policy asks for signatures, which suite 0 has not",
+        "0.0.43.0.1.255: no client has it: its keys are left out",
+        "64 0.0.43.0.0.255: SigningKey is not known; it is left out",
+        "3 1.0.9.9.0.255: no client sees it",
+        "1 of 2 registers keep their values",
+    ],
+)
+def test_what_a_template_loses_is_said(sentence, simulated):
+    losses, _, _ = simulated
+    assert any(sentence in line for line in losses), losses
+    assert not any(GUEK.upper() in line.upper() or "MAoC" in line for line in losses)
+
+
+def test_gurux_reads_a_meter_of_a_template(simulated, peers):
+    """The public client sees what its list says, and the other one comes in with the keys."""
+    _, _, toml = simulated
+    meter = RunningMeter("cpython", "--definition", str(toml))
+    keys = {"title": "434c490000000001", "counter": "1", "guek": GUEK, "gak": GAK}
+    try:
+        for client, how, mode in ((16, "", 1), (1, keys, 3)):
+            peer = Peer(peers, "gurux_client.py", meter, "wrapper", (client, 1), how)
+            peer.ask("open")
+            objects = {o["obis"]: o for o in peer.ask("objects")["objects"]}
+            assert objects["1.0.1.8.0.255"]["attributes"][1][1] == mode
+            assert "0.0.43.0.0.255" not in objects and "1.0.9.9.0.255" not in objects
+            assert peer.get(3, "1.0.1.8.0.255", 2)["value"] >= 1234567
+            peer.end()
+    finally:
+        meter.stop()
+
+
+def test_registers_are_fed_that_are_like_those_of_the_reference_meter(tmp_path):
+    def sources(more, name):
+        _, d = imported(tmp_path, DATA % (ENERGY % more), name)
+        return d.find(d.devices[0], 3, "1.0.1.8.0.255").source
+
+    assert sources("", "one") == "energy.a_plus"
+    assert sources("<Scaler>1000</Scaler>", "two") is None  # in kWh
+
+
+def test_nobody_knows_whose_rights_there_are(tmp_path):
+    rows = (("0.0.40.0.1.255", 16, 0, ""), ("0.0.40.0.2.255", 2, 1, "3132"))
+    losses, d = imported(tmp_path, DATA % "".join(ASSOCIATION % row for row in rows))
+    assert {a.role for a in d.associations} == {"client"}
+    assert "nobody knows who has read the list: all clients get its rights" in losses
+
+
+def test_more_than_a_meter_holds(tmp_path, monkeypatch):
+    many = "".join((OBJECT % "").replace("8.0.255", "8.%d.255" % k) for k in range(40))
+    monkeypatch.setattr(making, "_MOST_OBJECTS", 20)
+    with pytest.raises(Trouble, match="more than 20 objects"):
+        imported(tmp_path, DATA % many)
+    monkeypatch.undo()
+    long = """<GXDLMSData><LN>0.0.96.1.%d.255</LN><Access>13</Access>
+        <Value Type="9">%s</Value></GXDLMSData>"""
+    many = "".join(long % (k, "00" * 1000) for k in range(70))
+    with pytest.raises(Trouble, match="No definition comes of list.xml: ram has 7[0-9]+ octets"):
+        imported(tmp_path, DATA % many, "two")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "iso-8859-1"])
+def test_encodings(encoding, tmp_path):
+    head = '<?xml version="1.0" encoding="%s"?>' % encoding.removesuffix("-sig")
+    element = OBJECT % "<Description>\u00c9nergie</Description><Access>111</Access>"
+    _, d = imported(tmp_path, (head + DATA % element).encode(encoding))
+    assert d.find(d.devices[0], 3, "1.0.1.8.0.255").note == "\u00c9nergie"
 
 
 def test_rights(tmp_path):

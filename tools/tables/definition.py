@@ -211,6 +211,7 @@ class Loader:
         self.data = document.data
         self.classes = classes
         self.by_name = {}
+        self.placed = {}  # objects, by (device, key)
         for c in classes.values():
             for v in c.versions.values():
                 for name in (v.name, v.name.split(" (")[0]):  # class 43 has a remark in its name
@@ -558,13 +559,13 @@ class Loader:
             message = "source %s feeds an integer, not %s; expected such a data_type"
             raise self.error(o.origin["source"], message % (o.source, fed.type.text))
         self.rights(o)
-        for other in device.objects:
-            if other.key == o.key:
-                file, line = self.document.place(other.path)
-                where = "" if file == self.document.place(o.path)[0] else " of " + file
-                raise self.error(
-                    at_obis(o), "%s again; expected it once (line %d%s)" % (o.text, line, where)
-                )
+        other = self.placed.setdefault((device, o.key), o)
+        if other is not o:
+            file, line = self.document.place(other.path)
+            where = "" if file == self.document.place(o.path)[0] else " of " + file
+            raise self.error(
+                at_obis(o), "%s again; expected it once (line %d%s)" % (o.text, line, where)
+            )
         device.objects.append(o)
 
     def keys_of(self, o, keys):

@@ -105,6 +105,7 @@ class Packer:
         t.definition, t.name = d, d.name
         t.handlers = [""] + sorted({o.version.module for o in d.objects} - {""})
         self.slots(t)
+        self.fits(t, "rom", "ram")
         versions = {(o.version.class_id, o.version.version): o.version for o in d.objects}
         parameters = [
             m.parameter.description()
@@ -138,12 +139,16 @@ class Packer:
         t.optical = optical(d)
         t.maker = d.maker
         t.limits = d.limits
-        for name in ("types", "rom", "ram", "attributes", "access", "members"):
+        self.fits(t, "types", "attributes", "access", "members")
+        return t
+
+    def fits(self, t, *names):
+        """Places in a table have 16 bits."""
+        for name in names:
             if len(getattr(t, name)) > 0xFFFF:
                 raise self.error(
                     (), "%s has %d octets; expected at most 65535" % (name, len(getattr(t, name)))
                 )
-        return t
 
     def target(self, o, value, path, what):
         """The object that (class_id, logical_name, ...) names in the device of o."""

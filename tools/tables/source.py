@@ -107,6 +107,7 @@ class Scanner:
         self.pos = 0
         self.lines = {}
         self.counts = {}  # path of an array of tables -> tables so far
+        self.counted = 0, 1  # a place, and its line
 
     def scan(self):
         table = ()
@@ -129,8 +130,14 @@ class Scanner:
         return self.lines
 
     def note(self, path, keep=False):
+        at, line = self.counted
+        if self.pos >= at:
+            line += self.text.count("\n", at, self.pos)
+        else:
+            line -= self.text.count("\n", self.pos, at)
+        self.counted = self.pos, line
         if not (keep and path in self.lines):
-            self.lines[path] = self.text.count("\n", 0, self.pos) + 1
+            self.lines[path] = line
 
     def resolve(self, parts, last):
         path = ()

@@ -7,4 +7,5 @@ texts       a value as the text of an element, and back
 xml         the file as elements, carefully
 export      objects of a definition to elements
 definition  objects that were read to the text of a definition
+sources     which registers the simulated household feeds then
 """

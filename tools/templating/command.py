@@ -6,7 +6,10 @@
 
 The list has the objects of one logical device as one client sees them: class, version, logical
 name, access rights, and values. What the format has no place for, and what a definition does not
-take, is said line by line and left out. The names of elements are in layouts.py.
+take, is said line by line and left out. A list that is written has no secrets, keys, certificates,
+rows of profiles, and no other client's rights; one that is read may: templates of the simulator
+have keys, and an ObjectList for each client. Registers that are like those of the reference meter
+are fed by its simulated household. The names of elements are in layouts.py.
 
 CPython >= 3.11, standard library only.
 """
@@ -15,7 +18,8 @@ import argparse
 import os
 
 import tables
-from bootstrap import Trouble, say
+from bootstrap import Trouble, say, step
+from tables.notation import obis
 
 from . import definition as making
 from . import export, xml
@@ -29,6 +33,13 @@ def export_file(definition, path, client_sap=None, server_sap=None):
         raise Trouble(str(e)) from None
     a = association(d, client_sap, server_sap)
     text, losses = export.text(d, a)
+    for device in d.devices:
+        if device is not a.device:
+            losses.append("logical device %d is not in it: --server %d" % (device.sap, device.sap))
+    unseen = [o for o in a.device.objects if a.role not in o.access]
+    if unseen:
+        names = ", ".join("%d %s" % (o.version.class_id, obis(o.name)) for o in unseen)
+        losses.append("client %d does not see %s" % (a.client_sap, names))
     try:
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
@@ -55,7 +66,8 @@ def import_file(path, toml):
     if os.path.lexists(toml):
         raise Trouble("%s is there already. It stays." % toml)
     name = os.path.splitext(os.path.basename(toml))[0]
-    text, losses = making.text(root, name, os.path.basename(path))
+    with step("Making a definition of %s" % path):
+        text, losses = making.text(root, name, os.path.basename(path))
     try:
         with open(toml, "x", encoding="utf-8") as f:
             f.write(text)

@@ -3,8 +3,9 @@
 rights, and the associations that its Association objects describe.
 
 The rights in a list are those of the client that read it: the one of the current association
-0.0.40.0.0.255. Secrets and keys are in no list; what stands in for them is said, and easily found
-out: for demos only.
+0.0.40.0.0.255. Templates of the simulator say beside that what each client sees, with his rights
+(ObjectList), secrets and keys. In other lists there are none: what stands in for them is said, and
+easily found out: for demos only.
 """
 
 import functools
@@ -12,21 +13,27 @@ import json
 
 import tables
 from bootstrap import Trouble
+from tables import key_places
 from tables.notation import STRINGS, logical_name
 from tables.source import Document
 
-from . import reading
+from . import reading, sources
 from .layouts import CLASSES
 
 _ASSOCIATION_LN, _ASSOCIATION_SN, _SECURITY_SETUP, _DATA = 15, 12, 64, 1
+_POLICY, _SUITE, _SIGNED = 2, 3, 0x90  # attributes of a Security setup; bits of its policy
 _CURRENT, _NAME = "0.0.40.0.0.255", "0.0.42.0.0.255"
 _PROFILE, _CLOCK, _ENTRIES = 7, (8, "0.0.1.0.0.255", 2, 0), 100
 _LDN = "PMT9000000000001"
+# Roles: who has read the list, and all the others; rights on the current association.
+_VIEWER, _OTHER = "client", "other"
+_OWN = "r:1-6,8-11"
 _PUBLIC, _LN, _SN = 16, 1, 2
 _LN_CIPHERED = 3
 _LLS, _GMAC = 1, 5
 _WITH_SECRET = (1, 3, 4, 6)
 _LEAST_PDU, _MOST_PDU = 128, 4096
+_MOST_OBJECTS = 5000
 _ROOM = 64  # octets for what a client writes into a string
 _CONFORMANCE = (
     "priority-mgmt-supported", "attribute0-supported-with-get", "block-transfer-with-get-or-read",
@@ -57,13 +64,14 @@ _classes = functools.lru_cache(maxsize=None)(tables.load_classes)
 
 
 class _Line:
-    """An object: found (reading.Found), rights (text), secret, keys of the line (text)."""
+    """An object: found (reading.Found), rights (text), views ({client: his rights, where the list
+    has them}), secret."""
 
     def __init__(self, found, rights):
         self.found = found
         self.rights = rights
+        self.views = {}
         self.secret = b""
-        self.keys = ""
 
 
 def text(root, name, source):
@@ -82,12 +90,16 @@ class _Import:
             int(bit): text.split(" (")[0] for bit, text in bits.items() if bit.isdecimal()
         }
         self.lines = {}
+        self.keys = {}  # of Security setups, by their keys in lines
         for found in reading.objects(root, self.classes, CLASSES, self.losses):
             key = (found.version.class_id, found.name)
             if key in self.lines:
                 self.losses.append("%d %s: it comes twice" % key)
                 continue
             self.lines[key] = _Line(found, found.rights)
+            if len(self.lines) > _MOST_OBJECTS:
+                text = "%s: more than %d objects; no meter has so many."
+                raise Trouble(text % (source, _MOST_OBJECTS))
 
     def text(self):
         self.add_what_has_to_be()
@@ -97,8 +109,10 @@ class _Import:
         self.associations = self.find_associations()
         if not self.associations:
             self.losses.append("no association that can be had: client %d may all" % _PUBLIC)
-            self.add(_ASSOCIATION_LN, _CURRENT, "r:1-6,8-11 x")
             self.associations = [self.association(_PUBLIC, _CURRENT, {})]
+            self.associations[0]["role"] = _VIEWER
+        self.look_at_setups()
+        self.look_at_rights()
         for _ in range(sum(2 + len(line.found.values) for line in self.lines.values())):
             lines = self.written()
             try:
@@ -158,6 +172,10 @@ class _Import:
         if _CLOCK[:2] not in self.lines:
             self.losses.append("no clock %s: there is one" % _CLOCK[1])
         self.add(*_CLOCK[:2], "r")
+        if (_ASSOCIATION_LN, _CURRENT) not in self.lines:
+            if any(key[0] == _ASSOCIATION_LN for key in self.lines):
+                self.losses.append("no current association %s: there is one" % _CURRENT)
+            self.add(_ASSOCIATION_LN, _CURRENT, _OWN)
         named = self.lines[_DATA, _NAME].found
         if not isinstance(named.values.get(2), dict) or not named.values[2].get("value"):
             named.values[2] = {"type": "octet-string", "value": _LDN}
@@ -167,7 +185,8 @@ class _Import:
 
     def find_associations(self):
         """What the Association objects say, of each client. The viewer is the one whose rights the
-        list has; where nobody knows who that is, or he cannot be had, all are given them."""
+        list has; where nobody knows who that is, or he cannot be had, all are given them who have
+        no ObjectList of their own."""
         current = self.lines.get((_ASSOCIATION_LN, _CURRENT))
         viewer = current.found.association.get("client_sap") if current else None
         rows = [
@@ -181,13 +200,40 @@ class _Import:
             if sap not in found:
                 found[sap] = self.association(sap, name, about)
         self.viewer = viewer if found.get(viewer) else None
+        lists = [about for about, _ in rows if about.get("object_list")]
+        if not viewer and not lists and sum(map(bool, found.values())) > 1:
+            self.losses.append("nobody knows who has read the list: all clients get its rights")
         if viewer and self.viewer is None:
             self.losses.append("client %d has read the list: all others get its rights" % viewer)
         for sap, a in found.items():
-            if a and self.viewer not in (None, sap):
+            if a:
+                a["role"] = self.role(a)
+            if a and a["role"] == _OTHER:
                 text = "client %d: its rights are not in the list: it reads who the meter is"
                 self.losses.append(text % sap)
         return [a for a in found.values() if a]
+
+    def role(self, a):
+        """Whose rights a client has: his own, the viewer's, or those of any other."""
+        sap = a["client_sap"]
+        seen = self.lines[_ASSOCIATION_LN, a["object"]].found.association.get("object_list")
+        if not seen:
+            return _VIEWER if self.viewer in (None, sap) else _OTHER
+        for tag, header in seen:
+            lose = functools.partial(self.lose_of_view, sap, tag, header.get("LN", ""))
+            line = self.lines.get((CLASSES.get(tag), header.get("LN")))
+            if line is None:
+                lose("is no object of the list; it is left out")
+                continue
+            rights, writes = reading.rights_of(line.found.version, header, lose)
+            line.views[sap] = rights
+            line.found.writes |= writes
+        for name in (_CURRENT, a["object"]):  # his own, under both names
+            self.lines[_ASSOCIATION_LN, name].views.setdefault(sap, _OWN)
+        return "client_%d" % sap
+
+    def lose_of_view(self, sap, tag, name, what):
+        self.losses.append("client %d: %s %s of its ObjectList: %s" % (sap, tag, name, what))
 
     def association(self, client_sap, name, about):
         context, mechanism = about.get("context") or _LN, about.get("mechanism", 0)
@@ -222,19 +268,67 @@ class _Import:
                 self.losses.append(text % (client_sap, name))
                 return None
             key = setups[0]
-        line = self.lines[key]
-        if not line.keys:
-            n = sum(bool(x.keys) for x in self.lines.values())
-            size = 32 if line.found.values.get(3) == 2 else 16
-            keys = {
-                k: ("IMPORTED %s %d" % (k.upper(), n)).encode().ljust(size, b".")[:size]
-                for k in ("guek", "gbek", "gak", "kek")
-            }
-            pairs = ('%s = "0x%s"' % (k, v.hex().upper()) for k, v in keys.items())
-            line.keys = ", keys = {%s}" % ", ".join(pairs)
-            text = 'Security setup %s: its keys are not in the list: guek is "%s", and so on'
-            self.losses.append(text % (key[1], keys["guek"].decode()))
+        if key not in self.keys:
+            self.keys[key] = self.keys_of(key)
         return key[1]
+
+    def keys_of(self, key):
+        """{role: octets} of a Security setup: those of the list, and others in their places where
+        there are none, or the stack takes none of them (tables/key_places.py)."""
+        found, where = self.lines[key].found, "Security setup %s: " % key[1]
+        size = 32 if found.values.get(_SUITE) == 2 else 16
+        keys, made_up = {}, []
+        for role in reading.KEYS:
+            octets = found.association.get(role)
+            if octets and len(octets) != size:
+                text = "%s has %d octets, and should have %d; another one stands for it"
+                self.losses.append(where + text % (role, len(octets), size))
+            elif octets:
+                keys[role] = octets
+                clash = key_places.clash({**self.keys, key: keys})
+                if clash is None:
+                    continue
+                text = "%s is the %s of %s, too; another one stands for it"
+                (_, _), (other, other_role) = clash
+                self.losses.append(where + text % (role, other_role, other[1]))
+            else:
+                made_up.append(role)
+            octets = ("IMPORTED %s %d" % (role.upper(), len(self.keys))).encode()
+            keys[role] = octets.ljust(size, b".")[:size]
+        if made_up:
+            text = '%s: not in the list; "%s", and so on, stand for them'
+            shown = keys[made_up[0]].decode()
+            self.losses.append(where + text % (", ".join(made_up), shown))
+        return keys
+
+    def look_at_setups(self):
+        """Keys that nobody uses; signatures that a suite does not have."""
+        for key, line in self.lines.items():
+            if key[0] != _SECURITY_SETUP:
+                continue
+            if key not in self.keys and any(k in line.found.association for k in reading.KEYS):
+                text = "Security setup %s: no client has it: its keys are left out"
+                self.losses.append(text % key[1])
+            policy = line.found.values.get(_POLICY, 0)
+            if (
+                line.found.version.version
+                and policy & _SIGNED
+                and not line.found.values.get(_SUITE)
+            ):
+                text = "Security setup %s: its policy asks for signatures, which suite 0 has not"
+                self.losses.append(text % key[1] + "; they are left out")
+                line.found.values[_POLICY] = policy & ~_SIGNED
+
+    def look_at_rights(self):
+        """Objects that nobody sees, and registers with nothing behind them."""
+        roles = {a["role"] for a in self.associations}
+        unseen = [key for key, line in self.lines.items() if not rights_of(key, line, roles)]
+        self.losses += ["%d %s: no client sees it" % key for key in unseen]
+        found = [x.found for key, x in self.lines.items() if key[0] in sources.SCALER_UNIT]
+        still = sum(sources.of(register) is None for register in found)
+        if still:
+            text = "%d of %d registers keep their values: nothing is behind them here (see source)"
+            self.losses.append(text % (still, len(found)))
 
     # --- The text
 
@@ -261,23 +355,23 @@ class _Import:
             lines += ["application_context = %d" % a["application_context"]]
             if a.get("security"):
                 lines.append('security_setup = "%s"' % a["security"])
-            seen = self.viewer in (None, a["client_sap"])
-            lines += ['role = "%s"' % ("client" if seen else "other")]
+            lines.append('role = "%s"' % a["role"])
             lines += ["conformance = %s" % quoted(a["words"])]
         groups = {}
+        roles = {a["role"] for a in self.associations}
         for key, line in self.lines.items():
-            other = "" if key not in _IDENTITY else ', other = "r:1-6,8"'
-            groups.setdefault((line.rights, other), "rights_%d" % (len(groups) + 1))
+            groups.setdefault(rights_of(key, line, roles), "rights_%d" % (len(groups) + 1))
         lines += ["", "[access]"]
-        for (rights, other), group in groups.items():
-            lines.append("%s = {client = %s%s}" % (group, quoted(rights), other))
+        for rights, group in groups.items():
+            pairs = ("%s = %s" % (role, quoted(text)) for role, text in rights)
+            lines.append("%s = {%s}" % (group, ", ".join(pairs)))
         lines += ["", "[[objects]]", 'device = "meter"', "list = ["]
         self.at = {}
         for key, line in sorted(
             self.lines.items(), key=lambda k: (k[0][0], logical_name(k[0][1]))
         ):
-            other = "" if key not in _IDENTITY else ', other = "r:1-6,8"'
-            lines.append("    {%s}," % self.object(key, line, groups[line.rights, other]))
+            group = groups[rights_of(key, line, roles)]
+            lines.append("    {%s}," % self.object(key, line, group))
             self.at[len(lines)] = key
         return lines + ["]"]
 
@@ -286,6 +380,9 @@ class _Import:
         out = 'class = %d, version = %d, obis = "%s", access = "%s"' % (
             key[0], found.version.version, key[1], group,
         )  # fmt: skip
+        source = sources.of(found)
+        if source:
+            out += ', source = "%s"' % source
         if found.note:
             out += ", note = %s" % quoted(found.note)
         values = dict(found.values)
@@ -307,7 +404,20 @@ class _Import:
         if room:
             pairs = ("%s = %d" % (quoted(names[k]), n) for k, n in room.items())
             out += ", capacity = {%s}" % ", ".join(pairs)
-        return out + line.keys
+        keys = self.keys.get(key)
+        if keys:
+            pairs = ('%s = "0x%s"' % (role, k.hex().upper()) for role, k in keys.items())
+            out += ", keys = {%s}" % ", ".join(pairs)
+        return out
+
+
+def rights_of(key, line, roles):
+    """((role, rights), ...) on an object."""
+    rights = {"client_%d" % sap: text for sap, text in line.views.items()}
+    rights[_VIEWER] = line.rights
+    if key in _IDENTITY:
+        rights[_OTHER] = "r:1-6,8"
+    return tuple(sorted((role, text) for role, text in rights.items() if role in roles))
 
 
 def writable_string(found, k, value):

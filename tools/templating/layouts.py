@@ -14,8 +14,9 @@ writes and reads them. A path is an attribute's index, then indexes of fields:
     A(name, ...)                 of Association LN: what the definition says of the association
 
 The names are those that gurux-dlms 1.0.203 writes and expects (its file format; facts, found with
-files that it wrote). Classes that are not here it does not save, or saves such that it cannot
-read them: they are left out of what is written, and of what is read.
+files that it wrote), and in READ_ONLY those of the templates of Gurux.DLMS.Simulator. Classes that
+are not here it does not save, or saves such that it cannot read them: they are left out of what is
+written, and of what is read.
 """
 
 
@@ -287,6 +288,16 @@ LAYOUTS = {
         *in_order("ProtectionMode", "AllowedFailedAttempts", "InitialLockoutTime",
         "SteepnessFactor", "MaxLockoutTime", "Port", "ProtectionStatus", "FailedAttempts",
         "CumulativeFailedAttempts")),
+}
+# What templates of the simulator have behind that, and in front: objects that a client sees with
+# his rights, keys. The library of Python stumbles over it: it is read, and not written.
+READ_ONLY = {
+    15: (
+        A("ObjectList", "object_list"),
+        L("Users", 10, "User", E("Id", 0), E("Name", 1, "text")),
+        A("MultipleAssociationViews", "views"),
+    ),
+    64: tuple(A(name, name.lower()) for name in ("Guek", "Gbek", "Gak", "Kek")),
 }
 # fmt: on
 

@@ -7,7 +7,7 @@ from tables.notation import NAMES, TAGS, Typed, logical_name, obis
 from tables.show import spans
 
 from . import texts
-from .layouts import LAYOUTS
+from .layouts import LAYOUTS, READ_ONLY
 
 _HEADER = ("SN", "LN", "Description", "Version", "Access", "Access3", "MethodAccess",
            "MethodAccess3")  # fmt: skip
@@ -16,12 +16,14 @@ _DATED = {_DATE_TIME: "time", _DATE: "date", _TIME: "clock"}
 # What digits of rights mean in bits of an octet: read, write, authenticated request.
 _MODES = {0: 0, 1: 1, 2: 2, 3: 3, 4: 5, 5: 6, 6: 7}
 _METHOD_MODES = {0: 0, 1: 1, 2: 5}
+KEYS = ("guek", "gbek", "gak", "kek")  # of a Security setup
 _MARKS = ((4, "a"), (8, "e"), (16, "s"))
 
 
 class Found:
     """An object: version (classes.Version), name, note, rights (text), writes (attributes), values
-    {attribute: what Type.coerce() takes}, association (what an Association object says)."""
+    {attribute: what Type.coerce() takes}, association (what an Association object says, or a
+    Security setup of its keys)."""
 
     def __init__(self, version, name):
         self.version = version
@@ -44,6 +46,51 @@ def objects(root, classes, names, losses):
             yield found
 
 
+def split(element):
+    """({name: text} of what each object begins with, the elements behind that)"""
+    header, rest = {}, list(element)
+    while rest and rest[0].tag in _HEADER and rest[0].tag not in header:
+        header[rest[0].tag] = (rest[0].text or "").strip()
+        rest.pop(0)
+    return header, rest
+
+
+def rights_of(v, header, lose):
+    """(rights as a definition says them, the attributes that may be written)"""
+    read, write, act = {}, {}, {}
+    if not any(key in header for key in _HEADER[4:]):
+        lose("no rights are said: it is read")
+        return "r", set()
+    for k, mode in enumerate(modes(header, "Access", _MODES, lose), 1):
+        if k not in v.attributes:
+            continue
+        if mode & 1:
+            read[k] = mode
+        if mode & 2 and k > 1:
+            write[k] = mode
+    for k, mode in enumerate(modes(header, "MethodAccess", _METHOD_MODES, lose), 1):
+        if mode & 1 and k in v.methods:
+            act[k] = mode
+    words = []
+    for letter, which in (("r", read), ("w", write), ("x", act)):
+        for mode in sorted({mode & ~3 for mode in which.values()}):
+            indexes = [k for k, m in which.items() if m & ~3 == mode]
+            words.append("%s:%s%s" % (letter, spans(indexes), marks(mode)))
+    return " ".join(words), set(write)
+
+
+def modes(header, name, digits, lose):
+    """An octet of rights for each digit, or four of them."""
+    try:
+        if header.get(name + "3"):
+            text = header[name + "3"]
+            return [int(text[k : k + 4], 16) & 0xFF for k in range(0, len(text), 4)]
+        return [digits[int(c)] for c in header.get(name, "")]
+    except (KeyError, ValueError):
+        lose("%s is not understood: there are none" % name)
+        return []
+
+
 class _Object:
     def __init__(self, element, classes, names, losses):
         self.element = element
@@ -56,10 +103,7 @@ class _Object:
         self.losses.append("%s: %s" % (self.where, what))
 
     def read(self):
-        header, rest = {}, list(self.element)
-        while rest and rest[0].tag in _HEADER and rest[0].tag not in header:
-            header[rest[0].tag] = (rest[0].text or "").strip()
-            rest.pop(0)
+        header, rest = split(self.element)
         name = header.get("LN", "")
         self.where += " " + name
         if self.class_id is None:
@@ -75,9 +119,10 @@ class _Object:
             return self.lose("version %r is not known; it is left out" % number)
         found = self.found = Found(versions[int(number)], name)
         found.note = header.get("Description", "")
-        self.rights(header)
+        found.rights, found.writes = rights_of(found.version, header, self.lose)
         parts = {}
-        self.members(LAYOUTS[self.class_id][1:], rest, parts, None)
+        layout = (*LAYOUTS[self.class_id][1:], *READ_ONLY.get(self.class_id, ()))
+        self.members(layout, rest, parts, None)
         for k, a in found.version.attributes.items():
             of = {path[1:]: raw for path, raw in parts.items() if path[0] == k}
             if of and not a.computed:
@@ -92,44 +137,6 @@ class _Object:
             return self.lose("%s: %s; it is left out" % (a.name, e))
         found.values[a.index] = raw
         return None
-
-    # --- Rights
-
-    def rights(self, header):
-        v = self.found.version
-        read, write, act = {}, {}, {}
-        if not any(key in header for key in _HEADER[4:]):
-            self.lose("no rights are said: it is read")
-            return
-        modes = self.modes(header, "Access", _MODES)
-        for k, mode in enumerate(modes, 1):
-            if k not in v.attributes:
-                continue
-            if mode & 1:
-                read[k] = mode
-            if mode & 2 and k > 1:
-                write[k] = mode
-        for k, mode in enumerate(self.modes(header, "MethodAccess", _METHOD_MODES), 1):
-            if mode & 1 and k in v.methods:
-                act[k] = mode
-        self.found.writes = set(write)
-        words = []
-        for letter, which in (("r", read), ("w", write), ("x", act)):
-            for mode in sorted({mode & ~3 for mode in which.values()}):
-                indexes = [k for k, m in which.items() if m & ~3 == mode]
-                words.append("%s:%s%s" % (letter, spans(indexes), marks(mode)))
-        self.found.rights = " ".join(words)
-
-    def modes(self, header, name, digits):
-        """An octet of rights for each digit, or four of them."""
-        try:
-            if header.get(name + "3"):
-                text = header[name + "3"]
-                return [int(text[k : k + 4], 16) & 0xFF for k in range(0, len(text), 4)]
-            return [digits[int(c)] for c in header.get(name, "")]
-        except (KeyError, ValueError):
-            self.lose("%s is not understood: there are none" % name)
-            return []
 
     # --- Values
 
@@ -164,7 +171,8 @@ class _Object:
             return
         t = self.type_at(m, t)
         if t is None:
-            self.lose("%s is not of this version; it is left out" % m.name)
+            if len(e) or (e.text or "").strip():
+                self.lose("%s is not of this version; it is left out" % m.name)
             return
         try:
             raw = self.value(m, e, t)
@@ -212,16 +220,19 @@ class _Object:
         text = (e.text or "").strip()
         about = self.found.association
         try:
-            if m.of == "secret":
-                about["secret"] = bytes.fromhex(text)
+            if m.of == "object_list":
+                about["object_list"] = [(one.tag, split(one)[0]) for one in e]
+            elif m.of == "secret" or m.of in KEYS:
+                about[m.of] = bytes.fromhex(text)
             elif m.of == "security":
                 about["security"] = text
             elif m.of in ("context.6", "mechanism.6"):
                 about[m.of[:-2]] = int(text or 0)
-            elif "." not in m.of and m.of != "ciphering":
+            elif "." not in m.of and m.of not in ("ciphering", "views"):
                 about[m.of] = int(text or 0)
         except ValueError:
-            self.lose("%s: %r is not understood" % (m.name, text))
+            shown = "what it says" if m.of == "secret" or m.of in KEYS else repr(text)
+            self.lose("%s: %s is not understood" % (m.name, shown))
 
 
 def marks(mode):
