@@ -10,14 +10,16 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import xml.etree.ElementTree as ElementTree
 
 import beside
 import broken
 import conforming.groups as groups
+import conforming.player as players
 import pytest
 import small
-from conforming import explain, frames, junit, report, target
+from conforming import explain, frames, junit, lines, report, target
 from conforming.case import FAIL, INAPPLICABLE, INCONCLUSIVE, PASS
 from conforming.data_types import book, fits, wrong_data
 from conforming.explain import Scrub
@@ -365,6 +367,7 @@ STRANGERS = {
     "flags": lambda octets: b"\x7e" * 100000,
     "empty wpdus": lambda octets: octets[:2] + octets[4:6] + octets[2:4] + b"\0\0",
     "cut": lambda octets: octets[:2] + octets[4:6] + octets[2:4] + b"\0\x40\x61\x10",
+    "an HTTP server": lambda octets: b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
     "a truncated AARE": lambda octets: (
         octets[:2] + octets[4:6] + octets[2:4] + b"\0\x03\x61\x29\xa1"
     ),
@@ -387,6 +390,96 @@ def test_a_stranger_fails_and_the_run_goes_on(name, kind):
         assert r.verdict in (FAIL, INCONCLUSIVE, INAPPLICABLE) or r.case.id not in GOOD, r.case.id
         assert r.why or r.verdict == PASS
         assert "Traceback" not in r.why
+
+
+class Talker(Stranger):
+    """Somebody who says octets without an end, or none, from the moment that he is connected to:
+    talk(socket)."""
+
+    def __init__(self, talk):
+        super().__init__(None)
+        self._said = talk
+
+    def _talk(self, s):
+        try:
+            with s:
+                self._said(s)
+        except OSError:
+            pass
+
+
+def drips(beginning):
+    def talk(s):
+        s.sendall(beginning)
+        while True:
+            s.sendall(b"\0")
+            time.sleep(0.01)
+
+    return talk
+
+
+def pours(octets):
+    def talk(s):
+        while True:
+            s.sendall(octets * 1000)
+
+    return talk
+
+
+# Of each kind, and whether it is seen that what comes does not end.
+TALKERS = {
+    "closes at once": (lambda s: None, ""),
+    "resets": (lambda s: s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8)), ""),
+    "drips": (drips(b""), ""),
+    "drips a wpdu": (drips(bytes.fromhex("00010001 0010FFFF")), "wrapper"),
+    "drips a frame": (drips(bytes.fromhex("7EA7F0")), "hdlc"),
+    "pours": (pours(b"nonsense"), ""),
+    "pours notifications": (pours(bytes.fromhex("00010001 00100003 0F0101")), "wrapper"),
+}
+
+
+@pytest.mark.parametrize("kind", ["wrapper", "hdlc", "optical"])
+@pytest.mark.parametrize("name", TALKERS)
+def test_who_does_not_end(name, kind, monkeypatch):
+    """The case ends, and after some of them the run."""
+    monkeypatch.setattr(players, "_MOST_TALK_S", {})
+    monkeypatch.setattr(players, "_MOST_TALK_OTHERWISE_S", 0.1)
+    monkeypatch.setattr(lines, "_FAREWELL_S", 0.01)
+    talk, endless = TALKERS[name]
+    with Talker(talk) as stranger:
+        line = TCP("127.0.0.1", stranger.port, 0.1)
+        line.quiet_s = 0.02
+        player = Player(target.Target({}), line, kind, WRITE, 0.05, longest_s=1)
+        line.wait = lambda seconds: None
+        found = list(groups.play(player, ["wrapper", "hdlc", "application"], ["PMT", "HDLC_INFO"]))
+    assert len(found) >= 7
+    assert all(r.verdict in (FAIL, INCONCLUSIVE, INAPPLICABLE) and r.why for r in found)
+    if kind == endless:
+        assert "does not come to an end" in found[0].why
+        assert found[-1].why == "Not played: what the meter says has not ended in 3 cases."
+
+
+@pytest.mark.parametrize("kind", ["wrapper", "hdlc"])
+@pytest.mark.parametrize("late_s", [0, 0.03])
+def test_octet_by_octet_and_late(kind, late_s):
+    """A meter that is right is right so, too."""
+    bench = beside.Reference().line(kind)
+    bench.open()
+
+    def talk(s):
+        while octets := s.recv(4096):
+            bench.write(octets)
+            time.sleep(late_s)
+            for octet in bench.read(0.1) or b"":
+                s.sendall(bytes((octet,)))
+
+    with Talker(talk) as stranger:
+        line = TCP("127.0.0.1", stranger.port, 0.1)
+        player = Player(target.Target({}), line, kind, WRITE, 1)
+        ids = ["PMT_WRAPPER_P1", "HDLC_FRAME_P1", "APPL_OPEN_1", "APPL_OPEN_12"]
+        found = list(groups.play(player, ["wrapper", "hdlc", "application"], ids))
+    assert [(r.case.id, r.why) for r in found if r.verdict != PASS] == []
+    assert len(found) == 3
 
 
 def test_lengths_of_addresses_are_found_out():
@@ -454,10 +547,11 @@ def test_nobody_is_there(tmp_path, capsys):
     said = capsys.readouterr()
     assert said.err.endswith("Nothing has come from %s.\n" % args[0])
     got = json.loads(said.out)
+    assert [c["verdict"] for c in got["cases"]] == [INCONCLUSIVE] * len(got["cases"])
     why = [c["why"] for c in got["cases"]]
-    assert "There is no connection" in why[0]
-    assert "has not answered in 3 cases" in why[-1]
-    assert got["verdicts"]["fail"] == 3
+    assert why[0] == "There is no connection to 127.0.0.1 port %d (Connection refused)." % port
+    assert set(why[1:]) == {"Not played: there is no connection."}
+    assert said.err.count("\n") == 5, said.err
 
 
 # --- Results --------------------------------------------------------------------------------

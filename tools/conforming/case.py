@@ -96,6 +96,7 @@ class Result:
         self.verdict, self.why = PASS, ""
         self.steps = []
         self.seconds = 0.0
+        self.given_up = False  # not played, since nothing was to be expected any more
 
     def as_dict(self):
         return {

@@ -20,6 +20,11 @@ class Closed(Exception):
     """Its text says what happened."""
 
 
+def _reason(e):
+    number = getattr(e, "errno", None)
+    return os.strerror(number) if number and number > 0 else getattr(e, "strerror", None) or e
+
+
 class TCP:
     quiet_s = 0.25
 
@@ -34,7 +39,9 @@ class TCP:
             self._socket = socket.create_connection(self.where, self.patience_s)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as e:
-            raise Closed("There is no connection to %s port %d (%s)." % (*self.where, e)) from None
+            raise Closed(
+                "There is no connection to %s port %d (%s)." % (*self.where, _reason(e))
+            ) from None
 
     def close(self):
         """The meter is given a moment to see it: some have one place for connections."""
@@ -44,7 +51,7 @@ class TCP:
         with contextlib.suppress(OSError):
             s.shutdown(socket.SHUT_WR)
             end = time.monotonic() + _FAREWELL_S
-            while select.select([s], [], [], max(0, end - time.monotonic()))[0]:
+            while (left := end - time.monotonic()) > 0 and select.select([s], [], [], left)[0]:
                 if not s.recv(_CHUNK):
                     break
         s.close()
@@ -63,7 +70,7 @@ class TCP:
                 return b""
             octets = self._socket.recv(_CHUNK)
         except OSError as e:
-            raise Closed("The connection is lost (%s)." % e) from None
+            raise Closed("The connection is lost (%s)." % _reason(e)) from None
         if not octets:
             self.close()
             raise Closed("The meter has closed the connection.")
@@ -93,7 +100,7 @@ class Serial:
             self._port = serial.serial_for_url(self.device, self.rate, timeout=0)
             self._port.reset_input_buffer()
         except (OSError, ValueError, serial.SerialException) as e:
-            raise Closed("%s cannot be opened (%s)." % (self.device, e)) from None
+            raise Closed("%s cannot be opened (%s)." % (self.device, _reason(e))) from None
 
     def close(self):
         if self._port is not None:

@@ -2,7 +2,8 @@
 """Plays cases against a target over a profile, and keeps what was sent, what came and why.
 
 Whatever the target does (hangs, closes, answers nonsense) ends a case and not the run: the next
-case connects anew. After some cases in a row without a single octet the rest is not played.
+case connects anew. After some cases in a row without a single octet, or with octets without an
+end, the rest is not played; nor is it where nobody can be connected to.
 """
 
 import contextlib
@@ -42,21 +43,29 @@ NEEDS = {
 # Groups whose cases judge how a link comes up; others need one.
 _OF_LINKS = ("optical", "hdlc", "wrapper")
 _LENGTHS = (1, 2, 4)
-_DEAF = 3  # cases in a row of which nothing came
-# What a case may take before it is ended.
+# Cases in a row of which nothing came: at the beginning, and later, when some of its associations
+# may be what is dead.
+_DEAF, _DEAF_LATER = 3, 8
+_ENDLESS = 3  # cases in a row of which what came did not end
+# What a case may take before it is ended; and how long what comes may go on behind what was sent:
+# a data readout at 300 baud takes minutes.
 _MOST_OCTETS = 1 << 24
 _MOST_S = 900
+_MOST_TALK_S = {"optical": 300}
+_MOST_TALK_OTHERWISE_S = 60
 
 
 class Tap:
-    """A line of lines.py, and what goes over it."""
+    """A line of lines.py, and what goes over it. tried, refused: open() was called, and failed."""
 
     def __init__(self, line, result, patience_s):
         self._line, self._result = line, result
         self.patience_s = patience_s
+        self._most_s = _MOST_TALK_S.get(result.profile, _MOST_TALK_OTHERWISE_S)
+        self._spoken = 0.0
         self.quiet_s = line.quiet_s
         self.began = time.monotonic()
-        self.tried = False
+        self.tried = self.refused = self.endless = False
         self.came = 0
 
     def keep(self, kind, octets=b"", text=""):
@@ -68,13 +77,19 @@ class Tap:
 
     def open(self):
         self.tried = True
-        self._line.open()
+        self._spoken = time.monotonic()
+        try:
+            self._line.open()
+        except Closed:
+            self.refused = True
+            raise
 
     def close(self):
         self._line.close()
 
     def write(self, octets):
         self.keep("sent", octets)
+        self._spoken = time.monotonic()
         with self._kept():
             self._line.write(octets)
 
@@ -93,9 +108,18 @@ class Tap:
         if octets:
             self.came += len(octets)
             self.keep("came", octets)
-            if self.came > _MOST_OCTETS or time.monotonic() > self.began + _MOST_S:
-                raise Fail("The meter does not come to an end: %d octets." % self.came)
+            self._is_there_an_end()
         return octets
+
+    def _is_there_an_end(self):
+        now = time.monotonic()
+        talks_s = now - self._spoken
+        if self.came > _MOST_OCTETS or now > self.began + _MOST_S or talks_s > self._most_s:
+            self.endless = True
+            raise Fail(
+                "What the meter says does not come to an end: %d octets in all, the last ones"
+                " %.0f s after it was asked." % (self.came, talks_s)
+            )
 
     def wait(self, seconds):
         self._line.wait(seconds)
@@ -256,7 +280,9 @@ class Player:
         self.over_tcp = over_tcp
         self.on_result = on_result or (lambda result: None)
         self.on_case = lambda case: None
-        self._deaf = 0
+        self._deaf, self._most_deaf = 0, _DEAF
+        self._endless = 0
+        self._given_up = ""
 
     def signed_on(self, tap):
         """The tap, or for an optical port one that signs on when it opens."""
@@ -278,12 +304,25 @@ class Player:
             finally:
                 self.line.close()
         result.seconds = time.monotonic() - trial.tap.began
-        if trial.tap.came:
-            self._deaf = 0
-        elif trial.tap.tried:
-            self._deaf += 1
+        self._judge(trial.tap)
         self.on_result(result)
         return result
+
+    def _judge(self, tap):
+        """Is it worth while to go on?"""
+        if not tap.tried:
+            return
+        self._endless = self._endless + 1 if tap.endless else 0
+        if tap.came:
+            self._deaf, self._most_deaf = 0, _DEAF_LATER
+        else:
+            self._deaf += 1
+        if tap.refused and self._most_deaf == _DEAF:
+            self._given_up = "there is no connection"
+        elif self._deaf >= self._most_deaf:
+            self._given_up = "the meter has not answered in %d cases" % self._deaf
+        elif self._endless >= _ENDLESS:
+            self._given_up = "what the meter says has not ended in %d cases" % self._endless
 
     def _play(self, case, trial, result):
         for need in case.needs:
@@ -291,9 +330,9 @@ class Player:
             if self.may < level:
                 result.verdict, result.why = INAPPLICABLE, "Not played: %s." % why
                 return
-        if self._deaf >= _DEAF:
-            result.verdict = INCONCLUSIVE
-            result.why = "Not played: the meter has not answered in %d cases." % self._deaf
+        if self._given_up:
+            result.verdict, result.why = INCONCLUSIVE, "Not played: %s." % self._given_up
+            result.given_up = True
             return
         try:
             why = case.play(trial)
@@ -301,10 +340,13 @@ class Player:
         except Verdict as e:
             result.verdict, result.why = e.verdict, str(e)
         except Closed as e:
-            result.verdict, result.why = FAIL, str(e)
-        except Exception as e:  # nonsense that a case did not foresee
-            result.verdict = FAIL
+            nobody = trial.tap.refused and not trial.tap.came
+            result.verdict, result.why = INCONCLUSIVE if nobody else FAIL, str(e)
+        except (
+            Exception
+        ) as e:  # nonsense that a case did not foresee: the octets are to be looked at
+            result.verdict = INCONCLUSIVE
             where = traceback.extract_tb(e.__traceback__)[-1]
-            result.why = "What came is malformed (%s in %s, line %d: %s)." % (
+            result.why = "What came is not understood (%s in %s, line %d: %s)." % (
                 type(e).__name__, where.name, where.lineno, e,
             )  # fmt: skip

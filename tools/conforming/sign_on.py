@@ -76,7 +76,7 @@ class Port:
                 self.binary = b"\\2" in m[3]
                 return m
             if got:
-                fail("The identification message is %r." % got)
+                fail("The identification message is %r." % got[:40])
             self.tap.write(BREAK)
             self.tap.wait(2 + 10 * attempt)
         return fail("The sign-on is not answered.")

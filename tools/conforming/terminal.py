@@ -21,6 +21,7 @@ class Terminal:
         self.console = Console(stderr=True, highlight=False)
         self.rows = {}
         self.now = ""
+        self._given_up = ""
         self._began = time.monotonic()
         self._live = None
         if self.console.is_terminal and not quiet:
@@ -60,7 +61,13 @@ class Terminal:
         )
         row[0][result.verdict] += 1
         row[1] += result.seconds
-        if result.verdict in (FAIL, INCONCLUSIVE):
+        if result.given_up:
+            if self._given_up != result.why:
+                self._given_up = result.why
+                why = result.why.partition(": ")[2]
+                self.console.print("From %s on no case is played over %s: %s" % (
+                    result.case.id, result.profile, why))  # fmt: skip
+        elif result.verdict in (FAIL, INCONCLUSIVE):
             self.console.print(
                 Text.assemble(
                     (result.verdict, _COLORS[result.verdict]),
