@@ -718,6 +718,60 @@ def test_what_is_no_known_request_shows_nothing_inside():
     assert " 01 **" in line
 
 
+HARMLESS = b"\xc0\x01\xc1" + OF_CLOCK + b"\0"
+ASKS = b"\xc0\x01\xc1" + SECRET_OF_15 + b"\0"
+TELLS = b"\xc4\x01\xc1\0\x09\x0b" + SECRET
+
+
+def test_answers_that_nobody_has_waited_for():
+    """All are hidden until each request has had one; then none is."""
+    lines = traced(False, wpdu(ASKS), wpdu(HARMLESS), wpdu(b"\xc2\0"), wpdu(TELLS), wpdu(TELLS),
+                   wpdu(HARMLESS), wpdu(TELLS), sent=(2, 3, 4, 6))  # fmt: skip
+    assert all(SECRET.hex(" ").upper() not in line for line in lines[:6])
+    assert SECRET.hex(" ").upper() in lines[6]
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ((b"\xc1\x01\x81" + OF_CLOCK + b"\0\0",), ()),  # without confirmation
+        ((), (b"\xe0\x01\0\2\0\1\0",)),  # blocks that are acknowledged
+    ],
+)
+def test_what_has_no_answer_is_not_waited_for(before, after):
+    lines = traced(False, *map(wpdu, before), wpdu(ASKS), wpdu(TELLS), *map(wpdu, after),
+                   wpdu(HARMLESS), wpdu(TELLS),
+                   sent=(len(before) + 1, len(before) + len(after) + 3))  # fmt: skip
+    assert SECRET.hex(" ").upper() not in " ".join(lines[:-1])
+    assert SECRET.hex(" ").upper() in lines[-1]
+
+
+def test_an_answer_in_general_blocks():
+    block = b"\xe0\x01\0\1\0\0\x0b" + SECRET
+    lines = traced(False, wpdu(ASKS), wpdu(block), wpdu(HARMLESS), wpdu(b"\xe0\x81" + block[2:]),
+                   sent=(1, 3))  # fmt: skip
+    assert SECRET.hex(" ").upper() not in " ".join(lines)
+
+
+def test_half_a_wpdu_of_an_earlier_connection():
+    port = Port()
+    link = stream.Stream(port, Echo(), 256, False, Trace(port, False))
+    for unit in (wpdu(HARMLESS + bytes(60))[:12], wpdu(AARQ_LLS)):
+        link.attach(Line([unit]), Poller(), 0)
+        link.poll(0)
+        link.detach()
+    assert len(port.said) == 1 and STARS in port.said[0]
+
+
+def test_half_a_datagram():
+    port = Port()
+    trace = Trace(port, False, True)
+    for unit in (wpdu(HARMLESS + bytes(60))[:12], wpdu(AARQ_LLS), b"\0\1"):
+        trace.received(unit, 0, len(unit))
+    assert [line.endswith("that are no wpdu)") for line in port.said] == [True, False, True]
+    assert STARS in port.said[1]
+
+
 def test_a_request_in_between_does_not_bare_the_next_block_of_a_secret():
     first = b"\xc1\x02\xc1" + SECRET_OF_15 + b"\0\0\0\0\0\x01\x01\x09"
     other = b"\xc1\x01\xc1" + OF_CLOCK + b"\0\x09\0"

@@ -63,3 +63,13 @@ def test_passwords_do_not_show(what):
 def test_what_is_no_password_shows():
     assert "(42)" in shown(command("P0", "(42)"))
     assert "C.1.0(x)" in shown(command("W1", "C.1.0(x)"))
+
+
+def test_what_an_earlier_connection_has_left(trace):
+    received(trace, b"/?")
+    trace.begin()
+    trace.profile.binary = True
+    received(trace, SNRM[:5])
+    trace.begin()
+    received(trace, SNRM)
+    assert trace.lines == ["RX: 10:20:18 " + SNRM.hex(" ").upper()]

@@ -83,12 +83,12 @@ def _guard(link, meter):
             part.channel.gate = gate
 
 
-def _traces(port, hdlc, n, trace):
+def _traces(port, hdlc, n, trace, datagrams=False):
     if not trace:
         return None
     from firmware.links.trace import Trace
 
-    return [Trace(port, hdlc) for _ in range(n)]
+    return [Trace(port, hdlc, datagrams) for _ in range(n)]
 
 
 def _wrapper(meter, udp, other=None):
@@ -130,7 +130,7 @@ def _wrapper_udp(want, meter, port, trace, info_len):
     profiles = [_wrapper(meter, True)]
     while len(profiles) < _UDP_PLACES:
         profiles.append(_wrapper(meter, True, profiles[0]))
-    traces = _traces(port, False, _UDP_PLACES, trace)
+    traces = _traces(port, False, _UDP_PLACES, trace, True)
 
     def one_more():
         return _wrapper(meter, True, profiles[0])

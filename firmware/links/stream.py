@@ -44,6 +44,8 @@ class Stream:
         """Serve a stream that has just come up."""
         self._forget()
         self.profile.reset()
+        if self.trace is not None:
+            self.trace.begin()
         self.stream = stream
         self.poller = poller
         self.heard_ms = now_ms

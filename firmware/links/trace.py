@@ -18,6 +18,11 @@ _GET_REQUEST = const(0xC0)
 _SET_REQUEST = const(0xC1)
 _ACTION_REQUEST = const(0xC3)
 _LIMIT = const(4096)  # a wpdu longer than this is garbage
+_GENERAL_BLOCK_TRANSFER = const(0xE0)
+_LAST_BLOCK = const(0x80)
+_CONFIRMED = const(0x40)  # of invoke-id-and-priority: there is an answer
+# What a meter sends without being asked: DataNotification, InformationReport, EventNotification.
+_UNASKED = b"\x0f\x18\xc2"
 
 _UNITS = ("wpdu", "frame")
 
@@ -92,24 +97,50 @@ def aarq_secrets(apdu):
 
 
 class Conversation:
-    """The APDUs of one link, so far as hiding secrets needs them."""
+    """The APDUs of one link, so far as hiding secrets needs them.
+
+    Who does not wait for an answer gets several, in the order of the requests: after a request
+    about a secret all are hidden until each request has had one.
+    """
 
     def __init__(self):
         self._apdu = b""
         self._hide_blocks = False
         self._hide_reply = False
+        self._hides_still = False  # because of a request before the last one
+        self._waiting = 0  # requests without an answer yet
 
     def hidden(self, sent, octets, first):
         """Ranges of `octets` to hide: a part of an APDU, the first one or a following one."""
         start = 0 if first else len(self._apdu)
         self._apdu = bytes(octets) if first else self._apdu + bytes(octets)
+        if first and len(self._apdu) > 1:
+            self._count(sent)
         ranges = self._reply() if sent else self._request()
         return [(max(a - start, 0), b - start) for a, b in ranges if b > start]
+
+    def _count(self, sent):
+        """An APDU begins: a request more without an answer, or one less."""
+        tag = self._apdu[0]
+        if not sent:
+            self._hides_still = self._hide_reply and self._waiting > 0
+            asks = tag != _GENERAL_BLOCK_TRANSFER
+            if tag in (_GET_REQUEST, _SET_REQUEST, _ACTION_REQUEST):
+                asks = bool(self._apdu[2:3] and self._apdu[2] & _CONFIRMED)
+            self._waiting += asks
+        elif self._waiting and tag not in _UNASKED:
+            more = tag == _GENERAL_BLOCK_TRANSFER and not self._apdu[1] & _LAST_BLOCK
+            self._waiting -= not more
 
     def _reply(self):
         return [(4, len(self._apdu))] if self._hide_reply else []
 
     def _request(self):
+        found = self._asks_for()
+        self._hide_reply = self._hide_reply or self._hides_still
+        return found
+
+    def _asks_for(self):
         apdu = self._apdu
         end = len(apdu)
         if end < 2:
@@ -140,11 +171,17 @@ class Conversation:
 
 
 class Trace:
-    """Tracer of one connection. hdlc: frames, else wpdus."""
+    """Tracer of one connection after another. hdlc: frames, else wpdus; datagrams: what is not
+    whole at the end of one never will be."""
 
-    def __init__(self, port, hdlc):
+    def __init__(self, port, hdlc, datagrams=False):
         self.port = port
         self.hdlc = hdlc
+        self.datagrams = datagrams
+        self.begin()
+
+    def begin(self):
+        """A connection, or somebody else."""
         self._rx = b""
         self._tx = b""
         self._talk = Conversation()
@@ -160,6 +197,8 @@ class Trace:
         """Print the whole units at the start of data; returns what is left."""
         while data:
             n = self._frame_len(data) if self.hdlc else self._wpdu_len(data)
+            if not n and self.datagrams:
+                n = len(data)
             if not n:
                 break
             unit = data[:n]
@@ -210,7 +249,8 @@ class Trace:
 
     def _is_whole(self, unit):
         if not self.hdlc:
-            return unit[:2] == b"\x00\x01" and len(unit) == (unit[6] << 8 | unit[7]) + 8
+            is_wpdu = len(unit) >= 8 and unit[:2] == b"\x00\x01"
+            return is_wpdu and len(unit) == (unit[6] << 8 | unit[7]) + 8
         n = len(unit) - 3
         if n < 6 or unit[0] != _FLAG or unit[-1] != _FLAG:
             return False
@@ -248,6 +288,8 @@ class Trace:
         control = unit[pos]
         if control & 1 and control & 0xEF != 0x03:
             if control & 0xEF == 0x83:
-                self._more = [False, False]  # SNRM
+                # SNRM
+                self._more = [False, False]
+                self._talk = Conversation()
             return -1
         return pos + 3

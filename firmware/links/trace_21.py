@@ -30,6 +30,10 @@ class OpticalTrace:
     def __init__(self, port, profile):
         self.profile = profile
         self._frames = Trace(port, True)
+        self.begin()
+
+    def begin(self):
+        self._frames.begin()
         self._said = [b"", b""]  # received, sent: what is no whole message yet
 
     def received(self, buf, pos, n):

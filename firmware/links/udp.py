@@ -179,6 +179,8 @@ class Endpoint:
         if free is None:
             return None
         free.profile.reset()
+        if free.trace is not None:
+            free.trace.begin()
         free.address = address
         return free
 
