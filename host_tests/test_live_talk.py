@@ -204,6 +204,48 @@ def test_requests_that_do_not_wait_for_answers():
     assert SECRET.decode() in t.say(SECRET_GOT, True)["result"]
 
 
+def test_what_has_no_answer_is_not_waited_for():
+    """A request without confirmation; blocks that are acknowledged; what a meter says unasked."""
+    t = Talk()
+    t.say("C101 81 0008 0000010000FF 02 00 00")
+    t.say(GET_SECRET)
+    event = t.say("C201 00 0003 0100200700FF 02 12 0902", True)
+    assert (event["text"], event["note"]) == ("1.0.32.7.0 value", "voltage L1")
+    assert hides(t, SECRET, event, t.say(SECRET_GOT, True))
+    t.say("E0 81 0002 0001 00")
+    t.say("C001C1 0001 0000600100FF 02 00")
+    assert SECRET.decode() in t.say(SECRET_GOT, True)["result"]
+
+
+def test_a_secret_that_comes_in_general_blocks():
+    t = Talk()
+    t.say(GET_SECRET)
+    blocks = [
+        t.say("E0 01 0001 0000 06 C401C100 090C", True),
+        t.say("C001C1 0001 0000600100FF 02 00"),
+        t.say("E0 81 0002 0000 0C" + SECRET.hex(), True),
+    ]
+    assert blocks[2]["service"] == "get" and hides(t, SECRET, *blocks)
+
+
+def test_a_notification_about_a_secret():
+    t = Talk()
+    assert hides(t, SECRET, t.say("C201 00 000F 0000280002FF 07 090C" + SECRET.hex(), True))
+    event = t.say("C201 00 0003 0100200700FF 02 12 0902", True)
+    assert event["result"] == "230.6 V"
+
+
+@pytest.mark.parametrize("other", [running.AARQ.hex(), "6200"])
+def test_the_answer_comes_after_the_association(other):
+    t = Talk()
+    t.say(GET_SECRET)
+    t.say(other)
+    assert hides(t, SECRET, t.say(SECRET_GOT, True))
+    t.say("6300", True)
+    t.say("C001C1 0001 0000600100FF 02 00")
+    assert SECRET.decode() in t.say(SECRET_GOT, True)["result"]
+
+
 def test_a_secret_in_blocks():
     t = Talk()
     lines = [

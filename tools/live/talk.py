@@ -30,6 +30,8 @@ _GOES_ON = re.compile(".*(-next|-with-datablock|-with-pblock|-next-pblock)$")
 _LABEL = re.compile("-(request|response|normal)|(Request|Response)$")
 _METHOD = "Cosem-Method-Descriptor"
 _DESCRIPTORS = ("Cosem-Attribute-Descriptor", _METHOD)
+_VALUES = ("data", "attribute-value", "notification-body")
+_CONFIRMED = 0x40  # of invoke-id-and-priority
 _LONGEST = 60
 _LAYERS = {"hdlc": "HDLC", "wrap": "wrapper"}  # by the kind of a link
 
@@ -54,6 +56,13 @@ class _Link:
         self.asked = []  # descriptors of the last request: class_id, logical name, index
         self.secret = secret  # the last request is about a secret, or one that waits with it
         self.waiting = 0  # requests without an answer yet
+
+    def asks(self, asked, secret):
+        self.asked = asked
+        self.secret = secret or (self.secret and self.waiting > 0)
+
+    def answered(self):
+        self.waiting = max(0, self.waiting - 1)
 
 
 class Talk:
@@ -128,18 +137,24 @@ class Talk:
         layer = unit.layers[0][0]
         spoilt = unit.error or layer != _LAYERS.get(event.link.kind[:4], layer)
         spoilt = spoilt or any(part.error for part in unit.children if part is not apdu)
+        secret = link.secret
         if apdu is None or spoilt:
             self._frame(unit, line)
+        elif service == "notification":
+            asked, has_secret = self._about(apdu, line)
+            secret = secret or has_secret
+            self._results(asked, secret, apdu, line)
         elif _REQUEST.match(apdu.name):
-            self._request(link, apdu, line)
+            secret = self._request(link, apdu, line)
         elif service == "association":
             self._association(link, apdu, line)
+            secret = False
         else:
-            self._answer(link, apdu, line)
+            self._answer(link, unit, apdu, line)
         faults = unit.faults()
         if faults:
             line.update(bad=True, result=str(faults[0][1]))
-        self._kept[line["n"]] = (unit, apdu, link.secret, bool(spoilt))
+        self._kept[line["n"]] = (unit, apdu, secret, bool(spoilt))
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return line
@@ -157,21 +172,25 @@ class Talk:
         line["text"] = text
 
     def _request(self, link, apdu, line):
+        """Is it about a secret, or may another answer be, that comes first?"""
+        asked, secret = self._about(apdu, line)
+        if asked is not None or not _GOES_ON.match(apdu.name):
+            link.asks(asked or [], secret)
+        how = apdu.get("invoke-id-and-priority")
+        if how is None or how.value is None or how.value & _CONFIRMED:
+            link.waiting += 1
+        return link.secret
+
+    def _about(self, apdu, line):
+        """(descriptors that it has, None: neither these nor short names; are they of a secret?)"""
         found = [node for node in apdu.walk() if node.type in _DESCRIPTORS]
         names = [node.value for node in apdu.walk() if node.name == "variable-name"]
-        if found or names or not _GOES_ON.match(apdu.name):
-            link.asked = [_descriptor(node) for node in found]
-            link.secret = (
-                (link.secret and link.waiting > 0)
-                or any(
-                    key is None or is_secret(key, 0, node.type == _METHOD)
-                    for node, key in zip(found, link.asked)
-                )
-                or any(name in self._facts.secret_names for name in names)
-            )
-        link.waiting += 1
+        asked = [_descriptor(node) for node in found]
+        secret = any(name in self._facts.secret_names for name in names)
+        for node, key in zip(found, asked):
+            secret = secret or key is None or is_secret(key, 0, node.type == _METHOD)
         if found:
-            name = _name(link.asked[0])
+            name = _name(asked[0])
             line["text"] = found[0].text.replace(".255 ", " ")
             line["note"] = self._facts.notes.get(name, "")
             if line["note"]:
@@ -185,9 +204,14 @@ class Talk:
         block = next((node for node in apdu.walk() if node.name == "block-number"), None)
         if block is not None:
             line["text"] += " block %s" % block.value
+        return asked if found or names else None, secret
 
     def _association(self, link, apdu, line):
-        link.asked, link.secret, link.waiting = [], False, 0
+        if apdu.name in ("aarq", "rlrq"):
+            link.asks([], False)
+            link.waiting += 1
+        else:
+            link.answered()
         line["text"] = ", ".join(
             node.text
             for node in apdu.children
@@ -201,10 +225,14 @@ class Talk:
                 words += [node.text for node in apdu.walk() if node.name[:13] == "acse-service-"]
             line["result"] = ", ".join(filter(None, words))
 
-    def _answer(self, link, apdu, line):
-        if line["service"] != "notification":
-            link.waiting = max(0, link.waiting - 1)
-        if link.secret:
+    def _answer(self, link, unit, apdu, line):
+        # A general block that does not complete an APDU answers nothing.
+        if unit.direction == "tx" and apdu.name != "general-block-transfer":
+            link.answered()
+        self._results(link.asked, link.secret, apdu, line)
+
+    def _results(self, asked, secret, apdu, line):
+        if secret:
             line["result"] = trees.HIDDEN
             return
         words = []
@@ -214,8 +242,8 @@ class Talk:
             elif node.type in ("Data-Access-Result", "Action-Result", "ENUMERATED"):
                 words.append(node.text or str(node.value))
                 line["bad"] = line["bad"] or bool(node.value)
-            elif node.name == "data" and node.type != "CHOICE":
-                words.append(self._value(link.asked, len(words), node))
+            elif node.name in _VALUES and node.type != "CHOICE":
+                words.append(self._value(asked or [], len(words), node))
         line["bad"] = line["bad"] or line["service"] == "error"
         if len(words) > 1:
             line["text"] = "%d results" % len(words)
