@@ -296,6 +296,21 @@ def test_a_secret_in_segments():
     assert hides(t, SECRET[:4], *lines) and hides(t, SECRET[5:], *lines)
 
 
+def test_what_began_before_a_gap_does_not_go_on():
+    t = Talk()
+    t.say("C001C1 0007 0100630100FF 02 00")
+    t.say("C402C1 00 00000001 00 03 09050A", True)
+    t.talk.lost()
+    t.say("C002C1 00000001")
+    line = t.say("C402C1 01 00000002 00 03 616263", True)
+    assert "those before it are not here" in t.seen(line)
+    blocks = Talk()
+    blocks.say("E0 01 0001 0000 04 C4010000", True)
+    blocks.talk.lost()
+    line = blocks.say("E0 81 0002 0000 03 120001", True)
+    assert line["service"] == "protected" and "those before it are not here" in blocks.seen(line)
+
+
 def crc(octets):
     octets = running.HDLC._with_crc(bytes(octets))
     return octets[-2:]
@@ -338,6 +353,10 @@ def test_a_secret_inside_of_a_cipher():
     ]
     assert "0.0.40.0.2.255" in t.seen(lines[0]), t.seen(lines[0])
     assert hides(t, SECRET, *lines) and guek.hex() not in t.seen(*lines).lower()
+    # Who they are is still known after a gap.
+    t.talk.lost()
+    line = t.say(sealed(guek, gak, title, 9, running.GET_TIME, 0xC8))
+    assert line["text"] == "Clock 0.0.1.0.0 time"
 
 
 def sealed(guek, gak, title, counter, apdu, tag):

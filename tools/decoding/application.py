@@ -70,6 +70,12 @@ class Application:
         """The line was connected anew, or released."""
         self._pairs.pop((client, server), None)
 
+    def gap(self):
+        """APDUs are missing: nothing goes on with what was before."""
+        for pair in self._pairs.values():
+            pair.asked.clear()
+            pair.blocks.clear()
+
     def _pair(self, client, server):
         pair = self._pairs.get((client, server))
         if pair is None:

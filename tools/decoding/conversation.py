@@ -180,6 +180,14 @@ class Conversation:
             self._cut(buffer, direction, True, units)
         return units
 
+    def gap(self):
+        """Octets are missing in both directions: what was not whole will not be. What ciphering
+        needs is kept."""
+        self._buffers.clear()
+        self._lines.clear()
+        self._parts.clear()
+        self.application.gap()
+
     # --- Which octets are a message, and of what layer ------------------------------------------
 
     def _cut(self, buffer, direction, final, units):

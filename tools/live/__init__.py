@@ -5,6 +5,7 @@
     source.py       a descriptor with a feed behind it: that socket, or the port of a board
     facts.py        what the definition says of the meter: names, units, values, profiles
     watcher.py      events of the feed, and answers to its commands, made into state and lines
+    backlog.py      what waits to be decoded; who is behind leaves out the oldest
     talk.py         octets of a link, decoded into lines; trees.py: into trees. No secret gets out
     event_names.py, plain.py    names of events; values as Python has them
     hub.py          what each browser has not seen yet; a slow one misses lines, and is told

@@ -20,7 +20,7 @@ from bootstrap import Trouble, say
 
 _PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "page.py")
 _GRACE_S = 5
-_LIMIT = 1 << 21
+_LIMIT = 1 << 18
 _MAY_BE_LOST = b"RTS"
 WARNING = "Whoever reaches %s can see this meter, press its keys and inject faults."
 

@@ -51,10 +51,10 @@ def find_apdu(unit):
 
 
 class _Link:
-    def __init__(self, conversation, secret=False):
+    def __init__(self, conversation):
         self.conversation = conversation
         self.asked = []  # descriptors of the last request: class_id, logical name, index
-        self.secret = secret  # the last request is about a secret, or one that waits with it
+        self.secret = False  # the last request is about a secret, or one that waits with it
         self.waiting = 0  # requests without an answer yet
 
     def asks(self, asked, secret):
@@ -84,8 +84,9 @@ class Talk:
     def lost(self):
         """Octets are missing: what was not whole will not be, and what is answered next may be a
         secret."""
-        for number in self._links:
-            self._links[number] = _Link(Conversation(self._keys), True)
+        for link in self._links.values():
+            link.conversation.gap()
+            link.secret, link.waiting = True, 0
 
     def octets(self, event):
         """The lines of what an event has completed."""

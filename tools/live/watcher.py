@@ -14,7 +14,7 @@ import time
 
 import feeds
 
-from live import event_names, plain
+from live import backlog, event_names, plain
 
 _ROUND_S = 1
 _LEAST_S = 0.05  # between two rounds
@@ -40,6 +40,7 @@ class Watcher:
         self.feed = feed
         self.hub = hub
         self.talk = talk
+        self._backlog = backlog.Backlog(feed, talk, hub)
         self.commands = {
             "key": self._key,
             "fault": self._fault,
@@ -88,11 +89,11 @@ class Watcher:
 
     def _opened(self, event):
         self._links[event.link.number] = [event.link, 0, 0]
-        self.talk.open(event.link)
+        self._backlog.put(event)
         self._show_links()
 
     def _closed(self, event):
-        self.talk.close(event.link)
+        self._backlog.put(event)
         self._links.pop(event.link.number, None)
         for key in [key for key in self._faults if key[0] == event.link.number]:
             del self._faults[key]
@@ -106,12 +107,7 @@ class Watcher:
                 counted[1 + event.sent] += len(event.octets)
         else:
             self._fault_has_struck(event)
-        for line in self.talk.octets(event):
-            self.hub.add(line)
-
-    def _lost(self, event):
-        self.talk.lost()
-        self.hub.miss(event.n)
+        self._backlog.put(event)
 
     def _said(self, event):
         values = self._state = event.values
@@ -138,7 +134,7 @@ class Watcher:
         feeds.Opened: _opened,
         feeds.Closed: _closed,
         feeds.Octets: _octets,
-        feeds.Lost: _lost,
+        feeds.Lost: lambda self, event: self._backlog.put(event),
         feeds.State: _said,
     }
 
