@@ -130,11 +130,24 @@ def test_state():
         )  # fmt: skip
         await bench.until(lambda: shown(bench, "counts"))
         assert shown(bench, "display") == {"label": "1.8.0", "value": "1.00 kWh"}
-        assert shown(bench, "memory") == {"Heap in use": "293.0 KB", "Heap free": "5000 octets"}
+        assert shown(bench, "memory") == {
+            "Heap": "297.9 KB", "In use, with garbage": "293.0 KB",
+            "Least of the last minute": "293.0 KB",
+        }  # fmt: skip
         assert shown(bench, "supply") == 2
         who = {a["client"]: a["open"] for a in shown(bench, "who") if a["server"] == 1}
         assert who[2] == "wrapper-tcp 127.0.0.1:50000" and who[1].endswith("not proven yet")
         assert not who[16]
+
+    run(test)
+
+
+def test_memory_that_is_in_use_without_garbage():
+    async def test(bench, fed):
+        for allocated in (300000, 301000, 3000, 4000):
+            fed.state(heap=[allocated, 305000 - allocated])
+        await bench.until(lambda: "4000 octets" in (shown(bench, "memory") or {}).values())
+        assert shown(bench, "memory")["Least of the last minute"] == "3000 octets"
 
     run(test)
 
@@ -167,6 +180,20 @@ def test_what_only_looks_like_a_line(line):
 # --- What is read while somebody looks ------------------------------------------------------
 
 
+def test_it_ends_though_an_answer_comes_at_that_moment():
+    async def test(bench, fed):
+        asked = []
+        bench.feed.send = lambda command, then: asked.append(then)
+        task = asyncio.create_task(bench.watcher._read("get 1 0.0.42.0.0.255 2"))
+        await bench.until(lambda: asked)
+        asked[0](feeds.Answer({}, b"\x11\1"))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(test)
+
+
 def date_time(text):
     at = datetime.datetime.fromisoformat(text)
     return b"\x09\x0c" + bytes(
@@ -187,6 +214,23 @@ def test_nothing_is_read_while_nobody_looks():
         assert shown(bench, "v:3/1.0.32.7.0/2") == "230.3"
         assert shown(bench, "v:3/1.0.1.8.0/2") == "12.346"
         assert shown(bench, "v:3/1.0.52.7.0/2") is None  # the meter has not given it
+        task.cancel()
+
+    run(test)
+
+
+def test_its_clock_shows_its_own_time():
+    """As its events, its load profiles and its display do."""
+
+    async def test(bench, fed):
+        at = bytearray(date_time("2026-11-21T10:00:00"))
+        at[11:13] = (-60).to_bytes(2, "big", signed=True)
+        fed.values["8 0.0.1.0.0.255 2"] = bytes(at)
+        fed.state(time=[0, 61])
+        bench.hub.open()
+        task = asyncio.create_task(bench.watcher.look())
+        await bench.until(lambda: "+01:00" in (shown(bench, "meter")["clock"] or ""))
+        assert shown(bench, "meter")["clock"] == "2000-01-01 01:01:01 UTC+01:00"
         task.cancel()
 
     run(test)
@@ -341,6 +385,14 @@ def test_numbers_have_the_decimals_of_their_scaler():
     assert [value.text(n) for n in (0, 5, -12345)] == ["0.000", "0.005", "-12.345"]
     assert value.number(12345) == 12.345 and value.number(float("nan")) is None
     assert residential().by_id["1/0.0.97.97.0/2"].text(255) == "000000FF"
+
+
+def test_how_far_a_time_is_ahead_of_utc():
+    def at(deviation):
+        return bytes(9) + deviation.to_bytes(2, "big") + b"\0"
+
+    assert [plain.ahead(at(n)) for n in (0xFFC4, 60, 0, 0x8000)] == [60, -60, 0, None]
+    assert plain.ahead(None) is None and plain.ahead(b"") is None and plain.ahead(5) is None
 
 
 def test_times_that_are_not_whole():

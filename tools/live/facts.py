@@ -13,6 +13,7 @@ from tables import classes, names, pack, show, source
 _DATA = 1
 _REGISTERS = {3: (2, 3), 4: (2, 3), 5: (3, 4)}  # class_id: attributes of value and scaler_unit
 _PROFILE = 7
+_CLOCK = 8
 _WITH_SECRETS = {class_id for class_id, _attribute in trace._SECRETS}
 _DISCONNECT = 70
 _INSTANTANEOUS = "7"  # value group D
@@ -128,6 +129,8 @@ class Facts:
         self.by_id = {v.id: v for v in self.values}
         counted = [o for o in objects if o["source"] == "count.events"]
         self.events_id = "%d/%s/2" % (_DATA, short(counted[0]["obis"])) if counted else None
+        clocks = [o["obis"] for o in objects if o["class_id"] == _CLOCK]
+        self.clock = "get %d %s 2" % (_CLOCK, clocks[0]) if clocks else None
         profiles = [o for o in objects if o["class_id"] == _PROFILE]
         event_codes = {o["obis"] for o in objects if (o["source"] or "").startswith("event.")}
         logs = [o for o in profiles if event_codes & {name for _c, name, _a in captured(o)}]
@@ -141,6 +144,7 @@ class Facts:
             {
                 "client": a["client_sap"],
                 "server": a["server_sap"],
+                "device": "" if a["device"] == device["name"] else a["device"],
                 "note": self.notes.get(a["object"]) or a["role"],
                 "mechanism": "pre-established"
                 if a["pre_established"]

@@ -6,6 +6,8 @@ import datetime
 from decoding import axdr
 
 _EPOCH = datetime.datetime(1970, 1, 1)
+_DATE_TIME_LEN = 12
+_HALF_A_DAY = 720  # the most that a deviation may be; 0x8000: not specified
 
 
 def plain(octets):
@@ -17,6 +19,14 @@ def _value(node):
     if node.error:
         raise ValueError(node.error)
     return [_value(child) for child in node.children] if node.children else node.value
+
+
+def ahead(octets):
+    """How many minutes the time of a date-time is ahead of UTC, or None: it does not say."""
+    if not isinstance(octets, bytes) or len(octets) != _DATE_TIME_LEN:
+        return None
+    deviation = int.from_bytes(octets[9:11], "big", signed=True)
+    return -deviation if -_HALF_A_DAY <= deviation <= _HALF_A_DAY else None
 
 
 def seconds(octets):

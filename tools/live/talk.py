@@ -27,7 +27,7 @@ _SERVICES = [(service, re.compile(pattern)) for service, pattern in _SERVICES]
 _REQUEST = re.compile("(?i).*request($|-)")
 _GOES_ON = re.compile(".*(-next|-with-datablock|-with-pblock|-next-pblock)$")
 # A line has an arrow beside its name.
-_LABEL = re.compile("-(request|response|normal)|(Request|Response)$")
+_LABEL = re.compile("-(request|response|normal|with-datablock|with-pblock)|(Request|Response)$")
 _METHOD = "Cosem-Method-Descriptor"
 _DESCRIPTORS = ("Cosem-Attribute-Descriptor", _METHOD)
 _VALUES = ("data", "attribute-value", "notification-body")

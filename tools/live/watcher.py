@@ -8,6 +8,7 @@ line makes the page slower, nothing else.
 """
 
 import asyncio
+import collections
 import contextlib
 import datetime
 import time
@@ -26,6 +27,7 @@ _ROWS = 192  # of a load profile: two days of quarters of an hour
 _EVENTS = 40
 _EVENT_ROWS = 10  # of each log
 _EPOCH_2000 = 946684800
+_MINUTE = 60  # states
 _MOST_MS = 60000
 _MOST_TIMES = 99
 _FAULTS = {"crc": "%d with a bad checksum", "drop": "%d dropped", "delay": "%d ms late"}
@@ -54,6 +56,8 @@ class Watcher:
         self._wanted = {}  # view: id of a profile
         self._logged = None  # events that the meter has counted when its logs were read
         self._state = {}
+        self._ahead = None  # minutes that the meter's time is ahead of UTC, None: unknown
+        self._used = collections.deque(maxlen=_MINUTE)  # octets of heap, second by second
         self._live = False
         self._heard = 0
         self._runtime = ""
@@ -78,6 +82,7 @@ class Watcher:
     def _begun(self, event):
         self._runtime = event.about.get("runtime", "")
         self._state = {}
+        self._used.clear()
         self._logged = None
         self._profiles.clear()
         self._links.clear()
@@ -110,18 +115,14 @@ class Watcher:
         self._backlog.put(event)
 
     def _said(self, event):
-        values = self._state = event.values
+        values = self._state = dict(event.values)
         self._set_live(True)
         display = values.get("display")
         self.hub.set("display", display and {"label": display[0], "value": display[1]})
         supply = values.get("supply")
         self.hub.set("supply", supply[0].get("state") if supply else None)
         self.hub.set("counts", {**values["counters"], "garbage": self.feed.garbage})
-        heap = values.get("heap")
-        memory = {"Heap": "this runtime cannot say"}
-        if heap:
-            memory = {"Heap in use": octets(heap[0]), "Heap free": octets(heap[1])}
-        self.hub.set("memory", memory)
+        self._show_memory(values.get("heap"))
         self._show_who()
         self._show_links()
 
@@ -143,11 +144,22 @@ class Watcher:
         clock = None
         if self._state.get("time"):
             minute, second = self._state["time"]
-            at = datetime.datetime.fromtimestamp(
-                _EPOCH_2000 + 60 * minute + second, datetime.timezone.utc
-            )
-            clock = at.strftime("%Y-%m-%d %H:%M:%S UTC")
+            zone = datetime.timezone(datetime.timedelta(minutes=self._ahead or 0))
+            at = datetime.datetime.fromtimestamp(_EPOCH_2000 + 60 * minute + second, zone)
+            clock = at.strftime("%Y-%m-%d %H:%M:%S ") + zone.tzname(None)
         self.hub.set("meter", {"live": live, "runtime": self._runtime, "clock": clock})
+
+    def _show_memory(self, heap):
+        """What is in use counts what nobody needs any more, until it is collected."""
+        memory = {"Heap": "this runtime cannot say"}
+        if heap:
+            self._used.append(heap[0])
+            memory = {
+                "Heap": octets(sum(heap)),
+                "In use, with garbage": octets(heap[0]),
+                "Least of the last minute": octets(min(self._used)),
+            }
+        self.hub.set("memory", memory)
 
     def _show_links(self):
         shown = [
@@ -293,6 +305,9 @@ class Watcher:
         if silent:
             return
         await self._read_logs()
+        if everything and self.facts.clock:
+            self._ahead = plain.ahead(await self._read(self.facts.clock))
+            self._set_live(self._live)
         if everything:
             for id_ in set(self._wanted.values()) - {""}:
                 await self._read_profile(next(p for p in self.facts.profiles if p.id == id_))
@@ -306,7 +321,9 @@ class Watcher:
                 future.set_result(answer)
 
         self.feed.send(command, then)
-        answer = await asyncio.wait_for(future, _PATIENCE_S)
+        # Not wait_for(), which Python 3.11 may go on after, though it was cancelled.
+        async with asyncio.timeout(_PATIENCE_S):
+            answer = await future
         with contextlib.suppress(ValueError):
             if not answer.error:
                 return plain.plain(answer.octets)

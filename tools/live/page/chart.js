@@ -94,7 +94,7 @@ function drawChart() {
     tzDate: time ? (s) => uPlot.tzDate(new Date(s * 1000), "UTC") : undefined,
     legend: { show: false },
     scales: { y: { range: (u, low, high) => low === null ? [0, 1] : [Math.min(0, low), Math.max(unit === "W" ? 10 : 0.01, high) * 1.08] } },
-    axes: [{ ...axis, size: 30, values: times(time) }, { ...axis, size: 58, values: (u, ticks) => ticks.map((t) => `${+t.toFixed(3)} ${unit}`) }],
+    axes: [{ ...axis, size: 30, space: 80, values: times(time) }, { ...axis, size: 58, values: (u, ticks) => ticks.map((t) => `${+t.toFixed(3)} ${unit}`) }],
     series: [{}, { stroke: color("--accent"), width: 1.6, fill: color("--accent") + (bars ? "55" : "22"), paths: bars ? uPlot.paths.stepped({ align: -1 }) : undefined, points: { show: data[0].length < 2 } }],
   }, data, $("chart"));
 }

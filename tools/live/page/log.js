@@ -5,7 +5,7 @@
 on("events", () => {
   const events = state.get("events");
   $("events").replaceChildren(make("tbody", {}, ...(events.length ? events.map((e) => make("tr", {},
-    make("td", { class: "time" }, e.time), make("td", { class: "num" }, String(e.code)), make("td", {}, e.name, make("span", { class: "muted" }, ` ${e.log}`))))
+    make("td", { class: "time" }, e.time), make("td", { class: "num" }, String(e.code)), make("td", { class: "rest" }, e.name, make("span", { class: "muted" }, ` ${e.log}`))))
     : [make("tr", {}, make("td", { class: "empty" }, "No event yet."))])));
   const newest = events[0];
   if (newest && newest.key !== $("events").dataset.newest) {
@@ -25,7 +25,7 @@ on("links", () => {
   $("links").replaceChildren(
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Link"), make("th", { scope: "col" }, "Peer"), make("th", { scope: "col", class: "num" }, "In"), make("th", { scope: "col", class: "num" }, "Out"))),
     make("tbody", {}, ...(links.length ? links.map((l) => make("tr", {},
-      make("td", {}, l.link), make("td", {}, l.peer || "–"),
+      make("td", {}, l.link), make("td", { class: "long" }, l.peer || "–"),
       make("td", { class: "num" }, String(l.rx)), make("td", { class: "num" }, String(l.tx))))
       : [make("tr", {}, make("td", { class: "empty", colspan: "4" }, "Nobody is connected."))])));
 });

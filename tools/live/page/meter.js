@@ -70,9 +70,10 @@ function layRegisters() {
   const used = new Set();
   matrix($("now"), [phase(1), phase(2), phase(3), column("Total")], [
     ["U", ["32.7.0", "52.7.0", "72.7.0", "12.7.0"]],
-    ["I", ["31.7.0", "51.7.0", "71.7.0", "91.7.0"]],
-    ["P", ["36.7.0", "56.7.0", "76.7.0", byObis.has("16.7.0") ? "16.7.0" : "1.7.0"]],
-    ["Q", ["23.7.0", "43.7.0", "63.7.0", "3.7.0"]],
+    ["I", ["31.7.0", "51.7.0", "71.7.0", "90.7.0"]],
+    ["I N", ["x", "x", "x", "91.7.0"]],
+    byObis.has("16.7.0") ? ["P", ["36.7.0", "56.7.0", "76.7.0", "16.7.0"]] : ["P+", ["36.7.0", "56.7.0", "76.7.0", "1.7.0"]],
+    ["Q+", ["23.7.0", "43.7.0", "63.7.0", "3.7.0"]],
     ["S", ["29.7.0", "49.7.0", "69.7.0", "9.7.0"]],
     ["Factor", ["33.7.0", "53.7.0", "73.7.0", "13.7.0"]],
     ["f", ["x", "x", "x", "14.7.0"]],
@@ -164,9 +165,9 @@ function drawPhasors() {
 on("who", () => {
   const rows = state.get("who").map((a) => make("tr", {},
     make("td", { class: "num" }, String(a.client)),
-    make("td", {}, a.note),
+    make("td", {}, a.note, a.device && make("span", { class: "muted" }, ` of ${a.device}`)),
     make("td", {}, a.mechanism),
-    make("td", {}, ...(a.open ? [make("span", { class: "chip on" }, "open"), " " + a.open] : [make("span", { class: "muted" }, "–")]))));
+    make("td", { class: a.open ? "long" : "none" }, ...(a.open ? [make("span", { class: "chip on" }, "open"), " " + a.open] : [make("span", { class: "muted" }, "–")]))));
   $("who").replaceChildren(
     make("thead", {}, make("tr", {}, make("th", { class: "num", scope: "col" }, "SAP"), make("th", { scope: "col" }, "Client"), make("th", { scope: "col" }, "Proves itself by"), make("th", { scope: "col" }, "Now"))),
     make("tbody", {}, ...rows));
