@@ -29,3 +29,11 @@ def test_a_program_without_its_packages(tmp_path, raised, code, said):
         cwd=os.path.join(bootstrap.ROOT, "tools"), capture_output=True, text=True,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (code, "", said)
+
+
+def test_packages_of_the_system_do_not_count(monkeypatch):
+    """They are of any age: Debian 12 has a cryptography that does not read our PEM files."""
+    monkeypatch.setattr(sys, "base_prefix", sys.prefix + "-system")
+    assert bootstrap.have("json") and not bootstrap.have("json", "a_module_that_there_is_not")
+    monkeypatch.setattr(sys, "base_prefix", sys.prefix)
+    assert not bootstrap.have("json")

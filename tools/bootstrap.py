@@ -419,12 +419,18 @@ def provide(target):
         return get_micropython()
 
 
+def have(*modules):
+    """Are these modules there? Those of the system do not count: they are of any age."""
+    in_venv = sys.prefix != sys.base_prefix
+    return in_venv and all(importlib.util.find_spec(name) for name in modules)
+
+
 def inside(target, *modules):
     """Go on in build/venv, with what a target needs; at once where these modules are there.
 
     For the first lines of a program, too: what goes wrong is a sentence, and its end.
     """
-    if not all(importlib.util.find_spec(name) for name in modules):
+    if not have(*modules):
         try:
             with lock():
                 environment(VENV, LISTS[target])

@@ -121,12 +121,11 @@ def version(text):
 
 def cryptography():
     """The modules (ec, serialization, hashes, utils) of that package."""
-    try:
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec, utils
-    except ImportError:
+    if not bootstrap.have("cryptography"):
         remote.in_venv()
-        raise
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, utils
+
     return ec, serialization, hashes, utils
 
 

@@ -46,7 +46,7 @@ import reader
 import records
 import remote
 import sheet as sheets
-from bootstrap import ROOT, Trouble, as_command, say
+from bootstrap import ROOT, Trouble, as_command, have, say
 
 DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 
@@ -209,12 +209,10 @@ DEMO = """\
 
 def authority_of(options, folder=None, **how):
     """The authority in the folder of records, or in another one."""
-    try:
-        import authority
-    except ImportError:
-        # Go on where there is the package `cryptography`.
+    if not have("cryptography"):
         remote.in_venv()
-        raise
+    import authority
+
     return authority.Authority(folder or os.path.join(options.folder, AUTHORITY), **how)
 
 
