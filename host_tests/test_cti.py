@@ -82,24 +82,38 @@ def test_private_keys_stay_with_the_meter(tmp_path):
     module = sheets.load(compiling.definition(SECURED))
     record = identities.new("ABC", "43", module)
     path = str(tmp_path / "meter.cti")
-    assert (
-        cti.main(
-            [
-                records.save(record, str(tmp_path)),
-                "--definition",
-                SECURED,
-                "-o",
-                path,
-                "--profile",
-                "wrapper",
-            ]
-        )
-        == 0
-    )
+    saved = records.save(record, str(tmp_path))
+    how = ["--definition", SECURED, "--profile", "wrapper", "-o", path]
+    assert cti.main([saved, *how]) == 0
     with open(path, encoding="utf-8") as f:
         text = f.read().upper()
     private = [c.private_key.hex().upper() for c in record.certificates if c.private_key]
     assert private and not any(key in text for key in private)
+
+
+def test_clients_that_sign_are_known_by_their_certificates(of_a_record):
+    record, _, draft = of_a_record
+    for client, suite in ((4, "1"), (5, "2")):
+        section = draft["Association %d of LogicalDevice 1" % client]
+        assert section["SecuritySuite"] == suite
+        assert section["ClientSystemTitle"] == "434C49%010X" % client
+        certificates = {c.certificate.hex().upper() for c in record.certificates}
+        assert {section[k] for k in section if k.endswith("Certificate")} <= certificates
+    assert draft["Association 1 of LogicalDevice 1"]["ClientSystemTitle"] == "fill in"
+
+
+def test_a_draft_without_secrets(of_a_record, tmp_path):
+    record, full, _ = of_a_record
+    path = str(tmp_path / "shown.cti")
+    saved = os.path.join(os.path.dirname(full), record.name + ".toml")
+    assert cti.main([saved, "--without-secrets", "-o", path]) == 0
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    secrets = [*record.secrets.values(), *(k for s in record.setups.values() for k in s.values())]
+    assert len(secrets) > 20 and not any(octets.hex().upper() in text for octets in secrets)
+    section = read(path)["Association 1 of LogicalDevice 1"]
+    assert section["GUEK"] == section["KEK"] == "fill in"
+    assert "left out" in text.split("\n[")[0]
 
 
 def test_only_its_owner_can_read_it_and_it_says_so(of_a_record, capsys):

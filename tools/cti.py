@@ -17,7 +17,8 @@ and is not public, so the names of sections and keys, and the forms of values, a
 the draft has all the values, to be put into the form that comes with the tool. Each section says
 so.
 
-The file has secrets: only its owner can read it, and it does not overwrite anything.
+The file has secrets, unless --without-secrets: only its owner can read it, and it does not
+overwrite anything. Private keys are never in it.
 """
 
 import argparse
@@ -41,11 +42,15 @@ _CONFORMANCE_OF = 15  # class that names the bits
 _FILL_IN = "fill in"
 
 _HEAD = """# CTI draft of {name}, made by tools/cti.py of definition {definition}{of}.
-# SECRETS: this file has the keys and secrets of the meter. Keep it as you keep its record.
+# {secrets}
 # uncertain: names of sections and keys, and forms of values. The template or specification of the
 # CTI comes with the CTT and is not public; put these values into its form.
 # "{fill_in}" is what neither the record nor the definition knows.
 """
+_SECRETS = (
+    "SECRETS: this file has the keys and secrets of the meter. Keep it as you keep its record."
+)
+_NO_SECRETS = "Keys and secrets are left out."
 _NOTES = {
     "Identification": "the names exactly as in the databases of the DLMS UA",
     "CommunicationProfile": "as the meter is set now; what is negotiated is in its setup object",
@@ -68,6 +73,9 @@ def parser():
     p.add_argument("--port", help="serial port of the tester's PC, or TCP port of the meter")
     p.add_argument("--manufacturer", default=_FILL_IN, help="as in the database of members")
     p.add_argument("--type", default=_FILL_IN, help="type of the meter")
+    p.add_argument(
+        "--without-secrets", action="store_true", help="to be shown: keys are to be filled in, too"
+    )
     p.add_argument("-o", "--output", metavar="FILE", help="(the logical device name, .cti)")
     return p
 
@@ -85,10 +93,21 @@ def main(arguments):
         s = records.sheet(record, module, [], "all")
     else:
         s = sheets.sheet(module, [])
+    if options.without_secrets:
+        hide(s)
     path = options.output or s["logical_device_name"] + ".cti"
     write(path, text(s, d, record, options))
-    say("%s is written. It has secrets: only you can read it." % path)
+    what = "no secrets" if options.without_secrets else "secrets"
+    say("%s is written. It has %s: only you can read it." % (path, what))
     return 0
+
+
+def hide(s):
+    """Take secrets and keys from a sheet."""
+    for a in s["associations"]:
+        for name in ("secret_hex", *(key + "_hex" for key in sheets.KEYS)):
+            if name in a:
+                a[name] = _FILL_IN
 
 
 @functools.lru_cache(maxsize=2)
@@ -117,6 +136,7 @@ def text(s, d, record, options):
     out = _HEAD.format(
         name=s["logical_device_name"],
         definition=d.name,
+        secrets=_NO_SECRETS if options.without_secrets else _SECRETS,
         of=" and its record" if record else ", with its DEMO secrets",
         fill_in=_FILL_IN,
     )
@@ -226,6 +246,7 @@ def association(a, d):
 
 def security(a):
     means = a["security_policy_means"]
+    titles = [c["system_title"] for c in a["certificates"] if c["entity"] == "client"]
     rows = [
         ("SecuritySuite", a["security_suite"]),
         ("SecurityPolicy", "%02X" % a["security_policy"]),
@@ -234,15 +255,13 @@ def security(a):
         ("SecuritySetup", a["security_setup"]),
         ("InvocationCounter", a.get("invocation_counter", "no object")),
         ("ServerSystemTitle", a["system_title"]),
-        ("ClientSystemTitle", _FILL_IN),
+        ("ClientSystemTitle", next(iter(titles), _FILL_IN)),
     ]
     rows += [(key.upper(), a[key + "_hex"]) for key in sheets.KEYS if key + "_hex" in a]
     for c in a["certificates"]:  # no private key of the meter: a tester is a client
         word = "%s%sCertificate" % (c["entity"].capitalize(), c["kind"].capitalize())
         rows.append((word, c["certificate"]))
-        if c["system_title"] and c["entity"] == "client":
-            rows.append((word + "SystemTitle", c["system_title"]))
-    if a["mechanism_id"] == 7:
+    if a["mechanism_id"] == 7:  # beside the authority's, see tools/authority.py
         rows.append(("ClientPrivateKeys", _FILL_IN))
     return rows
 
