@@ -14,6 +14,18 @@ def seal(buf: ptr8, n: int, write: int) -> int:  # noqa: F821
         stop = p + 256
         if stop > end:
             stop = end
+        # Four at a time, one after another, takes half as long.
+        while p + 6 < stop:
+            q = ptr16(p)  # noqa: F821
+            a += q[0]
+            b += a
+            a += q[1]
+            b += a
+            a += q[2]
+            b += a
+            a += q[3]
+            b += a
+            p += 8
         while p < stop:
             a += ptr16(p)[0]  # noqa: F821
             b += a

@@ -303,41 +303,47 @@ class FlashStorage:
         index = self._index
         work = self.work
         view = self._slot
-        extra_page = (len(index) >> 1) - 1
-        n = self._persistent
+        device = self.device
+        base = self._base
+        blocks = self._blocks
         per_block = self._block_len // _SLOT_LEN
+        extra_page = (len(index) >> 1) - 1
         self._whole = True  # unless it comes to its end
         # A chain does not go on with the numbers of the one before: it may lie behind that.
         save = self._save + (2 if whole else 1)
         self._save = save
         parity = 0
         begun = slot
+        src = image
+        part = _DATA_LEN
+        at = -_DATA_LEN
+        left = self._persistent + _DATA_LEN
+        k = -2
         fill(work, _SLOT_LEN, _DATA_LEN, 0)  # behind the slot: what is XORed
         for page in range(extra_page + 1):
-            src = image
-            at = page * _DATA_LEN
-            part = n - at
-            if page == extra_page:
-                src = self.extra
-                at = 0
-                part = _EXTRA_LEN
-            elif part > _DATA_LEN:
-                part = _DATA_LEN
-            k = page << 1
+            k += 2
+            at += _DATA_LEN
+            left -= _DATA_LEN
+            if left < _DATA_LEN:
+                part = left
+                if page == extra_page:
+                    src = self.extra
+                    at = 0
+                    part = _EXTRA_LEN
             if not whole:
                 # As _block() and _offset(), which take longer: power may be about to fail.
                 old = index[k] << 8 | index[k + 1]
-                block = self._base + (start + old // per_block) % self._blocks
+                block = base + (start + old // per_block) % blocks
                 try:
-                    if not self.device.readblocks(
-                        block, view, old % per_block * _SLOT_LEN
-                    ) and not compare(work, _DATA_AT, src, at, part):
+                    if not (
+                        device.readblocks(block, view, old % per_block * _SLOT_LEN)
+                        or compare(work, _DATA_AT, src, at, part)
+                    ):
                         continue
                 except OSError:
                     pass
-            if not self._enter(start, slot):
-                return False
-            fill(work, _DATA_AT, _DATA_LEN, 0)
+            if part < _DATA_LEN:
+                fill(work, _DATA_AT, _DATA_LEN, 0)
             copy(work, _DATA_AT, src, at, part)
             xor(work, _SLOT_LEN, work, _DATA_AT, _DATA_LEN)
             if not self._put_slot(start, slot, save, page, 0):
@@ -350,8 +356,6 @@ class FlashStorage:
             self._save = save - 1  # not used
             self._whole = False
             return True
-        if not self._enter(start, slot):
-            return False
         copy(work, _DATA_AT, work, _SLOT_LEN, _DATA_LEN)
         if not self._put_slot(start, slot, save, _COMMIT, parity):
             return False
@@ -367,16 +371,9 @@ class FlashStorage:
     def _offset(self, slot):
         return slot % (self._block_len // _SLOT_LEN) * _SLOT_LEN
 
-    def _enter(self, start, slot):
-        """Erase the block that begins with this slot; False: that failed, or the chain is full."""
-        if self._offset(slot):
-            return True
-        if slot // (self._block_len // _SLOT_LEN) >= self._blocks >> 1:
-            return False
-        return self.erase(self._block(start, slot))
-
     def _put_slot(self, start, slot, save, page, parity):
-        """Write the data in the work buffer as a slot; False: it failed."""
+        """Write the data in the work buffer as a slot, the first one of a block when that has been
+        erased; False: it failed, or the chain is full."""
         work = self.work
         work[0] = save >> 24
         work[1] = save >> 16 & 0xFF
@@ -385,4 +382,10 @@ class FlashStorage:
         work[4] = page
         work[5] = parity
         block = self._block(start, slot)
-        return self.program(block, self._offset(slot), self._slot, _SLOT_LEN) == _DONE
+        at = self._offset(slot)
+        if not at:
+            if slot // (self._block_len // _SLOT_LEN) >= self._blocks >> 1:
+                return False
+            if not self.erase(block):
+                return False
+        return self.program(block, at, self._slot, _SLOT_LEN) == _DONE

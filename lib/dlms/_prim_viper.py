@@ -28,10 +28,19 @@ def copy(dst: ptr8, dpos: int, src: ptr8, spos: int, n: int):  # noqa: F821
 
 @micropython.viper
 def fill(dst: ptr8, dpos: int, n: int, value: int):  # noqa: F821
-    i = 0
-    while i < n:
-        dst[dpos + i] = value
-        i += 1
+    to = int(dst) + dpos
+    n += to
+    end = n - 3
+    while to < end:
+        p = ptr8(to)  # noqa: F821
+        p[0] = value
+        p[1] = value
+        p[2] = value
+        p[3] = value
+        to += 4
+    while to < n:
+        ptr8(to)[0] = value  # noqa: F821
+        to += 1
 
 
 @micropython.viper
@@ -80,14 +89,25 @@ def readable(
 
 @micropython.viper
 def compare(a: ptr8, apos: int, b: ptr8, bpos: int, n: int) -> int:  # noqa: F821
-    i = 0
-    while i < n:
-        d = int(a[apos + i]) - int(b[bpos + i])
+    at = int(a) + apos
+    to = int(b) + bpos
+    n += at
+    end = n - 3
+    while at < end:
+        p = ptr8(at)  # noqa: F821
+        q = ptr8(to)  # noqa: F821
+        if (p[0] ^ q[0]) | (p[1] ^ q[1]) | (p[2] ^ q[2]) | (p[3] ^ q[3]):
+            break
+        at += 4
+        to += 4
+    while at < n:
+        d = int(ptr8(at)[0]) - int(ptr8(to)[0])  # noqa: F821
         if d < 0:
             return -1
         if d > 0:
             return 1
-        i += 1
+        at += 1
+        to += 1
     return 0
 
 
@@ -130,10 +150,23 @@ def same(a: ptr8, apos: int, b: ptr8, bpos: int, n: int) -> int:  # noqa: F821
 
 @micropython.viper
 def xor(dst: ptr8, dpos: int, src: ptr8, spos: int, n: int):  # noqa: F821
-    i = 0
-    while i < n:
-        dst[dpos + i] = int(dst[dpos + i]) ^ int(src[spos + i])
-        i += 1
+    to = int(dst) + dpos
+    at = int(src) + spos
+    n += to
+    end = n - 3
+    while to < end:
+        p = ptr8(to)  # noqa: F821
+        q = ptr8(at)  # noqa: F821
+        p[0] = p[0] ^ q[0]
+        p[1] = p[1] ^ q[1]
+        p[2] = p[2] ^ q[2]
+        p[3] = p[3] ^ q[3]
+        to += 4
+        at += 4
+    while to < n:
+        ptr8(to)[0] = ptr8(to)[0] ^ ptr8(at)[0]  # noqa: F821
+        to += 1
+        at += 1
 
 
 @micropython.viper
