@@ -86,8 +86,20 @@ def test_a_text_of_windows(run):
     assert "HDLC  SNRM" in run("--brief", text=trace(*TALK).encode("utf-16"))
 
 
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_texts_as_editors_write_them(run, codec, end):
+    text = trace(*TALK).replace("\n", end)
+    assert run("--json", text=text.encode(codec)) == run("--json", text=trace(*TALK))
+
+
 def test_digits_that_are_odd(run):
-    assert "3 hexadecimal digits" in run("7EA")
+    """What was whole before is told, and then which digit is one too many, or too few."""
+    before, fault = units(run("--json", "7EA0070321930F017"))
+    assert before["octets"] == "7ea0070321930f01" and before["layers"] == [["HDLC", "SNRM, P/F"]]
+    assert fault["error"]["text"] == (
+        "'7' in column 17; expected two hexadecimal digits for each octet"
+    )
 
 
 def test_every_layer_in_a_line(run):
@@ -190,7 +202,9 @@ def test_what_cannot_be_is_a_sentence(args, why):
     [
         (b"", "is empty"),
         (b"Dear sirs,\nthe meter does not work.\n", "There are no octets in"),
-        (pcap([packets.udp(CLIENT, ("10.0.0.2", 4060), b"x")]), "others: 4060 (1 packets)"),
+        (b" \n\n", "There is no message in it"),
+        (pcap([packets.udp(CLIENT, ("10.0.0.2", 4060), b"x")]), "others: 4060 (1 packet)."),
+        (pcap([b"x", b"y"], 105), "link types that are not known here: 105 (2 packets)"),
         (pcap([])[:20], "expected pcapng or pcap"),
     ],
 )
@@ -202,8 +216,19 @@ def test_files_that_have_nothing(run, octets, why):
 
 def test_a_line_that_is_wrong_among_others(run):
     out = units(run("--json", text=trace(TALK[0]) + "RX: 10:20:18 7E A0 0\n" + trace(TALK[2])))
-    assert [bool(u.get("error")) for u in out] == [False, True, False]
-    assert "5 hexadecimal digits" in out[1]["error"]["text"]
+    assert [bool(u.get("error")) for u in out] == [False, True, True, False]
+    assert [u["octets"] for u in out[1:3]] == ["7ea0", ""]
+    assert out[2]["error"]["text"].startswith("'0' in column 20; expected two")
+    assert [u["line"] for u in out] == [1, 2, 2, 3]
+
+
+def test_what_a_terminal_would_obey_is_not_said(run):
+    """Colours, titles, directions of writing: in what is decoded, and in lines that are none."""
+    text = "TX: 0c0b1b5b33316de280aee280ae\n\x1b]0;title\x07 no \u202e octets\n"
+    out = run(text=text)
+    assert '"<1B>[31m<202E><202E>"' in out
+    assert all(c.isprintable() or c == "\n" for c in out + run.said)
+    assert "<1B>]0;title<07> no <202E> octets" in run.said
 
 
 def test_as_a_program_with_a_reader_that_goes():
@@ -216,6 +241,24 @@ def test_as_a_program_with_a_reader_that_goes():
     p.stdout.close()
     _, said = p.communicate((trace(*TALK) * 400).encode(), timeout=60)
     assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    "redirected, why",
+    [
+        (">/dev/full", "Reading or writing has failed (No space left on device).\n"),
+        (">&-", "There is no stdout: it is closed.\n"),
+        ("<&-", "stdin is empty; expected a trace, hexadecimal, or a capture.\n"),
+    ],
+)
+def test_as_a_program_that_cannot_read_or_write(redirected, why):
+    path = os.path.join(ROOT, "tools", "decode.py")
+    line = '"$0" "$1" %s %s' % ("" if redirected == "<&-" else GET.hex(), redirected)
+    r = subprocess.run(
+        ["sh", "-c", line, sys.executable, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, timeout=60,
+    )  # fmt: skip
+    assert (r.returncode, r.stderr) == (1, why)
 
 
 def test_memory_does_not_grow_with_the_input(run, tmp_path, capsys):

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """tools/decoding/trace.py: octets in whatever layout somebody pastes them."""
 
+import io
+
 import pytest
+from decoding.run import lines_of
 from decoding.trace import Reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -105,17 +108,55 @@ def test_the_text_of_an_optical_port(text, octets, hidden):
     assert (said.octets, said.hidden, said.direction) == (octets, hidden, "TX")
 
 
+OCTETS = "; expected two hexadecimal digits for each octet"
+CHARACTERS = "; expected characters of 7 bits, controls as <CR> or <0D>"
+
+
 @pytest.mark.parametrize(
-    "text, why",
+    "text, octets, trouble",
     [
-        ("TX: 7E A0 0", "5 hexadecimal digits"),
-        ("TX: 7E A0 08 0G 23 21", "'G' among hexadecimal digits"),
-        ("RX: 10:20:18 (17 octets that are no frame)", "17 octets that are no frame"),
+        ("TX: 7E A0 0", "7ea0", "'0' in column 11" + OCTETS),
+        ("TX: 7E A0 08 0G 23 21", "7ea008", "'0G' in column 14" + OCTETS),
+        ("TX: 7EA008 02 2 32", "7ea00802", "'2' in column 15" + OCTETS),
+        ("7E A0 08 02\n23 2 93 BD\n", "7ea0080223", "'2' in column 4" + OCTETS),
+        ("7EA0G802232193BD647E", "7ea0", "'G8022321' in column 5" + OCTETS),
+        ("0x7E, 0xA0, 0xZ8, 0x02", "7ea0", "'Z8,' in column 15" + OCTETS),
+        ("RX: 10:20:18 /PM\xdf5", "2f504d", "'\xdf' in column 17" + CHARACTERS),
+        ("RX: <SOH>P0<XY>", "015030", "'<' in column 12" + CHARACTERS),
+        (
+            "RX: 10:20:18 (17 octets that are no frame)", "",
+            "17 octets that are no frame; the trace does not show them",
+        ),
     ],
-)
-def test_what_is_wrong_with_a_line(text, why):
-    said = one(text)
-    assert why in said.trouble and said.octets == b""
+)  # fmt: skip
+def test_what_is_wrong_with_a_line(text, octets, trouble):
+    """What comes before it is told, too."""
+    *before, wrong = read(text)
+    assert (wrong.trouble, wrong.octets) == (trouble, b"")
+    assert b"".join(said.octets for said in before).hex() == octets
+    assert [said.trouble for said in before] == [None] * bool(octets)
+    assert {said.direction for said in before} <= {wrong.direction}
+
+
+@pytest.mark.parametrize("between", ["", " ", ", 0x", ":"])
+@pytest.mark.parametrize("front", ["", "RX: ", "RX: 10:20:18 ", "a: RX: "])
+def test_a_line_longer_than_what_is_read_at_a_time(between, front):
+    """It comes in parts that are cut between octets, and is one line all the same."""
+    octets = GET * 12000
+    text = front + octets.hex(" ").replace(" ", between) + "\nRX: 7E 7\n"
+    *parts, flag, wrong = Reader().read(lines_of(io.StringIO(text)))
+    assert b"".join(said.octets for said in parts) == octets and len(parts) > 1
+    assert {(s.line, s.direction, s.trouble) for s in parts} == {
+        (1, "RX" if front else None, None)
+    }
+    assert (flag.octets, flag.line) == (b"\x7e", 2)
+    assert wrong.line == 2 and "'7' in column 8;" in wrong.trouble
+
+
+def test_columns_are_counted_on():
+    before, wrong = Reader().read(["RX: C0", " 01 C", "\n"])
+    assert (before.octets, wrong.line) == (b"\xc0\x01", 1)
+    assert "'C' in column 11;" in wrong.trouble
 
 
 def test_what_else_there_is_is_left_out_and_counted():

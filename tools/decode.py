@@ -84,6 +84,10 @@ def parser():
 
 
 def main(args):
+    if sys.stdout is None:
+        raise Trouble("There is no stdout: it is closed.")
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)
     p = parser()
     options = p.parse_args(args)
     gc.set_threshold(100000)  # trees have no cycles
@@ -100,6 +104,8 @@ def main(args):
     sys.stdout.reconfigure(errors="backslashreplace")  # whatever a terminal cannot show
     run = Run(options, keys, names, ports, sys.stdout)
     inputs = options.input or ["-"]
+    if not any(text.strip() for text in inputs):
+        p.error("nothing is given; expected a file, - or hexadecimal")
     if inputs == ["-"] and "-" in options.sheet:
         p.error("stdin is the sheet already; name a file to decode")
     if inputs == ["-"] and sys.stdin.isatty():
@@ -115,6 +121,17 @@ def main(args):
             run.file(name)
     run.end()
     return 0
+
+
+def as_written(args):
+    """main(), where what cannot be written is a sentence."""
+    try:
+        return main(args)
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left goes nowhere
+        raise Trouble("Reading or writing has failed (%s)." % (e.strerror or e)) from None
 
 
 def port(p, text):
@@ -167,4 +184,4 @@ def read_names(path):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    bootstrap.as_command(main)
+    bootstrap.as_command(as_written)

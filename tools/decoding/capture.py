@@ -30,10 +30,15 @@ _LONGEST_PACKET = 1 << 18
 _IPV4, _IPV6, _VLAN, _VLAN_2 = 0x0800, 0x86DD, 0x8100, 0x88A8
 _TCP, _UDP = 6, 17
 _SYN, _FIN, _RST = 0x02, 0x01, 0x04
-# Link types: how many octets in front of the packet, and where in them its protocol is.
+# Link types.
 _ETHERNET, _NULL, _LOOP, _COOKED, _COOKED_2, _RAW, _RAW_2, _IP4, _IP6 = (
     1, 0, 108, 113, 276, 101, 12, 228, 229,
 )  # fmt: skip
+# Where the IP packet begins behind each; of Ethernet it has to be looked for.
+_LINK_TYPES = {
+    _ETHERNET: None, _NULL: 4, _LOOP: 4, _COOKED: 16, _COOKED_2: 20, _RAW: 0, _RAW_2: 0, _IP4: 0,
+    _IP6: 0,
+}  # fmt: skip
 _USER = range(147, 163)
 
 
@@ -61,14 +66,15 @@ class Packet:
 
 class Capture:
     """file: has read() and peek(); ports: numbers, or None for any. n_packets; seen: how often
-    which port was, of those that were not wanted; cut: "", or that the file ends within a
-    packet."""
+    which port was, of those that were not wanted; unread: how often which link type was, of those
+    that are not known; cut: "", or that the file ends within a packet."""
 
     def __init__(self, file, ports=(PORT,)):
         self.file = file
         self.ports = ports
         self.n_packets = 0
         self.seen = Counter()
+        self.unread = Counter()
         self.cut = ""
         self._prefix = ""  # of the name of a link
         self._flows = OrderedDict()
@@ -85,8 +91,8 @@ class Capture:
 
     def _pcap(self):
         head = self.file.read(24)
-        if head[:4] not in _PCAP or len(head) < 24:
-            raise Trouble("The file is no capture; expected pcapng or pcap.")
+        if len(head) < 24 or head[:4] not in _PCAP:
+            raise Trouble("The file ends within its header; expected pcapng or pcap.")
         order, unit = _PCAP[head[:4]]
         link_type = struct.unpack(order + "I", head[20:24])[0] & 0xFFFF
         record = struct.Struct(order + "IIII")
@@ -153,6 +159,8 @@ class Capture:
         self._prefix = "deciphered " if packet.interface == "deciphered" else ""
         found = _network(packet.octets, packet.link_type)
         if found is None:
+            if packet.link_type not in _LINK_TYPES:
+                self.unread[packet.link_type] += 1
             return
         octets, start = found
         version = octets[start] >> 4 if start < len(octets) else 0
@@ -383,16 +391,7 @@ def _network(octets, link_type):
                 continue
             return (octets, at + 2) if protocol in (_IPV4, _IPV6) else None
         return None
-    at = {
-        _NULL: 4,
-        _LOOP: 4,
-        _COOKED: 16,
-        _COOKED_2: 20,
-        _RAW: 0,
-        _RAW_2: 0,
-        _IP4: 0,
-        _IP6: 0,
-    }.get(link_type)
+    at = _LINK_TYPES.get(link_type)
     if at is None or len(octets) <= at or octets[at] >> 4 not in (4, 6):
         return None
     return octets, at

@@ -177,6 +177,9 @@ def decode(layer, octets, hidden):
 
 def _garbage(octets):
     node = field("octets", 0, len(octets))
+    at = next((k for k, x in enumerate(octets) if not _is_character(octets, k, x)), None)
+    if octets[:1] == b"/" and at is not None:
+        wrong(node, "%02X; expected characters of IEC 62056-21 behind /" % octets[at], at)
     sentence = "%02X begins no message; expected 7E (HDLC), 00 01 (wrapper), /, 01 or 02 and text "
     sentence += "(IEC 62056-21), or an APDU"
     return Piece(wrong(node, sentence % octets[0]), "", "%d octets of no message" % len(octets))
@@ -190,8 +193,13 @@ def _is_text(data, pos):
     if not x:
         return data[pos : pos + 8] == bytes(8)
     part = data[pos + 1 : pos + 12]
-    return all(c & 0x7F >= 0x20 or c & 0x7F in (2, 3, 4, 10, 13) or part[k - 1] & 0x7F in (3, 4)
-               for k, c in enumerate(part))  # fmt: skip
+    return all(_is_character(part, k, x) for k, x in enumerate(part))
+
+
+def _is_character(octets, k, x):
+    """Or an end of text, or a block check character behind one."""
+    x &= 0x7F
+    return x >= 0x20 or x in (2, 3, 4, 10, 13) or octets[k - 1] & 0x7F in (3, 4)
 
 
 def _faultless(node, octets):

@@ -59,11 +59,12 @@ class Run:
             raise Trouble("%s is empty; expected a trace, hexadecimal, or a capture." % said)
         if capture.is_capture(head):
             self.capture(f, said)
-        elif is_binary(head):
-            self.raw(f)
-        else:
-            codec = "utf-16" if head[:2] in _UTF_16 else "utf-8-sig"
+            return
+        codec = codec_of(head)
+        if codec:
             self.text(lines_of(io.TextIOWrapper(f, codec, "replace")), said)
+        else:
+            self.raw(f)
         if name != "-":
             f.close()
 
@@ -80,7 +81,7 @@ class Run:
         self.decide()
         if reader.n_skipped and self.n_units > before:
             sentence = "Lines neither octets nor a trace: %d, the first in line %d: %.60s"
-            say(sentence % (reader.n_skipped, reader.n_first, reader.first))
+            say(show.plain(sentence % (reader.n_skipped, reader.n_first, reader.first)))
         elif reader.n_skipped:
             raise Trouble(
                 "There are no octets in %s; expected hexadecimal, or lines as TX: 7E A0 ... "
@@ -109,12 +110,13 @@ class Run:
         if c.cut:
             say("%s: %s." % (name, c.cut))
         if self.n_units == before and not self.links:
-            sentence = "%s has %d packets, and nothing on port %s."
-            if c.seen:
-                others = ", ".join("%d (%d packets)" % both for both in c.seen.most_common(5))
-                sentence += " There are others: %s. Give one with --port." % others
             wanted = ", ".join(str(p) for p in self.ports or ["any"])
-            raise Trouble(sentence % (name, c.n_packets, wanted))
+            sentence = "%s has nothing on port %s, in %s." % (name, wanted, packets(c.n_packets))
+            if c.seen:
+                sentence += " There are others: %s. Give one with --port." % counted(c.seen)
+            if c.unread:
+                sentence += " Of link types that are not known here: %s." % counted(c.unread)
+            raise Trouble(sentence)
 
     # --- Conversations --------------------------------------------------------------------------
 
@@ -162,8 +164,7 @@ class Run:
             self.close(said.link)
             return
         if said.trouble:
-            if said.kind == "stream":
-                self.print(link.lost(said.direction), said.line, said.link)
+            self.print(link.lost(said.direction), said.line, said.link)
             self.trouble(said)
         if said.octets:
             whole = said.kind == "packet"
@@ -174,7 +175,6 @@ class Run:
 
     def trouble(self, said):
         unit = Unit(field("line", 0, 0, error=said.trouble), b"", said.direction, said.time, ())
-        unit.layers.append(("", said.trouble))
         self.print([unit], said.line, said.link)
 
     def close(self, link):
@@ -183,9 +183,9 @@ class Run:
     def end(self):
         for link in list(self.links):
             self.close(link)
-        if not self.n_units:
-            say("There is no message in it.")
         self.out.flush()
+        if not self.n_units:
+            raise Trouble("There is no message in it.")
 
     def print(self, units, line, link):
         for unit in units:
@@ -220,17 +220,32 @@ def whose_all(waiting):
     return next(filter(None, map(whose, waiting)), "rx")
 
 
-def is_binary(head):
-    """Is it the octets of a line themselves? Text has no zeros, and few other controls."""
-    controls = sum(x < 0x20 and x not in b"\t\n\r\x1b\x0c" for x in head)
+def packets(n):
+    return "%d packet%s" % (n, "" if n == 1 else "s")
+
+
+def counted(numbers):
+    """ "4060 (2 packets), ..." of a Counter."""
+    return ", ".join("%d (%s)" % (k, packets(n)) for k, n in numbers.most_common(5))
+
+
+def codec_of(head):
+    """Of a text that begins so; None: it is the octets of a line themselves. Text has no zeros,
+    but that of Windows, where every other octet is one, and few other controls."""
     if head[:2] in _UTF_16:
-        return False
+        return "utf-16"
+    for k, codec in enumerate(("utf-16-be", "utf-16-le")):
+        if len(head) > 3 and not any(head[k::2]) and all(head[1 - k :: 2]):
+            return codec
+    controls = sum(x < 0x20 and x not in b"\t\n\r\x1b\x0c" for x in head)
+    if b"\0" in head or controls > len(head) // 10:
+        return None
     try:
         head.decode("utf-8")
     except UnicodeDecodeError as e:
         if e.start < len(head) - 4:
-            return True
-    return b"\0" in head or controls > len(head) // 10
+            return None
+    return "utf-8-sig"
 
 
 def lines_of(f):

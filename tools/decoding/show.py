@@ -7,22 +7,19 @@
 Octets of passwords and keys are not shown.
 """
 
-import re
-
 _OCTETS = 8  # of a field, on a line; more of them are counted
 _COLOURS = {
     "head": "\x1b[1m", "rx": "\x1b[36m", "tx": "\x1b[32m", "bad": "\x1b[1;31m", "end": "\x1b[0m",
 }  # fmt: skip
 _HEX_WIDTH = 3 * _OCTETS + 1
 _ARROWS = {"rx": "client -> meter", "tx": "meter -> client"}
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def plain(text):
     """Without characters that a terminal would obey."""
     if text.isprintable():
         return text
-    return _CONTROL.sub(lambda m: "<%02X>" % ord(m[0]), text)
+    return "".join(c if c.isprintable() else "<%02X>" % ord(c) for c in text)
 
 
 def layer(label, text):
@@ -73,9 +70,7 @@ class Text:
         head = [str(unit.line) if unit.line else "", unit.time or "", where, unit.link]
         colour = mark.get(unit.direction, mark["head"])
         bad = mark["bad"] + "  !!" + mark["end"] if next(_faults(unit), None) else ""
-        out.append(
-            "%s%s%s%s" % (colour, "  ".join(part for part in head if part), mark["end"], bad)
-        )
+        out.append("%s%s%s%s" % (colour, plain("  ".join(filter(None, head))), mark["end"], bad))
         for label, text in unit.layers:
             out.append("    %s%s%s" % (mark["head"], plain(layer(label, text)), mark["end"]))
         if not self.brief:

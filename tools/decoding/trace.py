@@ -62,9 +62,12 @@ _GROUP = re.compile(r"((?:[0-9A-Fa-f]{2}){1,4})(?=\s|$)")
 _GAP = re.compile(r"\s*")
 _LABEL = re.compile(r"\(\d+ octets that are no \w+\)")
 # What may stand around octets, and between them.
-_NOISE = re.compile(r"0x|\\x|[\s,;:\-_|{}()<>\[\]\"']|\\$", re.IGNORECASE)
-_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}|\*\*)+$")
-_ODD = re.compile(r"[0-9A-Fa-f*]+$")
+_BETWEEN = r"(?:0x|\\x|[\s,;:\-_|{}()<>\[\]\"']|\\$)"
+_NOISE = re.compile(_BETWEEN, re.IGNORECASE)
+_OCTET = r"(?:[0-9A-Fa-f]{2}|\*\*)"
+_OCTETS = re.compile("(?:%s*%s)*%s*" % (_BETWEEN, _OCTET, _BETWEEN), re.IGNORECASE)
+_HEX = re.compile(_OCTET + "+$")
+_DIGITS = "0123456789abcdefABCDEF*"
 _CONTROLS = {
     "NUL": 0, "SOH": 1, "STX": 2, "ETX": 3, "EOT": 4, "ACK": 6, "BEL": 7, "LF": 10, "CR": 13,
     "NAK": 21,
@@ -115,27 +118,24 @@ def parse_hex(text):
 
 
 def parse_text(text):
-    """The same of what an optical port says as text: /?!<CR><LF>, <SOH>P1<STX>(**"""
+    """(octets, offsets of hidden ones, where it is none: at its end if it is all) of what an
+    optical port says as text: /?!<CR><LF>, <SOH>P1<STX>(**"""
     octets = bytearray()
     hidden = []
-    for control, star, character in _TOKEN.findall(text):
+    for token in _TOKEN.finditer(text):
+        control, star, character = token.groups()
         if control in _CONTROLS:
             octets.append(_CONTROLS[control])
-        elif len(control) == 2:
-            try:
-                octets.append(int(control, 16))
-            except ValueError:
-                return None
-        elif control:
-            return None
+        elif control and _HEX.match(control):
+            octets.append(int(control, 16))
         elif star:
             hidden.append(len(octets))
             octets.append(_STAR)
-        elif ord(character) < 0x80:
+        elif character and ord(character) < 0x80:
             octets.append(ord(character))
         else:
-            return None
-    return bytes(octets), tuple(hidden)
+            return bytes(octets), tuple(hidden), token.start()
+    return bytes(octets), tuple(hidden), len(text)
 
 
 def _is_text(rest):
@@ -151,6 +151,7 @@ class Reader:
         self._octets = bytearray()
         self._hidden = []
         self._line = 0
+        self._column = 0  # where in the line the part begins that is looked at
         self._direction = self._time = None
         self._kind = ""  # of what is put together: "", "dump", "hex"
         self._offset = 0
@@ -158,10 +159,14 @@ class Reader:
 
     def read(self, lines):
         number = 0
-        ended = True
+        before = "\n"
         for text in lines:
-            number += ended
-            ended = text[-1:] == "\n"
+            if before[-1:] == "\n":
+                number += 1
+                self._column = 0
+            else:
+                self._column += len(before)
+            before = text
             fast = _FAST.match(text)
             if fast:
                 if self._octets:
@@ -212,21 +217,17 @@ class Reader:
             time = found["before"] or found.groupdict().get("behind")
             rest = found["rest"]
             if _is_text(rest):
-                parsed = parse_text(rest)
-                kind = "text"
-            else:
-                parsed = parse_hex(rest)
-                kind = "said"
+                yield from self._end()
+                yield from self._text(rest, found.start("rest"), word, time, number)
+                return
+            parsed = parse_hex(rest)
             if parsed:
                 yield from self._end()
-                self._begin(*parsed, word, time, number, kind)
-                if kind == "text":
-                    yield from self._end()
+                self._begin(*parsed, word, time, number)
                 return
-            trouble = _fault(rest) if pattern is _MARKED else None
-            if trouble:
-                yield from self._end()
-                yield Said(b"", (), word, time, number, "said", trouble)
+            fault = _fault(rest, self._column + found.start("rest"))
+            if fault and pattern is _MARKED:
+                yield from self._faulty(*fault, word, time, number, "said")
                 return
         timed = _TIMED.match(text)
         parsed = parse_hex(timed["rest"]) if timed else None
@@ -234,13 +235,12 @@ class Reader:
         if parsed is None:
             parsed = parse_hex(text)
         if parsed is None:
-            digits = any(c.isdigit() for c in text) and _ODD.match(_NOISE.sub("", text))
-            trouble = _fault(text) if digits else None
+            fault = any(c.isdigit() for c in text) and _fault(text, self._column)
+            if fault:
+                yield from self._faulty(*fault, None, None, number, "hex")
+                return
             yield from self._end()
-            if trouble:
-                yield Said(b"", (), None, None, number, "hex", trouble)
-            else:
-                self._skip(number, text)
+            self._skip(number, text)
             return
         octets, hidden = parsed
         if time or self._kind not in ("said", "hex") or _stands_alone(self._octets, octets):
@@ -257,6 +257,25 @@ class Reader:
             kind = self._kind
             yield from self._end()
             self._kind = kind  # and what follows is more of it
+
+    def _text(self, rest, column, word, time, number):
+        octets, hidden, end = parse_text(rest)
+        if octets:
+            yield Said(octets, hidden, word, time, number, "text")
+        if end < len(rest):
+            what = "%r in column %d; expected characters of 7 bits, controls as <CR> or <0D>"
+            what %= rest[end], self._column + column + end + 1
+            yield Said(b"", (), word, time, number, "text", what)
+
+    def _faulty(self, octets, hidden, sentence, word, time, number, kind):
+        """What can be read of a line, and then what is wrong with it."""
+        if self._octets and kind == "hex":
+            self._octets += octets
+        elif octets:
+            yield from self._end()
+            self._begin(octets, hidden, word, time, number, kind)
+        yield from self._end()
+        yield Said(b"", (), word, time, number, kind, sentence)
 
     def _skip(self, number, text):
         if not self.n_skipped:
@@ -305,18 +324,19 @@ def _dump_octets(rest):
     return bytes(found)
 
 
-def _fault(text):
-    """Why octets are none, if they look like some."""
-    clean = _NOISE.sub("", text)
+def _fault(text, column):
+    """(octets before it, offsets of hidden ones, a sentence) of what is to be octets and is none;
+    None: it does not look like some. column: characters in front of the text."""
     if _LABEL.search(text):
-        return "%s; the trace does not show them" % text.strip("()")
-    if len(clean) >= 3 and _ODD.match(clean) and len(clean) % 2:
-        return "%d hexadecimal digits; expected two for each octet" % len(clean)
-    digits = sum(c in "0123456789abcdefABCDEF*" for c in clean)
-    if len(clean) >= 6 and digits >= 0.9 * len(clean):
-        wrong = next((c for c in clean if c not in "0123456789abcdefABCDEF*"), "*")
-        return "%r among hexadecimal digits; expected two of them for each octet" % wrong
-    return None
+        return b"", (), "%s; the trace does not show them" % text.strip("()")
+    clean = _NOISE.sub("", text)
+    digits = sum(c in _DIGITS for c in clean)
+    if len(clean) < 3 or digits < len(clean) * (1 if len(clean) < 6 else 0.85):
+        return None
+    end = _OCTETS.match(text).end()
+    what = "%r in column %d; expected two hexadecimal digits for each octet"
+    what %= text[end:].split()[0][:8], column + end + 1
+    return *(parse_hex(text[:end]) or (b"", ())), what
 
 
 def _stands_alone(before, octets):
