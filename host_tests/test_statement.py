@@ -105,6 +105,21 @@ def test_what_is_served_and_what_is_not():
     }
 
 
+def test_all_that_is_ciphered_is_asked_for():
+    rows = {row[1]: row[3] for row in probe.served(WORDS)}
+    names = {"glo", "ded", "general"}
+    found = {name for name in rows if name.split("-")[0] in names and rows[name]}
+    assert len(found) == 6 + 6 + 5  # of logical names, of short ones, and general
+
+
+def test_an_association_that_stays_is_not_released(monkeypatch):
+    p = probe.Probe(WORDS)
+    assert p.opens(16, 1) and p.releases()
+    assert p.opens(16, 1)
+    monkeypatch.setattr(probe, "_RLRQ_NORMAL", bytes.fromhex("C001C1"))
+    assert not p.releases()
+
+
 def test_contexts_and_mechanisms():
     found = probe.opened(WORDS)
     assert all(found["context", n] is True for n in range(1, 5))
@@ -123,6 +138,12 @@ def test_bits_are_found_where_they_are_looked_at():
     assert found[22] == ["firmware/meter/running.py"]
     assert found[1] == ["lib/dlms/secured.py"]
     assert found[0] == found[7] == []
+
+
+def test_what_a_meter_says_is_found_where_it_is_said():
+    found = code.said({0x0F: "data-notification", 0x18: "informationReportRequest", 0xC0: "none"})
+    assert "lib/dlms/notification.py" in found[0x0F] and found[0x18] == ["lib/dlms/report.py"]
+    assert found[0xC0] == []
 
 
 @pytest.mark.parametrize("name", pages.PROFILES)

@@ -23,6 +23,7 @@ from bootstrap import ROOT, as_command, say
 PAGE = os.path.join(ROOT, "CONFORMANCE.md")
 _BITS_OF = 15  # Association LN names the conformance bits
 _SECURITY_SETUP = 64
+_SAID = (0x0F, 0xC2, 0x18, 0xD8, 0x0E)  # DataNotification, ... exceptions
 _COMPRESSED = 0x80  # of the security control
 _HEAD = """# Statement of conformance
 
@@ -89,6 +90,9 @@ def sections():
             ("with", "request", "choice", "served"),
             [(*row[:3], "yes" if row[3] else "no") for row in probe.served(words)],
         ),
+        "What a meter says unasked, or in place of an answer; whom it says that to is in"
+        " [lib/README.md](lib/README.md), What is sent unasked, and `lib/dlms/exceptions.py`.",
+        table(("APDU", "said by"), said(code)),
     )
     yield section("Security", *security(found, code))
     yield section(
@@ -116,6 +120,15 @@ def profiles(pages):
         title, warnings, rows = pages.profile(name)
         said = ["[Its page](lib/profiles/%s.md)." % name, *warnings]
         yield ["### " + title, "", " ".join(said), "", *table(("", ""), rows.items())]
+
+
+def said(code):
+    from decoding.apdu import TABLE
+
+    found = code.said({tag: TABLE[tag][0] for tag in _SAID})
+    return [
+        (TABLE[tag][0], ", ".join("`%s`" % m for m in found[tag]) or "nothing") for tag in _SAID
+    ]
 
 
 def contexts(opened):

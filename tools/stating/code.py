@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Which modules look at which bit of the negotiated conformance: by their constants, and by the
-table of services in lib/dlms/server.py. Nothing is run."""
+table of services in lib/dlms/server.py; and which say what a meter says unasked. Nothing is run.
+"""
 
 import ast
 import glob
 import os
+import re
 import sys
 
 from bootstrap import ROOT
@@ -58,6 +60,19 @@ def looked_at(path, names):
             word = word.replace("-supported", "").replace("-", "_").upper()
             if value == 1 << _BITS - 1 - bit and ("_CONFORMANCE_" in name or word in name):
                 yield bit
+
+
+def said(names):
+    """{tag: [modules that say such an APDU]}; names: {tag: its name in the Book}. They have a
+    private constant of that name and value."""
+    found = {tag: [] for tag in names}
+    for path in sorted(glob.glob(os.path.join(LIB, "*", "*.py"))):
+        of = constants(path)
+        for tag, name in names.items():
+            name = re.sub("(?<=[a-z])(?=[A-Z])", "_", name.replace("-", "_")).upper()
+            if of.get("_" + name) == tag:
+                found[tag].append(os.path.relpath(path, ROOT))
+    return found
 
 
 def on_path():

@@ -14,6 +14,9 @@ from tables.show import protection_text, spans
 DEFINITIONS = os.path.join(ROOT, "firmware", "definitions")
 REFERENCE = "residential"
 _LETTERS = "rw"
+# The current association is another name of the client's own, and has its version.
+_ASSOCIATIONS, _CURRENT = (12, 15), "0.0.40.0.0.255"
+_POLICY, _SUITE = 2, 3  # attributes of Security setup
 
 # Whose objects say how a profile is set, and the definition that has them.
 SETTINGS = (
@@ -73,21 +76,29 @@ def limits(d):
 
 def associations(d):
     out = [
-        "| client | server | object | context | mechanism | Security setup | rights as |",
-        "|---|---|---|---|---|---|---|",
+        "| client | server | object | context | mechanism | Security setup | suite | policy"
+        " | rights as |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for a in d.associations:
         out.append(
-            "| %d | %d | %s | %s | %s | %s | %s |"
+            "| %d | %d | %s | %s | %s | %s | %s | %s | %s |"
             % (
                 a.client_sap, a.device.sap, obis(a.object.name),
                 "%d %s" % (a.application_context, CONTEXTS[a.application_context]),
                 "pre-established" if a.pre_established
                 else "%d %s" % (a.mechanism, MECHANISMS[a.mechanism]),
-                obis(a.security.name) if a.security else "", a.role,
+                *security(a.security), a.role,
             )
         )  # fmt: skip
     return [*out, ""]
+
+
+def security(o):
+    """Of the Security setup of an association: name, suite, policy."""
+    if o is None:
+        return "", "", ""
+    return obis(o.name), o.cells[_SUITE].value, "%02X" % o.cells[_POLICY].value
 
 
 def conformance(d, names, code):
@@ -135,11 +146,13 @@ def objects(d):
         )
         out.append("|---|---|---|---|" + "---|" * len(clients))
         for o in device.objects:
+            own = o.version.class_id in _ASSOCIATIONS and obis(o.name) == _CURRENT
             out.append(
-                "| %d %s | %d | %s | %s | %s |"
+                "| %d %s | %s | %s | %s | %s |"
                 % (
-                    o.version.class_id, o.version.name.split(" (")[0], o.version.version,
-                    obis(o.name), o.note.replace("|", "/"),
+                    o.version.class_id, o.version.name.split(" (")[0],
+                    "its own" if own else o.version.version, obis(o.name),
+                    o.note.replace("|", "/"),
                     " | ".join(rights(o, a.role) for a in clients),
                 )
             )  # fmt: skip

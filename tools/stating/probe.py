@@ -57,6 +57,7 @@ _TURNS = 64
 _IIP = 0xC1  # invoke-id and priority
 _ACCESS, _CONFIRMED = 0xD9, 0x40  # first octet of the long invoke-id and priority
 _UNCONFIRMED_WRITE = 0x16
+_AARQ, _RLRQ, _RLRQ_NORMAL, _RLRE = 0x60, 0x62, b"\x62\3\x80\1\0", b"\x63"
 _LDN = b"\xfd\x08"  # short name of the value of the logical device name
 
 _NO_SERVICE = (b"\xd8\x01\x02", b"\xd8\x02\x02", b"\x0e\x05\x03\x02", b"\x0e\x06\x03\x02")
@@ -64,6 +65,8 @@ _NO_SERVICE = (b"\xd8\x01\x02", b"\xd8\x02\x02", b"\x0e\x05\x03\x02", b"\x0e\x06
 REQUESTS = {
     "logical names": (_LN, (0xC0, 0xC1, 0xC3, 0xD9)),
     "short names": (_SN, (0x05, 0x06)),
+    "short names, with the global key": (_SN_CIPHERED, (0x25, 0x26, 0x36)),
+    "short names, with a dedicated key": (_SN_CIPHERED, (0x45, 0x46, 0x56)),
     "with the global key": (_CIPHERED, (0xC8, 0xC9, 0xCB)),
     "with a dedicated key": (_CIPHERED, (0xD0, 0xD1, 0xD3)),
     "general": (_CIPHERED, (0xDB, 0xDC, 0xDD, 0xDF, 0xE0)),
@@ -121,6 +124,12 @@ class Probe:
             self.server.work()
         return b""
 
+    def releases(self):
+        """Is an RLRQ answered, and the association gone?"""
+        get = b"\xc0\1\xc1" + _BODY
+        opened = self.ask(_LN, get)
+        return self.ask(_LN, _RLRQ_NORMAL)[:1] == _RLRE and self.ask(_LN, get) != opened
+
     def serves(self, sap, head):
         """Is a request that begins so one that the server knows?"""
         answer = self.ask(sap, head + _BODY)
@@ -137,9 +146,10 @@ class Probe:
 def served(words):
     """[(kind of requests, name of the request, choice or "", is it served?)]"""
     probe = Probe(words)
+    found = [("ACSE", TABLE[_AARQ][0], "", probe.opens(_LN, 1) and probe.opens(_SN, 2))]
+    found.append(("ACSE", TABLE[_RLRQ][0], "", probe.releases()))
     probe.opens(_LN, 1)
-    probe.opens(_SN, 2)
-    found = []
+    probe.opens(_SN_CIPHERED, 4, _TITLE)
     for kind, (sap, tags) in REQUESTS.items():
         for tag in tags:
             name, of = TABLE[tag]
