@@ -8,6 +8,7 @@ import re
 import aiohttp
 import pytest
 from live import bundle
+from live import server as servers
 from live.hub import Hub
 from live.server import Server
 
@@ -247,6 +248,57 @@ def test_a_browser_that_does_not_read_keeps_nobody():
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
+
+    run(test)
+
+
+def test_a_browser_that_does_not_read_is_let_go_of(monkeypatch):
+    monkeypatch.setattr(servers, "_PATIENCE_S", 0.4)
+
+    async def test(served):
+        async with served.live():  # whatever comes, a ping too, stays where it is
+            assert served.hub.views
+            while served.hub.views:
+                served.hub.add({"n": 1, "text": "x" * 2000})
+                await asyncio.sleep(0.01)
+
+    run(test)
+
+
+def test_who_asks_for_nothing_is_let_go_of(monkeypatch):
+    """Before a request, in the middle of one, and after one."""
+    monkeypatch.setattr(servers, "_SILENT_S", 0.3)
+
+    async def test(served):
+        for octets in (b"", b"GET / HTTP/1.1\r\nHost: ", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            writer.write(octets)
+            await reader.read()  # until it is closed
+            writer.close()
+        async with served.live() as socket:
+            await asyncio.sleep(0.5)
+            await socket.send_json({"do": "key", "name": "none"})
+            assert await said(socket) == "There is no such key."
+
+    run(test)
+
+
+def test_so_many_connections_and_no_more(monkeypatch):
+    monkeypatch.setattr(servers, "_MOST", 3)
+
+    async def test(served):
+        async with served.live() as socket:
+            more = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(5)]
+            ends = [await asyncio.wait_for(reader.read(), 20) for reader, _ in more[2:]]
+            assert ends == [b""] * 3
+            served.hub.set("display", "1.8.0")
+            while "display" not in (await socket.receive_json()).get("set", {}):
+                pass
+            for _, writer in more:
+                writer.close()
+        while served.server._runner.server.connections:
+            await asyncio.sleep(0.01)
+        assert (await served.get())[0] == 200
 
     run(test)
 

@@ -17,6 +17,9 @@ Refusals are status 403 and a sentence. Messages of the browser are JSON, one co
 
 What is none of these is answered with {"said": a sentence}. Frames go out at most 60 times a
 second, and only when the browser has taken the last one.
+
+Who connects and asks for nothing, or does not answer a ping, is let go of. Beyond so many
+connections at a time more are closed at once.
 """
 
 import asyncio
@@ -34,6 +37,14 @@ _FRAME_S = 1 / 60
 _LONGEST = 4096  # octets of a browser's message
 _CLOSE_S = 2
 _PATIENCE_S = 20  # a browser that has not answered a ping for so long is gone
+_SILENT_S = 10  # between connecting, or the last request, and the next one
+_MOST = 100  # connections
+_BACKLOG = 16  # of them are taken at once
+
+
+class _Full(asyncio.Protocol):
+    def connection_made(self, transport):
+        transport.abort()
 
 
 class Server:
@@ -46,7 +57,9 @@ class Server:
         self._names = {host.lower(), "localhost"}
         self._page, self._policy = bundle(self.token)
         self._sockets = set()
+        self._silent = set()  # connections without a request
         self._runner = None
+        self._listener = None
 
     # --- Who may ------------------------------------------------------------------------------
 
@@ -80,6 +93,7 @@ class Server:
 
     @web.middleware
     async def _guard(self, request, handler):
+        self._silent.discard(request.protocol)
         sentence = self._refusal(request)
         if sentence:
             return web.Response(status=403, text=sentence + "\n")
@@ -166,13 +180,29 @@ class Server:
             logger=quiet,
             handle_signals=False,
             shutdown_timeout=_CLOSE_S,
+            keepalive_timeout=_SILENT_S,
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        return site._server.sockets[0].getsockname()[1]
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._connection, host, port, backlog=_BACKLOG)
+        return self._listener.sockets[0].getsockname()[1]
+
+    def _connection(self):
+        if len(self._runner.server.connections) >= _MOST:
+            return _Full()
+        connection = self._runner.server()
+        self._silent.add(connection)
+        asyncio.get_running_loop().call_later(_SILENT_S, self._drop_if_silent, connection)
+        return connection
+
+    def _drop_if_silent(self, connection):
+        if connection in self._silent:
+            self._silent.discard(connection)
+            connection.force_close()
 
     async def stop(self):
+        if self._listener is not None:
+            self._listener.close()
         for socket in list(self._sockets):
             await socket.close()
         if self._runner is not None:
