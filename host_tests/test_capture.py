@@ -399,7 +399,14 @@ def recorded(request, peers, tmp_path_factory):
     if request.param == "micropython":
         request.getfixturevalue("micropython")
     path = str(tmp_path_factory.mktemp("capture") / "all.pcapng")
-    meter = RunningMeter(request.param, "--wrapper-udp", "0", "--capture", path, "--capture-keys")
+    with socket.socket(type=socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        udp = s.getsockname()
+    number = str(udp[1])
+    meter = RunningMeter(
+        request.param, "--wrapper-udp", number, "--capture", path, "--capture-keys"
+    )
+    meter.ports["udp"] = udp
     for link in ("wrapper", "hdlc"):
         secret = bytes.fromhex(reading()["secret_hex"]).hex()
         peer = Peer(peers, "gurux_client.py", meter, link, (running.READING, 1), secret)
@@ -411,6 +418,11 @@ def recorded(request, peers, tmp_path_factory):
     with socket.create_connection(meter.ports["wrapper"], PATIENCE_S) as s:
         client = Secured(Wrapper(s, running.MANAGEMENT), running.MANAGEMENT).open()
         client.ask(GET_NAME)
+    with socket.socket(type=socket.SOCK_DGRAM) as s:
+        s.settimeout(PATIENCE_S)
+        s.sendto(wpdu(AARQ), udp)
+        assert s.recv(1024)[8:9] == b"\x61"
+        meter.ports["udp-client"] = s.getsockname()
     assert meter.stop() == 0, meter.said
     return path, meter.ports, request.param
 
@@ -423,7 +435,7 @@ def reading():
 def test_tshark_reads_every_packet(recorded, tshark):
     path, ports, _ = recorded
     number = ports["wrapper"][1]
-    packets = shown(tshark, path, [number])
+    packets = shown(tshark, path, [number, ports["udp"][1]])
     assert len(packets) == len(packets_of(path))
     over_tcp = [p for p in packets if p.tcp_srcport]
     assert len(over_tcp) > 30
@@ -434,6 +446,12 @@ def test_tshark_reads_every_packet(recorded, tshark):
         assert str(number) in (p.tcp_srcport, p.tcp_dstport)
         assert (p.ip_checksum_status, p.tcp_checksum_status) == ("1", "1")
         assert p.frame_interface_name == "wrapper-tcp 127.0.0.1:%d" % number
+    over_udp = [p for p in packets if p.frame_interface_name.startswith("wrapper-udp")]
+    ends = [str(ports[end][1]) for end in ("udp-client", "udp")]
+    assert [[p.udp_srcport, p.udp_dstport] for p in over_udp] == [ends, ends[::-1]]
+    for p in over_udp:
+        assert (p.ip_src, p.ip_dst) == ("127.0.0.1", "127.0.0.1")
+        assert (p.ip_checksum_status, p.udp_checksum_status) == ("1", "1")
     hdlc = [p for p in packets if p.frame_interface_name.startswith("hdlc-tcp")]
     assert len(hdlc) > 20 and all(p.frame_protocols.startswith("user_dlt") for p in hdlc)
     assert all("HDLC" in p.frame_comment for p in hdlc)
@@ -444,7 +462,10 @@ def test_tshark_reads_the_deciphered_copies(recorded, tshark):
     number = ports["wrapper"][1]
     copies = [p for p in shown(tshark, path, [number]) if p.frame_interface_name == "deciphered"]
     assert len(copies) >= 6
+    plain = [p[4] for p in packets_of(path) if p[0] == "deciphered"]
+    assert any(packet.endswith(wpdu(GET_NAME, running.MANAGEMENT)) for packet in plain)
     for p in copies:
+        assert (p.ip_src, p.ip_dst) == ("127.0.0.1", "127.0.0.1")
         assert (p.udp_checksum_status, p.ip_checksum_status) == ("1", "1")
         assert str(number) in (p.udp_srcport, p.udp_dstport) and not p.ws_malformed
         assert "global unicast encryption key" in p.frame_comment
