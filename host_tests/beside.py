@@ -22,6 +22,7 @@ from profiles.iec62056_21 import TariffDevice
 from profiles.wrapper import Wrapper
 
 OPTICAL = small.HERE.parent / "firmware" / "definitions" / "optical.toml"
+SMALL = small.HERE / "definitions" / "small.toml"
 RESIDENTIAL = small.HERE.parent / "firmware" / "definitions" / "residential.toml"
 START = 13675680
 _STEP_MS = 500
@@ -158,7 +159,31 @@ class Reference:
                 self.meter.model, [self._lines["hdlc"]] if "hdlc" in self._lines else []
             )
 
+    def passes(self, hours):
+        """Time, with all that happens in it."""
+        for _ in range(hours):
+            self.meter.program.step(3600)
+        return self
+
     def player(self, kind, may=POLICY, **how):
         target = Target(self.description)
         how.setdefault("over_tcp", kind == "wrapper")
         return Player(target, self.line(kind), kind, may, patience_s=1, **how)
+
+
+class Small(Reference):
+    """The meter of small.py. Its description has these clients, and the public one."""
+
+    def __init__(self, server_sap, *clients, path=SMALL):
+        self.meter = small.Meter(path)
+        self.server = self.meter.server
+        self._lines = {}
+        self.description = sheets.sheet(types.SimpleNamespace(**small.packed(path)), [])
+        self.description["associations"] = [
+            a
+            for a in self.description["associations"]
+            if a["client_sap"] in (16, *clients) and a["server_sap"] == server_sap
+        ]
+
+    def _tick(self, ms):
+        self.server.guard.tick(ms)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """A deliberately broken meter: faults that are put into the one of beside.py, one at a time, and
-the cases of tools/conforming that have to find each.
+the cases of tools/conforming that have to find each; those of its links are in broken_links.py.
 
 Some are patches of the code, others spoil what goes over the line: what the meter says (outward,
 answers), or what it hears, so that it does not see what it has to refuse (inward, requests).
 """
+
+import re
 
 import beside
 import cosem.key_transfer
@@ -18,31 +20,30 @@ import dlms.get
 import dlms.hls
 import dlms.opening
 import dlms.types
-from conforming import frames
+from conforming.session import NAME, NAMED, OBJECT_LIST
 from crypto._gcm_host import GCM
 from dlms.server import Server
 
-import profiles.hdlc
-import profiles.hdlc_frame
-import profiles.hdlc_link
 
 FAULTS = []
-_WRAPPER, _HDLC, _OPTICAL = "wrapper", "hdlc", "optical"
+WRAPPER, HDLC, OPTICAL = "wrapper", "hdlc", "optical"
 _HEADROOM = 64
 _OPEN = 2  # of association.py
 
 
 class Fault:
-    def __init__(self, name, kind, cases, put):
-        self.name, self.kind, self.cases, self.put = name, kind, cases, put
+    def __init__(self, name, kind, cases, meter, put):
+        self.name, self.kind, self.cases, self.meter, self.put = name, kind, cases, meter, put
 
     def __repr__(self):
         return self.name
 
 
-def fault(kind, *cases):
+def fault(kind, *cases, meter=None):
+    """meter: makes a Reference, if it is to be another one than that of Bench."""
+
     def add(put):
-        FAULTS.append(Fault(put.__name__, kind, cases, put))
+        FAULTS.append(Fault(put.__name__, kind, cases, meter, put))
         return put
 
     return add
@@ -51,10 +52,9 @@ def fault(kind, *cases):
 class Bench:
     """A meter to be broken. patch(what, name, value): for as long as the test takes."""
 
-    def __init__(self, kind, patch):
-        self.reference = beside.Reference(
-            beside.OPTICAL if kind == _OPTICAL else beside.RESIDENTIAL
-        )
+    def __init__(self, kind, patch, meter=None):
+        definition = beside.OPTICAL if kind == OPTICAL else beside.RESIDENTIAL
+        self.reference = meter() if meter else beside.Reference(definition)
         self.kind, self.patch = kind, patch
         self.line = self.reference.line(kind)
 
@@ -104,20 +104,29 @@ def changed(octets, at, by=1):
     return octets[:at] + bytes((octets[at] ^ by,)) + octets[at + 1 :]
 
 
+def users():
+    """A meter one of whose clients has a list of users."""
+    reference = beside.Small(17, 33)
+    for a in reference.description["associations"]:
+        if a["client_sap"] == 33:
+            a["user_id"] = 5
+    return reference
+
+
 # --- Application layer ----------------------------------------------------------------------
 
 
-@fault(_WRAPPER, "APPL_DATA_LN_N1")
+@fault(WRAPPER, "APPL_DATA_LN_N1")
 def invoke_id_is_not_that_of_the_request(b):
     b.answers(lambda asked, got: got[:2] + b"\xc1" + got[3:] if got[:2] == b"\xc4\x01" else got)
 
 
-@fault(_WRAPPER, "PMT_BLOCK_GET_P1")
+@fault(WRAPPER, "PMT_BLOCK_GET_P1")
 def block_number_is_one_too_high(b):
     b.answers(lambda asked, got: changed(got, 7) if got[:2] == b"\xc4\x02" else got)
 
 
-@fault(_WRAPPER, "PMT_BLOCK_GET_N1")
+@fault(WRAPPER, "PMT_BLOCK_GET_N1")
 def block_number_of_the_client_is_not_looked_at(b):
     last = [0]
 
@@ -130,7 +139,7 @@ def block_number_of_the_client_is_not_looked_at(b):
     b.requests(rule)
 
 
-@fault(_WRAPPER, "PMT_BLOCK_SET_N1")
+@fault(WRAPPER, "PMT_BLOCK_SET_N1")
 def block_numbers_of_a_set_are_not_looked_at(b):
     b.around(
         dlms.association.Association,
@@ -139,7 +148,7 @@ def block_numbers_of_a_set_are_not_looked_at(b):
     )
 
 
-@fault(_WRAPPER, "PMT_BLOCK_SIZE", "APPL_OPEN_14")
+@fault(WRAPPER, "PMT_BLOCK_SIZE", "APPL_OPEN_14")
 def size_of_the_client_is_ignored(b):
     b.requests(
         lambda asked: (
@@ -148,17 +157,17 @@ def size_of_the_client_is_ignored(b):
     )
 
 
-@fault(_WRAPPER, "APPL_REL_P1")
+@fault(WRAPPER, "APPL_REL_P1")
 def release_is_not_answered(b):
     b.answers(lambda asked, got: b"" if asked[:1] == b"\x62" else got)
 
 
-@fault(_WRAPPER, "APPL_REL_P1")
+@fault(WRAPPER, "APPL_REL_P1")
 def release_releases_nothing(b):
     b.made_up(lambda asked: b"\x63\x03\x80\x01\x00" if asked[:1] == b"\x62" else None)
 
 
-@fault(_WRAPPER, "APPL_IDLE_N1")
+@fault(WRAPPER, "APPL_IDLE_N1")
 def served_without_an_association(b):
     own = bytes.fromhex("C401C10009060000280000FF")
     b.answers(
@@ -166,18 +175,18 @@ def served_without_an_association(b):
     )
 
 
-@fault(_WRAPPER, "APPL_OPEN_4")
+@fault(WRAPPER, "APPL_OPEN_4")
 def protocol_version_is_not_looked_at(b):
     b.requests(lambda asked: asked.replace(b"\x80\x02\x06\x40", b"\x80\x02\x07\x80"))
 
 
-@fault(_WRAPPER, "APPL_OPEN_5")
+@fault(WRAPPER, "APPL_OPEN_5")
 def any_application_context_is_taken(b):
     context = bytes.fromhex("608574050801")
     b.requests(lambda asked: asked.replace(context + b"\x09", context + b"\x01"))
 
 
-@fault(_WRAPPER, "APPL_OPEN_6")
+@fault(WRAPPER, "APPL_OPEN_6")
 def title_of_the_client_is_not_looked_at(b):
     title = b"\xa6\x09\x04\x07PMTCONF"
 
@@ -190,35 +199,35 @@ def title_of_the_client_is_not_looked_at(b):
     b.requests(rule)
 
 
-@fault(_WRAPPER, "APPL_OPEN_7")
+@fault(WRAPPER, "APPL_OPEN_7")
 def any_secret_opens(b):
     b.patch(dlms.opening, "_is_secret", lambda *_: True)
 
 
-@fault(_WRAPPER, "APPL_OPEN_7")
+@fault(WRAPPER, "APPL_OPEN_7")
 def wrong_secrets_have_another_diagnostic(b):
     wrong, other = bytes.fromhex("A305A10302010D"), bytes.fromhex("A305A103020103")
     b.answers(lambda asked, got: got.replace(wrong, other))
 
 
-@fault(_WRAPPER, "APPL_OPEN_12")
+@fault(WRAPPER, "APPL_OPEN_12")
 def any_version_of_dlms_is_taken(b):
     b.requests(lambda asked: asked.replace(b"\x05\x5f\x1f", b"\x06\x5f\x1f"))
 
 
-@fault(_WRAPPER, "APPL_OPEN_13", "APPL_OPEN_1")
+@fault(WRAPPER, "APPL_OPEN_13", "APPL_OPEN_1")
 def more_is_negotiated_than_was_proposed(b):
     b.answers(
         lambda asked, got: got[:-7] + b"\xff\xff\xff" + got[-4:] if got[:1] == b"\x61" else got
     )
 
 
-@fault(_WRAPPER, "APPL_OPEN_3")
+@fault(WRAPPER, "APPL_OPEN_3")
 def any_proof_of_hls_is_taken(b):
     b.patch(dlms.hls, "passes", lambda *_: 1)
 
 
-@fault(_WRAPPER, "APPL_OPEN_3", "APPL_OPEN_1")
+@fault(WRAPPER, "APPL_OPEN_3", "APPL_OPEN_1")
 def proof_of_the_meter_is_wrong(b):
     def made(old):
         def put_reply(a, key, suite, title, tx, pos):
@@ -231,12 +240,12 @@ def proof_of_the_meter_is_wrong(b):
     b.around(dlms.hls, "put_reply", made)
 
 
-@fault(_WRAPPER, "APPL_DATA_LN_N1")
+@fault(WRAPPER, "APPL_DATA_LN_N1")
 def unknown_objects_are_null(b):
     b.answers(lambda asked, got: got[:3] + b"\0\0" if got[3:] == b"\x01\x04" else got)
 
 
-@fault(_WRAPPER, "APPL_DATA_LN_N1")
+@fault(WRAPPER, "APPL_DATA_LN_N1")
 def malformed_requests_end_the_association(b):
     def made(old):
         def malformed(channel):
@@ -248,35 +257,112 @@ def malformed_requests_end_the_association(b):
     b.around(dlms.exceptions, "malformed", made)
 
 
-@fault(_WRAPPER, "APPL_DATA_LN_N4")
+@fault(WRAPPER, "APPL_DATA_LN_N4")
 def services_are_served_that_were_not_negotiated(b):
     b.patch(dlms.get, "_CONFORMANCE_MULTIPLE_REFERENCES", 0xFFFFFF)
 
 
-@fault(_WRAPPER, "APPL_DATA_SN_N1")
+@fault(WRAPPER, "APPL_DATA_SN_N1")
 def unknown_short_names_are_null(b):
     b.answers(lambda asked, got: b"\x0c\x01\0\0" if got[:3] == b"\x0c\x01\x01" else got)
+
+
+@fault(WRAPPER, "APPL_OPEN_2", meter=users)
+def any_user_is_taken(b):
+    b.requests(lambda asked: re.sub(b"\xa9\x03\x02\x01.", b"\xa9\x03\x02\x01\x05", asked))
+
+
+@fault(WRAPPER, "APPL_OPEN_9")
+def a_dedicated_key_blocks_the_association(b):
+    blocked = [False]
+
+    def rule(asked, got):
+        if asked[:1] == b"\x60":
+            blocked[0] = bytes((0x5A,)) * 16 in asked
+            return got
+        return b"" if blocked[0] else got
+
+    b.answers(rule)
+
+
+@fault(WRAPPER, "APPL_OPEN_11")
+def a_quality_of_service_is_refused(b):
+    accepted, rejected = b"\xa2\x03\x02\x01\x00", b"\xa2\x03\x02\x01\x01"
+    b.answers(
+        lambda asked, got: got.replace(accepted, rejected) if b"\0\0\1\x7f\6" in asked else got
+    )
+
+
+@fault(WRAPPER, "APPL_OPEN_1")
+def initiate_response_is_in_plain_text(b):
+    plain = bytes.fromhex("BE10040E0800065F1F0400001E1D04B00007")
+
+    def rule(asked, got):
+        at = got.find(b"\xbe") if got[:1] == b"\x61" else -1
+        if at < 0 or got[at + 4 : at + 5] == b"\x08":
+            return got
+        return got[:1] + bytes((at - 2 + len(plain),)) + got[2:at] + plain
+
+    b.answers(rule)
+
+
+@fault(WRAPPER, "APPL_OPEN_1")
+def aare_does_not_say_the_title(b):
+    def rule(asked, got):
+        at = got.find(b"\xa4\x0a\x04\x08") if got[:1] == b"\x61" else -1
+        if at < 0:
+            return got
+        return got[:1] + bytes((got[1] - 12,)) + got[2:at] + got[at + 12 :]
+
+    b.answers(rule)
+
+
+@fault(WRAPPER, "APPL_DATA_LN_N3", meter=users)
+def sets_of_unknown_objects_succeed(b):
+    b.answers(lambda asked, got: got[:3] + b"\0" if got[:2] == b"\xc5\1" and got[3] == 4 else got)
+
+
+@fault(WRAPPER, "APPL_DATA_LN_N3", meter=users)
+def invoke_id_of_a_set_is_forgotten(b):
+    b.answers(lambda asked, got: got[:2] + b"\xc1" + got[3:] if got[:2] == b"\xc5\1" else got)
+
+
+@fault(WRAPPER, "APPL_DATA_SN_N2")
+def writes_succeed(b):
+    b.answers(lambda asked, got: b"\x0d\1\0" if got[:3] == b"\x0d\1\1" else got)
+
+
+@fault(WRAPPER, "APPL_DATA_SN_N3")
+def get_is_served_with_short_names(b):
+    short = [False]
+
+    def rule(asked):
+        if asked[:1] == b"\x60":
+            short[0] = bytes.fromhex("60857405080102") in asked
+        return NAMED if short[0] and asked == NAME else None
+
+    b.made_up(rule)
 
 
 # --- Objects --------------------------------------------------------------------------------
 
 
-@fault(_WRAPPER, "COSEM_15_1")
+@fault(WRAPPER, "COSEM_15_1")
 def rights_to_read_are_not_kept(b):
     b.patch(dlms.association.Association, "may_read", lambda *_: 0)
 
 
-@fault(_WRAPPER, "COSEM_3_0")
+@fault(WRAPPER, "COSEM_3_0")
 def rights_to_write_are_not_kept(b):
     b.patch(dlms.association.Association, "may_write", lambda *_: 0)
 
 
-@fault(_WRAPPER, "COSEM_8_0")
+@fault(WRAPPER, "COSEM_8_0")
 def values_of_any_type_are_taken(b):
     b.patch(dlms.types, "check", lambda types, tp, buf, pos, end: end)
 
 
-@fault(_WRAPPER, "COSEM_3_0")
+@fault(WRAPPER, "COSEM_3_0")
 def scaler_unit_has_another_type(b):
     b.answers(
         lambda asked, got: (
@@ -287,7 +373,7 @@ def scaler_unit_has_another_type(b):
     )
 
 
-@fault(_WRAPPER, "COSEM_1_0")
+@fault(WRAPPER, "COSEM_1_0")
 def logical_name_is_that_of_another(b):
     b.answers(
         lambda asked, got: (
@@ -296,14 +382,14 @@ def logical_name_is_that_of_another(b):
     )
 
 
-@fault(_WRAPPER, "COSEM_1_0")
+@fault(WRAPPER, "COSEM_1_0")
 def values_cannot_be_read(b):
     b.answers(
         lambda asked, got: got[:3] + b"\1\xfa" if asked[3:11] == b"\0\1\0\0\x60\1\1\xff" else got
     )
 
 
-@fault(_WRAPPER, "COSEM_MULTIPLE")
+@fault(WRAPPER, "COSEM_MULTIPLE")
 def lists_end_with_another_value(b):
     def made(old):
         def answer(a, buf, pos, end, count):
@@ -317,12 +403,12 @@ def lists_end_with_another_value(b):
     b.around(dlms.get, "_answer", made)
 
 
-@fault(_WRAPPER, "COSEM_MANDATORY")
+@fault(WRAPPER, "COSEM_MANDATORY")
 def association_is_not_associated(b):
     b.answers(lambda asked, got: got[:-1] + b"\1" if got[-2:] == b"\x16\2" else got)
 
 
-@fault(_WRAPPER, "COSEM_LIST")
+@fault(WRAPPER, "COSEM_LIST")
 def an_object_is_in_the_list_twice(b):
     def rule(asked, got):
         if got[:4] != b"\xc4\x02\xc1\x00" and got[:4] != b"\xc4\x02\xc1\x01":
@@ -332,10 +418,111 @@ def an_object_is_in_the_list_twice(b):
     b.answers(rule)
 
 
+@fault(WRAPPER, "COSEM_LIST")
+def object_list_is_empty(b):
+    b.made_up(lambda asked: NAMED[:4] + b"\1\0" if asked == OBJECT_LIST else None)
+
+
+@fault(WRAPPER, "COSEM_8_0")
+def day_of_week_is_that_of_yesterday(b):
+    def rule(asked, got):
+        is_time = asked[3:5] == b"\0\x08" and asked[11:12] == b"\2" and got[3:6] == b"\0\x09\x0c"
+        return got[:10] + bytes(((got[10] + 5) % 7 + 1,)) + got[11:] if is_time else got
+
+    b.answers(rule)
+
+
+def with_history():
+    """A day; and only clients without ciphering, so that requests can be changed."""
+    reference = beside.Reference().passes(24)
+    mine = reference.description["associations"]
+    mine[:] = [a for a in mine if "guek_hex" not in a]
+    return reference
+
+
+@fault(WRAPPER, "COSEM_7_ENTRY", meter=with_history)
+def entries_from_the_second_on_begin_with_the_first(b):
+    second = b"\2\2\4\6\0\0\0\2"
+    b.requests(lambda asked: asked.replace(second, second[:-1] + b"\1"))
+
+
+@fault(WRAPPER, "COSEM_7_ENTRY", meter=with_history)
+def columns_of_entries_are_ignored(b):
+    one = b"\x12\0\1\x12\0\1"
+    b.requests(lambda asked: asked.replace(one, b"\x12\0\1\x12\0\0"))
+
+
+@fault(WRAPPER, "COSEM_7_ENTRY", meter=with_history)
+def any_selector_is_taken(b):
+    b.requests(lambda asked: asked.replace(b"\x09\2\4\6", b"\2\2\4\6"))
+
+
+@fault(WRAPPER, "COSEM_7_RANGE", meter=with_history)
+def ranges_are_ignored(b):
+    def rule(asked):
+        at = asked.find(b"\1\2\4\2\4")
+        return asked[: at - 1] + b"\0" if at > 0 and asked[:2] == b"\xc0\1" else asked
+
+    b.requests(rule)
+
+
+# --- Blocks ---------------------------------------------------------------------------------
+
+
+@fault(WRAPPER, "PMT_BLOCK_GET_P1")
+def last_block_is_said_too_early(b):
+    b.answers(lambda asked, got: changed(got, 3) if got[:2] == b"\xc4\2" and got[7] == 3 else got)
+
+
+@fault(WRAPPER, "PMT_BLOCK_GET_P1")
+def last_block_is_never_said(b):
+    b.answers(lambda asked, got: got[:3] + b"\0" + got[4:] if got[:2] == b"\xc4\2" else got)
+
+
+@fault(WRAPPER, "PMT_BLOCK_GET_N2")
+def blocks_of_nothing_come(b):
+    b.answers(
+        lambda asked, got: (
+            got[:3] + b"\1\0\0\0\1\0\1\0" if asked[:2] == b"\xc0\2" and got[8:9] == b"\1" else got
+        )
+    )
+
+
+@fault(WRAPPER, "PMT_BLOCK_GET_N3")
+def a_request_in_between_is_not_served(b):
+    blocks = [False]
+
+    def rule(asked, got):
+        between = blocks[0] and asked == NAME
+        blocks[0] = got[:4] == b"\xc4\2\xc1\0"
+        return b"\xd8\1\1" if between else got
+
+    b.answers(rule)
+
+
+@fault(WRAPPER, "PMT_BLOCK_GET_P2")
+def last_block_of_a_list_is_cut(b):
+    b.answers(
+        lambda asked, got: (
+            got[:9] + bytes((got[9] - 1,)) + got[10:-1] if got[:4] == b"\xc4\2\xc1\1" else got
+        )
+    )
+
+
+@fault(WRAPPER, "PMT_BLOCK_SET_P1")
+def blocks_are_acknowledged_with_another_number(b):
+    b.answers(lambda asked, got: changed(got, 6) if got[:2] == b"\xc5\2" else got)
+
+
+@fault(WRAPPER, "PMT_BLOCK_ACTION_N1", meter=users)
+def actions_that_are_not_there_succeed(b):
+    b.made_up(lambda asked: b"\xc7\1\xc1\0\0" if asked[:2] == b"\xc3\2" else None)
+
+
 # --- Security -------------------------------------------------------------------------------
 
 
-@fault(_WRAPPER, "SYMSEC_0_FraCount_1")
+@fault(WRAPPER, "SYMSEC_0_FraCount_1")
 def replays_are_taken(b):
     def made(old):
         def take(a, context, key, buf, at, end):
@@ -348,7 +535,7 @@ def replays_are_taken(b):
     b.around(dlms.ciphering, "take", made)
 
 
-@fault(_WRAPPER, "SYMSEC_0_SecDataX_N1")
+@fault(WRAPPER, "SYMSEC_0_SecDataX_N1", "PMT_SEC_AARQ_N1")
 def tags_are_not_checked(b):
     def opened(gcm, octets, title, title_pos, buf, at, pos, end):
         gcm.begin(title, title_pos, buf, at)
@@ -358,7 +545,7 @@ def tags_are_not_checked(b):
     b.patch(GCM, "open", opened)
 
 
-@fault(_WRAPPER, "SYMSEC_0_SecDataX_N1")
+@fault(WRAPPER, "SYMSEC_0_SecDataX_N1")
 def policy_is_not_kept(b):
     def made(old):
         def unprotect(a, context, *rest):
@@ -370,7 +557,7 @@ def policy_is_not_kept(b):
     b.around(dlms.ciphering, "unprotect", made)
 
 
-@fault(_WRAPPER, "SYMSEC_0_FraCount_3")
+@fault(WRAPPER, "SYMSEC_0_FraCount_3")
 def counter_of_the_meter_stands(b):
     def made(old):
         def protect(a, context, *rest):
@@ -385,7 +572,7 @@ def counter_of_the_meter_stands(b):
     b.around(dlms.ciphering, "protect", made)
 
 
-@fault(_WRAPPER, "SYMSEC_0_BasicCap_1")
+@fault(WRAPPER, "SYMSEC_0_BasicCap_1")
 def answers_are_only_authenticated(b):
     def made(old):
         return lambda a, context, title, kinds, *rest: old(a, context, title, 1, *rest)
@@ -393,7 +580,7 @@ def answers_are_only_authenticated(b):
     b.around(dlms.ciphering, "protect", made)
 
 
-@fault(_WRAPPER, "SYMSEC_0_Key_Tx_N2")
+@fault(WRAPPER, "SYMSEC_0_Key_Tx_N2")
 def wrapping_of_keys_is_not_checked(b):
     b.around(
         cosem.key_transfer,
@@ -402,12 +589,12 @@ def wrapping_of_keys_is_not_checked(b):
     )
 
 
-@fault(_WRAPPER, "SYMSEC_0_Key_Tx_P1")
+@fault(WRAPPER, "SYMSEC_0_Key_Tx_P1", "SYMSEC_0_Key_Tx_P2", "SYMSEC_0_Key_Tx_P3")
 def new_keys_are_forgotten(b):
     b.patch(cosem.key_transfer, "transfer", lambda kek, n_key, octets: (0, []))
 
 
-@fault(_WRAPPER, "SYMSEC_0_Key_Tx_N1")
+@fault(WRAPPER, "SYMSEC_0_Key_Tx_N1")
 def unknown_keys_are_passed_over(b):
     def made(old):
         def transfer(kek, n_key, octets):
@@ -419,7 +606,7 @@ def unknown_keys_are_passed_over(b):
     b.around(cosem.key_transfer, "transfer", made)
 
 
-@fault(_WRAPPER, "SYMSEC_0_DedKey_N1", "SYMSEC_0_SecDataX_P1")
+@fault(WRAPPER, "SYMSEC_0_DedKey_N1", "SYMSEC_0_SecDataX_P1")
 def dedicated_key_is_forgotten(b):
     def made(old):
         def unprotect(a, context, *rest):
@@ -432,7 +619,7 @@ def dedicated_key_is_forgotten(b):
     b.around(dlms.ciphering, "unprotect", made)
 
 
-@fault(_WRAPPER, "SYMSEC_REL_N1")
+@fault(WRAPPER, "SYMSEC_REL_N1")
 def a_plain_release_is_taken(b):
     plain = bytes.fromhex("010000000006")
 
@@ -443,7 +630,22 @@ def a_plain_release_is_taken(b):
     b.made_up(rule)
 
 
-@fault(_WRAPPER, "SYMSEC_0_SecPol_3")
+@fault(WRAPPER, "PMT_SEC_GENERAL_P1")
+def title_of_general_answers_is_another(b):
+    b.line.outward = lambda octets: changed(octets, 17) if octets[8:10] == b"\xdb\x08" else octets
+
+
+@fault(WRAPPER, "SYMSEC_0_SecPol_1", meter=lambda: beside.Small(17, 40))
+def first_policy_is_not_kept(b):
+    policy_is_not_kept(b)
+
+
+@fault(WRAPPER, "SYMSEC_0_SecPol_2", meter=lambda: beside.Small(17, 40))
+def policy_of_encryption_can_be_taken_back(b):
+    policy_can_be_taken_back(b)
+
+
+@fault(WRAPPER, "SYMSEC_0_SecPol_3")
 def policy_can_be_taken_back(b):
     def activate(handler, row, policy):
         handler.model.image[handler.model.slot(row, 2) + 1] = policy
@@ -455,7 +657,7 @@ def policy_can_be_taken_back(b):
 # --- General blocks -------------------------------------------------------------------------
 
 
-@fault(_WRAPPER, "PMT_GBT_P4")
+@fault(WRAPPER, "PMT_GBT_P4")
 def lost_blocks_do_not_come_again(b):
     last = [0]
 
@@ -482,7 +684,7 @@ def counted(old, server, channel, last):
     return n
 
 
-@fault(_WRAPPER, "PMT_GBT_P1", "PMT_GBT_P2")
+@fault(WRAPPER, "PMT_GBT_P1", "PMT_GBT_P2")
 def general_blocks_begin_with_two(b):
     b.around(
         dlms.gbt_answer.Answer,
@@ -491,212 +693,36 @@ def general_blocks_begin_with_two(b):
     )
 
 
-@fault(_WRAPPER, "PMT_GBT_P2")
+@fault(WRAPPER, "PMT_GBT_P2")
 def window_of_the_client_is_ignored(b):
     b.around(dlms.gbt_answer.Answer, "_window", lambda old: lambda t, a, window: old(t, a, 20))
 
 
-# --- Wrapper --------------------------------------------------------------------------------
+@fault(WRAPPER, "PMT_GBT_P3")
+def blocks_are_acknowledged_one_too_far(b):
+    b.answers(lambda asked, got: changed(got, 5, 3) if got[:1] == b"\xe0" else got)
 
 
-@fault(_WRAPPER, "PMT_WRAPPER_N1")
-def version_of_the_wrapper_is_not_looked_at(b):
-    b.line.inward = lambda octets: b"\0\1" + octets[2:] if len(octets) > 8 else octets
-
-
-@fault(_WRAPPER, "PMT_WRAPPER_P1")
-def ports_do_not_change_places(b):
-    b.line.outward = lambda octets: octets[:2] + octets[4:6] + octets[2:4] + octets[6:]
-
-
-@fault(_WRAPPER, "PMT_WRAPPER_P3")
-def one_wpdu_a_segment_is_seen(b):
-    b.line.inward = lambda octets: (
-        octets[: 8 + int.from_bytes(octets[6:8], "big")] if len(octets) > 8 else octets
+@fault(WRAPPER, "PMT_GBT_N1")
+def gaps_are_acknowledged(b):
+    b.answers(
+        lambda asked, got: (
+            got[:4] + asked[2:4] + got[6:] if asked[:1] == b"\xe0" and got[:1] == b"\xe0" else got
+        )
     )
 
 
-@fault(_WRAPPER, "PMT_WRAPPER_P2")
-def a_wpdu_has_to_come_in_one_segment(b):
-    def inward(octets):
-        whole = len(octets) >= 8 and int.from_bytes(octets[6:8], "big") == len(octets) - 8
-        return octets if whole or octets[:2] != b"\0\1" else b""
-
-    b.line.inward = inward
+@fault(WRAPPER, "PMT_GBT_N2")
+def any_acknowledgement_is_taken(b):
+    b.requests(lambda asked: asked.replace(b"\0\x28\0", b"\0\1\0") if len(asked) == 7 else asked)
 
 
-@fault(_WRAPPER, "PMT_WRAPPER_N5")
-def associations_outlive_their_connection(b):
-    b.line.profile.reset = lambda: None
+@fault(WRAPPER, "PMT_GBT_N3")
+def general_blocks_are_served_that_were_not_negotiated(b):
+    answer = b"\xe0\x81\0\1\0\1" + bytes((len(NAMED),)) + NAMED
+    b.made_up(lambda asked: answer if asked[:1] == b"\xe0" else None)
 
 
-# --- HDLC -----------------------------------------------------------------------------------
-
-
-def checked(octets):
-    """A frame whose check sequences are put right; or what is no frame."""
-    if octets[:1] != b"\x7e" or len(octets) < 9:
-        return octets
-    body = octets[1:-1]
-    at = 2
-    for _ in range(2):
-        while at < len(body) - 3 and not body[at] & 1:
-            at += 1
-        at += 1
-    head = body[: at + 1]
-    info = body[at + 3 : -2]
-    made = head + frames.crc(head)
-    if info:
-        made += info
-        made += frames.crc(made)
-    return b"\x7e" + made + b"\x7e"
-
-
-def control_of(octets):
-    """(place of the control field, the field) of a frame with addresses of an octet each."""
-    return 5, octets[5]
-
-
-@fault(_HDLC, "HDLC_FRAME_N8", "HDLC_FRAME_N7")
-def check_sequences_are_not_checked(b):
-    b.line.inward = checked
-
-
-@fault(_HDLC, "HDLC_NDM2NRM_P1")
-def ua_has_no_parameters(b):
-    def outward(octets):
-        if octets[5] == frames.UA and len(octets) > 12:
-            return frames.frame(octets[3:4], octets[4:5], frames.UA)
-        return octets
-
-    b.line.outward = outward
-
-
-@fault(_HDLC, "HDLC_NDM2NRM_P1")
-def longer_fields_than_proposed(b):
-    def made(old):
-        def negotiate(link, *rest):
-            old(link, *rest)
-            link.info_tx = 128
-
-        return negotiate
-
-    b.around(profiles.hdlc_link.Link, "_negotiate", made)
-
-
-@fault(_HDLC, "HDLC_NDM2NRM_P2")
-def hdlc_window_is_ignored(b):
-    def made(old):
-        def write_ua(link):
-            n = old(link)
-            link.window_tx = 7
-            return n
-
-        return write_ua
-
-    b.around(profiles.hdlc_link.Link, "write_ua", made)
-
-
-@fault(_HDLC, "HDLC_INFO_N1", "HDLC_INFO_N2", "HDLC_FRAME_N5")
-def no_frmr_is_sent(b):
-    b.line.outward = lambda octets: b"" if octets[5] == frames.FRMR else octets
-
-
-@fault(_HDLC, "HDLC_INFO_N3")
-def frames_out_of_sequence_are_served(b):
-    def inward(octets):
-        at, control = control_of(octets)
-        if control & 1 or octets[:1] != b"\x7e":
-            return octets
-        control = control & 0xF1 | b.line.profile.links[0].vr << 1
-        return checked(octets[:at] + bytes((control,)) + octets[at + 1 :])
-
-    b.line.inward = inward
-
-
-@fault(_HDLC, "HDLC_FRAME_P1")
-def disc_is_always_answered_with_ua(b):
-    def outward(octets):
-        if octets[5] == frames.DM:
-            return frames.frame(octets[3:4], octets[4:5], frames.UA)
-        return octets
-
-    b.line.outward = outward
-
-
-@fault(_HDLC, "HDLC_ADDRESS_N4")
-def answers_to_every_address(b):
-    b.line.inward = lambda octets: (
-        checked(octets[:3] + b"\x03" + octets[4:]) if octets[:2] == b"\x7e\xa0" else octets
-    )
-
-
-@fault(_HDLC, "HDLC_FRAME_N3")
-def any_format_type_is_taken(b):
-    b.line.inward = lambda octets: (
-        checked(b"\x7e\xa0" + octets[2:]) if octets[2:3] == b"\x07" else octets
-    )
-
-
-@fault(_HDLC, "HDLC_FRAME_P3")
-def links_do_not_time_out(b):
-    b.around(
-        profiles.hdlc.HDLC, "configure", lambda old: lambda h, *rest: old(h, *rest[:5], 0, rest[6])
-    )
-
-
-@fault(_HDLC, "HDLC_FRAME_P2")
-def pauses_inside_of_a_frame_are_taken(b):
-    b.patch(profiles.hdlc_frame.Frames, "_overdue", lambda h, now_ms: False)
-
-
-@fault(_HDLC, "PMT_HDLC_RELEASE")
-def associations_outlive_their_link(b):
-    b.patch(profiles.hdlc_link.Link, "drop", lambda link: None)
-    b.line.profile.links[0].channel.release = lambda *_: None
-
-
-@fault(_HDLC, "HDLC_NDMOP_N1")
-def frames_are_answered_before_snrm(b):
-    b.line.outward = lambda octets: (
-        frames.frame(octets[3:4], octets[4:5], frames.RR) if octets[5] == frames.DM else octets
-    )
-
-
-# --- Optical port ---------------------------------------------------------------------------
-
-
-@fault(_OPTICAL, "PMT_IEC21_P3", "PMT_IEC21_P5")
-def bcc_of_the_meter_is_wrong(b):
-    b.line.outward = lambda octets: (
-        changed(octets, len(octets) - 1, 2) if b"\x03" in octets[-2:-1] else octets
-    )
-
-
-@fault(_OPTICAL, "PMT_IEC21_N4")
-def bcc_of_the_client_is_not_checked(b):
-    from conforming.sign_on import bcc
-
-    b.line.inward = lambda octets: (
-        octets[:-1] + bcc(octets[1:-1]) if octets[:1] == b"\x01" else octets
-    )
-
-
-@fault(_OPTICAL, "PMT_IEC21_N1")
-def signs_on_with_any_address(b):
-    b.line.inward = lambda octets: b"/?!\r\n" if octets[:2] == b"/?" else octets
-
-
-@fault(_OPTICAL, "PMT_IEC21_P3")
-def nothing_is_said_again(b):
-    b.line.inward = lambda octets: octets.replace(b"\x15", b"")
-
-
-@fault(_OPTICAL, "PMT_IEC21_P7")
-def mode_e_is_not_confirmed(b):
-    b.line.outward = lambda octets: b"" if octets[:2] == b"\x062" else octets
-
-
-@fault(_OPTICAL, "PMT_IEC21_P5")
-def break_is_answered(b):
-    b.line.inward = lambda octets: octets.replace(b"\x01B0\x03q", b"\x01R9\x03\x68")
+@fault(WRAPPER, "PMT_GBT_N4")
+def cut_blocks_are_served(b):
+    b.made_up(lambda asked: NAMED if asked[:1] == b"\xe0" and asked[-3:] != b"\xff\1\0" else None)

@@ -21,7 +21,7 @@ import pytest
 import small
 from conforming import explain, frames, junit, lines, report, target
 from conforming.case import FAIL, INAPPLICABLE, INCONCLUSIVE, PASS
-from conforming.data_types import book, fits, wrong_data
+from conforming.data_types import book, fits, not_a, wrong_data
 from conforming.explain import Scrub
 from conforming.lines import TCP, Serial
 from conforming.player import READ, WRITE, Player
@@ -29,7 +29,6 @@ from decoding.axdr import decode_data, encode_data
 from tables.notation import parse_type
 
 import conformance
-import sheet as sheets
 from bootstrap import ROOT, Trouble
 
 # --- The list -------------------------------------------------------------------------------
@@ -185,7 +184,8 @@ TYPES = [
     ("long-unsigned", ("long-unsigned", 5), ""),
     ("long-unsigned", ("unsigned", 5), "it is unsigned; expected long-unsigned"),
     ("octet-string[6]", ("octet-string", bytes(5)), "it has length 5; expected 6"),
-    ("octet-string[12](date-time)", ("octet-string", bytes(12)), ""),
+    ("octet-string[12](date-time)", ("octet-string", bytes(5)),
+     "it is 00 00 00 00 00, which has 5 octets; expected date-time"),
     ("array[unsigned]", ("array", [("unsigned", 1), ("enum", 1)]),
      "it[1] is enum; expected unsigned"),
     ("structure{scaler:integer,unit:enum}", ("structure", [("integer", 0)]),
@@ -199,6 +199,29 @@ TYPES = [
 @pytest.mark.parametrize("text, value, wrong", TYPES)
 def test_types(text, value, wrong):
     assert fits(decode_data(encode_data(value)), parse_type(text)) == wrong
+
+
+DATES = [
+    ("date-time", "07E80A1406123A2D00800000", "whose day of week is 6; expected 7"),
+    ("date-time", "07E80A1407123A2D00800000", ""),
+    ("date-time", "FFFFFFFFFFFFFFFFFF8000FF", ""),
+    ("date-time", "07E80A14FF123A2DFFFC4C00", "whose deviation is -948"),
+    ("date-time", "07E80D14FF123A2DFF800000", "whose month is 13"),
+    ("date-time", "07E7021DFF123A2DFF800000", "which is no day"),
+    ("date-time", "07E80220FF123A2DFF800000", "whose day is 32"),
+    ("date", "FFFF0AFE07", ""),
+    ("date", "FFFFFDFD07", ""),
+    ("date", "FFFF010108", "whose day of week is 8"),
+    ("time", "18000000", "whose hour is 24"),
+    ("time", "FFFFFFFF", ""),
+    ("time", "00003C00", "whose second is 60"),
+    ("time", "00003B64", "whose hundredths is 100"),
+]
+
+
+@pytest.mark.parametrize("format, octets, wrong", DATES)
+def test_dates(format, octets, wrong):
+    assert not_a(format, bytes.fromhex(octets)) == wrong
 
 
 def test_data_that_are_cut_off():
@@ -227,26 +250,6 @@ def test_frames_are_those_of_the_page():
 # --- Other meters ---------------------------------------------------------------------------
 
 
-SMALL = small.HERE / "definitions" / "small.toml"
-
-
-def of_small(server_sap, *clients, path=SMALL):
-    """A Reference of the small meter; its description has these clients, and the public one."""
-    reference = object.__new__(beside.Reference)
-    reference.meter = small.Meter(path)
-    reference.server = reference.meter.server
-    reference._lines = {}
-    reference._tick = lambda ms: reference.server.guard.tick(ms)
-    module = small.types.SimpleNamespace(**small.packed(path))
-    reference.description = sheets.sheet(module, [])
-    reference.description["associations"] = [
-        a
-        for a in reference.description["associations"]
-        if a["client_sap"] in (16, *clients) and a["server_sap"] == server_sap
-    ]
-    return reference
-
-
 def verdicts(player, ids):
     return {
         r.case.id: (r.verdict, r.why)
@@ -258,7 +261,7 @@ def verdicts(player, ids):
 def test_a_policy_is_raised(n):
     """Only once, for it cannot be taken back."""
     id = "SYMSEC_0_SecPol_%d" % n
-    player = of_small(17, 40).player("wrapper")
+    player = beside.Small(17, 40).player("wrapper")
     assert verdicts(player, [id]) == {id: (PASS, "")}
     assert verdicts(player, ["SYMSEC_REL_N1"]) == {"SYMSEC_REL_N1": (PASS, "")}
     weaker = "SYMSEC_0_SecPol_%d" % (n % 2 + 1)
@@ -267,12 +270,12 @@ def test_a_policy_is_raised(n):
 
 def test_each_kind_of_protection_without_a_policy(tmp_path):
     """With a second attribute that can be written."""
-    text = SMALL.read_text()
+    text = beside.SMALL.read_text()
     at = text.index('    {obis = "0.0.96.60.1"')
     more = '    {obis = "0.0.96.60.2", value = "0x0A0B", data_type = "octet-string"},\n'
     path = tmp_path / "small.toml"
     path.write_text(text[:at] + more + text[at:])
-    player = of_small(17, 40, path=path).player("wrapper")
+    player = beside.Small(17, 40, path=path).player("wrapper")
     got = verdicts(
         player, ["SYMSEC_0_" + i for i in ("BasicCap", "FraCount", "SecDataX", "DedKey")]
     )
@@ -292,7 +295,7 @@ def test_suites_1_and_2(suite, client, tmp_path):
     assert line in text
     path = tmp_path / "certified.toml"
     path.write_text(text.replace(line, line.replace("60.1", "60.2") + "},\n" + line))
-    player = of_small(1, client, path=path).player("wrapper")
+    player = beside.Small(1, client, path=path).player("wrapper")
     results = list(groups.play(player, ["security"], []))
     assert len(results) == 2 * 17
     assert {r.why for r in results[:17]} == {"No association of security suite 0 with known keys."}
@@ -304,7 +307,7 @@ def test_suites_1_and_2(suite, client, tmp_path):
 
 
 def test_users_of_a_list():
-    player = of_small(17, 33).player("wrapper")
+    player = beside.Small(17, 33).player("wrapper")
     for a in player.target.associations:
         if a["client_sap"] == 33:
             a["user_id"] = 5

@@ -38,7 +38,7 @@ OVER_THE_WRAPPER = {
     "APPL_OPEN_11": "Quality 01: result 1, diagnostic 1; expected to be accepted.",
     "APPL_OPEN_14": "Size 0: result 1, diagnostic 1; expected to be accepted.",
     "APPL_DATA_LN_N1": "An unknown attribute: hardware-fault (1); expected object-undefined (4)",
-    "APPL_DATA_LN_N3": "An unknown object: hardware-fault (1); expected object-undefined (4)",
+    "APPL_DATA_LN_N3": "invoke-id-and-priority 42 is answered with 41.",
     "APPL_DATA_LN_N4": "GET with list, which was not negotiated, is answered with c4 03",
     "COSEM_8_0": "8/0.0.1.0.0.255/5 daylight_savings_begin: GET says hardware-fault (1)",
     "COSEM_15_2": "15/0.0.40.0.0.255/3 associated_partners_id: GET says hardware-fault (1)",
@@ -63,6 +63,8 @@ OVER_HDLC = {
     "HDLC_INFO_N3": "N(S) 2 is not answered; expected RR 1.",
     "HDLC_NDMOP_N1": "I, N(S) 0, N(R) 0 is answered with I",
     "PMT_HDLC_SEGMENTS": "RR 1 does not bring the answer again.",
+    "PMT_HDLC_RNR": "RNR is answered with I, N(S) 2",
+    "PMT_HDLC_PARAMETERS": "The information field of UA is no list of parameters: 81 80 00",
     "PMT_HDLC_RELEASE": "A GET is served without an association.",
     "PMT_HDLC_REJECTED": "A control field F7 brings no FRMR.",
 }

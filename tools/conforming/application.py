@@ -171,7 +171,8 @@ def idle(t):
 def open_1(t):
     """Every association that can be played is opened: the context is the one that was asked for,
     the conformance is a part of what was proposed, the xDLMS version 6, vaa-name 0007, the PDU
-    size none or 12 and more."""
+    size none or 12 and more. In a ciphered context the AARE has the meter's title, and its
+    InitiateResponse is ciphered."""
     entries = t.target.playable()
     if not entries:
         inapplicable("No association can be opened with what is known.")
@@ -188,7 +189,14 @@ def open_1(t):
             expect(8 <= len(s.stoc) <= 64, "%s: StoC has %d octets; 8 to 64." % (who, len(s.stoc)))
             expect(s.stoc != s.challenge, "%s: StoC is CtoS." % who)
             expect(s.finish() == "ok", "%s: the four passes do not come to an end." % who)
+        if s.context >= CIPHERED:
+            expect(
+                len(got.get(0xA4, b"")) == 10 and got[0xA4][:2] == b"\x04\x08",
+                "%s: no responding-AP-title of 8 octets." % who,
+            )
+            expect(got[0xBE][2:3] != b"\x08", "%s: the InitiateResponse is not ciphered." % who)
         information = got["information"]
+        expect(information[:1] == b"\x08", "%s: no InitiateResponse." % who)
         at = 2 + information[1]
         expect(information[at : at + 1] == b"\x06", "%s: xDLMS version is not 6." % who)
         expect(information[-2:] == b"\x00\x07", "%s: vaa-name is not 0007." % who)

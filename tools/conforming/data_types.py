@@ -5,12 +5,15 @@ node: of decoding.axdr.decode_data; type: of tables.notation, from lib/cosem/cla
 is not the walker of the meter (lib/dlms/types.py), so that it finds faults of that one.
 """
 
+import datetime
 import functools
 
 from tables import classes
 from tables.notation import NAMES
 
 _DATE_LENS = {"date-time": 12, "date": 5, "time": 4}
+_ANY, _ANY_YEAR, _NO_DEVIATION = 0xFF, 0xFFFF, -0x8000
+_DST_END, _SECOND_LAST_DAY = 0xFD, 0xFD  # and above: the other words for months and days
 _ARRAY, _STRUCTURE, _COMPACT = "array", "structure", "compact-array"
 
 
@@ -65,8 +68,10 @@ def _simple(node, type, where):
     if node.type != NAMES[type.tag]:
         return "%s is %s; expected %s" % (where, node.type, type.text)
     value = node.value
-    if type.format and len(value) != _DATE_LENS[type.format]:
-        return "%s has %d octets; expected %s" % (where, len(value), type.format)
+    if type.format:
+        wrong = not_a(type.format, value)
+        if wrong:
+            return "%s is %s, %s" % (where, value.hex(" "), wrong)
     if type.size is not None and len(value) != type.size:
         return "%s has length %d; expected %d" % (where, len(value), type.size)
     if type.most is not None and len(value) > type.most:
@@ -74,6 +79,40 @@ def _simple(node, type, where):
     # Zero stands for nothing, where a structure has to be there and means none (7.3.10).
     if type.lo is not None and value != 0 and not type.lo <= value <= type.hi:
         return "%s is %s; expected %s to %s" % (where, value, type.lo, type.hi)
+    return ""
+
+
+def not_a(format, octets):
+    """What is wrong with a date, time or date-time (IEC 62056-6-2, 4.1.6.1), or ""."""
+    if len(octets) != _DATE_LENS[format]:
+        return "which has %d octets; expected %s" % (len(octets), format)
+    at = 0
+    if format != "time":
+        year = int.from_bytes(octets[:2], "big")
+        month, day, weekday = octets[2:5]
+        if not (1 <= month <= 12 or month >= _DST_END):
+            return "whose month is %d" % month
+        if not (1 <= day <= 31 or day >= _SECOND_LAST_DAY):
+            return "whose day is %d" % day
+        if not (1 <= weekday <= 7 or weekday == _ANY):
+            return "whose day of week is %d" % weekday
+        if year != _ANY_YEAR and month <= 12 and day <= 31:
+            try:
+                right = datetime.date(year, month, day).isoweekday()
+            except ValueError:
+                return "which is no day"
+            if weekday not in (_ANY, right):
+                return "whose day of week is %d; expected %d" % (weekday, right)
+        at = 5
+    if format != "date":
+        for word, octet, most in zip(("hour", "minute", "second", "hundredths"), octets[at:],
+                                     (23, 59, 59, 99)):  # fmt: skip
+            if octet > most and octet != _ANY:
+                return "whose %s is %d" % (word, octet)
+    if format == "date-time":
+        deviation = int.from_bytes(octets[9:11], "big", signed=True)
+        if not -720 <= deviation <= 840 and deviation != _NO_DEVIATION:
+            return "whose deviation is %d" % deviation
     return ""
 
 

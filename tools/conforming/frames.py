@@ -223,8 +223,9 @@ class HDLCLink(Frames):
             self.line.open()
             self.connect(self.proposed)
 
-    def connect(self, proposed=None):
-        info = parameters(proposed) if proposed else b""
+    def connect(self, proposed=None, info=None):
+        if info is None:
+            info = parameters(proposed) if proposed else b""
         f = self.exchange(SNRM, info)
         if f.control & ~_POLL != UA & ~_POLL:
             fail("SNRM is answered with %s; expected UA." % f.name)

@@ -15,6 +15,8 @@ CASES, case = group_of("hdlc", "DLMS UA 1001-3 (ATS_DL), 3.7; IEC 62056-46: ")
 
 _POLL = 0x10
 _HDLC_SETUP = 23
+_W, _Y, _Z = 1, 4, 8
+_REASONS = {_W: "W (undefined)", _Y: "Y (too long)", _Z: "Z (invalid N(R))"}
 _LLC = b"\xe6\xe6\x00"
 
 
@@ -57,13 +59,19 @@ def associated(t):
     return link
 
 
-def refused(link, what):
-    """FRMR, and the next SNRM brings the link back."""
+def refused(link, what, control, bit):
+    """FRMR with the control field that is refused, and why; and the next SNRM brings the link
+    back. bit: W, X, Y or Z of ISO/IEC 13239."""
     got = link.receive()
     if got is None:
         fail("%s is not answered; expected FRMR." % what)
     expect(got.control == f.FRMR, "%s is answered with %s; expected FRMR." % (what, got.name))
     expect(len(got.info) == 3, "FRMR has %d octets of information; expected 3." % len(got.info))
+    expect(
+        got.info[0] == control and got.info[2] & bit,
+        "%s: FRMR says %s; expected control field %02X, and %s."
+        % (what, got.info.hex(" "), control, _REASONS[bit]),
+    )
     up(link)
 
 
@@ -211,7 +219,7 @@ def frame_n5(t):
     link = t.frames()
     for control in (0xF7, 0x3F):
         link.send(control)
-        refused(link, "Control field %02X" % control)
+        refused(link, "Control field %02X" % control, control, _W)
 
 
 @case("HDLC_FRAME_N7", "A wrong HCS", "header check sequence")
@@ -306,9 +314,10 @@ def address_n7(t):
 # --- Negotiation ----------------------------------------------------------------------------
 
 
-def proposes(link, proposed):
-    """UA to a SNRM with parameters: all of them in range, and none above what was proposed."""
-    got = link.connect(proposed)
+def proposes(link, proposed, info=None):
+    """UA to a SNRM with parameters: all of them in range, and none above what was proposed. info:
+    how they are said."""
+    got = link.connect(proposed, info)
     f.negotiated(got.info)
     wanted = {**f.DEFAULTS, **proposed}
     link.line.note("UA: %s" % f.describe(link.agreed))
@@ -400,7 +409,7 @@ def info_n1(t):
     if n > 2030:
         inapplicable("The meter receives 2030 octets, and more cannot be sent.")
     link.i_frame(_LLC + bytes(n - len(_LLC)), ns=0)
-    refused(link, "An information field of %d octets" % n)
+    refused(link, "An information field of %d octets" % n, _POLL, _Y)
 
 
 @case("HDLC_INFO_N2", "A wrong N(R)", "sequence numbers")
@@ -408,9 +417,9 @@ def info_n2(t):
     """An I frame, and a RR, that acknowledge frames which were never sent: FRMR."""
     link = t.frames()
     link.i_frame(_LLC + t.aarq(), nr=5, ns=0)
-    refused(link, "An I frame with N(R) 5")
+    refused(link, "An I frame with N(R) 5", 5 << 5 | _POLL, _Z)
     link.rr(3)
-    refused(link, "RR 3")
+    refused(link, "RR 3", f.RR | 3 << 5, _Z)
 
 
 @case("HDLC_INFO_N3", "A wrong N(S)", "sequence numbers")
@@ -472,6 +481,47 @@ def segments(t):
         again is not None and not (again.is_i and again.ns != got.ns),
         "An I frame that came twice is served twice.",
     )
+
+
+@case("PMT_HDLC_RNR", "A client that is not ready", "RNR frames; ours")
+def not_ready(t):
+    """RNR instead of RR between two segments of an answer: RR or RNR, and no I frame; after RR the
+    answer goes on where it was."""
+    link = associated(t)
+    link.say(OBJECT_LIST)
+    got = link.receive()
+    expect(got is not None and got.is_i, "GET of the object list is not answered.")
+    if not (got.segmented and got.final):
+        inapplicable("The object list does not come in segments, one a turn.")
+    link.vr = link.vr + 1 & 7
+    for _ in range(2):
+        link.send(f.RNR | link.vr << 5)
+        got = link.receive()
+        expect(
+            got is not None and got.control & 0x0B == f.RR & 0x0B,
+            "RNR is answered with %s; expected RR." % (got.name if got else "silence"),
+        )
+    link.rr()
+    got = link.receive()
+    expect(
+        got is not None and got.is_i and got.ns == link.vr,
+        "After RR %d %s comes; expected the next segment."
+        % (link.vr, got.name if got else "nothing"),
+    )
+
+
+@case("PMT_HDLC_PARAMETERS", "Forms of the parameters", "negotiation of parameters; ours")
+def forms(t):
+    """SNRM with lengths and windows in one, two and four octets each, in another order, with some
+    that nobody knows, with an empty list: UA with no more than was proposed."""
+    link = disconnected(t)
+    proposed = {5: 100, 6: 90, 7: 1, 8: 1}
+    for n in (1, 2, 4):
+        proposes(link, proposed, f.parameters(proposed, n))
+    backwards = dict(reversed(list(proposed.items())))
+    proposes(link, proposed, f.parameters(backwards))
+    proposes(link, proposed, f.parameters({9: 1, **proposed, 0x55: 7}))
+    proposes(link, {}, f.parameters({}))
 
 
 @case("PMT_HDLC_RELEASE", "The end of a link ends its associations", "DISC and SNRM; ours")

@@ -429,7 +429,8 @@ def rows_of(s, o, selection):
 
 @own("COSEM_7_ENTRY", "Rows of a profile by entry", "7.3.4.4 (the id is ours)")
 def entries(t):
-    """A row and a column: one value. From 1 to 0 (the last): all. From the second: one less."""
+    """A row and a column: one value. From 1 to 0 (the last): all. From 2 to 2: one. What is not
+    there, and a selector that nobody has defined: nothing, or a refusal."""
     s, o, n, columns = profile(t)
     one = rows_of(s, o, by_entry(1, 1, 1, 1))
     expect(len(one) == 1 and len(one[0].children) == 1, "One cell is not one value.")
@@ -440,13 +441,22 @@ def entries(t):
         "A row has not %d columns." % len(columns),
     )
     expect(len(rows_of(s, o, by_entry(2, 2))) == 1, "From entry 2 to entry 2 is not one row.")
+    for what, selection in (
+        ("Entry %d and more, behind the last one," % (n + 10), by_entry(n + 10, n + 20)),
+        ("From entry 2 to entry 1", by_entry(2, 1)),
+        ("Columns behind the last one", by_entry(1, 1, len(columns) + 1, len(columns) + 2)),
+        ("Selector 9", b"\x09" + by_entry(1, 1)[1:]),
+    ):
+        status, data = s.get(_PROFILE, o.name, 2, selection)
+        cells = [c for row in decode_data(data).children for c in row.children] if data else []
+        expect(status or not cells, "%s: %d values come." % (what, len(cells)))
     return "%s, %d rows" % (o, n)
 
 
 @own("COSEM_7_RANGE", "Rows of a profile by range", "7.3.4.3 (the id is ours)")
 def ranges(t):
     """Between two times that have all rows between them: all. In the far future: none, or a
-    refusal. From the time of a row to the same: that row at least."""
+    refusal; nor backwards in time. From the time of a row to the same: that row at least."""
     s, o, n, columns = profile(t)
     if not columns or (columns[0][0].value, columns[0][2].value) != (_CLOCK, 2):
         inapplicable("The first column of %s is not the time of a clock." % o)
@@ -461,8 +471,9 @@ def ranges(t):
 
     everything = rows_of(s, o, between(day(2000), day(2099)))
     expect(abs(len(everything) - n) <= 1, "%d rows came; expected %d." % (len(everything), n))
-    status, data = s.get(_PROFILE, o.name, 2, between(day(2098), day(2099)))
-    expect(status or data == b"\x01\x00", "Rows of the year 2098 come.")
+    for what, first, last in (("2098", 2098, 2099), ("2099 to 2000", 2099, 2000)):
+        status, data = s.get(_PROFILE, o.name, 2, between(day(first), day(last)))
+        expect(status or data == b"\x01\x00", "Rows of the years %s come." % what)
     times = [row.children[0].value for row in everything]
     time = times[0]
     if isinstance(time, bytes) and len(time) == 12 and None not in times:
