@@ -48,7 +48,7 @@ ROUND = (
 OPTICAL = 4
 # What may be there more at the end than after a tenth of it: blocks on CPython's heap, octets on
 # MicroPython's, descriptors.
-MORE_BLOCKS, MORE_OCTETS, MORE_DESCRIPTORS = 6000, 4096, 0
+MORE_BLOCKS, MORE_OCTETS, MORE_DESCRIPTORS = 3000, 4096, 0
 SAY_EVERY_S = 10
 
 

@@ -65,7 +65,7 @@ def sections():
     yield section(
         "Settings of the profiles",
         "As they are when a meter of the definition is made; a client that may write them changes"
-        " them.",
+        " them, and where the meter listens (port and address), a link of the program says.",
         meters.settings(),
     )
     yield section(

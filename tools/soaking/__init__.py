@@ -113,6 +113,17 @@ class World:
         self.row = self.model.find(0, ENERGY, 0)
         self.counting = counters(self.model, definition)
         self.last = {}
+        self.begin()
+
+    def begin(self):
+        """Each client comes once: what is loaded for it is there from then on, and does not grow
+        later."""
+        link = self.links["tcp"]
+        for client in self.clients:
+            if not (client.open(link) and client.knows(link)):
+                raise Wrong("client %d does not come in" % client.sap)
+            client.release(link)
+            link.cut()
 
     # --- Requests
 
