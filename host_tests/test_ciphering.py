@@ -197,6 +197,9 @@ def test_the_broadcast_key():
     assert c.ask(GET, sc=0x70, key=GBEK, ic=6) == "!D80101"
     confirmed = unconfirmed.replace("C10101", "C10141").replace("0304", "0506")
     assert c.ask(confirmed, sc=0x70, key=GBEK, ic=7) == "!D80101"
+    # One that ends before it says whether it is confirmed.
+    for ic, short in enumerate(("C0", "C1", "C101", "C301"), 8):
+        assert c.ask(short, sc=0x70, key=GBEK, ic=ic) == "!D80101"
     assert c.ask(GET) == "C401410009020304"
 
 

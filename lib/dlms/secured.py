@@ -149,7 +149,7 @@ class Security(Work):
                 end = a.plain_end
                 tag = buf[at]
             protection = a.protection
-            if a.by_broadcast and _is_confirmed(buf, at):
+            if a.by_broadcast and _is_confirmed(buf, at, end):
                 # Many meters have that key: it is for what nobody answers.
                 return exceptions.failed(channel)
             # A method that is done has been judged by the policy of before.
@@ -371,11 +371,13 @@ class Security(Work):
         return channel.reply(_HEADROOM, end)
 
 
-def _is_confirmed(buf, at):
-    """Does the plain request at buf[at:] ask for an answer?"""
+def _is_confirmed(buf, at, end):
+    """Does the plain request buf[at:end] ask for an answer? One that ends before it says so does."""
     tag = buf[at]
     if _GET_REQUEST <= tag <= _ACTION_REQUEST:
-        return buf[at + 2] & _CONFIRMED
-    if tag == _ACCESS_REQUEST:
-        return buf[at + 1] & _CONFIRMED
-    return tag != _UNCONFIRMED_WRITE_REQUEST
+        at += 2
+    elif tag == _ACCESS_REQUEST:
+        at += 1
+    else:
+        return tag != _UNCONFIRMED_WRITE_REQUEST
+    return at >= end or buf[at] & _CONFIRMED
