@@ -372,7 +372,7 @@ class Security(Work):
 
 
 def _is_confirmed(buf, at, end):
-    """Does the plain request buf[at:end] ask for an answer? One that ends before it says so does."""
+    """Does the plain request buf[at:end] ask for an answer? One cut short before that does."""
     tag = buf[at]
     if _GET_REQUEST <= tag <= _ACTION_REQUEST:
         at += 2
