@@ -274,6 +274,7 @@ def repl():
                 say(b"raw REPL; CTRL-B to exit\r\n>")
             elif c == b"\x02":
                 raw = False
+                line = bytearray()
                 say(b"\r\nMicroPython, played\r\n>>> ")
             elif c == b"\x04":
                 if not line:

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Serves the live page of a board, by its debug port (the one of its REPL).
 
-    python3 tools/page.py --port /dev/ttyACM0 [--definition FILE] [--page 8080]
+    python3 tools/page.py --port /dev/ttyACM0 [--start] [--definition FILE] [--page 8080]
 
 The page of a meter on this PC: tools/meter.py run --page PORT. Says `page ADDRESS` when it can be
-looked at; Ctrl-C ends it. The program of the board has to have a feed: `start(feed=2048)`, see
-firmware/board_main.py.
+looked at; Ctrl-C ends it. The program of the board has a feed, `start(feed=2048)`, see
+firmware/board_main.py; or --start starts it again with one, and once more, without, in the end.
 """
 
 import argparse
@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bootstrap
 from bootstrap import ROOT, Trouble, as_command, say
 
-bootstrap.inside("plugfest", "aiohttp", "cryptography", "serial")
+bootstrap.inside("plugfest", "aiohttp", "cryptography", "mpremote", "serial")
 
 for _path in ("firmware/ports/shim", "lib", ""):
     sys.path.append(os.path.join(ROOT, _path))  # what hides secrets is the meter's own
@@ -38,7 +38,12 @@ from live.child import WARNING, is_loopback
 DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.toml")
 _BAUD = 115200  # USB has none
 _NICENESS = 5  # the meter comes first
+_SILENT_S = 5
 _FIRST = 50000000  # number of a command; lower ones are the launcher's
+_NO_FEED = (
+    "Nothing that comes from %s is the feed of a meter. Its program has one with"
+    " start(feed=2048); --start starts it so."
+)
 
 
 def parser():
@@ -48,6 +53,7 @@ def parser():
     where = p.add_mutually_exclusive_group(required=True)
     where.add_argument("--port", metavar="DEVICE", help="serial port, such as /dev/ttyACM0")
     where.add_argument("--feed", type=int, metavar="FD", help=argparse.SUPPRESS)  # of meter.py
+    p.add_argument("--start", action="store_true", help="start the meter there, with a feed")
     p.add_argument(
         "--definition", metavar="FILE", default=DEFINITION, help="what that meter is (residential)"
     )
@@ -95,14 +101,23 @@ def of_launcher(fd):
     return 0
 
 
-async def of_board(options):
+def opened(options):
+    """The port of the board; a context."""
+    if options.start:
+        from feeds.board import BoardFeed
+
+        return BoardFeed(None, options.port)
     import serial
 
     try:
-        port = serial.Serial(options.port, _BAUD, exclusive=True)
+        return serial.Serial(options.port, _BAUD, exclusive=True)
     except OSError as e:
         why = os.strerror(e.errno) if e.errno else e
         raise Trouble("--port: %s cannot be used (%s)." % (options.port, why)) from None
+
+
+async def of_board(options):
+    port = opened(options)
     about = {
         "definition": options.definition,
         "host": options.page_host,
@@ -116,14 +131,19 @@ async def of_board(options):
         asyncio.get_running_loop().add_signal_handler(
             signal.SIGTERM, asyncio.current_task().cancel
         )
-        await serve(about, port.fileno(), lambda address: print("page", address, flush=True))
+        await serve(about, port.fileno(), said, options.port)
         raise Trouble("The port %s is gone." % options.port)
     return 0
 
 
-async def serve(about, fd, ready):
+def said(address):
+    print("page", address, flush=True)
+
+
+async def serve(about, fd, ready, board=None):
     """Until the feed that comes from fd ends. about: {"definition": file, "host", "port", "name":
-    of that host, "sheet": of the meter (tools/sheet.py), with the keys that open what it says}."""
+    of that host, "sheet": of the meter (tools/sheet.py), with the keys that open what it says}.
+    board: the port that a board is at."""
     known = facts.load(about["definition"])
     known.public["name"] = about["sheet"]["logical_device_name"]
     keys = Keys()
@@ -142,6 +162,12 @@ async def serve(about, fd, ready):
         source.Source(fd, feed, ended.set)
         host = "[%s]" % about["host"] if ":" in about["host"] else about["host"]
         ready("http://%s:%d/" % (host, port))
+        if board:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SILENT_S):
+                    await ended.wait()
+            if not watch.heard and not ended.is_set():
+                say(_NO_FEED % board)
         await ended.wait()
         watch.gone()
     finally:

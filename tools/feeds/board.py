@@ -3,6 +3,8 @@
 
     with BoardFeed(feed, "/dev/ttyACM0") as board:
         board.relay(out)        until Ctrl-C, or the board is gone; commands go by feed.ask()
+    with BoardFeed(None, "/dev/ttyACM0") as board:
+        board.fileno()          for somebody who reads and writes it by himself
 
 The meter is started again, with a feed, and once more, without one, when all is over.
 """
@@ -32,8 +34,12 @@ class BoardFeed:
         self._transport.exec_raw_no_follow(_START)
         self._serial = self._transport.serial
         self._serial.timeout = _WAIT_S
-        self.feed.attach(self._write)
+        if self.feed is not None:
+            self.feed.attach(self._write)
         return self
+
+    def fileno(self):
+        return self._serial.fileno()
 
     def _write(self, octets):
         try:
@@ -53,14 +59,16 @@ class BoardFeed:
                 out(others)
 
     def __exit__(self, *_):
-        self.feed.attach(None)
+        if self.feed is not None:
+            self.feed.attach(None)
         with contextlib.suppress(Exception):
             # Ctrl-C ends the meter, which says what has not been said yet.
             self._serial.write(b"\x03")
             said = b""
             end = time.monotonic() + _END_S
             while _PROMPT not in said and time.monotonic() < end:
-                said += self.feed.read(self._serial.read(self._serial.in_waiting or 1))
+                octets = self._serial.read(self._serial.in_waiting or 1)
+                said += octets if self.feed is None else self.feed.read(octets)
             # Out of the raw REPL, and a start as after power-up.
             self._serial.write(b"\x02\x04")
             self._serial.flush()

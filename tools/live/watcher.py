@@ -59,7 +59,7 @@ class Watcher:
         self._ahead = None  # minutes that the meter's time is ahead of UTC, None: unknown
         self._used = collections.deque(maxlen=_MINUTE)  # octets of heap, second by second
         self._live = False
-        self._heard = 0
+        self.heard = 0  # when the feed has said something
         self._runtime = ""
         self._hurry = asyncio.Event()
         hub.on_open = self._hurry.set
@@ -72,7 +72,7 @@ class Watcher:
     # --- What the feed says -------------------------------------------------------------------
 
     def take(self, event):
-        self._heard = time.monotonic()
+        self.heard = time.monotonic()
         try:
             self._TAKERS[type(event)](self, event)
         except Exception:
@@ -271,7 +271,7 @@ class Watcher:
         while True:
             self._hurry.clear()
             started = time.monotonic()
-            if self._live and started - self._heard > _SILENT_S:
+            if self._live and started - self.heard > _SILENT_S:
                 self._set_live(False)
             self._wanted = {v: id_ for v, id_ in self._wanted.items() if v in self.hub.views}
             if self.hub.views and self._live:
