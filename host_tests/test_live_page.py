@@ -302,8 +302,13 @@ def test_on_a_phone(browser, meter, client):
     for name in ("Meter", "Conversation", "Log"):
         tab.page.locator(".tabs button", has_text=name).tap()
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= 360, name
+        assert tab.page.evaluate(CUT) == [], name
     tab.close()
 
+
+# Headings, keys and chips whose text is wider than they are.
+CUT = """() => [...document.querySelectorAll("h2, button, .chip, summary")]
+  .filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth).map((e) => e.textContent)"""
 
 CONTRAST = """() => {
   const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
