@@ -6,6 +6,7 @@ in test_conformance_faults.py."""
 import json
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import conforming.player as players
 import pytest
 import small
 from conforming import explain, frames, junit, lines, report, target
-from conforming.case import FAIL, INAPPLICABLE, INCONCLUSIVE, PASS
+from conforming.case import FAIL, INAPPLICABLE, INCONCLUSIVE, PASS, Case, Result
 from conforming.data_types import book, fits, not_a, wrong_data
 from conforming.explain import Scrub
 from conforming.lines import TCP, Serial
@@ -615,12 +616,45 @@ def test_reports_have_no_secrets_and_say_why():
     assert {s.get("name") for s in suites} >= {"hdlc.hdlc", "hdlc.application", "hdlc.security"}
 
 
+def test_junit_stands_a_strict_parser():
+    """Whatever a meter says: what XML cannot hold is a question mark; expat takes the file."""
+    nasty = "a\0b\x1b\ud800\ufffe<&>]]>\"'\r\n\x85é"
+    results = []
+    for verdict in (PASS, FAIL, INCONCLUSIVE, INAPPLICABLE):
+        case = Case("X_1", "<" + nasty, "", "wrapper", (), None)
+        results.append(report_of(case, verdict, nasty))
+    octets = junit.xml(results, Scrub([])).encode()
+    suites = ElementTree.fromstring(octets)
+    assert suites.attrib == {
+        "tests": "4", "errors": "0", "failures": "1", "skipped": "2", "time": "0.000"
+    }  # fmt: skip
+    (failure,) = suites.findall("*/*/failure")
+    assert failure.get("type") == FAIL
+    assert failure.get("message") == "a?b???<&>]]>\"'?\n\x85é"
+    for case in suites.iter("testcase"):
+        assert set(case.attrib) == {"classname", "name", "time"}
+
+
+def report_of(case, verdict, why):
+    result = Result(case, "wrapper")
+    result.verdict, result.why = verdict, why
+    return result
+
+
 def test_messages_are_explained():
     line = beside.Reference().player("wrapper")
     (result,) = groups.play(line, ["wrapper"], ["PMT_WRAPPER_P1"])
     said = [explain.of_step(s, "wrapper", False) for s in result.steps]
     assert any(text.startswith("aarq") for text in said)
     assert any("get-response-normal" in text for text in said)
+
+
+def test_json_is_what_the_help_says():
+    (result,) = groups.play(beside.Reference().player("wrapper"), ["wrapper"], ["PMT_WRAPPER_P1"])
+    about = {"name": "m", "places": ["x"], "when": "now", "seconds": 1.0, "may": "keys"}
+    said = conformance.as_dict([result], about, report.tally([result]), Scrub([]))
+    described = set(re.findall('"([a-z ]+)"', conformance.__doc__))
+    assert described == {*said, *said["verdicts"], *said["cases"][0]}
 
 
 def test_our_meter_in_a_process_of_its_own(tmp_path):

@@ -9,9 +9,14 @@
 
 The description of a meter (who may associate, with which secrets and keys) is what
 `tools/meter.py sheet --json` prints, as JSON or TOML; tools/conforming/target.py lists its keys.
-The results are an HTML page, a file for JUnit, and with --json JSON on stdout; none has secrets.
+The results are an HTML page, a file for JUnit, and with --json JSON on stdout; none has secrets:
+
+    {"name", "places": [TARGET], "when", "seconds", "may",
+     "verdicts": {"pass": N, "fail": N, "inconclusive": N, "not applicable": N},
+     "cases": [{"id", "title", "group", "profile", "reference", "verdict", "why", "seconds"}]}
+
 The exit code is 0 if nothing failed, 1 if something did, 2 if nothing could be played, or if
-nothing came.
+nothing came; 130 after Ctrl-C, which ends the run, and leaves the results until then.
 """
 
 import sys
@@ -268,7 +273,7 @@ def as_dict(results, about, n, scrub):
 def write(path, text):
     try:
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as f:
+        with open(path, "w", encoding="utf-8", errors="replace") as f:
             f.write(text)
     except OSError as e:
         raise Trouble("%s cannot be written (%s)." % (path, e.strerror)) from None

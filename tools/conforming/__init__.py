@@ -2,7 +2,8 @@
 """Cases that a meter has to stand, and what plays them: tools/conformance.py.
 
 case.py has what a case is, and its verdicts; hdlc.py, wrapper.py, optical.py, application.py,
-objects.py, security.py, blocks.py and gbt.py have the cases of a group each. Below them are
+objects.py, security.py, blocks.py and gbt.py have the cases of a group each (groups.py says which
+others). Below them are
 lines.py (octets), frames.py, wpdus.py and sign_on.py (links that carry APDUs) and client.py (a
 client that opens associations and ciphers); target.py says who is asked, player.py plays, and
 report.py, junit.py write what came of it.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The cases of the application layer (DLMS UA 1001-6): idle, opening, release. services.py has
-those of data; there are 20 in all.
+"""The cases of the application layer (DLMS UA 1001-6): idle, opening. services.py has those of
+data and release; there are 20 in all.
 """
 
 from .case import expect, fail, group_of, inapplicable
@@ -433,28 +433,3 @@ def open_14(t):
     t.done()
     got = rejected(t, "Size 11", entry, information=initiate(max_pdu=11))
     initiate_error(got, 3, "Size 11")
-
-
-# --- Release --------------------------------------------------------------------------------
-
-
-@case("APPL_REL_P1", "Release of an association", "RLRQ and RLRE")
-def rel_p1(t):
-    """RLRQ with a reason, and the shortest one: RLRE; then nothing is served, and an association
-    can be opened anew on the same link."""
-    entries = [t.plain(), t.target.ciphered()]
-    for entry in [e for e in entries if e is not None]:
-        s = opened(t, entry)
-        for _ in range(2):
-            got = s.release()
-            expect(got[:1] == b"\x63", "RLRQ is answered with %s." % (got[:2].hex() or "silence"))
-            got = s.request(NAME)
-            expect(got != NAMED, "GET is served after the release.")
-            s.open()
-            expect(s.is_alive(), "In an association after a release nothing is served.")
-        t.done()
-    s = opened(t, t.plain())
-    t.keep("asked", b"\x62\0")
-    got = s.link.ask(b"\x62\0")
-    expect(got is not None and got[:1] == b"\x63", "62 00 is not answered with RLRE.")
-    expect(s.request(NAME) != NAMED, "GET is served after the release.")

@@ -17,7 +17,12 @@ GROUPS = {
 }
 
 
-_MODULES = {"application": ("application", "services")}
+_MODULES = {
+    "hdlc": ("hdlc", "hdlc_exchange"),
+    "application": ("application", "services"),
+    "objects": ("objects", "several"),
+    "security": ("security", "security_keys"),
+}
 
 
 def modules(group):
@@ -35,7 +40,7 @@ def listed(groups=None):
         if groups and group not in groups:
             continue
         for m in modules(group):
-            for case in m.CASES or m.OWN:
+            for case in m.CASES:
                 yield group, case
 
 

@@ -2,9 +2,12 @@
 """Results in the form that JUnit gave continuous integration: a test suite a profile and group.
 What is inconclusive or not applicable counts as skipped, and says which of the two it is."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 
 from .case import FAIL, INAPPLICABLE, INCONCLUSIVE
+
+_NO_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def xml(results, scrub):
@@ -18,21 +21,22 @@ def xml(results, scrub):
         for r in mine:
             case = ElementTree.SubElement(
                 suite, "testcase",
-                {"classname": name, "name": "%s %s" % (r.case.id, r.case.title),
+                {"classname": name, "name": clean("%s %s" % (r.case.id, r.case.title)),
                  "time": "%.3f" % r.seconds},
             )  # fmt: skip
             why = clean(scrub.text(r.why))
             if r.verdict == FAIL:
-                ElementTree.SubElement(case, "failure", {"message": why})
+                ElementTree.SubElement(case, "failure", {"message": why, "type": FAIL})
             elif r.verdict in (INCONCLUSIVE, INAPPLICABLE):
                 ElementTree.SubElement(case, "skipped", {"message": "%s: %s" % (r.verdict, why)})
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return '<?xml version="1.0" encoding="UTF-8"?>\n%s\n' % ElementTree.tostring(root, "unicode")
 
 
 def counts(results):
     return {
         "tests": str(len(results)),
+        "errors": "0",
         "failures": str(sum(r.verdict == FAIL for r in results)),
         "skipped": str(sum(r.verdict in (INCONCLUSIVE, INAPPLICABLE) for r in results)),
         "time": "%.3f" % sum(r.seconds for r in results),
@@ -41,4 +45,4 @@ def counts(results):
 
 def clean(text):
     """Without characters that XML cannot hold."""
-    return "".join(c if c >= " " or c in "\n\t" else "?" for c in text)
+    return _NO_XML.sub("?", text)

@@ -23,20 +23,24 @@ _RADIUS = 54
 
 _STYLE = """
 :root{--bg:#fff;--fg:#1c2126;--dim:#5c6670;--line:#d8dde2;--box:#f5f7f9;
---p:#1a7f45;--f:#c0262d;--i:#a86400;--n:#8a949e}
+--p:#1a7f45;--f:#c0262d;--i:#a86400;--n:#69747f}
 @media (prefers-color-scheme:dark){:root{--bg:#14171a;--fg:#e4e8ec;--dim:#98a2ac;--line:#333a41;
---box:#1c2126;--p:#4cc27d;--f:#ff7076;--i:#f0b04f;--n:#77818b}}
+--box:#1c2126;--p:#4cc27d;--f:#ff7076;--i:#f0b04f;--n:#8e99a4}}
 *{box-sizing:border-box}
 body{background:var(--bg);color:var(--fg);font:15px/1.45 system-ui,sans-serif;margin:0 auto;
 max-width:70rem;padding:1.2rem}
 h1{font-size:1.5rem;margin:.2rem 0}h2{font-size:1.15rem;margin:1.8rem 0 .5rem}
+h2 small{color:var(--dim);font-weight:400}
 p{margin:.3rem 0}.dim{color:var(--dim)}.p{color:var(--p)}.f{color:var(--f)}.i{color:var(--i)}
-.n{color:var(--n)}svg .p{fill:var(--p)}svg .f{fill:var(--f)}svg .i{fill:var(--i)}
-svg .n{fill:var(--n)}svg text{fill:var(--fg);font:13px system-ui,sans-serif}
+.n{color:var(--n)}svg text{fill:var(--fg);font:13px system-ui,sans-serif}
 svg .ring{fill:none;stroke-width:18}svg .ring.p{stroke:var(--p)}svg .ring.f{stroke:var(--f)}
-svg .ring.i{stroke:var(--i)}svg .ring.n{stroke:var(--n)}
+svg .ring.i{stroke:var(--i)}
 .charts{display:flex;flex-wrap:wrap;gap:1.5rem;align-items:center}
-.bars{flex:1 1 26rem;max-width:100%}svg{max-width:100%;height:auto}
+.bars{flex:1 1 20rem;max-width:46rem}svg{max-width:100%;height:auto}
+.row{display:grid;grid-template-columns:10rem 1fr 6rem;gap:.6rem;align-items:center;
+font-size:.86rem;line-height:1.7}.row span:first-child{text-align:right;white-space:nowrap}
+.bar{display:flex;height:1rem}.bar i{min-width:2px}
+i.p{background:var(--p)}i.f{background:var(--f)}i.i{background:var(--i)}i.n{background:var(--n)}
 nav{display:flex;flex-wrap:wrap;gap:.4rem;margin:.8rem 0}
 nav label{border:1px solid var(--line);border-radius:1rem;padding:.1rem .7rem;cursor:pointer}
 details{border:1px solid var(--line);border-radius:.4rem;margin:.25rem 0;background:var(--box)}
@@ -44,7 +48,7 @@ summary{cursor:pointer;padding:.35rem .6rem;display:flex;gap:.6rem;align-items:b
 summary b{flex:0 0 1.1rem;text-align:center}summary .id{font:600 .86rem ui-monospace,monospace}
 summary .why{color:var(--dim);flex:1;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 summary .s{color:var(--dim);font-size:.8rem;white-space:nowrap}
-details[open] summary .why{white-space:normal}
+details[open] summary .why{visibility:hidden}
 .in{padding:.2rem .8rem .7rem;border-top:1px solid var(--line)}
 table{border-collapse:collapse;width:100%;margin-top:.4rem;table-layout:fixed}
 td{border-top:1px solid var(--line);padding:.2rem .4rem;vertical-align:top}
@@ -58,7 +62,13 @@ input.v{position:absolute;opacity:0}input.v:focus-visible+*{outline:2px solid}
 #v-n:checked~nav [for=v-n]{background:var(--box);border-color:currentColor;font-weight:600}
 @media print{body{max-width:none;font-size:11px}nav,input.v{display:none}
 details{break-inside:avoid-page}:root{--bg:#fff;--fg:#000;--box:#fff}}
-@media (max-width:40rem){summary{flex-wrap:wrap}td:nth-child(1){display:none}}
+@media (max-width:40rem){body{padding:.8rem}nav label{padding:.3rem .8rem}
+.charts{gap:.5rem}.row{grid-template-columns:8.3rem 1fr 4.6rem;font-size:.8rem}
+summary{flex-wrap:wrap;gap:.1rem .6rem}summary .s{margin-left:auto;order:1}
+summary .t,summary .why{order:2;flex:1 1 100%;padding-left:1.7rem}
+summary .why:empty,details[open] summary .why{display:none}summary .why{white-space:normal}
+.in{padding:.2rem .5rem .6rem}td:nth-child(1){display:none}td:nth-child(2){width:4.9rem}
+pre{white-space:pre;overflow-x:auto}}
 """
 
 
@@ -72,8 +82,8 @@ def page(results, about, scrub, full=False):
         "<meta name=color-scheme content='light dark'>",
         "<title>%s</title><style>%s</style></head><body>" % (escaped(title), _STYLE),
         "<h1>%s</h1>" % escaped(title),
-        "<p>%s cases in %d s: <b class=%s>%s</b>.</p>" % (
-            len(results), about["seconds"], "f" if n[FAIL] else "p", outcome(n)),
+        "<p>%s cases in %d s: %s.</p>" % (len(results), about["seconds"], ", ".join(
+            "<b class=%s>%d %s</b>" % (_CLASSES[v], n[v], v) for v in VERDICTS if n[v])),
         "<p class=dim>%s · %s · allowed: %s</p>" % (
             escaped(", ".join(about["places"])), escaped(about["when"]), escaped(about["may"])),
         "<div class=charts>%s<div class=bars>%s</div></div>" % (ring(n), bars(results)),
@@ -91,7 +101,9 @@ def page(results, about, scrub, full=False):
     for r in results:
         if (r.profile, r.case.group) != heading:
             heading = r.profile, r.case.group
-            out.append("<h2>%s, over %s</h2>" % (escaped(GROUPS[r.case.group][0]), r.profile))
+            title = GROUPS[r.case.group][0]
+            over = "" if r.case.group == r.profile else " <small>over %s</small>" % r.profile
+            out.append("<h2>%s%s</h2>" % (escaped(title[0].upper() + title[1:]), over))
         out.append(case(r, scrub, full))
     out.append("</main><p class=dim>Names with HDLC_, APPL_, COSEM_ and SYMSEC_ are those of the")
     out.append(
@@ -117,7 +129,8 @@ def outcome(n):
 
 
 def ring(n):
-    """A ring of the verdicts."""
+    """A ring of the verdicts of what was played."""
+    n = {**n, INAPPLICABLE: 0}
     total = sum(n.values()) or 1
     round_ = 2 * math.pi * _RADIUS
     out = ["<svg width=150 height=150 viewBox='0 0 150 150' role=img aria-label='%s'>" % (
@@ -132,39 +145,37 @@ def ring(n):
                 "</circle>" % (_CLASSES[v], _RADIUS, part, round_ - part, -at, v, n[v])
             )
         at += part
-    played = total - n[INAPPLICABLE]
-    share = "%d %%" % (100 * n[PASS] // played) if played else "–"
+    share = "%d %%" % (100 * n[PASS] // total)
     out.append("<text x=75 y=76 text-anchor=middle style='font-size:22px'>%s</text>" % share)
     out.append("<text x=75 y=94 text-anchor=middle>pass</text></svg>")
     return "".join(out)
 
 
 def bars(results):
-    """A bar a profile and group, with the time that it took."""
+    """A bar a profile and group, with the cases and the time that they took."""
     rows = {}
     for r in results:
         rows.setdefault((r.profile, r.case.group), []).append(r)
     most = max((len(v) for v in rows.values()), default=1)
-    out = ["<svg width=640 height=%d viewBox='0 0 640 %d' role=img aria-label='by group'>" % (
-        26 * len(rows) + 6, 26 * len(rows) + 6)]  # fmt: skip
-    for k, ((profile, group), mine) in enumerate(rows.items()):
-        y = 26 * k + 4
-        out.append("<text x=150 y=%d text-anchor=end>%s · %s</text>" % (y + 14, profile, group))
-        x = 160.0
+    out = []
+    for (profile, group), mine in rows.items():
         n = tally(mine)
-        for v in VERDICTS:
-            if n[v]:
-                width = 330.0 * n[v] / most
-                out.append(
-                    "<rect class=%s x=%.1f y=%d width=%.1f height=18><title>%s %d</title></rect>"
-                    % (_CLASSES[v], x, y, max(width, 2), v, n[v])
-                )
-                x += max(width, 2)
-        out.append(
-            "<text x=%.1f y=%d>%d · %.1f s</text>"
-            % (x + 6, y + 14, len(mine), sum(r.seconds for r in mine))
+        parts = "".join(
+            "<i class=%s style='width:%.2f%%' title='%s %d'></i>"
+            % (_CLASSES[v], 100.0 * n[v] / most, v, n[v])
+            for v in VERDICTS
+            if n[v]
         )
-    return "".join(out) + "</svg>"
+        out.append(
+            "<div class=row><span>%s</span><span class=bar role=img aria-label='%s'>%s</span>"
+            "<span class=dim>%d · %.1f s</span></div>"
+            % (where(profile, group), outcome(n), parts, len(mine), sum(r.seconds for r in mine))
+        )
+    return "".join(out)
+
+
+def where(profile, group):
+    return escaped(group if group == profile else "%s · %s" % (profile, group))
 
 
 # --- A case ---------------------------------------------------------------------------------
@@ -175,7 +186,7 @@ def case(r, scrub, full):
     mark = _CLASSES[r.verdict]
     out = [
         "<details class=v-%s><summary><b class=%s title='%s'>%s</b><span class=id>%s</span>"
-        "<span>%s</span><span class=why>%s</span><span class=s>%.2f s</span></summary>"
+        "<span class=t>%s</span><span class=why>%s</span><span class=s>%.2f s</span></summary>"
         "<div class=in>"
         % (
             mark, mark, r.verdict, _SIGNS[r.verdict], escaped(c.id), escaped(c.title),

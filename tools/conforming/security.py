@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The 15 cases of symmetric key security, suite 0 (DLMS UA 1001-6: SYMSEC_0), and some of ours.
-The same for suites 1 and 2, where there are associations of them: what is symmetric there is as in
-suite 0, but for the keys of suite 2, which have 32 octets.
+"""The cases of symmetric key security, suite 0 (DLMS UA 1001-6: SYMSEC_0), and some of ours:
+counters, data, release. security_keys.py has those of keys and policies; there are 15 in all.
 
 What is protected wrongly is answered with an exception-response, or not at all; it has no effect,
 and the association goes on.
@@ -9,33 +8,37 @@ and the association goes on.
 
 import os
 
-from cryptography.hazmat.primitives import keywrap
-
-from .case import Case, Fail, Verdict, expect, fail, group_of, inapplicable, inconclusive
+from .case import expect, fail, group_of, inapplicable, inconclusive
 from .client import AE, GMAC, A, E, length
 from .objects import objects, other, settable
-from .lines import Closed
-from .session import dotted, result
+from .session import dotted
 
-CASES, case = group_of("security", "DLMS UA 1001-6 (SYMSEC_0), 8; IEC 62056-5-3: ")
+REFERENCE = "DLMS UA 1001-6 (SYMSEC_0), 8; IEC 62056-5-3: "
+CASES, case = group_of("security", REFERENCE)
 
-_SETUP = 64
-_ACTIVATE, _TRANSFER = 1, 2
-_GUEK, _GAK = 0, 2
-_ALL_KINDS = (A, E, AE)
-_WORDS = {A: "authenticated", E: "encrypted", AE: "authenticated and encrypted"}
-_POLICIES = {A: (1, 0x24), E: (2, 0x48), AE: (3, 0x6C)}  # of version 0, of version 1
+SETUP = 64
+ALL_KINDS = (A, E, AE)
+WORDS = {A: "authenticated", E: "encrypted", AE: "authenticated and encrypted"}
 
 
 def opened(t, **how):
-    return t.session(t.ciphered(), **how).ready()
+    entry = t.ciphered()
+    if "security_policy" not in entry:
+        entry["security_policy"] = 0
+        name, _version = setup(t)
+        s = t.session(entry).ready()
+        status, data = s.get(SETUP, name, 2)
+        if status == 0 and len(data) == 2:
+            entry["security_policy"] = data[1]
+        s.leave()
+    return t.session(entry, **how).ready()
 
 
 def setup(t):
     """(logical name of the Security setup, its version)."""
     entry = t.ciphered()
     name = entry.get("security_setup")
-    found = [o for o in objects(t, entry) if o.class_id == _SETUP]
+    found = [o for o in objects(t, entry) if o.class_id == SETUP]
     mine = [o for o in found if dotted(o.name) == name] or ([] if name else found)
     if not mine:
         inapplicable("The Security setup object of the association is not known.")
@@ -48,7 +51,7 @@ def enough(t):
     policy = entry.get("security_policy", 0)
     if policy > 3:
         policy = (policy >> 2 & 1) | (policy >> 3 & 1) << 1
-    return [sc for sc in _ALL_KINDS if sc >> 4 & policy == policy]
+    return [sc for sc in ALL_KINDS if sc >> 4 & policy == policy]
 
 
 def attributes(t):
@@ -77,10 +80,10 @@ def kinds_of(s, attribute, kinds):
     for sc in kinds:
         s.sc = sc
         status, _ = s.get(*attribute)
-        expect(status == 0, "GET, %s, says %d." % (_WORDS[sc], status))
+        expect(status == 0, "GET, %s, says %d." % (WORDS[sc], status))
         expect(
             s.answer_sc & AE & sc == sc,
-            "GET, %s, is answered with SC %02X." % (_WORDS[sc], s.answer_sc),
+            "GET, %s, is answered with SC %02X." % (WORDS[sc], s.answer_sc),
         )
 
 
@@ -105,21 +108,21 @@ def basic(t):
     s = opened(t)
     for sc in enough(t):
         s.sc = sc
-        status, data = s.get(_SETUP, name, 3)
+        status, data = s.get(SETUP, name, 3)
         expect(
             s.answer_sc & sc == sc,
-            "GET, %s, is answered with SC %02X." % (_WORDS[sc], s.answer_sc),
+            "GET, %s, is answered with SC %02X." % (WORDS[sc], s.answer_sc),
         )
         expect(
             (status, data) == (0, bytes((0x16, s.suite))), "security_suite is not %d." % s.suite
         )
     s.sc = AE
     for index, title, word in ((4, s.title, "client"), (5, s.meter_title, "server")):
-        status, data = s.get(_SETUP, name, index)
+        status, data = s.get(SETUP, name, index)
         expect(
             status or data == b"\x09\x08" + title, "%s_system_title is %s." % (word, data.hex())
         )
-    status, data = s.get(_SETUP, name, 2)
+    status, data = s.get(SETUP, name, 2)
     expect(status == 0 and data[:1] == b"\x16", "security_policy cannot be read.")
     known = t.ciphered().get("security_policy")
     expect(
@@ -163,8 +166,8 @@ def counters(t):
         s = opened(t)
         for sc in enough(t):
             s.sc = sc
-            s.get(_SETUP, name, 2)
-            s.get(_SETUP, name, 99)
+            s.get(SETUP, name, 2)
+            s.get(SETUP, name, 99)
         got = [int.from_bytes(ic, "big") for _, ic in s.server_ics]
         # f(CtoS) was made before the APDU that brings it was protected.
         if s.mechanism == GMAC:
@@ -172,127 +175,6 @@ def counters(t):
         seen += got
         s.leave()
     expect(seen == sorted(set(seen)), "Counters of the meter do not rise: %s." % seen)
-
-
-# --- Key transfer ---------------------------------------------------------------------------
-
-
-def transfer(s, name, keys, kek=None):
-    """action_result of key_transfer (global_key_transfer in version 0)."""
-    data = b"\x01" + bytes((len(keys),))
-    for key_id, key in keys:
-        wrapped = keywrap.aes_key_wrap(kek, key) if kek else key
-        data += b"\x02\x02\x16" + bytes((key_id,)) + b"\x09" + bytes((len(wrapped),)) + wrapped
-    return s.act(_SETUP, name, _TRANSFER, data)[0]
-
-
-def with_kek(t):
-    entry = t.ciphered()
-    if "kek_hex" not in entry:
-        inapplicable("The KEK is not known.")
-    s = opened(t)
-    if not s.has("action"):
-        inapplicable("The association has no ACTION.")
-    return s
-
-
-def changes_keys(t, *changed):
-    """New keys are handed over and used, the old ones are good for nothing; and back. The new ones
-    are the old ones inverted, so that a meter that keeps them is not lost."""
-    name, _version = setup(t)
-    s = with_kek(t)
-    old = {_GUEK: s.guek, _GAK: s.gak}
-    new = {**old, **{key_id: bytes(o ^ 0xFF for o in old[key_id]) for key_id in changed}}
-    own = {"guek": new[_GUEK], "gak": new[_GAK]}
-    status = transfer(s, name, [(k, new[k]) for k in changed], s.kek)
-    expect(status == 0, "key_transfer says %s." % result(status))
-    t.done()
-    try:
-        c = t.session(t.ciphered(), **own).open()
-        expect(c.is_alive(), "Under the new keys nothing is served.")
-        c.leave()
-        try:
-            got = t.session(t.ciphered()).begin()
-        except Fail as e:
-            t.note("with the old keys: %s" % e)
-        else:
-            expect(got["result"], "The old keys still open an association.")
-        t.done()
-    finally:
-        put_back(t, name, s, own, [(k, old[k]) for k in changed])
-    c = opened(t)
-    expect(c.is_alive(), "Under the old keys, which are back, nothing is served.")
-
-
-def put_back(t, name, s, own, keys):
-    """The old keys are handed over, unless the meter still has them."""
-    t.done()
-    try:
-        try:
-            c = t.session(t.ciphered(), **own).open()
-        except (Verdict, Closed) as e:
-            t.note("with the new keys: %s" % e)
-            t.done()
-            t.session(t.ciphered()).open()
-        else:
-            status = transfer(c, name, keys, s.kek)
-            expect(status == 0, "key_transfer says %s." % result(status))
-    except (Verdict, Closed) as e:
-        fail("THE METER MAY HAVE OTHER KEYS NOW, with every bit of the old ones inverted: %s" % e)
-    t.done()
-
-
-@case("SYMSEC_0_Key_Tx_P1", "A new encryption key", "key transfer", ("ciphered", "keys"))
-def key_p1(t):
-    """The global unicast encryption key is transferred, wrapped with the KEK, used, and put back;
-    in between the old one opens nothing."""
-    changes_keys(t, _GUEK)
-
-
-@case("SYMSEC_0_Key_Tx_P2", "A new authentication key", "key transfer", ("ciphered", "keys"))
-def key_p2(t):
-    """As for the encryption key."""
-    changes_keys(t, _GAK)
-
-
-@case("SYMSEC_0_Key_Tx_P3", "Both keys in one transfer", "key transfer", ("ciphered", "keys"))
-def key_p3(t):
-    """As for one of them."""
-    changes_keys(t, _GUEK, _GAK)
-
-
-@case("SYMSEC_0_Key_Tx_N1", "A wrong key_id", "key transfer", ("ciphered", "keys"))
-def key_n1(t):
-    """key_id 4, 128 and 255, alone and behind a good one: refused, and no key has changed."""
-    name, _version = setup(t)
-    s = with_kek(t)
-    for key_id in (4, 0x80, 0xFF):
-        for keys in ([], [(_GUEK, s.guek)]):
-            status = transfer(s, name, [*keys, (key_id, os.urandom(len(s.guek)))], s.kek)
-            expect(status, "A key with key_id %d is taken." % key_id)
-            expect(s.is_alive(), "After it the association is not usable any more.")
-    t.done()
-    opened(t)
-
-
-@case("SYMSEC_0_Key_Tx_N2", "A key that is wrongly wrapped", "key transfer", ("ciphered", "keys"))
-def key_n2(t):
-    """Wrapped with another key, not at all, cut, too long, with an octet that has changed, a key
-    of another length: refused, and no key has changed."""
-    name, _version = setup(t)
-    s = with_kek(t)
-    key = os.urandom(len(s.guek))
-    good = keywrap.aes_key_wrap(s.kek, key)
-    for what, wrapped in (
-        ("under another key", keywrap.aes_key_wrap(bytes(len(key)), key)), ("plain", key),
-        ("cut", good[:-1]), ("too long", good + bytes(8)), ("changed", other(good, 4)),
-        ("of another length", keywrap.aes_key_wrap(s.kek, bytes(48 - len(key)))),
-    ):  # fmt: skip
-        status = transfer(s, name, [(_GUEK, wrapped)])
-        expect(status, "A key %s is taken." % what)
-        expect(s.is_alive(), "After it the association is not usable any more.")
-    t.done()
-    opened(t)
 
 
 # --- Dedicated key, data --------------------------------------------------------------------
@@ -342,7 +224,7 @@ def data_p1(t):
                     s.sc = sc
                     for value in (other(before), before):
                         status = s.put(*attribute, value)
-                        expect(status == 0, "SET, %s, says %d." % (_WORDS[sc], status))
+                        expect(status == 0, "SET, %s, says %d." % (WORDS[sc], status))
                         expect(s.answer_sc & sc == sc, "It is answered with less protection.")
                         reads(s, attribute, value, "It reads other than it was written.")
             finally:
@@ -360,9 +242,9 @@ def data_n1(t):
     kinds = enough(t)
     try:
         for request in (set_apdu(attribute, other(before)), get_apdu(attribute)):
-            for sc in _ALL_KINDS:
+            for sc in ALL_KINDS:
                 if sc not in kinds:
-                    what = "A request that is only %s" % _WORDS[sc]
+                    what = "A request that is only %s" % WORDS[sc]
                     got = bytes.fromhex(s.talk.say(s.protect(request, sc=sc).hex()))
                     expect(not got or got[0] in (0xD8, 0x0E), "%s is served." % what)
             if len(kinds) < 3:
@@ -413,59 +295,6 @@ def release_n1(t):
     expect(got[:1] == b"\x63", "The right RLRQ is answered with %s." % (got.hex() or "silence"))
 
 
-# --- Policies -------------------------------------------------------------------------------
-
-
-def keeps_policy(t, wanted):
-    """Once it is activated, requests with less are refused, and answers have it."""
-    name, number = setup(t)
-    code = _POLICIES[wanted][number > 0]
-    s = opened(t)
-    status, data = s.get(_SETUP, name, 2)
-    expect(status == 0, "security_policy cannot be read.")
-    now = data[1]
-    if now | code != code if number else now not in (0, code):
-        inapplicable("The policy is %02X already, and cannot be made less." % now)
-    status, _ = s.act(_SETUP, name, _ACTIVATE, b"\x16" + bytes((code,)))
-    expect(status == 0, "security_activate says %d." % status)
-    t.ciphered()["security_policy"] = code
-    kinds = enough(t)
-    attribute = (_SETUP, bytes(int(part) for part in name.split(".")), 3)
-    for again in range(2):
-        discarded(s, get_apdu(attribute), "A request in plain text")
-        for sc in _ALL_KINDS:
-            if sc not in kinds:
-                discarded(s, s.protect(get_apdu(attribute), sc=sc), _WORDS[sc].capitalize())
-        kinds_of(s, attribute, kinds)
-        s.sc = AE
-        status, _ = s.act(_SETUP, name, _ACTIVATE, b"\x16\0")
-        expect(status, "The policy can be taken back.")
-        expect(s.get(_SETUP, name, 2) == (0, b"\x16" + bytes((code,))), "The policy has changed.")
-        if not again:
-            s.leave()
-            s = opened(t)
-
-
-@case("SYMSEC_0_SecPol_1", "Policy: authenticated", "security_activate", ("ciphered", "policy"))
-def policy_1(t):
-    """security_activate; then requests with less are refused, answers have it, and it cannot be
-    taken back, in this association and in the next one."""
-    keeps_policy(t, A)
-
-
-@case("SYMSEC_0_SecPol_2", "Policy: encrypted", "security_activate", ("ciphered", "policy"))
-def policy_2(t):
-    """As for the policy of authentication."""
-    keeps_policy(t, E)
-
-
-@case("SYMSEC_0_SecPol_3", "Policy: authenticated and encrypted", "security_activate",
-      ("ciphered", "policy"))  # fmt: skip
-def policy_3(t):
-    """As for the policy of authentication."""
-    keeps_policy(t, AE)
-
-
 # --- Ours -----------------------------------------------------------------------------------
 
 
@@ -506,25 +335,3 @@ def general_p1(t):
     got = bytes.fromhex(s.talk.say(s.protect(apdu).hex()))
     expect(got[:1] == b"\xdb", "It is answered with %s." % (got[:3].hex(" ") or "silence"))
     expect(s.unprotect(got)[:4] == b"\xc4\x01\xc1\x00", "It is not served.")
-
-
-# --- The other suites -----------------------------------------------------------------------
-
-
-def more(player):
-    """The same cases for suites 1 and 2, as far as there are associations of them."""
-    for suite in (1, 2):
-        if player.target.ciphered(suite):
-            yield from (of_suite(case, suite) for case in CASES)
-
-
-def of_suite(case, suite):
-    def play(t):
-        t.suite = suite
-        return case.play(t)
-
-    play.__doc__ = case.play.__doc__
-    return Case(
-        case.id.replace("SYMSEC_0", "SYMSEC_%d" % suite), "%s, suite %d" % (case.title, suite),
-        "ours, after " + case.reference, case.group, case.needs, play,
-    )  # fmt: skip

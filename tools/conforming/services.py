@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The cases of data exchange (DLMS UA 1001-6), with logical and with short names.
+"""The cases of data exchange (DLMS UA 1001-6), with logical and with short names, and of release.
 
 Where a request is refused, a meter may say so in more than one way: an exception-response, a
 confirmedServiceError, or an answer of that service with a result. Silence is none of them.
@@ -8,7 +8,7 @@ confirmedServiceError, or an answer of that service with a result. Silence is no
 from .application import REFERENCE, accepted, initiate, opened, opened_with
 from .case import expect, fail, group_of, inapplicable, inconclusive
 from .client import aare_fields
-from .session import BITS, NAME, descriptor, obis, result
+from .session import BITS, NAME, NAMED, descriptor, obis, result
 
 CASES, case = group_of("application", REFERENCE)
 
@@ -209,3 +209,28 @@ def data_sn_n3(t):
     s = short(t)
     short_refused(s, NAME, "GET")
     short_refused(s, b"\x99\x01\x02", "Tag 99")
+
+
+# --- Release --------------------------------------------------------------------------------
+
+
+@case("APPL_REL_P1", "Release of an association", "RLRQ and RLRE")
+def rel_p1(t):
+    """RLRQ with a reason, and the shortest one: RLRE; then nothing is served, and an association
+    can be opened anew on the same link."""
+    entries = [t.plain(), t.target.ciphered()]
+    for entry in [e for e in entries if e is not None]:
+        s = opened(t, entry)
+        for _ in range(2):
+            got = s.release()
+            expect(got[:1] == b"\x63", "RLRQ is answered with %s." % (got[:2].hex() or "silence"))
+            got = s.request(NAME)
+            expect(got != NAMED, "GET is served after the release.")
+            s.open()
+            expect(s.is_alive(), "In an association after a release nothing is served.")
+        t.done()
+    s = opened(t, t.plain())
+    t.keep("asked", b"\x62\0")
+    got = s.link.ask(b"\x62\0")
+    expect(got is not None and got[:1] == b"\x63", "62 00 is not answered with RLRE.")
+    expect(s.request(NAME) != NAMED, "GET is served after the release.")
