@@ -102,6 +102,16 @@ def test_digits_that_are_odd(run):
     )
 
 
+@pytest.mark.parametrize("n", range(1, len(GET)))
+def test_what_is_cut_off_is_what_it_was(run, n):
+    """A request without its end is no wpdu of another version; its object is named."""
+    (unit,) = units(run("--json", "--layer", "apdu", GET[:n].hex()))
+    if n != 1:
+        assert units(run("--json", GET[:n].hex())) == [unit]
+    (_, line), *_ = unit["layers"]
+    assert "get-request" in line and ("normal: Register 1.0.1.8.0.255" in line) == (n > 10)
+
+
 def test_every_layer_in_a_line(run):
     out = run("--brief", text=trace(*TALK))
     assert out.splitlines()[:2] == ["1  10:20:00  client 16 -> server 1", "    HDLC  SNRM, P/F"]
@@ -175,6 +185,10 @@ def test_a_key_from_a_file_or_the_environment(run, tmp_path, monkeypatch):
 def test_a_wrong_key_is_said(run, monkeypatch):
     monkeypatch.setenv("PICOMETER_GUEK", "FF" * 16)
     assert "wrong key" in run("--title", TITLE, CIPHERED)
+    (unit,) = units(run("--json", "--title", TITLE, CIPHERED))
+    assert unit["layers"] == [
+        ["APDU", "glo-get-request: not deciphered: the authentication tag does not match"]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -195,6 +209,22 @@ def test_what_cannot_be_is_a_sentence(args, why):
         decode.main(args)
     assert why in str(trouble.value)
     assert "xyz" not in str(trouble.value)
+
+
+@pytest.mark.parametrize(
+    "args, why",
+    [
+        ([""], "nothing is given; expected a file, - or hexadecimal"),
+        (["--json", "--brief", "00"], "not allowed with"),
+        (["--layer", "x", "00"], "--layer x: expected one of hdlc, wrapper"),
+        (["--port", "0", "00"], "--port 0: expected 1 to 65535, or any"),
+        (["--sheet", "-"], "stdin is the sheet already"),
+    ],
+)
+def test_what_cannot_be_asked_for(args, why, capsys):
+    with pytest.raises(SystemExit) as end:
+        decode.main(args)
+    assert end.value.code == 2 and why in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import told
 from decoding import apdu, show
 from decoding.ciphering import Keys
 from decoding.conversation import Conversation
+from decoding.layers import LAYERS
 from decoding.names import Names
 from dlms.prim import crc16
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 APDUS = told.vectors("acse", "xdlms", "sn", "gbt", "security", "general")
@@ -528,6 +529,27 @@ def test_nothing_that_is_said_is_too_much(messages):
     total = sum(len(octets) for _, octets, _ in messages)
     flags = sum(octets.count(b"\x7e") for _, octets, _ in messages)
     assert total - flags <= sum(map(len, out.values())) <= total + flags
+
+
+@pytest.mark.parametrize(
+    "octets, at", [("1a", 0), ("e6", 1), ("e6e6", 2), ("e6e501", 1), ("e6e701c0", 2)]
+)
+def test_what_is_no_llc(octets, at):
+    (unit,) = Conversation(layer="llc").octets(None, bytes.fromhex(octets))
+    assert unit.error.at == at and "expected E6 E6 00 or E6 E7 00" in unit.error
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(LAYERS), st.lists(SENT, max_size=3))
+@example("62056-21", [("tx", b"\x80", True)])
+@example("llc", [("tx", b"", True), ("tx", b"\x1a", False)])
+def test_any_octets_in_a_layer_that_is_given(layer, messages):
+    c = Conversation(layer=layer)
+    units = [u for way, octets, whole in messages for u in c.octets(way, octets, whole=whole)]
+    for unit in units + c.end():
+        assert unit.octets
+        text_of(unit)
+        json.loads(unit.json())
 
 
 @settings(max_examples=100, deadline=None)

@@ -54,10 +54,11 @@ def parser():
     )  # fmt: skip
     p.add_argument("input", nargs="*", help="a file, - (stdin; so without any), or hexadecimal")
     group = p.add_argument_group("output")
-    group.add_argument("--json", action="store_true", help="a line of JSON each message")
-    group.add_argument("--xml", choices=("simple", "standard"),
-                       help="XML of each APDU, in a vocabulary of Gurux' translator")  # fmt: skip
-    group.add_argument("--brief", action="store_true", help="a line each layer, no trees")
+    form = group.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="a line of JSON each message")
+    form.add_argument("--xml", choices=("simple", "standard"),
+                      help="XML of each APDU, in a vocabulary of Gurux' translator")  # fmt: skip
+    form.add_argument("--brief", action="store_true", help="a line each layer, no trees")
     group.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
     group = p.add_argument_group("names and layers")
     group.add_argument("--definition", help="a meter definition (TOML), for names of its objects")
@@ -96,6 +97,11 @@ def main(args):
 
     if options.layer and options.layer not in LAYERS:
         p.error("--layer %s: expected one of %s" % (options.layer, ", ".join(LAYERS)))
+    inputs = options.input or ["-"]
+    if not any(text.strip() for text in inputs):
+        p.error("nothing is given; expected a file, - or hexadecimal")
+    if "-" in inputs and "-" in options.sheet:
+        p.error("stdin is the sheet already; name a file to decode")
     ports = None if "any" in options.port else [port(p, text) for text in options.port] or [4059]
     keys = read_keys(options)
     names = read_names(options.definition)
@@ -103,11 +109,6 @@ def main(args):
 
     sys.stdout.reconfigure(errors="backslashreplace")  # whatever a terminal cannot show
     run = Run(options, keys, names, ports, sys.stdout)
-    inputs = options.input or ["-"]
-    if not any(text.strip() for text in inputs):
-        p.error("nothing is given; expected a file, - or hexadecimal")
-    if inputs == ["-"] and "-" in options.sheet:
-        p.error("stdin is the sheet already; name a file to decode")
     if inputs == ["-"] and sys.stdin.isatty():
         say("Paste a trace or hexadecimal, then Ctrl-D.")
     # Hexadecimal may have been given in several words.

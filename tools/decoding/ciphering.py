@@ -182,13 +182,13 @@ class Session:
         tag = inner.get("authentication-tag")
         size = _KEY_LEN.get(control & _SUITE)
         fit = [key for key in tries if key.octets and len(key.octets) == size]
+        did = "deciphered" if control & _ENCRYPTED else "authenticated"
         if not fit:
             if size is None:
                 without = "there is no suite %d" % (control & _SUITE)
             elif any(key.octets for key in tries):
                 without = "keys of %s octets only" % (32 if size == 16 else 16)
-            content.text = "not %s: %s" % (
-                "deciphered" if control & _ENCRYPTED else "authenticated", without)  # fmt: skip
+            content.text = "not %s: %s" % (did, without)
             self._inside(content, octets, to_meter)
             return
         titles = [title] if title else self.keys.titles()
@@ -200,10 +200,10 @@ class Session:
                 content.error = Fault(_NO_APDU, content.start)
             else:
                 tag.error = Fault(_WRONG, tag.start)
+                content.text = "not %s: the authentication tag does not match" % did
             self._inside(content, octets, to_meter)
             return
         key, sender, plain, right = found
-        did = "deciphered" if control & _ENCRYPTED else "authenticated"
         content.text = "%s with the %s, system title %s" % (did, key.words, sender.hex().upper())
         if tag is not None:
             if right:

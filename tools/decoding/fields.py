@@ -132,12 +132,14 @@ def _method(node):
 
 def _described(node, field, kind):
     """ "Register 1.0.1.8.0.255 value" """
-    if len(node.children) < 3 or node.children[2].value is None:
+    if len(node.children) < 3 or node.children[1].value is None:
         return ""
     class_id, name, index = node.children
-    what = member(class_id.value, index.value, kind) or "%s %d" % (field, index.value)
-    known = class_name(class_id.value) or "class %d" % class_id.value
-    return "%s %s %s" % (known, name.text, what)
+    text = "%s %s" % (class_name(class_id.value) or "class %d" % class_id.value, name.text)
+    if index.value is None:
+        return text
+    return "%s %s" % (text, member(class_id.value, index.value, kind) or "%s %d" % (
+        field, index.value))  # fmt: skip
 
 
 ATTRIBUTE = Sequence(

@@ -29,7 +29,7 @@ _PARAMETERS = {
     0x08: "window-size-receive",
 }
 _RANGES = {0x05: (32, 2030), 0x06: (32, 2030), 0x07: (1, 7), 0x08: (1, 7)}
-_LLC = {b"\xe6\xe6\x00": "of a client", b"\xe6\xe7\x00": "of a server"}
+LLC = {b"\xe6\xe6\x00": "of a client", b"\xe6\xe7\x00": "of a server"}
 # Addresses that mean more than one station, or none.
 _ONE = {0x00: "no station", 0x7E: "calling station", 0x7F: "all stations"}
 _TWO = {0x0000: "no station", 0x3FFE: "calling station", 0x3FFF: "all stations"}
@@ -252,11 +252,11 @@ def _read_control(octet):
 def _information(f, octets, start, end, add):
     if f.control in ("I", "UI"):
         llc = bytes(octets[start : min(start + 3, end)])
-        if llc in _LLC:
+        if llc in LLC:
             f.first = True
             if f.is_command is None:
                 f.is_command = llc[1] == 0xE6
-            add(field("LLC", start, start + 3, llc.hex(), _LLC[llc]))
+            add(field("LLC", start, start + 3, llc.hex(), LLC[llc]))
             start += 3
         f.apdu = (start, end)
         name = "segment" if f.segmented or not f.first else "information"

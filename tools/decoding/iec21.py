@@ -70,7 +70,7 @@ def find(octets, pos, final=False):
         if found and found.end() < end:
             return found.end() + 1
         return end if final or (not found and end - pos >= _LONGEST) else 0
-    if x == 0:
+    if not octets[pos]:
         at = pos
         while at < end and not octets[at]:
             at += 1

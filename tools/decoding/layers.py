@@ -18,7 +18,6 @@ from .pieces import Piece, field, wrong
 _DECODERS = {**plc.DECODERS, **modems.DECODERS}
 LAYERS = ("hdlc", "wrapper", "62056-21", "llc", "apdu", "data", *_DECODERS)
 _LONGEST_REST = 2048  # that is looked at whether it is a message without a frame
-_LLC = (b"\xe6\xe6\x00", b"\xe6\xe7\x00")
 
 
 class Finder:
@@ -154,13 +153,7 @@ def decode(layer, octets, hidden):
     if layer == "62056-21":
         return iec21.decode(octets, hidden) or _garbage(octets)
     if layer == "llc":
-        piece = Piece(field("llc", 0, len(octets)), "LLC", "of a client")
-        piece.is_command = octets[1] == 0xE6
-        if not piece.is_command:
-            piece.text = "of a server"
-        piece.node.children.append(field("LLC", 0, 3, octets[:3].hex(), piece.text))
-        piece.apdu = (3, len(octets))
-        return piece
+        return _llc(octets)
     if layer == "apdu":
         piece = Piece(field("apdu", 0, len(octets)), "")
         piece.apdu = (0, len(octets))
@@ -173,6 +166,21 @@ def decode(layer, octets, hidden):
     if layer in _DECODERS:
         return _DECODERS[layer](octets)
     return _garbage(octets)
+
+
+def _llc(octets):
+    piece = Piece(field("llc", 0, len(octets)), "LLC")
+    head = octets[:3]
+    if head not in hdlc.LLC:
+        fits = (b"\xe6", b"\xe6\xe7", b"\0")
+        at = next((k for k, x in enumerate(head) if x not in fits[k]), len(head))
+        wrong(piece.node, "%s; expected E6 E6 00 or E6 E7 00" % head.hex(" ").upper(), at)
+        return piece
+    piece.is_command = head[1] == 0xE6
+    piece.text = hdlc.LLC[head]
+    piece.node.children.append(field("LLC", 0, 3, head.hex(), piece.text))
+    piece.apdu = (3, len(octets))
+    return piece
 
 
 def _garbage(octets):
@@ -209,7 +217,7 @@ def _faultless(node, octets):
 def _whole(octets):
     """The layer of octets that are one message without a frame, beyond doubt; or None."""
     x = octets[0]
-    if octets[:3] in _LLC and len(octets) > 3 and octets[3] in TABLE:
+    if octets[:3] in hdlc.LLC and len(octets) > 3 and octets[3] in TABLE:
         return "llc"
     if plc.is_m_sdu(octets):
         return "m_sdu"
@@ -227,12 +235,17 @@ def _guess(octets):
     x = octets[0]
     if _faultless(axdr.decode_data(octets), octets):
         return "data"
-    return "apdu" if x in TABLE and x >= 0x21 else "octets"
+    return "apdu" if _begins_apdu(x) else "octets"
+
+
+def _begins_apdu(x):
+    """Lower tags than these may be anything."""
+    return x in TABLE and x >= 0x21
 
 
 def _of_another_version(data, pos):
     """The end of what is a wpdu but for its version, or 0."""
-    if pos + 8 >= len(data) or data[pos + 8] not in TABLE:
+    if pos + 8 >= len(data) or data[pos + 8] not in TABLE or _begins_apdu(data[pos]):
         return 0
     end = pos + 8 + (data[pos + 6] << 8 | data[pos + 7])
     return end if end == len(data) or data[end : end + 2] == b"\0\1" else 0
