@@ -19,7 +19,8 @@ and by how many they are moved now is `_shift`. A record without rows (twice, fo
 be damaged) is a clear().
 
 State. The image and the extra are cut into pages of 118 octets. A save writes the pages that
-differ from what the flash holds, and then a commit; only with that they count. Slot, 128 octets:
+differ from what the flash holds, and then a commit; only with that they count, those that were
+written ahead() of it, too. Slot, 128 octets:
 number of the save u32, page (0xFF: commit), parity, data, check. A commit's parity is all page
 numbers of the save XORed and its data all their data, so that one damaged slot a save can be made
 again. A chain of saves begins at a block's start with all pages, and goes on into the blocks after
@@ -194,6 +195,7 @@ class FlashStorage:
         self._places = first, count, unit
         # Of the state: blocks, where the chain begins among them, its slots, its last save.
         self._base = self._blocks = self._start = self._next = self._save = 0
+        self._ahead = 0  # slots of the next save that have been written
         # The next save begins a chain.
         self._whole = True
 
@@ -282,6 +284,12 @@ class FlashStorage:
 
     # --- State
 
+    def ahead(self, image, most):
+        """A save is about to come, and has less to do then: write up to so many of the pages that
+        differ now. If one of them changes once more, the save begins another chain."""
+        if not self._whole:
+            self._put(image, self._start, self._next, False, most)
+
     def save(self, image):
         per_block = self._block_len // _SLOT_LEN
         if not self._whole and self._put(image, self._start, self._next, False):
@@ -298,8 +306,9 @@ class FlashStorage:
             tries -= 1
         return False
 
-    def _put(self, image, start, slot, whole):
-        """Write all pages, or those that differ, into slots of a chain, and the commit."""
+    def _put(self, image, start, slot, whole, most=0):
+        """Write all pages, or those that differ, into slots of a chain, and the commit; most: at
+        most so many pages, and no commit."""
         index = self._index
         work = self.work
         view = self._slot
@@ -314,13 +323,23 @@ class FlashStorage:
         self._save = save
         parity = 0
         begun = slot
+        if not whole:
+            slot += self._ahead
+        self._ahead = 0
+        stop = slot + most if most else -1
         src = image
         part = _DATA_LEN
         at = -_DATA_LEN
         left = self._persistent + _DATA_LEN
         k = -2
         fill(work, _SLOT_LEN, _DATA_LEN, 0)  # behind the slot: what is XORed
-        for page in range(extra_page + 1):
+        for done in range(0 if most else begun, 0 if most else slot):
+            if not self.fetch(self._block(start, done), self._offset(done), view, _SLOT_LEN):
+                return False
+            xor(work, _SLOT_LEN, work, _DATA_AT, _DATA_LEN)
+            parity ^= work[4]
+        # The extra is of the time of the save.
+        for page in range(extra_page if most else extra_page + 1):
             k += 2
             at += _DATA_LEN
             left -= _DATA_LEN
@@ -342,6 +361,8 @@ class FlashStorage:
                         continue
                 except OSError:
                     pass
+                if old >= begun:
+                    return False  # it was written ahead, and is another one now
             if part < _DATA_LEN:
                 fill(work, _DATA_AT, _DATA_LEN, 0)
             copy(work, _DATA_AT, src, at, part)
@@ -352,6 +373,13 @@ class FlashStorage:
             index[k + 1] = slot & 0xFF
             parity ^= page
             slot += 1
+            if slot == stop:
+                break
+        if most:
+            self._ahead = slot - begun
+            self._save = save - 1
+            self._whole = False
+            return True
         if slot == begun:
             self._save = save - 1  # not used
             self._whole = False

@@ -309,6 +309,9 @@ DAY = (
     + [("append", 1, n) for n in range(50, 70)]
     + [("append", 0, n) for n in range(57, 150)]
     + [("save", n) for n in range(50, 66)]
+    + [step for n in range(66, 75) for step in (("ahead", n, n % 3 + 1), ("save", n))]
+    + [("ahead", 84, 1), ("append", 0, 150), ("ahead", 84, 2), ("append", 1, 70), ("save", 84)]
+    + [("ahead", 85, 3), ("save", 86), ("ahead", 86, 3), ("save", 87)]
 )
 
 
@@ -318,6 +321,9 @@ def do(step, life):
         return ring.append(row(step[2], ring.row_len), 0)
     if step[0] == "clear":
         return life.rings[step[1]].clear()
+    if step[0] == "ahead":
+        life.storage.ahead(image_of(step[1]), step[2])
+        return True
     return life.save(step[1])
 
 
@@ -332,7 +338,7 @@ def models():
             out[step[1]] = (out[step[1]] + [row(step[2], row_len)])[-capacity:]
         elif step[0] == "clear":
             out[step[1]] = []
-        else:
+        elif step[0] == "save":
             saved = step[1]
         yield [list(r) for r in out], saved
 
@@ -433,6 +439,8 @@ def test_power_cuts_one_after_another(seed):
                 if k == 2:
                     values = {saved, n % 250 + 1}
                     saved = n % 250 + 1
+                    for _ in range(r.randrange(3)):
+                        life.storage.ahead(image_of(saved), r.randrange(1, 4))
                     assert life.save(saved)
                 else:
                     tried[k] = [row(n, RINGS[k][1])]
@@ -441,6 +449,53 @@ def test_power_cuts_one_after_another(seed):
                     tried[k] = []
         except PowerCut:
             pass
+
+
+# --- Ahead of a save -------------------------------------------------------------------------
+
+
+def slots_of(life, do):
+    """Slots that are written meanwhile."""
+    before = life.nor.programmed
+    do()
+    return (life.nor.programmed - before) // 128
+
+
+def test_what_is_written_ahead_counts_with_the_save_alone():
+    nor = flash()
+    life = Life(nor)
+    life.save(20)
+    image = image_of(21)  # three pages
+    assert slots_of(life, lambda: life.storage.ahead(image, 2)) == 2
+    assert Life(NOR(BLOCKS, BLOCK_LEN, bytearray(nor.cells))).saved == 20
+    assert slots_of(life, lambda: life.storage.ahead(image, 2)) == 1
+    assert slots_of(life, lambda: life.storage.ahead(image, 2)) == 0
+    assert slots_of(life, lambda: life.save(21)) == 2  # the extra, and the commit
+    assert Life(again(nor)).saved == 21
+
+
+def test_a_page_that_changes_once_more_begins_another_chain():
+    nor = flash()
+    life = Life(nor)
+    life.save(20)
+    life.storage.ahead(image_of(21), 3)
+    erased = sum(nor.erases)
+    assert life.save(22)
+    assert sum(nor.erases) > erased
+    assert Life(again(nor)).saved == 22
+    assert slots_of(life, lambda: life.save(23)) == 3
+
+
+def test_power_fails_after_what_was_written_ahead():
+    nor = flash()
+    life = Life(nor)
+    life.save(20)
+    life.storage.ahead(image_of(21), 3)
+    life = Life(again(nor))
+    assert life.saved == 20 and not life.storage.damaged
+    life.storage.ahead(image_of(21), 3)
+    assert life.save(21)
+    assert Life(again(nor)).saved == 21
 
 
 # --- Damage -----------------------------------------------------------------------------------
@@ -452,6 +507,7 @@ def lived():
     append(life.rings[0], *range(75))
     append(life.rings[1], *range(12))
     for n in range(1, 12):
+        life.storage.ahead(image_of(n), 1)
         life.save(n)
     return nor.cells
 

@@ -38,8 +38,9 @@ _KEPT_FLAGS = const(33)
 _WAS_SAVED = const(1)
 _WAS_POWERED_DOWN = const(2)
 
-# Saved at least so often, without any capture.
+# Saved at least so often, without any capture; pages that are written ahead of that.
 _SAVE_MINUTES = const(60)
+_AHEAD = const(9)
 
 _REGISTER_ACTIVATION = "register_activation"
 _CLOCK = const(8)
@@ -310,7 +311,7 @@ class Program:
                 self.events.note(_DST_CHANGE)
             self._note_damage()
             if now % _SAVE_MINUTES == 0:
-                self._save_once()
+                yield from self._saving()
         if due and self._profiles is not None:
             for row in self._profiles.profiles:
                 if self._profiles.is_due(row):
@@ -318,9 +319,7 @@ class Program:
                     if not self._fresh:
                         yield
                         self._measure()
-                    if not self._saved:
-                        yield
-                        self._save_once()
+                    yield from self._saving()
                     yield
                     self._profiles.capture(row)
                     yield
@@ -529,6 +528,21 @@ class Program:
         self._finish()
         return self.save()
 
+    def _saving(self):
+        """Generator: _save_once(), in two parts where a save takes long."""
+        storage = self.model.storage
+        if not self._saved:
+            yield
+            if hasattr(storage, "ahead"):
+                self._keep()
+                storage.ahead(self.model.image, _AHEAD)
+                yield
+            self._save_once()
+
+    def _keep(self):
+        if self.episodes is not None:
+            self.episodes.keep(self._unseen)
+
     def _save_once(self):
         """At most one save an instant, before the first of its captures."""
         if not self._saved:
@@ -540,8 +554,7 @@ class Program:
         storage = self.model.storage
         if storage is None:
             return True
-        if self.episodes is not None:
-            self.episodes.keep(self._unseen)
+        self._keep()
         kept = self.kept
         registers.put(kept, _KEPT_MINUTE, 4, 0, self.clock.minute)
         kept[_KEPT_SECOND] = self.clock.second
