@@ -167,6 +167,15 @@ def test_the_doubled_octet_and_a_wrong_checksum():
     assert any(fault.startswith("0") or "expected" in fault for _, fault in piece.node.faults())
 
 
+@pytest.mark.parametrize("octets", ["7E000000", "7E00FF010000"])
+def test_a_length_that_has_no_room_for_a_command(octets):
+    node = modems.mip(bytes.fromhex(octets)).node
+    assert [fault for _, fault in node.faults()] == [
+        "no frame; expected 7E 00, length, command, PDU and checksum"
+    ]
+    assert not node.children
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from(sorted({**layers.DECODERS, **modems.DECODERS})),

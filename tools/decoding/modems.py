@@ -226,13 +226,13 @@ def mip(octets):
     node = field("mip-frame", 0, end)
     p = Piece(node, "MIP/U61")
     body, at = _undoubled(octets, 2) if octets[:2] == b"\x7e\0" else (None, 0)
-    if body is None or len(body) < 3:
+    head = 4 if body and body[0] == 0xFF else 2
+    if body is None or len(body) <= head:
         wrong(node, "no frame; expected 7E 00, length, command, PDU and checksum")
         return p
     inside = field("message", 0, len(body))
     inside.octets = body
     node.children.append(inside)
-    head = 4 if body[0] == 0xFF else 2
     command = body[1]
     p.text = ("%02X %s" % (command, _MIP.get(command, ""))).strip()
     child = field("checksum", len(body) - 1, len(body), body[-1], "right")
