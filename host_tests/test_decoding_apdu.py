@@ -18,22 +18,13 @@ def ids(v):
     return v["id"]
 
 
-def check(node, start, end):
-    """Ranges nest, and lie within what was decoded."""
-    assert start <= node.start <= node.end <= end, node
-    if node.error is not None:
-        assert start <= node.error.at <= end
-    for child in node.children:
-        check(child, node.start, node.end)
-
-
 @pytest.mark.parametrize("vector", VECTORS, ids=ids)
 def test_there_and_back(vector):
     octets = bytes.fromhex(vector["hex"])
     node = apdu.decode(octets)
     assert node.faults() == []
     assert (node.start, node.end) == (0, len(octets))
-    check(node, 0, len(octets))
+    told.nested(node, 0, len(octets))
     assert apdu.encode(node) == octets
 
 
@@ -56,20 +47,11 @@ def test_plain_values_make_the_same_apdu(vector):
 
 @pytest.mark.parametrize("vector", VECTORS, ids=ids)
 def test_cut_off_anywhere(vector):
-    """The first fault is where the octets end, and all that came before it is told."""
+    """All that came before is told."""
     octets = bytes.fromhex(vector["hex"])
     whole = {(n.name, n.type, n.start, n.end): n for n in apdu.decode(octets).walk()}
-    # What goes up to the end is as good without its last octets: it has no length of its own.
-    for n in range(len(octets)):
-        cut = octets[:n]
-        node = apdu.decode(cut)
-        check(node, 0, n)
-        faults = node.faults()
-        assert faults, n
-        assert {fault.at for _, fault in faults} == {n}, (n, faults)
-        assert all("expected" in fault for _, fault in faults)
-        # A leaf that ended before is what it was.
-        for found in node.walk():
+    for n, node in told.cut_off(apdu.decode, octets):
+        for found in node.walk():  # a leaf that ended before is what it was
             if not found.children and found.error is None and found.end < n and found.name:
                 assert (found.name, found.type, found.start, found.end) in whole, (n, found)
 
@@ -116,13 +98,8 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_is_said_where_it_is(case):
-    octets = bytes.fromhex(case)
     at, sentence = WRONG[case]
-    node = apdu.decode(octets)
-    check(node, 0, len(octets))
-    assert (at, True) in [(fault.at, sentence in fault) for _, fault in node.faults()], (
-        node.faults()
-    )
+    assert sentence in told.blamed(apdu.decode, bytes.fromhex(case), at)
 
 
 def test_it_goes_on_behind_what_is_wrong():
@@ -292,7 +269,7 @@ def nearly(draw):
 def test_any_octets(octets):
     """Decoding ends, ranges nest; what is without fault comes back the same; JSON can be made."""
     node = apdu.decode(octets)
-    check(node, 0, len(octets))
+    told.nested(node, 0, len(octets))
     assert json.loads(node.json())["name"] == node.name
     node.plain()
     if not node.faults():

@@ -9,7 +9,7 @@ import struct
 import pytest
 from capturing import packets
 from bootstrap import Trouble
-from decoding.capture import Capture, is_capture, is_ethernet
+from decoding.capture import Capture, Packet, is_capture, is_ethernet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -134,18 +134,34 @@ def test_ipv6_with_extension_headers():
     assert heard(pcap([longer])) == {"rx": ASKED}
 
 
+def fragment(packet, at, part, more):
+    """A fragment of a packet of IPv4: a part of its payload, from an octet on."""
+    length = (20 + len(part)).to_bytes(2, "big")
+    where = (0x2000 * more | at >> 3).to_bytes(2, "big")
+    return packet[:2] + length + b"\0\7" + where + packet[8:20] + part
+
+
 def test_fragments_in_any_order():
     packet = packets.udp(CLIENT, METER, ANSWERED)
-    head, body = packet[:20], packet[20:]
-    parts = []
-    for at in range(0, len(body), 64):
-        more = 0x2000 if at + 64 < len(body) else 0
-        part = body[at : at + 64]
-        parts.append(head[:2] + (20 + len(part)).to_bytes(2, "big") + b"\0\7"
-                     + (more | at >> 3).to_bytes(2, "big") + head[8:] + part)  # fmt: skip
+    body = packet[20:]
+    parts = [
+        fragment(packet, at, body[at : at + 64], at + 64 < len(body))
+        for at in range(0, len(body), 64)
+    ]
     assert len(parts) > 2
     assert heard(pcap(parts[::-1])) == {"rx": ANSWERED}
     assert heard(pcap(parts[:-1])) == {}
+
+
+def test_fragments_that_lie_over_each_other_are_given_up():
+    """Memory does not grow with them."""
+    packet = packets.udp(CLIENT, METER, ANSWERED)
+    c = Capture(None)
+    for at in range(8, 1 << 16, 8):
+        found = fragment(packet, at, bytes(1 << 15), True)
+        assert list(c.packet(Packet(1, None, found, 0, 101))) == []
+        held = sum(len(part) for f in c._fragments.values() for part, _ in f.values())
+        assert held <= 1 << 18
 
 
 # --- TCP -----------------------------------------------------------------------------------------
@@ -182,6 +198,17 @@ def test_a_segment_that_never_comes():
     troubles = [s.trouble for s in said if s.trouble]
     assert troubles == ["6 octets of this connection are not in the capture"]
     assert b"".join(s.octets for s in said) == octets.replace(b"\5" * 6, b"")
+
+
+def test_segments_of_an_octet_behind_one_that_never_comes():
+    """No more than a thousand of them wait."""
+    t = packets.TCP(CLIENT, METER)
+    found = t.open() + t.data(True, b"lost")[1:]
+    found += [packet for _ in range(1500) for packet in t.data(True, b"x")]
+    _, said = read(pcap(found))
+    troubles = [s.trouble for s in said if s.trouble]
+    assert troubles == ["4 octets of this connection are not in the capture"]
+    assert b"".join(s.octets for s in said) == b"x" * 1500
 
 
 def test_a_capture_that_begins_in_the_middle():

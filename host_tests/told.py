@@ -21,6 +21,33 @@ def vectors(*files):
     return [v for v in found if "hex" in v and v.get("kind") in (None, "protected")]
 
 
+def nested(node, start, end):
+    """Ranges nest, and lie within what was decoded; so do the octets of faults."""
+    assert start <= node.start <= node.end <= end, node
+    assert node.error is None or start <= node.error.at <= end, node
+    for child in node.children:
+        nested(child, node.start, node.end)
+
+
+def blamed(decode, octets, at):
+    """What is said to be wrong at an octet."""
+    node = decode(octets)
+    nested(node, 0, len(octets))
+    return "; ".join(fault for _, fault in node.faults() if fault.at == at)
+
+
+def cut_off(decode, octets):
+    """Octets without their last ones, decoded, for each number of them: the first fault is where
+    they end, and says what was expected."""
+    for n in range(len(octets)):
+        node = decode(octets[:n])
+        nested(node, 0, n)
+        faults = [fault for _, fault in node.faults()]
+        assert {fault.at for fault in faults} == {n}, (n, faults)
+        assert all("expected" in fault for fault in faults), (n, faults)
+        yield n, node
+
+
 def data(node):
     """[type, value] of a Data."""
     if node.type in ("array", "structure"):

@@ -6,7 +6,8 @@
 
 Ethernet, with VLANs, Linux' cooked forms, loopback and bare IP; IPv4 and IPv6, fragments put
 together; UDP; TCP with segments that come twice, late, or never. Memory is bounded: what waits for
-a segment that is missing is given up, with a sentence, when more than _WAITING octets do.
+a segment that is missing is given up, with a sentence, when more than _WAITING octets or
+_SEGMENTS segments do.
 """
 
 import struct
@@ -24,6 +25,7 @@ _PCAP = {
     b"\x4d\x3c\xb2\xa1": ("<", 1e-9), b"\xa1\xb2\x3c\x4d": (">", 1e-9),
 }  # fmt: skip
 _WAITING = 1 << 18
+_SEGMENTS = 1 << 10
 _FLOWS = 1024
 _FRAGMENTS = 64
 _LONGEST_PACKET = 1 << 18
@@ -255,6 +257,9 @@ class Capture:
         """The datagram of fragments, when all are there; else None."""
         parts = self._fragments.setdefault(key, {})
         parts[offset] = (payload, more)
+        if sum(len(part) for part, _ in parts.values()) > _LONGEST_PACKET:
+            del self._fragments[key]
+            return None
         if len(self._fragments) > _FRAGMENTS:
             self._fragments.popitem(last=False)
         at = 0
@@ -289,18 +294,12 @@ class Capture:
             self._flows.move_to_end(key)
         if len(self._flows) > _FLOWS:
             self._flows.popitem(last=False)
-        if data:
-            for octets, lost in stream.take(number, data):
-                trouble = (
-                    "%d octets of this connection are not in the capture" % lost if lost else None
-                )
-                yield self._said(packet, octets, direction, link, 0, trouble)
-        if flags & (_FIN | _RST):
-            for octets, lost in stream.rest():
-                trouble = (
-                    "%d octets of this connection are not in the capture" % lost if lost else None
-                )
-                yield self._said(packet, octets, direction, link, 0, trouble)
+        closed = flags & (_FIN | _RST)
+        found = stream.take(number, data) if data else []
+        for octets, lost in [*found, *stream.rest()] if closed else found:
+            trouble = "%d octets of this connection are not in the capture" % lost
+            yield self._said(packet, octets, direction, link, 0, trouble if lost else None)
+        if closed:
             self._flows.pop(key, None)
             said = self._said(packet, b"", direction, link)
             said.kind = "close"
@@ -327,9 +326,8 @@ class _Stream:
             known = self.waiting.get(number, b"")
             if len(data) > len(known):
                 self.waiting[number] = data
-            if sum(map(len, self.waiting.values())) > _WAITING:
-                return self.rest()
-            return []
+            n = sum(map(len, self.waiting.values()))
+            return self.rest() if n > _WAITING or len(self.waiting) > _SEGMENTS else []
         found = [(data, 0)]
         self.number = self.number + len(data) & 0xFFFFFFFF
         found += self._ready()

@@ -2,7 +2,17 @@
 """Kinds made of kinds, in A-XDR: SEQUENCE (OF), CHOICE, OPTIONAL, DEFAULT; see schema.py."""
 
 from .node import Fault, Node
-from .schema import Broken, Kind, Null, broken, elements, listed, put_length, take_length
+from .schema import (
+    Broken,
+    Kind,
+    Null,
+    broken,
+    elements,
+    listed,
+    put_counted,
+    take_counted,
+    take_length,
+)
 
 
 class Sequence(Kind):
@@ -69,22 +79,7 @@ class SequenceOf(Kind):
         n, pos, form = take_length(buf, pos, end, name, self, start)
         node = Node(name, self, None, start, pos)
         node.form = form
-        take = self.kind.take
-        try:
-            for k in range(n):
-                if pos >= end:
-                    node.error = Fault("expected %d elements, found %d and the end" % (n, k), end)
-                    raise Broken(node)
-                child = take(buf, pos, end, "")
-                node.children.append(child)
-                pos = child.end
-        except Broken as e:
-            node.end = pos
-            if e.node is not node:
-                e.within(node)
-            raise
-        node.end = pos
-        return node
+        return take_counted(node, n, buf, pos, end, self.kind.take)
 
     def text(self, node):
         return elements(node)
@@ -93,13 +88,7 @@ class SequenceOf(Kind):
         return [child.kind.plain(child) for child in node.children]
 
     def put(self, value):
-        form = None
-        if value.__class__ is Node:
-            form = value.form
-            value = value.children
-        if not isinstance(value, (list, tuple)):
-            raise ValueError("%r is no %s; expected a list" % (value, self.type))
-        return put_length(len(value), form) + b"".join(self.kind.put(v) for v in value)
+        return put_counted(value, self, self.kind.put)
 
 
 class Choice(Kind):

@@ -18,7 +18,9 @@ from .schema import (
     listed,
     missing,
     opened,
+    put_counted,
     put_length,
+    take_counted,
     take_length,
 )
 from .schema import octets as octets_
@@ -167,13 +169,7 @@ class Elements(Simple):
         return self.type, [child.kind.plain(child) for child in node.children]
 
     def put(self, value, tag=True):
-        form = None
-        if value.__class__ is Node:
-            form = value.form
-            value = value.children
-        if not isinstance(value, (list, tuple)):
-            raise ValueError("%r is no %s; expected a list" % (value, self.type))
-        return bytes((self.tag,)) + put_length(len(value), form) + b"".join(map(DATA.put, value))
+        return bytes((self.tag,)) + put_counted(value, self, DATA.put)
 
 
 class Unknown(Kind):
@@ -219,22 +215,7 @@ def take_data(buf, pos, end, name="", depth=DEEPEST):
     node.form = form
     if depth == 1:
         raise too_deep(node)
-    children = node.children
-    try:
-        for k in range(n):
-            if pos >= end:
-                node.error = Fault("expected %d elements, found %d and the end" % (n, k), end)
-                raise Broken(node)
-            child = take_data(buf, pos, end, "", depth - 1)
-            children.append(child)
-            pos = child.end
-    except Broken as e:
-        node.end = pos
-        if e.node is not node:
-            e.within(node)
-        raise
-    node.end = pos
-    return node
+    return take_counted(node, n, buf, pos, end, take_data, depth - 1)
 
 
 def too_deep(node):

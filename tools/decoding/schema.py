@@ -63,6 +63,37 @@ def listed(words):
     return ", ".join(some) + (", ..." if len(words) > 12 else "")
 
 
+def take_counted(node, n, buf, pos, end, take, *more):
+    """n elements, from pos on, become the children of a node; more: other arguments of take()."""
+    children = node.children
+    try:
+        for k in range(n):
+            if pos >= end:
+                node.error = Fault("expected %d elements, found %d and the end" % (n, k), end)
+                raise Broken(node)
+            child = take(buf, pos, end, "", *more)
+            children.append(child)
+            pos = child.end
+    except Broken as e:
+        node.end = pos
+        if e.node is not node:
+            e.within(node)
+        raise
+    node.end = pos
+    return node
+
+
+def put_counted(value, kind, put):
+    """Octets of the elements of a list or of a Node, behind their number."""
+    form = None
+    if value.__class__ is Node:
+        form = value.form
+        value = value.children
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("%r is no %s; expected a list" % (value, kind.type))
+    return put_length(len(value), form) + b"".join(map(put, value))
+
+
 class Kind:
     """A type. secret: its value is not for JSON or people."""
 
