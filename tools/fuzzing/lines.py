@@ -288,38 +288,47 @@ def target_iec62056_21():
 # --- LLC layers -----------------------------------------------------------------------------
 
 
-def target_llc_432():
+def llc_target(of, heard, look, times, rest_ms):
+    """A target: an LLC of S-FSK hears heard(o, llc), look() is at what it sends, so many times,
+    and it rests for rest_ms(o)."""
     made = Made(small.HERE / "definitions/sfsk.toml")
-    llc = LLC432(made.server, made.server.channel(), 242)
+    llc = of(made.server, made.server.channel(), 242)
 
     def one(octets):
         o = Octets(octets)
         now_ms = 0
         while o:
-            kind = o.u8() % 4
-            if kind == 0:
-                m_sdu = o.some()
-            else:
-                m_sdu = b"\x90" + bytes((o.one_of((1, 1, 0, 0xFF)), o.one_of((1, 16, 0, 2))))
-                m_sdu += o.some()
-            buf = bytearray(m_sdu)
-            if kind == 3:
-                llc.configure(o.u16())
+            buf = bytearray(heard(o, llc))
             at = llc.management(buf, 0, len(buf))
             assert 0 <= at <= max(len(buf), 3)
             llc.receive(buf, 0, len(buf), bool(o.u8() & 1), now_ms)
-            for _ in range(3):
+            for _ in range(times):
                 oracles.turn(made.server)
                 n = llc.transmit(now_ms)
                 assert 0 <= n <= len(llc.out)
                 if n:
-                    oracles.answers(b"", bytes(llc.out[llc.out_pos + 3 : llc.out_pos + n]))
+                    look(bytes(llc.out[llc.out_pos : llc.out_pos + n]))
                     llc.sent(bool(o.u8() & 1))
-            now_ms += 1000
+            now_ms += rest_ms(o)
             llc.tick(now_ms)
             oracles.healthy(made.server)
         oracles.legal(made.server)
 
+    return one
+
+
+def target_llc_432():
+    def heard(o, llc):
+        kind = o.u8() % 4
+        m_sdu = b""
+        if kind:
+            m_sdu = b"\x90" + bytes((o.one_of((1, 1, 0, 0xFF)), o.one_of((1, 16, 0, 2))))
+        m_sdu += o.some()
+        if kind == 3:
+            llc.configure(o.u16())
+        return m_sdu
+
+    one = llc_target(LLC432, heard, lambda out: oracles.answers(b"", out[3:]), 3, lambda o: 1000)
     one.seeds = [
         b"".join(b"\1\0\0" + put(apdu) + b"\0\1\1\1" for apdu in (small.aarq(None), GET, LONG)),
         b"\0" + put(bytes.fromhex("9000011D64000A0000")) + b"\1",
@@ -328,31 +337,12 @@ def target_llc_432():
 
 
 def target_llc_hdlc():
-    made = Made(small.HERE / "definitions/sfsk.toml")
-    llc = LLCHDLC(made.server, made.server.channel(), 242)
-
-    def one(octets):
-        o = Octets(octets)
-        now_ms = 0
-        while o:
-            buf = bytearray(o.some() if o.u8() % 4 == 0 else a_frame(o))
-            at = llc.management(buf, 0, len(buf))
-            assert 0 <= at <= len(buf)
-            llc.receive(buf, 0, len(buf), bool(o.u8() & 1), now_ms)
-            for _ in range(9):
-                oracles.turn(made.server)
-                n = llc.transmit(now_ms)
-                if not n:
-                    break
-                frames_in(bytes(llc.out[llc.out_pos : llc.out_pos + n]))
-                llc.sent(bool(o.u8() & 1))
-            now_ms += 1000 * o.u8()
-            llc.tick(now_ms)
-            oracles.healthy(made.server)
-        oracles.legal(made.server)
+    def heard(o, llc):
+        return o.some() if o.u8() % 4 == 0 else a_frame(o)
 
     def said(control, info=b""):
         return bytes((1, 0, 0, control, 0)) + put(info) + b"\0\1\0"
 
+    one = llc_target(LLCHDLC, heard, frames_in, 9, lambda o: 1000 * o.u8())
     one.seeds = [said(SNRM) + said(0x10, LLC + small.aarq(None)) + said(0x32, LLC + GET)]
     return one
