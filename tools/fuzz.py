@@ -8,11 +8,11 @@
     python3 tools/fuzz.py list               the targets, and what each is
 
 run: each target gets a process, which takes a few seconds to start, and then an equal part of
-the seconds, guided by coverage (atheris); where atheris cannot be installed, or with --by-
-chance, inputs are made from the corpus by chance, and the table says so. What it found stays in
-build/fuzz and is where the next run begins. A finding is an exception that escapes, an input
-that takes 5 s, a heap that grows, an answer that is no APDU, an association or a value in a
-state that there is not, or a secret in an answer. It is made small and written to build/fuzz;
+the seconds, guided by coverage (atheris); where atheris cannot be installed, or with
+--by-chance, inputs are made from the corpus by chance, and the table says so. What it found
+stays in build/fuzz and is where the next run begins. A finding is an exception that escapes, an
+input that takes 5 s, a heap that grows, an answer that is no APDU, an association or a value in
+a state that there is not, or a secret in an answer. It is made small and written to build/fuzz;
 the exit code is 1 then.
 """
 
