@@ -22,7 +22,7 @@ _GENERAL_BLOCK_TRANSFER = const(0xE0)
 _LAST_BLOCK = const(0x80)
 _CONFIRMED = const(0x40)  # of invoke-id-and-priority: there is an answer
 # What a meter sends without being asked: DataNotification, InformationReport, EventNotification.
-_UNASKED = b"\x0f\x18\xc2"
+_UNASKED = (0x0F, 0x18, 0xC2)
 
 _UNITS = ("wpdu", "frame")
 
