@@ -348,6 +348,30 @@ def test_text_can_be_read(browser, meter, client, scheme):
     tab.close()
 
 
+def test_a_meter_that_has_less(browser):
+    """No display, no disconnector, no phases, no counters, and a load that stays as it is."""
+    path = running.DEFAULT_DEFINITION.replace("residential.toml", "heat.toml")
+    with running.Running(*OPTIONS, "--definition", path) as meter:
+        (meter.page,) = [line[5:] for line in meter.lines if line.startswith("page ")]
+        tab = Tab(browser, meter)
+        tab.see("#now", r"P\+W\d+")
+        for absent in ("#lcd", "#keys", "#phasors", "#counters"):
+            expect(tab.page.locator(absent)).to_be_hidden()
+        tab.see("#nothing", "Nothing has been said yet")
+        several = re.compile(r"Chart of ([3-9]|\d\d) values")
+        expect(tab.page.locator("#chart")).to_have_attribute(
+            "aria-label", several, timeout=PATIENCE_MS
+        )
+        tab.page.fill("#filters [name=text]", "other")
+        with meter.connect("wrapper-tcp") as s:
+            running.Wrapper(s).ask(running.AARQ)
+            tab.see("#nothing", "No line passes the filters")
+            tab.page.fill("#filters [name=text]", "")
+            expect(tab.lines("aare").last).to_be_visible()
+            expect(tab.page.locator("#nothing")).to_be_hidden()
+        tab.close()
+
+
 # --- Its end, and troubles ------------------------------------------------------------------
 
 

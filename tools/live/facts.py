@@ -65,7 +65,7 @@ class Value:
         source_ = o["source"] or ""
         words = o["note"] or _words(source_) or o["class"]
         self.id = "%d/%s/%d" % (o["class_id"], short(o["obis"]), attribute)
-        self.name = words[0].upper() + words[1:]
+        self.name = (words[0].upper() + words[1:]).replace("_", " ")
         self.obis = o["obis"]
         self.scaler = scaler - 3 * (unit in _THOUSANDS)
         self.unit = _THOUSANDS.get(unit, "" if unit == "1" else unit)

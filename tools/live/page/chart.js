@@ -35,7 +35,8 @@ function takeSample() {
   if (samples[0].length > LIVE) samples = samples.map((s) => s.slice(-LIVE));
   if ($("series").value === "live") drawChart();
 }
-on("v", takeSample);
+// A value that stays as it is does not come again.
+setInterval(() => { if (facts && (state.get("meter") || {}).live) takeSample(); }, 1000);
 on("profile", drawChart);
 
 // The unit, points and words of what is selected.
@@ -93,7 +94,7 @@ function drawChart() {
     cursor: { y: false },
     tzDate: time ? (s) => uPlot.tzDate(new Date(s * 1000), "UTC") : undefined,
     legend: { show: false },
-    scales: { y: { range: (u, low, high) => low === null ? [0, 1] : [Math.min(0, low), Math.max(unit === "W" ? 10 : 0.01, high) * 1.08] } },
+    scales: { x: { range: (u, first, last) => first === last ? [first - 10, last + 10] : [first, last] }, y: { range: (u, low, high) => low === null ? [0, 1] : [Math.min(0, low), Math.max(unit === "W" ? 10 : 0.01, high) * 1.08] } },
     axes: [{ ...axis, size: 30, space: 80, values: times(time) }, { ...axis, size: 58, values: (u, ticks) => ticks.map((t) => `${+t.toFixed(3)} ${unit}`) }],
     series: [{}, { stroke: color("--accent"), width: 1.6, fill: color("--accent") + (bars ? "55" : "22"), paths: bars ? uPlot.paths.stepped({ align: -1 }) : undefined, points: { show: data[0].length < 2 } }],
   }, data, $("chart"));

@@ -5,8 +5,10 @@
 // --- Display and keys -------------------------------------------------------------------------
 
 on("display", () => {
-  const d = state.get("display") || { label: "no display", value: "" };
-  $("keys").firstElementChild.hidden = !state.get("display");
+  const d = state.get("display") || { label: "", value: "" };
+  $("lcd").hidden = $("keys").firstElementChild.hidden = !state.get("display");
+  put($("h-display"), state.get("display") ? "Display" : "Supply");
+  layKeys();
   put($("lcd-label"), d.label || "\u00a0");
   put($("lcd-value"), d.value || "\u00a0");
   $("lcd").setAttribute("aria-label", `${d.label} ${d.value}`.trim() || "nothing is shown");
@@ -22,6 +24,7 @@ on("supply", () => {
 function layKeys() {
   for (const b of document.querySelectorAll("#keys button")) b.onclick = () => ask({ do: "key", name: b.dataset.key });
   $("keys").lastElementChild.hidden = $("supply").parentElement.hidden = !facts.disconnector;
+  $("lcd").parentElement.hidden = $("lcd").hidden && !facts.disconnector;
 }
 
 // --- Registers --------------------------------------------------------------------------------
@@ -90,7 +93,9 @@ function layRegisters() {
     cells.set(r.id, [td]);
     return make("tr", {}, make("td", { class: "time" }, r.obis), make("td", {}, r.name), td, make("td", {}, r.unit));
   })));
-  $("counters").replaceChildren(make("tbody", {}, ...facts.values.filter((r) => r.counter).map((r) => {
+  const counters = facts.values.filter((r) => r.counter);
+  $("counters").hidden = !counters.length;
+  $("counters").replaceChildren(make("tbody", {}, ...counters.map((r) => {
     const td = make("td", { class: "num" }, "–");
     cells.set(r.id, [...(cells.get(r.id) || []), td]);
     return make("tr", {}, make("td", {}, r.name), td);
@@ -157,7 +162,8 @@ function drawPhasors() {
     text.setAttribute("y", ty);
     words.push(`${text.textContent} ${size} ${kind === "u" ? "V" : "A"} at ${Math.round((degrees + 360) % 360)} degrees`);
   }
-  $("phasors").setAttribute("aria-label", "Phasor diagram: " + (words.join(", ") || "no angles"));
+  $("phasors").toggleAttribute("hidden", !words.length);
+  $("phasors").setAttribute("aria-label", "Phasor diagram: " + words.join(", "));
 }
 
 // --- Associations -----------------------------------------------------------------------------

@@ -50,7 +50,7 @@ function addLines(more) {
       if (!following) $("lines").scrollTop -= (gone < 0 ? 0 : gone) * HEIGHT;
     }
   }
-  if (passed.length) drawLines();
+  if (passed.length || !shown.length) drawLines();
 }
 
 function wipe() {
@@ -64,6 +64,8 @@ function wipe() {
 
 function drawLines() {
   const box = $("lines");
+  $("nothing").hidden = shown.length > 0;
+  put($("nothing"), lines.length ? "No line passes the filters." : "Nothing has been said yet.");
   $("room").style.height = shown.length * HEIGHT + "px";
   if (following) box.scrollTop = shown.length * HEIGHT;
   $("follow").hidden = following || !shown.length;
