@@ -286,9 +286,12 @@ class FlashStorage:
 
     def ahead(self, image, most):
         """A save is about to come, and has less to do then: write up to so many of the pages that
-        differ now. If one of them changes once more, the save begins another chain."""
+        differ now. If one of them changes once more, the save begins another chain. True: there
+        may be more."""
+        n = self._ahead + most
         if not self._whole:
             self._put(image, self._start, self._next, False, most)
+        return self._ahead == n
 
     def save(self, image):
         per_block = self._block_len // _SLOT_LEN

@@ -7,6 +7,7 @@ raw flash):
     storage.prepare(definition)               once, before anything else
     storage.load(image) -> bool               True: image[0:PERSISTENT] and extra are as last saved
     storage.save(image) -> bool               False: it could not be written; the old one is kept
+    storage.ahead(image, most) -> bool        if there is one: see flash.py
     storage.extra                             octets of the firmware's own, saved with the image
     storage.ring(row, row_len, capacity)      the rows of a profile, see rings.py
     storage.keeps                             True: what is saved outlives the program

@@ -38,9 +38,9 @@ _KEPT_FLAGS = const(33)
 _WAS_SAVED = const(1)
 _WAS_POWERED_DOWN = const(2)
 
-# Saved at least so often, without any capture; pages that are written ahead of that.
+# Saved at least so often, without any capture; pages at a time that are written ahead of that.
 _SAVE_MINUTES = const(60)
-_AHEAD = const(9)
+_AHEAD = const(6)
 
 _REGISTER_ACTIVATION = "register_activation"
 _CLOCK = const(8)
@@ -529,13 +529,14 @@ class Program:
         return self.save()
 
     def _saving(self):
-        """Generator: _save_once(), in two parts where a save takes long."""
+        """Generator: _save_once(), in parts where a save takes long."""
         storage = self.model.storage
         if not self._saved:
             yield
             if hasattr(storage, "ahead"):
                 self._keep()
-                storage.ahead(self.model.image, _AHEAD)
+                while storage.ahead(self.model.image, _AHEAD):
+                    yield
                 yield
             self._save_once()
 
