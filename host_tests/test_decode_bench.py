@@ -19,13 +19,23 @@ def check(found):
     assert "-blocks: array of 200" in text
 
 
-def test_the_trace(tmp_path, capsys):
-    path = tmp_path / "trace"
-    decode_bench.write_trace(path, 1)
-    session = sum(3 * len(octets) + 13 for _, octets in decode_bench.frames(decode_bench.talk()))
-    decode_bench.write_trace(path, session)
+def write_session(path, *with_list):
+    said = decode_bench.talk(*with_list)
+    session = sum(3 * len(octets) + 13 for _, octets in decode_bench.frames(said))
+    decode_bench.write_trace(path, session, *with_list)
     assert path.stat().st_size == session
-    check(units(path, capsys))
+
+
+def test_the_trace(tmp_path, capsys):
+    write_session(tmp_path / "trace")
+    check(units(tmp_path / "trace", capsys))
+
+
+def test_the_trace_of_short_frames(tmp_path, capsys):
+    write_session(tmp_path / "trace", False)
+    found = units(tmp_path / "trace", capsys)
+    assert len(found) == 46 and max(len(u["octets"]) for u in found) < 150
+    assert not any('"error"' in json.dumps(u) for u in found)
 
 
 def test_the_capture(tmp_path, capsys):

@@ -28,9 +28,32 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bootstrap
 from bootstrap import Trouble, say
 
-_KEYS = ("guek", "gbek", "gak", "kek", "dedicated")
+_KEYS = {
+    "guek": "global unicast encryption key",
+    "gbek": "global broadcast encryption key",
+    "gak": "authentication key",
+    "kek": "master key",
+    "dedicated": "dedicated key",
+}
 
 EPILOG = """\
+how to read a tree:
+  5  10:20:19  client 16 -> server 1  !!
+      14  00 03                class-id: 3: Register
+      16  01 00                instance-id: 1.0
+      18                       ^ expected 6 octets of Cosem-Object-Instance-Id, found 2 and the end
+  At first the line or packet, its time, who says it to whom, and !! if there are ^ in it. Then for
+  each field from which octet on, its octets (8 at most; ** are keys and passwords), the Book's
+  name, value and meaning; ^: at octet 18 it goes wrong. What was deciphered or put together has
+  octets of its own, counted from 0.
+
+for programs (--json):
+  Of a message: octets; layers, as --brief shows them; where it is known, line, link, time, client,
+  server, direction (rx: to the meter). Of each field: name, type, start, end; where there are any,
+  value, text, error (text, and at, the octet), children.
+  What was left out is said on stderr. Exit code: 0, also with ^; 1: there was nothing to decode;
+  2: asked for wrongly.
+
 keys:
   Those of the reference meter: python3 tools/meter.py sheet --json > sheet.json, then --sheet
   sheet.json; of your own one its provisioning record with --record. A key by itself is read from
@@ -61,7 +84,9 @@ def parser():
     form.add_argument("--brief", action="store_true", help="a line each layer, no trees")
     group.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
     group = p.add_argument_group("names and layers")
-    group.add_argument("--definition", help="a meter definition (TOML), for names of its objects")
+    group.add_argument(
+        "--definition", metavar="FILE", help="a meter definition (TOML), for names of its objects"
+    )
     group.add_argument(
         "--layer",
         help="what the octets are, if it is not found rightly: hdlc, wrapper, 62056-21, llc, "
@@ -76,11 +101,13 @@ def parser():
         help="of TCP and UDP in a capture (default 4059); more than once, or: any",
     )  # fmt: skip
     group = p.add_argument_group("keys")
-    group.add_argument("--sheet", action="append", default=[], help="connection sheet (JSON) or -")
-    group.add_argument("--record", action="append", default=[], help="provisioning record")
-    for name in _KEYS:
-        group.add_argument("--" + name, metavar="FILE", help="a file with this key, hexadecimal")
-    group.add_argument("--title", action="append", default=[], help="system title, 16 digits")
+    files = {"action": "append", "default": [], "metavar": "FILE"}
+    group.add_argument("--sheet", help="connection sheet (JSON), or - for stdin", **files)
+    group.add_argument("--record", help="provisioning record, or certificate and key", **files)
+    for name, words in _KEYS.items():
+        group.add_argument("--" + name, metavar="FILE", help="%s, hexadecimal" % words)
+    group.add_argument("--title", action="append", default=[], metavar="HEX",
+                       help="system title of who sends, 16 digits")  # fmt: skip
     return p
 
 

@@ -5,8 +5,9 @@
     python3 tools/decode_bench.py [--json] [--check]
 
 The trace, 5 MB of HDLC, has what clients mostly do: an association, registers, an object list in
-blocks and segments. Time is that of the processor; a floor is one turn of a Python loop over each
-of its octets, timed in the same run. Memory is the peak of the whole process for a capture, and
+blocks and segments; another one, of registers only, has 56,000 short frames, and is told as JSON.
+Time is that of the processor; a floor is one turn of a Python loop over each octet of the trace,
+timed in the same run. Memory is the peak of the whole process for a capture, and
 for one eight times as long. --check: exit code 1 when one is over its budget in
 tools/bench_budget.toml.
 """
@@ -49,7 +50,7 @@ def object_list(rows):
     return b"\x01\x81" + bytes((rows,)) + _ROW * rows
 
 
-def talk():
+def talk(with_list=True):
     """[(to the meter, APDU), ...]: what is said in an association."""
     said = [(True, _AARQ), (False, _AARE)]
     for k in range(20):
@@ -58,6 +59,8 @@ def talk():
             (True, b"\xc0\x01\xc1\x00\x03" + name + b"\x02\x00"),
             (False, b"\xc4\x01\xc1\x00\x06" + (1000 * k).to_bytes(4, "big")),
         ]
+    if not with_list:
+        return said
     data = object_list(200)
     said.append((True, bytes.fromhex("C001C1000F0000280000FF0200")))
     parts = [data[k : k + _BLOCK] for k in range(0, len(data), _BLOCK)]
@@ -100,10 +103,10 @@ def frames(said):
     yield frame(False, 0x73)
 
 
-def write_trace(path, length):
+def write_trace(path, length, with_list=True):
     session = "".join(
         "%s: 10:20:18 %s\n" % ("TX" if to_meter else "RX", octets.hex(" ").upper())
-        for to_meter, octets in frames(talk())
+        for to_meter, octets in frames(talk(with_list))
     )
     with open(path, "w") as f:
         for _ in range(length // len(session) + 1):
@@ -125,10 +128,12 @@ def write_capture(path, length):
                     f.write(struct.pack("<IIII", 1700000000, 0, len(packet), len(packet)) + packet)
 
 
-def decoded(path):
+def decoded(path, *options):
     """(seconds of the processor, peak memory in MiB) of the command."""
     child = subprocess.Popen(
-        [sys.executable, _DECODE, path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        [sys.executable, _DECODE, *options, path],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
     )
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -147,12 +152,14 @@ def floor(octets):
 
 def measure():
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "trace")
+        path, short = (os.path.join(folder, name) for name in ("trace", "short"))
         write_trace(path, TRACE_LEN)
-        floors, times = [], []
+        write_trace(short, TRACE_LEN, with_list=False)
+        floors, times, short_times = [], [], []
         for _ in range(_ROUNDS):
             floors.append(floor(bytes(TRACE_LEN // 3)))
             times.append(decoded(path)[0])
+            short_times.append(decoded(short, "--json")[0])
         peaks = []
         for length in (CAPTURE_LEN, 8 * CAPTURE_LEN):
             path = os.path.join(folder, "capture")
@@ -161,6 +168,7 @@ def measure():
     return {
         "s_of_5_mb": min(times),
         "floors": min(times) / min(floors),
+        "s_of_short_as_json": min(short_times),
         "peak_mib": peaks[0],
         "peak_growth": peaks[1] / peaks[0],
     }
@@ -185,6 +193,7 @@ def main(args):
         for name, what in (
             ("s_of_5_mb", "s for 5 MB of trace, as trees"),
             ("floors", "  in floors"),
+            ("s_of_short_as_json", "s for 5 MB of short frames, as JSON"),
             ("peak_mib", "MiB at most, whole process"),
             ("peak_growth", "  for eight times the capture, in times"),
         ):
