@@ -256,6 +256,33 @@ def test_an_instant_ends_before_the_next_second(residential):
     assert [r[0][5:9] for r in meter.rows(LOAD)] == [bytes((12, 15, 0, 0)), bytes((12, 30, 0, 0))]
 
 
+def test_a_save_before_captures_comes_in_parts(residential):
+    """Pages that storage writes ahead, then what is left, with the links served in between."""
+    meter = Meter(residential, "2026-03-01T11:14")
+    meter.program.in_parts = True
+    storage = meter.model.storage
+    said = []
+    save = storage.save
+
+    def ahead(image, most):
+        said.append("ahead")
+        return said.count("ahead") < 3
+
+    def saved(image):
+        said.append("save")
+        return save(image)
+
+    storage.ahead, storage.save = ahead, saved
+    meter.program.tick(60000)
+    parts = []
+    while meter.program.work is not None:
+        n = len(said)
+        meter.program.tick(0)
+        parts.append(said[n:])
+    assert [part for part in parts if part] == [["ahead"], ["ahead"], ["ahead"], ["save"]]
+    assert len(meter.rows(LOAD)) == 1
+
+
 # --- Instants ---------------------------------------------------------------------------------
 
 
