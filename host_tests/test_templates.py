@@ -285,7 +285,7 @@ def test_what_is_not_understood_is_said(k, of_strange):
 
 def test_a_list_without_associations_is_for_the_public_client(tmp_path):
     losses, d = imported(tmp_path, "<Objects/>")
-    assert [a.client_sap for a in d.associations] == [16]
+    assert [a.client_sap for a in d.associations] == [16] and list(d.limits[2:4]) == [1024, 1024]
     assert "no association that can be had: client 16 may all" in losses
     assert "no clock 0.0.1.0.0.255: there is one" in losses
     assert "no logical device name 0.0.42.0.0.255: it is PMT9000000000001" in losses
@@ -479,6 +479,18 @@ def test_more_than_a_meter_holds(tmp_path, monkeypatch):
         imported(tmp_path, DATA % many, "two")
 
 
+def test_more_than_can_be_repaired(tmp_path, monkeypatch):
+    """Each of them is found when a definition is made of all."""
+    counter = """<GXDLMSData><LN>0.0.43.1.%d.255</LN><Access>11</Access><Value Type="17">1</Value>
+        </GXDLMSData><GXDLMSSecuritySetup><LN>0.0.43.0.%d.255</LN></GXDLMSSecuritySetup>"""
+    many = "".join(counter % (k, k) for k in range(1, 6))
+    monkeypatch.setattr(making, "_MOST_REPAIRS", 3)
+    with pytest.raises(
+        Trouble, match="more than 3 things .*: 1 0.0.43.1.[1-5].255: .* is left out"
+    ):
+        imported(tmp_path, DATA % many)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "iso-8859-1"])
 def test_encodings(encoding, tmp_path):
     head = '<?xml version="1.0" encoding="%s"?>' % encoding.removesuffix("-sig")
@@ -497,6 +509,18 @@ def test_rights(tmp_path):
     _, d = imported(tmp_path, DATA % octets, "two")
     rights = d.find(d.devices[0], 3, "1.0.1.8.0.255").access["client"]
     assert rights.hex() == "01632305"
+
+
+def test_a_secret_that_is_none_is_not_shown(tmp_path):
+    losses, _ = imported(tmp_path, DATA % (ASSOCIATION % ("0.0.40.0.1.255", 2, 1, "open sesame")))
+    assert "15 0.0.40.0.1.255: Secret: what it says is not understood" in losses
+    assert not any("sesame" in line for line in losses)
+
+
+def test_what_another_list_has_is_said(tmp_path):
+    losses = templates.export_file(RESIDENTIAL, str(tmp_path / "list.xml"), client_sap=2)
+    assert "logical device 17 is not in it: --server 17" in losses
+    assert any(line.startswith("client 2 does not see 9 0.0.10.0.0.255,") for line in losses)
 
 
 # --- Commands ---------------------------------------------------------------------------------

@@ -32,8 +32,8 @@ _PUBLIC, _LN, _SN = 16, 1, 2
 _LN_CIPHERED = 3
 _LLS, _GMAC = 1, 5
 _WITH_SECRET = (1, 3, 4, 6)
-_LEAST_PDU, _MOST_PDU = 128, 4096
-_MOST_OBJECTS = 5000
+_LEAST_PDU, _USUAL_PDU, _MOST_PDU = 128, 1024, 4096  # 0 is no limit
+_MOST_OBJECTS, _MOST_REPAIRS = 5000, 300
 _ROOM = 64  # octets for what a client writes into a string
 _CONFORMANCE = (
     "priority-mgmt-supported", "attribute0-supported-with-get", "block-transfer-with-get-or-read",
@@ -113,7 +113,7 @@ class _Import:
             self.associations[0]["role"] = _VIEWER
         self.look_at_setups()
         self.look_at_rights()
-        for _ in range(sum(2 + len(line.found.values) for line in self.lines.values())):
+        for _ in range(_MOST_REPAIRS):
             lines = self.written()
             try:
                 document = Document("\n".join(lines), self.name)
@@ -121,7 +121,8 @@ class _Import:
                 return "\n".join(lines) + "\n", self.losses
             except tables.TableError as e:
                 self.leave_out(e)
-        raise Trouble("%s: no definition comes of it." % self.source)
+        text = "%s: more than %d things in it that no definition takes: %s"
+        raise Trouble(text % (self.source, _MOST_REPAIRS, self.losses[-1]))
 
     def leave_out(self, e):
         """What the definition does not take: a value, where the sentence begins with its name;
@@ -184,11 +185,9 @@ class _Import:
     # --- Associations
 
     def find_associations(self):
-        """What the Association objects say, of each client. The viewer is the one whose rights the
-        list has; where nobody knows who that is, or he cannot be had, all are given them who have
-        no ObjectList of their own."""
-        current = self.lines.get((_ASSOCIATION_LN, _CURRENT))
-        viewer = current.found.association.get("client_sap") if current else None
+        """What the Association objects say, of each client. The viewer is whose rights the list has;
+        where that is unknown, or he cannot be had, all have them who have no ObjectList."""
+        viewer = self.lines[_ASSOCIATION_LN, _CURRENT].found.association.get("client_sap")
         rows = [
             (line.found.association, key[1])
             for key, line in self.lines.items()
@@ -336,7 +335,7 @@ class _Import:
         """Lines; self.at says which object is in which."""
         about = [line.found.association for line in self.lines.values()]
         sizes = {
-            key: min(max(max((a.get(key) or 0 for a in about), default=0), _LEAST_PDU), _MOST_PDU)
+            key: min(max(max(a.get(key) or 0 for a in about) or _USUAL_PDU, _LEAST_PDU), _MOST_PDU)
             for key in ("max_send", "max_receive")
         }
         sap = next((a["server_sap"] for a in about if a.get("server_sap")), 1)
