@@ -122,6 +122,20 @@ def test_what_is_no_place(text):
         ('{"associations": [{"client_sap": 1, "server_sap": 1, "guek_hex": "x"}]}', "is no hex"),
         ('{"associations": [{"client_sap": 1, "server_sap": 1, "counter": ""}]}', "no number"),
         ('{"system_title": "00"}', "has not 8 octets"),
+        ('{"hdlc_physical_address": "16"}', "hdlc_physical_address is not to be used: '16'"),
+        ('{"hdlc_address_lengths": [3]}', "hdlc_address_lengths is not to be used"),
+        ('{"inactivity_s": -1}', "inactivity_s is not to be used"),
+        ('{"optical": []}', "optical is not to be used"),
+        (
+            '{"associations": [{"client_sap": 1, "server_sap": 1, "security_setup": "x"}]}',
+            "is no OBIS code",
+        ),
+        ('{"associations": [{"client_sap": 1, "server_sap": 1, "security_suite": 3}]}', "0 to 2"),
+        (
+            '{"associations": [{"client_sap": 1, "server_sap": 1, "security_suite": 2,'
+            ' "guek_hex": "000102030405060708090A0B0C0D0E0F"}]}',
+            "guek_hex has not 32 octets",
+        ),
     ],
 )
 def test_descriptions_that_are_wrong(text, why, tmp_path):
@@ -305,6 +319,18 @@ def test_suites_1_and_2(suite, client, tmp_path):
         "SYMSEC_REL_N1": "The policy wants no protection.",
         "SYMSEC_%d_SecPol_2" % suite: "The policy is 24 already, and cannot be made less.",
     }
+
+
+def test_an_invocation_counter_that_nobody_speaks_of():
+    """It is where the Blue Book has it, so that a second run is not taken for a replay."""
+    reference = beside.Reference()
+    for a in reference.description["associations"]:
+        a.pop("invocation_counter", None)
+    for _ in range(2):
+        player = reference.player("wrapper")
+        (result,) = groups.play(player, ["security"], ["SYMSEC_0_FraCount_3"])
+        assert (result.verdict, result.why) == (PASS, "")
+        assert max(player.target.counters.values()) > 0
 
 
 def test_users_of_a_list():

@@ -50,7 +50,6 @@ from decoding.keys import given
 
 OUT = os.path.join(ROOT, "build", "conformance")
 MECHANISMS = {"none": 0, "lls": 1, "md5": 3, "sha1": 4, "gmac": 5, "sha256": 6}
-_GMAC = 5
 _CIPHERED = 3
 
 

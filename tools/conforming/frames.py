@@ -204,10 +204,9 @@ class HDLCLink(Frames):
 
     kind = "hdlc"
 
-    def __init__(self, line, lower=None, length=1, proposed=None):
+    def __init__(self, line, lower=None, length=1):
         super().__init__(line)
         self.lower, self.length = lower, length
-        self.proposed = proposed or {}
         self.agreed = dict(DEFAULTS)
         self.vs = self.vr = 0
 
@@ -216,12 +215,12 @@ class HDLCLink(Frames):
         self._got = b""
         self.line.open()
         try:
-            self.connect(self.proposed)
+            self.connect()
         except Closed:
             # A meter with one place has not seen yet that it is free.
             self.line.wait(1)
             self.line.open()
-            self.connect(self.proposed)
+            self.connect()
 
     def connect(self, proposed=None, info=None):
         if info is None:

@@ -197,7 +197,7 @@ def unknown(t):
     leave(p)
 
 
-@case("PMT_IEC21_N6", "A wrong password", "P1, W1")
+@case("PMT_IEC21_N6", "A wrong password", "P1, W1", ("write",))
 def wrong_password(t):
     """P1 with a password that is none: refused; W1 without a password: refused."""
     p = programming(t)

@@ -25,7 +25,7 @@ from .case import (
 )
 from .frames import HDLCLink
 from .lines import Closed
-from .session import Session
+from .session import Session, dotted, obis
 from .wpdus import WrapperLink
 
 READ, WRITE, KEYS, POLICY = range(4)
@@ -197,9 +197,9 @@ class Trial:
         t.lengths = found
         return found
 
-    def frames(self, opened=True, client=None, **how):
-        """An HDLC link of plain(), or of another client."""
-        entry = self.plain() if client is None else client
+    def frames(self, opened=True, **how):
+        """An HDLC link of plain()."""
+        entry = self.plain()
         return self.link(entry["client_sap"], entry["server_sap"], opened, **how)
 
     def session(self, entry, **how):
@@ -215,17 +215,19 @@ class Trial:
         if guek in counters:
             return
         counters[guek] = entry.get("counter", 0)
-        name = entry.get("invocation_counter")
         public = self.target.public(entry["server_sap"])
-        if not name or public is None or "counter" in entry:
+        if "counter" in entry or public is None:
             return
+        # Where nobody says it: the OBIS code of invocation counters, 0.b.43.1.e.
+        of = obis(entry.get("security_setup", "0.0.43.0.0"))
+        name = entry.get("invocation_counter", dotted((*of[:3], 1, *of[4:])))
         s = Session(self, self.link(public["client_sap"], public["server_sap"]), public)
         try:
             status, data = s.ready().get(1, name, 2)
         except Verdict:
             return
         if status == 0 and data[:1] == b"\x06" and len(data) == 5:
-            counters[guek] = int.from_bytes(data[1:], "big")
+            counters[guek] = int.from_bytes(data[1:], "big") + 1  # it may be the last one
         s.leave()
 
     def done(self):

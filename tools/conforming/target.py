@@ -16,8 +16,8 @@ A target without one has a public client 16 at server SAP 1. Keys that count:
                                  3 MD5, 4 SHA-1, 5 GMAC, 6 SHA-256), secret_hex, guek_hex, gak_hex,
                                  kek_hex, security_suite (0; keys of 32 octets in suite 2),
                                  security_setup, security_policy, invocation_counter
-                                 (object), counter (number), pre_established, user_id (who is
-                                 one of its user_list)
+                                 (object; else 0.b.43.1.e of the setup), counter (number),
+                                 pre_established, user_id (who is one of its user_list)
     client_title                 hex, 8 octets: of this client
 """
 
@@ -37,6 +37,20 @@ KEY_LENS = {0: 16, 1: 16, 2: 32}  # by suite
 _DEFAULT_RATE = 9600
 _OPTICAL_RATE = 300
 _PUBLIC = {"client_sap": 16, "server_sap": 1, "application_context_id": 1, "mechanism_id": 0}
+_OBIS = re.compile(r"\d{1,3}(\.\d{1,3}){4,5}", re.A)
+# What else a description may have, and what is right.
+_TOP = {
+    "hdlc_physical_address": lambda v: isinstance(v, int) and 0 <= v <= 0x3FFF,
+    "hdlc_address_lengths": lambda v: isinstance(v, list) and v and all(n in (1, 2, 4) for n in v),
+    "inter_octet_ms": lambda v: isinstance(v, (int, float)) and 0 < v <= 10000,
+    "inactivity_s": lambda v: isinstance(v, (int, float)) and 0 <= v <= 0xFFFF,
+    "optical": lambda v: (
+        isinstance(v, dict)
+        and isinstance(v.get("device_address", ""), str)
+        and isinstance(v.get("passwords", {}), dict)
+    ),
+    "logical_device_name": lambda v: isinstance(v, str),
+}
 _FORMS = (
     "tcp://HOST:PORT (wrapper), hdlc+tcp://HOST:PORT, optical+tcp://HOST:PORT,"
     " /dev/ttyX[:BAUD] (HDLC), optical:/dev/ttyX[:BAUD]"
@@ -176,9 +190,15 @@ def checked(description, path):
             n = KEY_LENS[e.get("security_suite", 0)]
             if key in e and len(octets(e[key], "%s: %s" % (where, key))) != n:
                 raise Trouble("%s: %s has not %d octets." % (where, key, n))
+        for key in ("security_setup", "invocation_counter"):
+            if key in e and not (isinstance(e[key], str) and _OBIS.fullmatch(e[key])):
+                raise Trouble("%s: %s is no OBIS code: %r." % (where, key, e[key]))
         for key, value in e.items():
             if key.endswith("_hex") or key == "system_title":
                 octets(value, "%s: %s" % (where, key))
+    for key, right in _TOP.items():
+        if key in description and not right(description[key]):
+            raise Trouble("%s: %s is not to be used: %r." % (path, key, description[key]))
     for key in ("system_title", "client_title"):
         if key in description and len(octets(description[key], "%s: %s" % (path, key))) != 8:
             raise Trouble("%s: %s has not 8 octets." % (path, key))
