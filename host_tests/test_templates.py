@@ -485,9 +485,7 @@ def test_more_than_can_be_repaired(tmp_path, monkeypatch):
         </GXDLMSData><GXDLMSSecuritySetup><LN>0.0.43.0.%d.255</LN></GXDLMSSecuritySetup>"""
     many = "".join(counter % (k, k) for k in range(1, 6))
     monkeypatch.setattr(making, "_MOST_REPAIRS", 3)
-    with pytest.raises(
-        Trouble, match="more than 3 things .*: 1 0.0.43.1.[1-5].255: .* is left out"
-    ):
+    with pytest.raises(Trouble, match="more than 3 things .*: 1 0.0.43.1.[1-5].255: "):
         imported(tmp_path, DATA % many)
 
 

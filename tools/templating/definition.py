@@ -185,8 +185,8 @@ class _Import:
     # --- Associations
 
     def find_associations(self):
-        """What the Association objects say, of each client. The viewer is whose rights the list has;
-        where that is unknown, or he cannot be had, all have them who have no ObjectList."""
+        """What the Association objects say, of each client. The viewer is whose rights there are;
+        where he is unknown, or cannot be had, all have them who have no ObjectList."""
         viewer = self.lines[_ASSOCIATION_LN, _CURRENT].found.association.get("client_sap")
         rows = [
             (line.found.association, key[1])
