@@ -6,6 +6,7 @@ import collections
 from .application import initiate, opened_with
 from .case import expect, fail, group_of, inapplicable, inconclusive
 from .client import length
+from .objects import objects, settable
 from .session import BITS, OBJECT_LIST, block, descriptor, result
 
 CASES, case = group_of("blocks", "ours; IEC 62056-5-3, block transfer: ")
@@ -151,17 +152,15 @@ def get_p2(t):
     expect(s.rest(got) == expected, "In a list they read other than alone.")
 
 
-def settable(t):
+def writable(t):
     """(session, attribute, A-XDR) of a short attribute that may be written."""
-    from .objects import settable as found_settable
-
     unable = "No association has block-transfer-with-set."
     for entry in t.target.playable():
         s = t.session(entry).ready()
         if s.has("block-transfer-with-set"):
             unable = "There is no short attribute that may be written."
             s.leave()
-            found = found_settable(t, entry, 1)
+            found = settable(t, entry, 1)
             if found:
                 s = t.session(entry).ready()
                 return s, found[0], s.get(*found[0])[1]
@@ -186,7 +185,7 @@ def set_next(number, octets, last=False):
 def set_p1(t):
     """A value, octet by octet in blocks: each is acknowledged with its number, the last with
     success; then it reads as it was written."""
-    s, attribute, before = settable(t)
+    s, attribute, before = writable(t)
     value = before[:-1] + bytes((before[-1] ^ 1,))
     try:
         got = s.sure(set_first(attribute, 1, value[:1]))
@@ -211,7 +210,7 @@ def set_p1(t):
 def set_n1(t):
     """Block 3 behind block 1, and a block without a first one: refused, the value has not changed,
     and the association goes on."""
-    s, attribute, before = settable(t)
+    s, attribute, before = writable(t)
     value = before[:-1] + bytes((before[-1] ^ 1,))
     try:
         s.sure(set_first(attribute, 1, value[:1]))
@@ -248,8 +247,6 @@ def action_n1(t):
 @case("PMT_BLOCK_SIZE", "No answer is longer than the client takes", "client-max-receive-pdu-size")
 def size(t):
     """Objects of each class are read by a client that takes 128 octets: no answer is longer."""
-    from .objects import objects
-
     entry = t.some()
     found = objects(t, entry)
     s = small(t, entry=entry)

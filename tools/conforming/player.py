@@ -56,7 +56,8 @@ _MOST_TALK_OTHERWISE_S = 60
 
 
 class Tap:
-    """A line of lines.py, and what goes over it. tried, refused: open() was called, and failed."""
+    """A line of lines.py, and what goes over it. tried, refused: open() was called, and failed;
+    endless: what came did not end."""
 
     def __init__(self, line, result, patience_s):
         self._line, self._result = line, result
@@ -344,9 +345,8 @@ class Player:
         except Closed as e:
             nobody = trial.tap.refused and not trial.tap.came
             result.verdict, result.why = INCONCLUSIVE if nobody else FAIL, str(e)
-        except (
-            Exception
-        ) as e:  # nonsense that a case did not foresee: the octets are to be looked at
+        except Exception as e:
+            # Nonsense that a case did not foresee: the octets are to be looked at.
             result.verdict = INCONCLUSIVE
             where = traceback.extract_tb(e.__traceback__)[-1]
             result.why = "What came is not understood (%s in %s, line %d: %s)." % (
