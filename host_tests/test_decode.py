@@ -148,14 +148,14 @@ def test_octets_of_a_line_in_a_file(run):
 
 
 def test_the_meter_s_own_trace(run):
-    text = "Meter PMT1000000000001\nready\n"
+    text = "Meter PMT1000000000001\n    GUEK  44454D4F4755454B434C49454E543031\nready\n"
     text += "RX: 10:20:18 /?!<CR><LF>\nTX: 10:20:18 /PMT5\\2PICOMETER<CR><LF>\n"
     text += "RX: 10:20:18 <ACK>252<CR><LF>\nTX: 10:20:18 <ACK>252<CR><LF>\n"
     text += trace(*TALK, words=("RX", "TX"))
     out = units(run("--json", text=text))
     assert [u["name"] for u in out[:4]] == ["request", "identification"] + ["option-select"] * 2
     assert [u["direction"] for u in out] == ["rx", "tx"] * 4
-    assert "neither octets nor a trace: 2, the first in line 1: Meter" in run.said
+    assert "neither octets nor a trace: 3, the first in line 1: Meter" in run.said
 
 
 def test_names_of_a_definition(run):
@@ -271,6 +271,19 @@ def test_as_a_program_with_a_reader_that_goes():
     p.stdout.close()
     _, said = p.communicate((trace(*TALK) * 400).encode(), timeout=60)
     assert b"Traceback" not in said
+
+
+def test_as_a_program_that_hears_what_is_just_said():
+    """Each message comes out at once, for a reader that waits for it."""
+    path = os.path.join(ROOT, "tools", "decode.py")
+    p = subprocess.Popen(
+        [sys.executable, path, "--json", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True, bufsize=1,
+    )  # fmt: skip
+    for line in trace(*TALK).splitlines(True):
+        p.stdin.write(line)
+        assert json.loads(p.stdout.readline())["name"] == "hdlc-frame"
+    assert p.communicate(timeout=60) == ("", None) and p.returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ class Run:
             options.colour == "auto" and out.isatty() and "NO_COLOR" not in os.environ
         )
         self.show = show.Text(out.write, colour, options.brief)
+        self.live = out.isatty()  # somebody waits for each message
 
     # --- Input ----------------------------------------------------------------------------------
 
@@ -55,6 +56,7 @@ class Run:
         except OSError as e:
             raise Trouble("Cannot read %s (%s)." % (name, e.strerror)) from None
         said = "stdin" if name == "-" else name
+        self.live = name == "-" or self.out.isatty()
         if not head:
             raise Trouble("%s is empty; expected a trace, hexadecimal, or a capture." % said)
         if capture.is_capture(head):
@@ -198,7 +200,7 @@ class Run:
                 self.xml(unit)
             else:
                 self.show.unit(unit)
-        if units and not self.options.json and self.out.isatty():
+        if units and self.live:
             self.out.flush()
 
     def xml(self, unit):

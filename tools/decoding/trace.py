@@ -68,6 +68,7 @@ _OCTET = r"(?:[0-9A-Fa-f]{2}|\*\*)"
 _OCTETS = re.compile("(?:%s*%s)*%s*" % (_BETWEEN, _OCTET, _BETWEEN), re.IGNORECASE)
 _HEX = re.compile(_OCTET + "+$")
 _DIGITS = "0123456789abcdefABCDEF*"
+_ODD = re.compile("[%s]+$" % _DIGITS)
 _CONTROLS = {
     "NUL": 0, "SOH": 1, "STX": 2, "ETX": 3, "EOT": 4, "ACK": 6, "BEL": 7, "LF": 10, "CR": 13,
     "NAK": 21,
@@ -236,7 +237,8 @@ class Reader:
             parsed = parse_hex(text)
         if parsed is None:
             fault = any(c.isdigit() for c in text) and _fault(text, self._column)
-            if fault:
+            # Without a word in front it has to begin as octets do.
+            if fault and (fault[0] or _ODD.match(_NOISE.sub("", text))):
                 yield from self._faulty(*fault, None, None, number, "hex")
                 return
             yield from self._end()
