@@ -2,7 +2,7 @@
 """The meter that tools/soak.py asks: one reference meter on all its profiles at once, in one
 process and in virtual time, clients on each of them, and what goes wrong there.
 
-Its links: links.py. The optical port has a meter of its own (optical.toml).
+Its links: links.py; clients: clients.py. The optical port has a meter of its own (optical.toml).
 """
 
 import gc

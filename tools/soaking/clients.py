@@ -29,13 +29,11 @@ _RELEASE = 0x62
 _PLAIN = (0x61, 0x62, 0x63, 0xD8)
 _KEY_LEN, _GAK_AT = {0: 16, 1: 16, 2: 32}, 64  # in the hidden state of a Security setup
 _NAME_WIDTH = 6  # of a row of NAMES, see lib/dlms/names.py
+PUBLIC = None  # the secret of who has none
 
 
 def is_accepted(aare):
     return bool(aare) and aare[0] == 0x61 and b"\xa2\x03\x02\x01\x00" in aare[:24]
-
-
-PUBLIC = None  # the secret of who has none
 
 
 class Client:
@@ -43,12 +41,10 @@ class Client:
 
     def __init__(self, world, sap, secret=PUBLIC):
         self.world, self.sap, self.secret = world, sap, secret
-        self.is_open = False
 
     def open(self, link, wrong=False):
         secret = self.secret[:-1] + b"?" if wrong and self.secret else self.secret
-        self.is_open = is_accepted(link.ask(self.sap, self.aarq(secret)))
-        return self.is_open
+        return is_accepted(link.ask(self.sap, self.aarq(secret)))
 
     def aarq(self, secret):
         return small.aarq(secret, "FEFFFF")
@@ -99,7 +95,6 @@ class Client:
 
     def release(self, link):
         self.ask(link, sessions.RELEASE)
-        self.is_open = False
 
 
 class Secured(Client):
@@ -117,13 +112,10 @@ class Secured(Client):
             talk.gcm = sessions.clients.gcm.new(ciphers.aes(bytes(16)))
             talk.secret += b"?"
         got = link.ask(self.sap, talk.aarq(sessions.INITIATE))
-        self.is_open = False
-        if is_accepted(got):
-            reply = talk.reply(got)
-            answer = link.ask(self.sap, reply) if reply else None
-            self.is_open = bool(answer) and talk.is_open(answer)
+        reply = talk.reply(got) if is_accepted(got) else b""
+        answer = link.ask(self.sap, reply) if reply else None
         self.ic = talk.ic
-        return self.is_open
+        return bool(answer) and talk.is_open(answer)
 
     def protect(self, apdu):
         made = self.talk.protect(apdu)
@@ -174,13 +166,13 @@ class Signing(Ciphering):
         self.talk.meters = private_key("meter-%s-sign.pem" % CURVES[suite])
 
     def open(self, link, wrong=False):
-        self.link, self.is_open = link, False
+        self.link = link
         self.talk.signer = self.talk.meters if wrong else self.own
         got = link.ask(self.sap, self.talk.aarq())
-        if is_accepted(got):
-            self.talk.take(got)
-            self.is_open = self.talk.finish() == "ok"
-        return self.is_open
+        if not is_accepted(got):
+            return False
+        self.talk.take(got)
+        return self.talk.finish() == "ok"
 
 
 class Signed(suites.SigningClient):
@@ -201,11 +193,10 @@ class Standing(Ciphering):
 
     def open(self, link, wrong=False):
         self.link, self.talk.guek = link, bytes(16) if wrong else self.keys["guek"]
-        self.is_open = bool(self.knows(link))
-        return self.is_open
+        return bool(self.knows(link))
 
     def release(self, link):
-        self.is_open = False
+        """It is always open."""
 
 
 class Short(Client):
