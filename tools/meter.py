@@ -20,11 +20,9 @@ if sys.version_info < (3, 11):
 
 import argparse
 import contextlib
-import datetime
 import importlib.util
 import json
 import os
-import re
 import socket
 import subprocess
 
@@ -35,6 +33,7 @@ import compile as compiling
 import records
 import scripts
 import sheet as sheets
+from arguments import endpoint, heap, port_number, serial_port, speed, start_time
 from bootstrap import ROOT, Trouble, as_command, say
 from feeds import Feed
 from launcher import Launcher, Pty, Scratch, State, Update
@@ -44,7 +43,6 @@ DEFAULT_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "residential.
 OPTICAL_DEFINITION = os.path.join(ROOT, "firmware", "definitions", "optical.toml")
 DEFAULT_LINKS = [["wrapper-tcp", 4059], ["wrapper-udp", 4059], ["hdlc-tcp", 4060]]
 _FEED_LEN = 32768  # octets that the meter may keep for who reads slowly
-_EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc)
 
 
 def main(args):
@@ -133,57 +131,6 @@ def parser():
     s.add_argument("--definition", metavar="FILE", default=DEFAULT_DEFINITION)
     templates.add_commands(commands, DEFAULT_DEFINITION)
     return p
-
-
-def heap(text):
-    if not re.fullmatch("[1-9][0-9]{0,9}[kKmM]?", text):
-        raise argparse.ArgumentTypeError("%r is no heap size (512k, 1m)" % text)
-    size = int(text.rstrip("kKmM")) << {"k": 10, "m": 20}.get(text[-1].lower(), 0)
-    if not 64 << 10 <= size <= 1 << 30:
-        raise argparse.ArgumentTypeError("%s is no heap for a meter (64k to 1024m)" % text)
-    return text
-
-
-def port_number(text):
-    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
-        raise argparse.ArgumentTypeError("%r is no port (0..65535)" % text)
-    return int(text)
-
-
-def speed(text):
-    if not re.fullmatch("[0-9]{1,6}", text) or int(text) > 100000:
-        raise argparse.ArgumentTypeError("%r is no speed (0..100000)" % text)
-    return int(text)
-
-
-def serial_port(text):
-    """[path, baud]"""
-    path, _, baud = text.rpartition(":")
-    if not path or not baud.isdigit():
-        path, baud = text, "9600"
-    return [path, int(baud)]
-
-
-def endpoint(text):
-    """["tcp", host, number]"""
-    host, colon, number = text.rpartition(":")
-    if not host or not colon:
-        raise argparse.ArgumentTypeError("%r is no HOST:PORT" % text)
-    return ["tcp", host.strip("[]"), port_number(number)]
-
-
-def start_time(text):
-    """[minute, second] of the meter's clock in UTC; without an offset the time is UTC."""
-    try:
-        t = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("%r is no time (2025-01-31T12:00:00)" % text) from None
-    if t.tzinfo is None:
-        t = t.replace(tzinfo=datetime.timezone.utc)
-    seconds = int((t - _EPOCH).total_seconds())
-    if not 0 <= seconds < 60 * 2**26:
-        raise argparse.ArgumentTypeError("%r is before 2000 or too far ahead" % text)
-    return [seconds // 60, seconds % 60]
 
 
 def print_sheet(options):

@@ -28,6 +28,7 @@ bootstrap.inside("plugfest", "aiohttp", "cryptography", "mpremote", "serial")
 for _path in ("firmware/ports/shim", "lib", ""):
     sys.path.append(os.path.join(ROOT, _path))  # what hides secrets is the meter's own
 
+import arguments
 import compile as compiling
 import feeds
 import sheet as sheets
@@ -57,15 +58,11 @@ def parser():
     p.add_argument(
         "--definition", metavar="FILE", default=DEFINITION, help="what that meter is (residential)"
     )
-    p.add_argument("--page", type=port_number, default=8080, metavar="PORT", help="of it (8080)")
+    p.add_argument(
+        "--page", type=arguments.port_number, default=8080, metavar="PORT", help="of it (8080)"
+    )
     p.add_argument("--page-host", default="127.0.0.1", metavar="HOST", help="of it (127.0.0.1)")
     return p
-
-
-def port_number(text):
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError("%r is no port (0..65535)" % text)
-    return int(text)
 
 
 def main(args):
