@@ -170,7 +170,8 @@ def test_filters(tab, client):
 
 
 def test_pause_and_clear(tab, client):
-    expect(tab.lines("aare").last).to_be_visible()
+    own = '#lines .line:not([hidden])[title*=":%d,"]' % client.socket.getsockname()[1]
+    expect(tab.page.locator(own, has_text="aare")).to_be_visible()
     tab.page.click("#wipe")
     expect(tab.page.locator("#lines .line:not([hidden])")).to_have_count(0)
     tab.page.click("#pause")
