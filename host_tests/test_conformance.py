@@ -477,9 +477,9 @@ def test_who_does_not_end(name, kind, monkeypatch):
     monkeypatch.setattr(lines, "_FAREWELL_S", 0.01)
     talk, endless = TALKERS[name]
     with Talker(talk) as stranger:
-        line = TCP("127.0.0.1", stranger.port, 0.1)
-        line.quiet_s = 0.02
-        player = Player(target.Target({}), line, kind, WRITE, 0.05, longest_s=1)
+        line = TCP("127.0.0.1", stranger.port, 1)
+        line.quiet_s = 0.5  # fifty times what a dripping one leaves between two octets
+        player = Player(target.Target({}), line, kind, WRITE, 0.5, longest_s=2)
         line.wait = lambda seconds: None
         found = list(groups.play(player, ["wrapper", "hdlc", "application"], ["PMT", "HDLC_INFO"]))
     assert len(found) >= 7
