@@ -273,9 +273,10 @@ PROFILES = {
 }
 
 # (number of the write to flash, part of 256 that was done): in the first start of a board, and
-# in operation, where every part of a save and of an append has its turn.
+# in operation, where every part of a save and of an append has its turn (make test-long: more).
 FIRST = [(1, 128), (9, 200), (30, 256)]
-LATER = [(k, random.Random(k).choice((0, 1, 90, 128, 200, 255, 256))) for k in range(2, 62, 7)]
+PARTS = (0, 1, 90, 128, 200, 255, 256)
+LATER = [(k, random.Random(k).choice(PARTS)) for k in range(2, 62, 7 if WHOLE else 14)]
 
 
 class Cut:
