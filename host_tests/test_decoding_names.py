@@ -6,7 +6,7 @@ import os
 import pytest
 import tables
 from bootstrap import ROOT
-from decoding import apdu
+from decoding import apdu, names_apdu
 from decoding.names import Names, purpose, rows
 
 DEFINITION = tables.load_definition(os.path.join(ROOT, "firmware/definitions/residential.toml"))
@@ -58,3 +58,11 @@ def test_names_in_a_tree():
     Names().annotate(node)
     (text,) = [n.text for n in node.walk() if n.type == "octet-string"]
     assert text == "1.0.1.8.0.255: active import +A energy register, total"
+
+
+def test_what_garbage_asks_for_is_not_kept_for_ever():
+    for n in range(3000):
+        assert names_apdu.member(20000 + n, 2) == ""
+        purpose((n & 0xFF, 0, n >> 8, 1, 2, 3), n)
+    for kept in (names_apdu.member, purpose):
+        assert kept.cache_info().currsize <= 1024

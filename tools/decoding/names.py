@@ -65,7 +65,7 @@ def rows():
     return sorted(found, key=lambda row: -row.weight)
 
 
-@functools.cache
+@functools.lru_cache(1024)  # bounded: names come over the line, and those of garbage do not end
 def purpose(name, class_id=None):
     """Of six numbers, by obis.csv; "" if it has none."""
     fitting = [row for row in rows() if row.fits(name)]

@@ -113,13 +113,21 @@ ALGORITHMS = {0: "AES-GCM-128", 1: "AES-GCM-256", 2: "AES-WRAP-128", 3: "AES-WRA
 
 
 @functools.cache
+def class_files():
+    """class_id -> path of its class file."""
+    return {int(f[:3]): os.path.join(FOLDER, f) for f in os.listdir(FOLDER) if f[:3].isdigit()}
+
+
+@functools.cache
+def _read(path):
+    with open(path, "rb") as f:
+        return tomllib.load(f)
+
+
 def class_file(class_id):
     """The class file of a class_id as TOML has it, or None."""
-    found = [f for f in os.listdir(FOLDER) if f.startswith("%03d_" % class_id)]
-    if not found:
-        return None
-    with open(os.path.join(FOLDER, found[0]), "rb") as f:
-        return tomllib.load(f)
+    path = class_files().get(class_id)
+    return None if path is None else _read(path)
 
 
 @functools.cache
@@ -135,7 +143,7 @@ def class_name(class_id):
     return c["name"] if c else ""
 
 
-@functools.cache
+@functools.lru_cache(1024)  # bounded: what is asked for comes over the line
 def member(class_id, index, kind="attributes"):
     """The name of an attribute, or of one of "methods", in the newest version that has it."""
     if kind == "attributes" and index == 0:

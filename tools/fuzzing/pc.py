@@ -5,7 +5,7 @@ import io
 import json
 
 import feeds
-from decoding import apdu, capture, trace
+from decoding import apdu, capture, names_apdu, trace
 from decoding.conversation import Conversation
 from decoding.keys import Keys
 
@@ -38,7 +38,15 @@ def whole(node, octets):
     json.loads(node.json())
 
 
+def read_class_files():
+    """They are kept: what is seen to grow later is something else."""
+    for class_id in names_apdu.class_files():
+        names_apdu.class_file(class_id)
+
+
 def target_decode_apdu():
+    read_class_files()
+
     def one(octets):
         node = apdu.decode(octets)
         whole(node, octets)
@@ -55,6 +63,7 @@ def target_decode_apdu():
 
 
 def target_decode_conversation():
+    read_class_files()
     keys = Keys()
     keys.add(TITLE, guek=bytes(range(16)), gak=bytes(range(0xD0, 0xE0)))
 
