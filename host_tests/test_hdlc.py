@@ -10,7 +10,6 @@ import json
 import os
 import random
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -21,7 +20,6 @@ from profiles.hdlc import HDLC
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-MICROPYTHON = os.environ.get("MICROPYTHON") or shutil.which("micropython")
 
 NDM, IDLE, RECEIVING, SENDING, REJECTED = range(5)
 P = 0x10
@@ -1597,8 +1595,7 @@ print("ns", t * 1000 // 800)
 """
 
 
-@pytest.mark.skipif(not MICROPYTHON, reason="no MicroPython here: make test gets one")
-def test_the_path_allocates_nothing(tmp_path):
+def test_the_path_allocates_nothing(tmp_path, micropython):
     """heap_lock() makes every allocation an exception. Also prints the time of a round trip."""
     ask = LLC_IN + b"\xc0\x01\xc1\x00\x03\x01\x00\x01\x08\x00\xff\x02\x00\x00\x00"
     frames = [
@@ -1622,7 +1619,7 @@ def test_the_path_allocates_nothing(tmp_path):
         % (os.path.join(ROOT, "lib"), [f.hex() for f in frames], [f.hex() for f in asks])
         + ON_DEVICE
     )
-    done = subprocess.run([MICROPYTHON, str(script)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([micropython, str(script)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     print(done.stdout)
     assert done.stdout.startswith(

@@ -3,7 +3,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 
 import pytest
@@ -13,7 +12,6 @@ from profiles.wrapper import Wrapper
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-MICROPYTHON = os.environ.get("MICROPYTHON") or shutil.which("micropython")
 
 with open(os.path.join(HERE, "vectors", "wrapper.jsonl")) as _f:
     VECTORS = [json.loads(line) for line in _f]
@@ -404,13 +402,12 @@ print(n, "ns", t)
 """
 
 
-@pytest.mark.skipif(not MICROPYTHON, reason="no MicroPython here: make test gets one")
-def test_the_path_allocates_nothing(tmp_path):
+def test_the_path_allocates_nothing(tmp_path, micropython):
     """heap_lock() makes every allocation an exception. Also prints the time of a round trip."""
     script = tmp_path / "wrapper_on_device.py"
     ask = wpdu(b"\xc0\x01\xc1\x00\x03\x01\x00\x01\x08\x00\xff\x02\x00")
     script.write_text("LIB = %r\nASK = %r\n" % (os.path.join(ROOT, "lib"), ask.hex()) + ON_DEVICE)
-    done = subprocess.run([MICROPYTHON, str(script)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([micropython, str(script)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     print(done.stdout)
     assert done.stdout.startswith("15 ns")

@@ -21,6 +21,7 @@ from .apdu import BY_NAME
 VOCABULARIES = ("simple", "standard")
 _ACSE = ("aarq", "aare", "rlrq", "rlre")
 _SERVICES = re.compile("(get|set|action)-(request|response)")
+# Its elements have the prefix x, which XML wants to be declared: a name that nobody fetches.
 _NAMESPACE = 'xmlns:x="http://www.dlms.com/COSEMpdu"'
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})

@@ -19,7 +19,7 @@ function make(tag, attributes, ...children) {
 }
 
 function svg(tag, attributes, ...children) {
-  const e = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  const e = document.createElementNS($("phasors").namespaceURI, tag);
   for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
   e.append(...children);
   return e;
